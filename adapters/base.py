@@ -1,0 +1,156 @@
+"""Adapter: one implementation under test, from a problem's arrays to its results as arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module, metadata, util
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.errors import UnavailableError
+from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, REDUCTIONS
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an implementation returned: quantity -> array, exactly as it came (dtype and shape are judged).
+
+    changed_inputs: names of the input arrays whose bytes differ after the call.
+    """
+
+    values: Mapping[str, Array]
+    changed_inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What an adapter declares to support; everything else is `unsupported`, never silently skipped."""
+
+    options: frozenset[str] = frozenset(OPTIONS)
+    dtypes: tuple[str, ...] = DTYPES
+    devices: tuple[str, ...] = ("cpu",)
+    reductions: tuple[str, ...] = REDUCTIONS
+    quantities: tuple[str, ...] = QUANTITIES
+    heads: tuple[str, ...] = ("logits",)
+
+
+class Adapter(ABC):
+    """One implementation under test. The constructor imports no framework: `unavailable` says whether it could.
+
+    name: as on the command line. package: the distribution whose version is recorded. variants: ways to call it, the
+    main one first. contract_name: the arithmetic it promises (a name of the catalogue), or None: judged as `stable`.
+    exp_ulps, log_ulps: the accuracy of its exp and log, in ULPs of the dtype.
+    """
+
+    name: str
+    package: str
+    variants: tuple[str, ...] = ("eager",)
+    capabilities: Capabilities = Capabilities()
+    contract_name: str | None = None
+    exp_ulps: float = 2.0
+    log_ulps: float = 2.0
+
+    _broken: str = ""
+
+    def unavailable(self) -> str:
+        """Why the implementation cannot run here ("torch is not installed"), or an empty string.
+
+        Imports nothing; an installation that fails to import is known from the first attempt (`devices`, `compute`) on.
+        """
+        if self._broken:
+            return self._broken
+        return "" if util.find_spec(self.package) else f"{self.package} is not installed"
+
+    def version(self) -> str:
+        """Version of the package, without importing it; empty if it is not installed."""
+        try:
+            return metadata.version(self.package)
+        except metadata.PackageNotFoundError:
+            return ""
+
+    def load(self) -> Any:
+        """The imported package. Raises UnavailableError with the first line of whatever its start raises."""
+        if reason := self.unavailable():
+            raise UnavailableError(reason)
+        try:
+            return self.start()
+        except Exception as error:
+            first = (str(error).splitlines() or [""])[0]
+            self._broken = f"{self.package} cannot start: {type(error).__name__}: {first}"
+            raise UnavailableError(self._broken) from error
+
+    def start(self) -> Any:
+        """Import the package, and set going whatever may fail to start."""
+        return import_module(self.package)
+
+    @abstractmethod
+    def devices(self) -> tuple[str, ...]:
+        """The devices that this machine has for it, of those declared; empty if it cannot run."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, str]:
+        """The numerics settings in force (threads, x64, matmul precision ...)."""
+
+    @abstractmethod
+    def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
+        """Run the implementation on a problem; return the quantities of those asked for that it provides."""
+
+    def steps(self, problem: Problem) -> dict[str, Array]:
+        """The chain rule (37) at rows of logits with class indices, for `explain`; empty if it has none.
+
+        Keys: `a`, `log_a`, `dC/da` (m, K) for C = -ln a_y, `da/dz` (m, K, K), `dC/dz`, and the problem's quantities.
+        """
+        return {}
+
+    def provided(self, problem: Problem, quantities: Sequence[str]) -> list[str]:
+        """Those quantities of the ones asked for that the problem defines and the adapter declares."""
+        return [q for q in quantities if q in problem.quantities and q in self.capabilities.quantities]
+
+    def unsupported(self, problem: Problem) -> str:
+        """Why the problem is outside the declared capabilities, or an empty string."""
+        c = self.capabilities
+        if problem.dtype not in c.dtypes:
+            return f"dtype {problem.dtype}"
+        if problem.head not in c.heads:
+            return f"head {problem.head}"
+        if problem.reduction not in c.reductions:
+            return f"reduction {problem.reduction}"
+        missing = sorted(needed_options(problem) - c.options)
+        return f"option {missing[0]}" if missing else ""
+
+
+def needed_options(problem: Problem) -> set[str]:
+    """The options (of `vocabulary.OPTIONS`) that a problem makes use of."""
+    p = problem
+    shape = p.logits_shape
+    needed = {
+        "weight": p.weight is not None,
+        "negative_weight": p.weight is not None and bool((p.weight < 0).any()),
+        "ignore_index": p.ignore_index != NO_IGNORE or (not p.probabilities and not bool(p.kept.all())),
+        "label_smoothing": p.label_smoothing != 0,
+        "probabilities": p.probabilities,
+        "k_dims": len(shape) > 2,
+        "unbatched": len(shape) == 1,
+        "empty_batch": 0 in shape,
+        "upstream": bool((np.asarray(p.upstream) != 1).any()),
+        "strided": any(not a.flags.c_contiguous for a in p.arrays().values()),
+    }
+    return {option for option, used in needed.items() if used}
+
+
+def keywords(problem: Problem) -> dict[str, Any]:
+    """The options of a problem that differ from the defaults of `torch.nn.functional.cross_entropy`, by keyword."""
+    given: dict[str, tuple[Any, bool]] = {
+        "weight": (problem.weight, problem.weight is not None),
+        "ignore_index": (problem.ignore_index, problem.ignore_index != NO_IGNORE),
+        "reduction": (problem.reduction, problem.reduction != "mean"),
+        "label_smoothing": (problem.label_smoothing, problem.label_smoothing != 0),
+    }
+    return {name: value for name, (value, differs) in given.items() if differs}

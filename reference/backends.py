@@ -1,0 +1,120 @@
+"""Number systems for the oracle: float64, and double-double for implementations that compute in float64 themselves."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .double_double import DoubleDouble, dd_exp, dd_log1p, dd_matmul, dd_sum, two_sum
+
+Array = NDArray[np.float64]
+Number = Any
+"""An array of a backend: it has + - * / and indexing."""
+
+CHUNK = 8192
+"""Elements per call of the double-double exponential: its temporaries stay in the cache."""
+
+
+class Backend(Protocol):
+    """What the oracle's equations need beside + - * /."""
+
+    name: str
+
+    def array(self, x: Any) -> Number: ...
+    def difference(self, a: Array, b: Array) -> Number: ...
+    def exp(self, x: Number) -> Number: ...
+    def log1p(self, x: Number) -> Number: ...
+    def sum(self, x: Number, axis: int = -1) -> Number: ...
+    def matmul(self, a: Number, b: Number) -> Number: ...
+    def where(self, mask: Any, x: Number, y: Number) -> Number: ...
+    def scale(self, x: Number, exponent: Any) -> Number: ...
+    def pair(self, x: Number) -> tuple[Array, Array]: ...
+
+
+class Float64:
+    """Plain float64: enough for float32 implementations (errors below 1e-8 of a float32 ULP, `docs/numerics.md`)."""
+
+    name = "float64"
+
+    def array(self, x: Any) -> Array:
+        return np.asarray(x, np.float64)
+
+    def difference(self, a: Array, b: Array) -> Array:
+        return a - b
+
+    def exp(self, x: Array) -> Array:
+        return np.asarray(np.exp(x))
+
+    def log1p(self, x: Array) -> Array:
+        return np.asarray(np.log1p(x))
+
+    def sum(self, x: Array, axis: int = -1) -> Array:
+        return np.asarray(x.sum(axis))
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        return np.asarray(a @ b)
+
+    def where(self, mask: Any, x: Any, y: Any) -> Array:
+        return np.where(mask, x, y)
+
+    def scale(self, x: Array, exponent: Any) -> Array:
+        return np.asarray(np.ldexp(x, exponent))
+
+    def pair(self, x: Any) -> tuple[Array, Array]:
+        hi = np.asarray(x, np.float64)
+        return hi, np.zeros_like(hi)
+
+
+class Double:
+    """Double-double: the same bits on every platform (`double_double`)."""
+
+    name = "double-double"
+
+    def array(self, x: Any) -> DoubleDouble:
+        return x if isinstance(x, DoubleDouble) else DoubleDouble(x)
+
+    def difference(self, a: Array, b: Array) -> DoubleDouble:
+        hi, lo = two_sum(a, -b)
+        return DoubleDouble(hi, np.where(np.isfinite(hi), lo, 0.0))
+
+    def exp(self, x: DoubleDouble) -> DoubleDouble:
+        if x.hi.size <= CHUNK:
+            return dd_exp(x)
+        hi, lo = np.empty(x.shape), np.empty(x.shape)
+        flat = DoubleDouble(x.hi.ravel(), x.lo.ravel())
+        for start in range(0, x.hi.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            e = dd_exp(flat[part])
+            hi.ravel()[part], lo.ravel()[part] = e.hi, e.lo
+        return DoubleDouble(hi, lo)
+
+    def log1p(self, x: DoubleDouble) -> DoubleDouble:
+        return dd_log1p(x)
+
+    def sum(self, x: DoubleDouble, axis: int = -1) -> DoubleDouble:
+        return dd_sum(DoubleDouble(np.moveaxis(x.hi, axis, -1), np.moveaxis(x.lo, axis, -1)))
+
+    def matmul(self, a: Any, b: Any) -> DoubleDouble:
+        return dd_matmul(self.array(a), self.array(b))
+
+    def where(self, mask: Any, x: Any, y: Any) -> DoubleDouble:
+        a, b = self.array(x), self.array(y)
+        return DoubleDouble(np.where(mask, a.hi, b.hi), np.where(mask, a.lo, b.lo))
+
+    def scale(self, x: DoubleDouble, exponent: Any) -> DoubleDouble:
+        return DoubleDouble(np.ldexp(x.hi, exponent), np.ldexp(x.lo, exponent))
+
+    def pair(self, x: Any) -> tuple[Array, Array]:
+        value = self.array(x)
+        return value.hi, value.lo
+
+
+FLOAT64: Backend = Float64()
+DOUBLE_DOUBLE: Backend = Double()
+
+
+def backend_for(dtype: str) -> Backend:
+    """The backend that is exact enough to judge implementations of a storage dtype."""
+    return DOUBLE_DOUBLE if dtype == "float64" else FLOAT64

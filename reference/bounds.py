@@ -1,0 +1,111 @@
+"""Derived error bounds: how far an implementation may be from the exact result under a contract, element by element.
+
+There is no tolerance to choose: the bound follows from the storage format, the contract (`contracts`) and the very input.
+Any order of summation is allowed, so the bounds hold for every number of threads, lanes or blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from . import layer_bounds
+from .contracts import CATALOGUE, Contract, arithmetic, get
+from .oracle import Block, Exact
+from .problem import Array, Problem
+from .row_bounds import SLACK, RowBounds, Scaling, growth
+from .row_errors import RowBase
+from .rows import from_rows
+
+__all__ = ["CATALOGUE", "Bounds", "Contract", "bound"]
+
+
+class Bounds:
+    """Bounds of one problem under one contract; feed it the exact blocks in order, then ask for what spans all rows."""
+
+    def __init__(self, exact: Exact, contract: Contract) -> None:
+        self.exact = exact
+        self.contract = contract
+        self.format = arithmetic(exact.problem.dtype)
+        self.scaling = Scaling.of(exact.targets, self.format.unit_roundoff)
+        self._losses: list[tuple[Array, Array]] = []
+
+    def zeta(self) -> Array | None:
+        """Errors of the logits, where the implementation computes them itself."""
+        p = self.exact.problem
+        return None if p.head == "logits" else layer_bounds.logit_errors(p, self.format, self.contract)
+
+    def rows(self, block: Block, base: RowBase) -> RowBounds:
+        """Bounds of a block of rows."""
+        return RowBounds(block, base, self.contract, self.scaling)
+
+    def loss(self, rows: RowBounds) -> Array:
+        """(n,): bound of the loss per example; inf where a term that is summed on the way overflows."""
+        bound, raw = rows.loss()
+        self._losses.append((bound, raw))
+        return np.where(raw >= self._overflow, np.inf, bound)
+
+    def cost(self) -> Array:
+        """() bound of the reduced cost, from all rows that went through `loss`.
+
+        (sum of bounds + (growth(terms - 1) + 4u + 2u if weighted + error of the denominator) sum |loss|)/|denominator|;
+        inf where the sum before the division may overflow.
+        """
+        t, u = self.exact.targets, self.format.unit_roundoff
+        error = np.concatenate([e for e, _ in self._losses] or [np.zeros(0)])
+        raw = np.concatenate([r for _, r in self._losses] or [np.zeros(0)])
+        terms = len(raw) if t.hard else len(raw) * t.classes
+        relative = growth(terms - 1, u) + self.scaling.relative
+        denominator = abs(float(self.exact.backend.pair(self.exact.denominator)[0]))
+        with np.errstate(all="ignore"):
+            total = raw.sum()
+            bound = (error.sum() + relative * (total + error.sum())) / denominator * SLACK
+            return np.asarray(np.inf if total >= self._overflow else bound)
+
+    def layer(self, block: Block, gradient: Array) -> dict[str, Array]:
+        """Bounds of dC/db, dC/dw and dC/da_prev, from the bound of dC/dz."""
+        g = layer_bounds.Uncertain(self.exact.backend.pair(block.gradient)[0], gradient)
+        return layer_bounds.gradients(self.exact.problem, g, self.format, self.contract)
+
+    @property
+    def _overflow(self) -> float:
+        return self.format.largest * (1.0 - 16.0 * self.format.unit_roundoff)
+
+    def evaluate(self, quantities: Iterable[str]) -> dict[str, Array]:
+        """The bounds asked for, whole, in the shapes of the problem."""
+        p = self.exact.problem
+        wanted = set(quantities)
+        parts: dict[str, list[Array]] = {q: [] for q in ("a", "log_a", "loss", "dC/dz")}
+        out: dict[str, Array] = {}
+        with np.errstate(all="ignore"):
+            zeta = self.zeta()
+            for block in self.exact.blocks():
+                rows = self.rows(block, RowBase.of(block.softmax, self.format, zeta))
+                parts["a"].append(rows.softmax())
+                parts["log_a"].append(rows.log_softmax())
+                parts["loss"].append(self.loss(rows))
+                parts["dC/dz"].append(rows.gradient())
+                if zeta is not None:
+                    out |= self.layer(block, parts["dC/dz"][-1])
+            out["cost"] = self.cost()
+        for quantity, blocks in parts.items():
+            flat = np.concatenate(blocks) if blocks else np.zeros((0, p.classes))
+            shape = p.loss_shape if quantity == "loss" else p.logits_shape
+            out[quantity] = flat.reshape(shape) if quantity == "loss" else from_rows(flat, shape)
+        return {q: out[q] for q in wanted}
+
+
+def bound(quantity: str, problem: Problem, contract: Contract | str) -> Array:
+    """Largest |error| of each element of a quantity, in the quantity's own units, under a contract [derived].
+
+    quantity: one of `problem.quantities` (a, log_a, loss, cost, dC/dz; dC/db, dC/dw, dC/da_prev of a layer). Returns
+    float64 in the quantity's shape; inf where the contract lets an intermediate overflow, 0 where it is exact.
+    Raises AdapterError for an unknown contract. Source: `docs/numerics.md`, section 2.
+
+    >>> p = Problem(logits=np.array([[0.0, 0.0]]), target=np.array([0]))
+    >>> bool(0 < bound("cost", p, "fused") < 1e-15)
+    True
+    """
+    chosen = get(contract) if isinstance(contract, str) else contract
+    return Bounds(Exact(problem), chosen).evaluate([quantity])[quantity]

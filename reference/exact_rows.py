@@ -1,0 +1,149 @@
+"""The cancellation-free equations of softmax and its loss for a block of rows, over any backend.
+
+For a row z with maximum m: t_i = z_i - m, e_i = exp(t_i), R = sum of e without the maximum, S = 1 + R [derived from (78)].
+Nothing here subtracts nearly equal numbers: log S = log1p(R), and 1 - a_y = (sum of the other e)/S.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends import Backend, Number
+from .targets import Targets
+
+Array = NDArray[Any]
+
+HUGE = 2.0**800
+"""Losses above this are summed after a scaling by a power of two: double-double has the range of float64."""
+
+SCALE = 128
+
+
+@dataclass(frozen=True)
+class RowSoftmax:
+    """Softmax of rows: t (n, C), e = exp(t), R, S = 1 + R and log S (n,); `defined`: rows with a finite maximum."""
+
+    backend: Backend
+    t: Number
+    e: Number
+    maximum: Array
+    argmax: Array
+    others: Number
+    total: Number
+    log_total: Number
+    defined: Array
+
+    @classmethod
+    def of_logits(cls, backend: Backend, z: Array) -> RowSoftmax:
+        """Rows of logits that are exact in float64."""
+        argmax = z.argmax(1)
+        maximum = z[np.arange(len(z)), argmax]
+        return cls._of(backend, backend.difference(z, maximum[:, None]), argmax, maximum)
+
+    @classmethod
+    def of_number(cls, backend: Backend, z: Number, masked: Array) -> RowSoftmax:
+        """Rows of logits in the backend's own precision; `masked` (C,) marks classes whose logit is -inf."""
+        hi = np.where(masked, -np.inf, backend.pair(z)[0])
+        argmax = hi.argmax(1)
+        rows = np.arange(len(hi))
+        t = z - z[rows, argmax][:, None]
+        return cls._of(backend, backend.where(masked, -np.inf, t), argmax, hi[rows, argmax])
+
+    @classmethod
+    def _of(cls, backend: Backend, t: Number, argmax: Array, maximum: Array) -> RowSoftmax:
+        e = backend.exp(t)
+        others = sum_except(backend, e, argmax)
+        defined = np.isfinite(maximum)
+        return cls(backend, t, e, maximum, argmax, others, others + 1.0, backend.log1p(others), defined)
+
+    def softmax(self) -> Number:
+        """(78): a = e / S."""
+        return self._where_defined(self.e / self.total[:, None])
+
+    def log_softmax(self) -> Number:
+        """[derived] log a = t - log S."""
+        finite = np.isfinite(self.backend.pair(self.t)[0])
+        value = self.backend.where(finite, self.t, 0.0) - self.log_total[:, None]
+        return self._where_defined(self.backend.where(finite, value, -np.inf))
+
+    def loss(self, targets: Targets) -> tuple[Number, Array]:
+        """(80) with weights and smoothing: the loss of each row, as (number, k) for number * 2^k.
+
+        A probability (or weight) of 0 contributes 0, also where log a is -inf.
+        """
+        B = self.backend
+        if targets.hard:
+            rows = np.arange(len(targets.label))
+            t = self.t[rows, targets.label]
+            q = B.array(targets.label_weight)
+            terms_t, terms_q, log_total = t[:, None], q[:, None], self.log_total[:, None]
+        else:
+            terms_t, terms_q, log_total = self.t, targets.terms(B), self.log_total[:, None]
+        sign = np.sign(B.pair(terms_q)[0])
+        hi = B.pair(terms_t)[0]
+        infinite = np.isneginf(hi) & (sign != 0)
+        used = np.isfinite(hi) & (sign != 0)
+        k = np.where(np.max(-hi, axis=1, initial=0.0, where=used) > HUGE, SCALE, 0)
+        surprise = B.scale(B.where(used, log_total - B.where(used, terms_t, 0.0), 0.0), -k[:, None])
+        value = B.sum(surprise * terms_q)
+        blown = np.where(infinite, sign, 0.0)
+        limit = np.where((blown > 0).any(1) & (blown < 0).any(1), np.nan, np.sign(blown.sum(1)) * np.inf)
+        value = B.where(infinite.any(1), limit, value)
+        return B.where(self.defined, B.where(targets.kept, value, 0.0), np.where(targets.kept, np.nan, 0.0)), k
+
+    def gradient(self, targets: Targets, factor: Number) -> Number:
+        """(81), (84): dC/dz = factor (a - y) per row, by the complement form at the label; exactly 0 in ignored rows.
+
+        [derived] with probabilities q of sum Q: factor (a Q - q); smoothing adds factor eps/C (a sum(w) - w).
+        """
+        B = self.backend
+        if targets.probabilities is not None:
+            q = targets.terms(B)
+            g = (self.e * (B.sum(q) / self.total)[:, None] - q) * factor[:, None]
+        else:
+            main = factor * targets.label_weight
+            if targets.smoothing:
+                main = main * (B.array(1.0) - targets.smoothing)
+            g = self._one_hot_gradient(targets.label, main)
+            if targets.smoothing:
+                g = g + self._uniform_gradient(targets, factor)
+        g = B.where(self.defined[:, None], g, np.nan)
+        return g if targets.kept.all() else B.where(targets.kept[:, None], g, 0.0)
+
+    def _one_hot_gradient(self, label: Array, factor: Number) -> Number:
+        B = self.backend
+        ratio = factor / self.total
+        at_label = -(sum_except(B, self.e, label) * ratio)
+        return replace(B, self.e * ratio[:, None], label, at_label)
+
+    def _uniform_gradient(self, targets: Targets, factor: Number) -> Number:
+        B = self.backend
+        weight = np.ones(targets.classes) if targets.weight is None else targets.weight
+        share = factor * (B.array(targets.smoothing) / float(targets.classes))
+        return (self.e * (B.sum(B.array(weight)) / self.total)[:, None] - weight[None, :]) * share[:, None]
+
+    def _where_defined(self, x: Number) -> Number:
+        return x if self.defined.all() else self.backend.where(self.defined[:, None], x, np.nan)
+
+
+def sum_except(backend: Backend, e: Number, index: Array) -> Number:
+    """Row sums of e without the element at `index`, which nothing cancels."""
+    return backend.sum(replace(backend, e, index, 0.0))
+
+
+def replace(backend: Backend, x: Number, index: Array, value: Any) -> Number:
+    """A copy of x (n, C) with x[n, index[n]] = value[n]."""
+    rows = np.arange(len(index))
+    hi, lo = backend.pair(x)
+    new_hi, new_lo = backend.pair(value)
+    hi = hi.copy()
+    hi[rows, index] = new_hi
+    if backend.name == "float64":
+        return hi
+    lo = lo.copy()
+    lo[rows, index] = new_lo
+    return type(x)(hi, lo)

@@ -1,0 +1,53 @@
+"""Floating-point formats: unit roundoff, range and ULP of each storage dtype."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary format of `precision` significant bits and exponents emin..emax (IEEE 754).
+
+    >>> FORMATS["float32"].unit_roundoff == 2.0**-24, FORMATS["float32"].ulp(1.0) == 2.0**-23
+    (True, np.True_)
+    """
+
+    name: str
+    precision: int
+    emin: int
+    emax: int
+
+    @property
+    def unit_roundoff(self) -> float:
+        """u: half the distance from 1 to the next number."""
+        return float(2.0**-self.precision)
+
+    @property
+    def smallest_normal(self) -> float:
+        return float(2.0**self.emin)
+
+    @property
+    def smallest_subnormal(self) -> float:
+        return float(2.0 ** (self.emin - self.precision + 1))
+
+    @property
+    def largest(self) -> float:
+        return float((2.0 - 2.0 ** (1 - self.precision)) * 2.0**self.emax)
+
+    def ulp(self, x: Any) -> NDArray[np.float64]:
+        """Unit in the last place at |x|: the spacing of the format's numbers in x's binade (subnormal spacing below)."""
+        magnitude = np.abs(np.asarray(x, np.float64))
+        magnitude = np.where(np.isfinite(magnitude), np.clip(magnitude, self.smallest_normal, self.largest), 1.0)
+        exponent = np.frexp(magnitude)[1] - 1
+        return np.ldexp(1.0, exponent - self.precision + 1)
+
+
+FORMATS = {
+    "float64": Format("float64", 53, -1022, 1023),
+    "float32": Format("float32", 24, -126, 127),
+}

@@ -1,0 +1,141 @@
+"""Error bounds of linear layers: the logits that an implementation computes itself, and BP2-BP4 behind its dC/dz.
+
+A product of m x k and k x n matrices errs by at most growth(k) |A||B| in any order of summation, with or without fused
+multiply-add (Higham, Accuracy and Stability of Numerical Algorithms, section 3.5); errors of the factors are propagated
+with absolute values. `docs/numerics.md`, section 2.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends import FLOAT64
+from .contracts import Contract
+from .exact_layers import float64, hidden_inputs, sigmoid
+from .formats import Format
+from .problem import Problem
+from .row_bounds import SLACK, growth
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """An exact array (in float64) and the largest error of what the implementation holds in its place."""
+
+    value: Array
+    error: Array
+
+    @property
+    def magnitude(self) -> Array:
+        """Largest magnitude of the implementation's array."""
+        return np.abs(self.value) + self.error
+
+    @property
+    def T(self) -> Uncertain:
+        return Uncertain(self.value.T, self.error.T)
+
+
+def exactly(x: Array) -> Uncertain:
+    """An input: held without error."""
+    return Uncertain(x, np.zeros_like(x))
+
+
+def product(a: Uncertain, b: Uncertain, fmt: Format) -> Array:
+    """Error of the computed a b: error(a) |b| + |a| error(b) + growth(k) |a||b| + k nu."""
+    additions = _terms(a.magnitude, b.magnitude)
+    rounding = growth(additions, fmt.unit_roundoff) * (a.magnitude @ b.magnitude)
+    underflow = fmt.smallest_normal * additions
+    return np.asarray(a.error @ b.magnitude + np.abs(a.value) @ b.error + rounding + underflow)
+
+
+def column_sum(a: Uncertain, fmt: Format) -> Array:
+    """Error of the computed sum over rows: sum of errors + growth(terms - 1) sum |a|."""
+    additions = np.count_nonzero(a.magnitude, axis=0) - 1
+    return np.asarray(a.error.sum(0) + growth(additions, fmt.unit_roundoff) * a.magnitude.sum(0))
+
+
+def _terms(a: Array, b: Array) -> Array:
+    """How many products of each element of a b are not zero, so that their sum has that height at most."""
+    return (a != 0).astype(np.float64) @ (b != 0).astype(np.float64)
+
+
+def logit_errors(p: Problem, fmt: Format, contract: Contract) -> Array:
+    """zeta (m, C): error of the computed logits a w^T + b; 0 where no order of summation rounds (`sums_are_exact`)."""
+    inputs = hidden_outputs(p, fmt, contract)[0] if p.head == "network" else exactly(float64(p.a_prev))
+    return affine(inputs, float64(p.w), float64(p.b), fmt)
+
+
+def affine(a: Uncertain, w: Array, b: Array, fmt: Format) -> Array:
+    """Error of the computed a w^T + b; an infinite bias masks its class, without an error."""
+    finite = np.where(np.isfinite(b), b, 0.0)
+    if not a.error.any() and sums_are_exact(a.value, w, finite, fmt):
+        return np.zeros((len(a.value), len(w)))
+    error = product(a, exactly(w).T, fmt)
+    u = fmt.unit_roundoff
+    return np.asarray(error + u * (a.magnitude @ np.abs(w).T + np.abs(finite) + error) * (1.0 + len(w.T) * u))
+
+
+def sums_are_exact(a: Array, w: Array, b: Array, fmt: Format) -> bool:
+    """Whether every partial sum of a w^T + b is representable: multiples of one power of two, below 2^p of them."""
+    unit = _lowest_bit(a) + _lowest_bit(w)
+    unit = min(unit, _lowest_bit(b))
+    largest = float((np.abs(a) @ np.abs(w).T + np.abs(b)).max(initial=0.0))
+    return largest <= 2.0 ** (unit + fmt.precision)
+
+
+def _lowest_bit(x: Array) -> int:
+    """Exponent of the lowest set bit of any element."""
+    mantissa, exponent = np.frexp(x[x != 0])
+    integer = np.ldexp(mantissa, 53).astype(np.int64)
+    lowest = np.frexp((integer & -integer).astype(np.float64))[1] - 1
+    return int((lowest + exponent - 53).min(initial=0))
+
+
+def hidden_outputs(p: Problem, fmt: Format, contract: Contract) -> tuple[Uncertain, Uncertain]:
+    """sigma(z) and sigma'(z) of the hidden layer with their errors.
+
+    [derived] |error of sigma| <= sigma' (expm1(zeta)) + (k_e + 4) u: absolute, since sigma may be computed as
+    1/(1 + exp(-z)) (relative error 2 k_e u sigma (1 - sigma) + 2u) or as (1 + tanh(z/2))/2. sigma' = sigma (1 - sigma)
+    adds |1 - 2 sigma| times that, its square, and 3 roundings.
+    """
+    u = fmt.unit_roundoff
+    zeta = affine(exactly(float64(p.a_prev)), float64(p.hidden_w), float64(p.hidden_b), fmt)
+    value, slope = sigmoid(FLOAT64, hidden_inputs(FLOAT64, p))
+    error = slope * np.expm1(zeta) * np.exp(zeta) + (contract.exp_ulps + 4.0) * u
+    slope_error = error * (np.abs(1.0 - 2.0 * value) + error) + 3.0 * u * (slope + error)
+    return Uncertain(value, error), Uncertain(slope, slope_error)
+
+
+def gradients(p: Problem, g: Uncertain, fmt: Format, contract: Contract) -> dict[str, Array]:
+    """Bounds of dC/db, dC/dw and dC/da_prev, laid out like `exact_layers.gradients`; g = dC/dz with its bound."""
+    w = float64(p.w)
+    outputs = hidden_outputs(p, fmt, contract) if p.head == "network" else None
+    inputs = exactly(float64(p.a_prev)) if outputs is None else outputs[0]
+    grad_w = product(g.T, inputs, fmt)
+    grad_b = column_sum(g, fmt)
+    grad_a = product(g, exactly(w), fmt)
+    if outputs is None:
+        bounds = {"dC/db": grad_b, "dC/dw": grad_w, "dC/da_prev": grad_a}
+    else:
+        back = Uncertain(g.value @ w, grad_a)
+        hidden = hadamard(back, outputs[1], fmt)
+        bounds = {
+            "dC/db": np.concatenate([column_sum(hidden, fmt), grad_b]),
+            "dC/dw": np.concatenate([product(hidden.T, exactly(float64(p.a_prev)), fmt).ravel(), grad_w.ravel()]),
+            "dC/da_prev": product(hidden, exactly(float64(p.hidden_w)), fmt),
+        }
+    return {quantity: bound * SLACK for quantity, bound in bounds.items()}
+
+
+def hadamard(a: Uncertain, b: Uncertain, fmt: Format) -> Uncertain:
+    """(28) The elementwise product; 3 roundings, since sigma (1 - sigma) may be multiplied in one factor at a time."""
+    error = a.error * b.magnitude + np.abs(a.value) * b.error
+    rounding = 3.0 * fmt.unit_roundoff * a.magnitude * b.magnitude
+    return Uncertain(a.value * b.value, error + rounding + 3.0 * fmt.smallest_normal)
+
+

@@ -1,0 +1,242 @@
+"""The oracle: exact results on the very inputs that an implementation receives, as (hi, lo) float64 pairs.
+
+One set of cancellation-free equations (`exact_rows`, `exact_layers`) on a backend: double-double for float64 problems
+(absolute error below 1e-4 ULP of float64), float64 for float32 problems (below 1e-3 ULP of float32), both of the
+quantity's scale: |value| for a, log_a, loss and dC/dz with index targets, the sum of absolute terms elsewhere; and at
+most one subnormal ULP more below the normal range. Certified by ball arithmetic in `tests/test_oracle.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import exact_layers
+from .backends import Backend, Number, backend_for
+from .exact_rows import RowSoftmax
+from .problem import NO_IGNORE, Array, Problem
+from .rows import from_rows, to_rows
+from .targets import Targets
+
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+BLOCK = 16384
+"""Elements of one row block: logits are evaluated a cache-sized block at a time."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Exact results of some rows; `softmax` and `targets` are also what the error bounds start from."""
+
+    rows: slice
+    softmax: RowSoftmax
+    targets: Targets
+    factor: Number
+
+    @cached_property
+    def gradient(self) -> Number:
+        """dC/dz of these rows."""
+        return self.softmax.gradient(self.targets, self.factor)
+
+    @cached_property
+    def loss(self) -> tuple[Number, Array]:
+        """Loss of these rows as (number, k) for number * 2^k."""
+        return self.softmax.loss(self.targets)
+
+
+class Exact:
+    """Exact results of one problem, block by block; shared by all implementations that are judged on it."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.backend: Backend = backend_for(problem.dtype)
+        self.targets = Targets.of(problem)
+        with np.errstate(all="ignore"):
+            self.denominator: Number = self.targets.denominator(self.backend)
+            self.factor: Number = self.backend.array(self.targets.upstream) / self.denominator
+
+    def blocks(self) -> Iterator[Block]:
+        """Row blocks in order; a layer's or network's logits come as one block."""
+        B = self.backend
+        if self.problem.logits is None:
+            with np.errstate(all="ignore"):
+                z, masked = exact_layers.logits(B, self.problem)
+                softmax = RowSoftmax.of_number(B, z, masked)
+            yield Block(slice(0, len(self.targets.kept)), softmax, self.targets, self.factor)
+            return
+        rows = to_rows(self.problem.logits)
+        step = max(1, BLOCK // max(1, rows.shape[1]))
+        for start in range(0, len(rows), step):
+            part = slice(start, min(start + step, len(rows)))
+            with np.errstate(all="ignore"):
+                softmax = RowSoftmax.of_logits(B, rows[part].astype(np.float64))
+            yield Block(part, softmax, self.targets.block(part), self.factor[part])
+
+    def cost(self, losses: list[tuple[Number, Array]]) -> Pair:
+        """The reduced cost from the rows' losses: their sum over the denominator, without overflow on the way."""
+        B = self.backend
+        pairs = [(*B.pair(number), k) for number, k in losses]
+        hi, lo = (np.concatenate([p[i] for p in pairs] or [np.zeros(0)]) for i in (0, 1))
+        k = np.concatenate([p[2] for p in pairs] or [np.zeros(0, int)])
+        top = int(k.max(initial=0))
+        with np.errstate(all="ignore"):
+            plain = hi.sum()
+            if not np.isfinite(plain) and not np.isfinite(hi).all():
+                return B.pair(B.array(plain / B.pair(self.denominator)[0]))
+            terms = B.scale(B.array(hi) + lo, k - top)
+            return B.pair(B.scale(B.sum(terms) / self.denominator, top))
+
+    def evaluate(self, quantities: Iterable[str]) -> dict[str, Pair]:
+        """The quantities asked for, whole, in the shapes of the problem."""
+        p, B = self.problem, self.backend
+        wanted = set(quantities)
+        parts: dict[str, list[Pair]] = {q: [] for q in ("a", "log_a", "loss", "dC/dz")}
+        losses: list[tuple[Number, Array]] = []
+        out: dict[str, Pair] = {}
+        with np.errstate(all="ignore"):
+            for block in self.blocks():
+                if "a" in wanted:
+                    parts["a"].append(B.pair(block.softmax.softmax()))
+                if "log_a" in wanted:
+                    parts["log_a"].append(B.pair(block.softmax.log_softmax()))
+                if wanted & {"loss", "cost"}:
+                    losses.append(block.loss)
+                    parts["loss"].append(B.pair(B.scale(*block.loss)))
+                if "dC/dz" in wanted and p.logits is not None:
+                    parts["dC/dz"].append(B.pair(block.gradient))
+                elif wanted & {"dC/dz", "dC/db", "dC/dw", "dC/da_prev"}:
+                    out["dC/dz"] = B.pair(block.gradient)
+                    layer = exact_layers.gradients(B, p, block.gradient)
+                    out |= {q: B.pair(value) for q, value in layer.items()}
+            if "cost" in wanted:
+                out["cost"] = self.cost(losses)
+        for quantity, pairs in parts.items():
+            if quantity in wanted and quantity not in out:
+                shape = p.loss_shape if quantity == "loss" else p.logits_shape
+                out[quantity] = _join(pairs, shape, rows=quantity != "loss")
+        return {q: out[q] for q in quantities}
+
+
+def _join(pairs: list[Pair], shape: tuple[int, ...], rows: bool) -> Pair:
+    def whole(i: int) -> NDArray[np.float64]:
+        if not pairs:
+            return np.zeros(shape)
+        flat = np.concatenate([pair[i] for pair in pairs])
+        return np.asarray(from_rows(flat, shape) if rows else flat.reshape(shape))
+
+    return whole(0), whole(1)
+
+
+def softmax(z: Any) -> Pair:
+    """Exact (78) of logits (m, K), as a pair (hi, lo).
+
+    >>> hi, lo = softmax([[0.0, 0.0]])
+    >>> hi.tolist()
+    [[0.5, 0.5]]
+    """
+    return _of_logits(z, "a")
+
+
+def log_softmax(z: Any) -> Pair:
+    """Exact log of (78) of logits (m, K), as a pair (hi, lo).
+
+    >>> hi, lo = log_softmax([[0.0, -800.0]])
+    >>> hi.tolist()
+    [[0.0, -800.0]]
+    """
+    return _of_logits(z, "log_a")
+
+
+def _of_logits(z: Any, quantity: str) -> Pair:
+    logits = np.array(z)
+    problem = Problem(logits=logits, target=np.zeros(logits.shape[:1], np.int64))
+    return Exact(problem).evaluate([quantity])[quantity]
+
+
+def problem_of(
+    logits: Any,
+    target: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = NO_IGNORE,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    upstream: Any = 1.0,
+) -> Problem:
+    """The problem that the arguments of PyTorch's cross_entropy describe; a scalar upstream stands for every loss."""
+    z = np.array(logits)
+    y = np.array(target)
+    shape = () if reduction != "none" else (z.shape[:1] + z.shape[2:] if z.ndim > 1 else ())
+    return Problem(
+        logits=z,
+        target=y.astype(np.int64) if y.dtype.kind in "iu" else y,
+        weight=None if weight is None else np.array(weight),
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+        upstream=np.broadcast_to(np.array(upstream, z.dtype), shape).copy(),
+    )
+
+
+def cross_entropy(
+    logits: Any,
+    target: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = NO_IGNORE,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Pair:
+    """Exact loss with the options, shapes and conventions of `reference.cross_entropy`, as a pair (hi, lo).
+
+    Raises ShapeError, DtypeError or TargetError like it.
+
+    >>> hi, lo = cross_entropy([[0.0, -800.0]], [0])
+    >>> float(hi)
+    0.0
+    """
+    p = problem_of(
+        logits,
+        target,
+        weight=weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
+    quantity = "loss" if reduction == "none" else "cost"
+    return Exact(p).evaluate([quantity])[quantity]
+
+
+def cross_entropy_grad(
+    logits: Any,
+    target: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = NO_IGNORE,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    upstream: Any = 1.0,
+) -> Pair:
+    """Exact dC/dlogits with the options, shapes and conventions of `reference.cross_entropy_grad`, as a pair (hi, lo).
+
+    Raises ShapeError, DtypeError or TargetError like it.
+
+    >>> hi, lo = cross_entropy_grad([[0.0, 0.0]], [1])
+    >>> hi.tolist()
+    [[0.5, -0.5]]
+    """
+    p = problem_of(
+        logits,
+        target,
+        weight=weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+        upstream=upstream,
+    )
+    return Exact(p).evaluate(["dC/dz"])["dC/dz"]

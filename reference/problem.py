@@ -1,0 +1,195 @@
+"""Problem: everything that defines one softmax cross-entropy computation, as read-only NumPy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
+from xentcheck.vocabulary import DTYPES, REDUCTIONS
+
+Array = NDArray[Any]
+
+NO_IGNORE = -100
+"""PyTorch's default `ignore_index`."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Problem:
+    """One computation, in the storage dtype and the memory layout that the implementation receives.
+
+    Head `logits`: `logits` of shape (C,), (N, C) or (N, C, d1..dk). Head `layer`: a_prev (N, K), w (C, K), b (C,), with
+    logits a_prev w^T + b. Head `network`: a sigmoid layer hidden_w (H, K), hidden_b (H,) before that, and w (C, H).
+
+    target: class indices (int64; shape of the logits without the class axis) or probabilities (dtype and shape of the
+    logits). weight: (C,) of any sign, or None. upstream: dC/d(output), 0-d for `mean` and `sum`, else of the loss's shape.
+
+    Raises ShapeError, DtypeError, TargetError (index and value of the first offender) or ProblemError.
+
+    >>> p = Problem(logits=np.array([[1.0, 2.0, 3.0]]), target=np.array([1]))
+    >>> p.dtype, p.head, p.classes, p.loss_shape
+    ('float64', 'logits', 3, (1,))
+    """
+
+    target: Array
+    logits: Array | None = None
+    a_prev: Array | None = None
+    w: Array | None = None
+    b: Array | None = None
+    hidden_w: Array | None = None
+    hidden_b: Array | None = None
+    weight: Array | None = None
+    ignore_index: int = NO_IGNORE
+    label_smoothing: float = 0.0
+    reduction: str = "mean"
+    upstream: Array = field(default_factory=lambda: np.array(1.0))
+    backward_twice: bool = False
+
+    def __post_init__(self) -> None:
+        validate(self)
+        for array in self.arrays().values():
+            array.flags.writeable = False
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that are given, by name."""
+        names = ("logits", "a_prev", "w", "b", "hidden_w", "hidden_b", "target", "weight", "upstream")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    @property
+    def head(self) -> str:
+        """`logits`, `layer` or `network`."""
+        if self.logits is not None:
+            return "logits"
+        return "layer" if self.hidden_w is None else "network"
+
+    @property
+    def dtype(self) -> str:
+        """Name of the storage dtype, for example `float32`."""
+        return str(self._first.dtype)
+
+    @property
+    def logits_shape(self) -> tuple[int, ...]:
+        """Shape of the logits, also where a layer makes them."""
+        if self.logits is not None:
+            return self.logits.shape
+        assert self.a_prev is not None and self.w is not None
+        return (self.a_prev.shape[0], self.w.shape[0])
+
+    @property
+    def classes(self) -> int:
+        """C, the number of classes."""
+        shape = self.logits_shape
+        return shape[0] if len(shape) == 1 else shape[1]
+
+    @property
+    def loss_shape(self) -> tuple[int, ...]:
+        """Shape of the loss per example: the logits' shape without the class axis."""
+        shape = self.logits_shape
+        return () if len(shape) == 1 else (shape[0], *shape[2:])
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether the targets are rows of probabilities instead of class indices."""
+        return self.target.dtype.kind not in "iu"
+
+    @property
+    def target_kind(self) -> str:
+        """`index`, `smoothed` (indices with label smoothing) or `probabilities`."""
+        if self.probabilities:
+            return "probabilities"
+        return "smoothed" if self.label_smoothing else "index"
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What this problem defines: the value and the gradients of its head (a and log_a at the logits only)."""
+        value = "loss" if self.reduction == "none" else "cost"
+        if self.head == "logits":
+            return ("a", "log_a", value, "dC/dz")
+        return (value, "dC/db", "dC/dw", "dC/da_prev")
+
+    @cached_property
+    def kept(self) -> Array:
+        """Which examples are not ignored; shape of the loss."""
+        if self.probabilities:
+            return np.ones(self.loss_shape, bool)
+        return np.asarray(self.target != self.ignore_index)
+
+    @property
+    def _first(self) -> Array:
+        first = self.logits if self.logits is not None else self.a_prev
+        assert first is not None
+        return first
+
+
+def validate(p: Problem) -> None:
+    """Raise a ProblemError with one line if the parts of a problem do not fit each other."""
+    if (p.logits is None) == (p.a_prev is None):
+        raise ProblemError("give either logits or a layer (a_prev, w, b)")
+    if p.logits is None and (p.w is None or p.b is None):
+        raise ProblemError("a layer needs all of a_prev, w and b")
+    if (p.hidden_w is None) != (p.hidden_b is None):
+        raise ProblemError("a network needs both hidden_w and hidden_b")
+    if p.dtype not in DTYPES:
+        raise DtypeError(f"logits have dtype {p.dtype}; allowed: {', '.join(DTYPES)}")
+    if p.reduction not in REDUCTIONS:
+        raise ProblemError(f"reduction is {p.reduction!r}; allowed: {', '.join(REDUCTIONS)}")
+    if not 0.0 <= p.label_smoothing <= 1.0:
+        raise ProblemError(f"label_smoothing is {p.label_smoothing}; allowed: 0 to 1")
+    _validate_layer(p)
+    shape = p.logits_shape
+    if len(shape) == 0 or p.classes == 0:
+        raise ShapeError(f"logits have shape {shape}; allowed: (C,), (N, C) or (N, C, d1..dk) with C >= 1")
+    if p.weight is not None and p.weight.shape != (p.classes,):
+        raise ShapeError(f"weight has shape {p.weight.shape}; allowed: ({p.classes},), one weight per class")
+    for name, array in p.arrays().items():
+        if name != "target" and str(array.dtype) != p.dtype and not (name == "upstream" and array.ndim == 0):
+            raise DtypeError(f"{name} has dtype {array.dtype}; allowed: {p.dtype}, the dtype of the logits")
+    expected = p.loss_shape if p.reduction == "none" else ()
+    if p.upstream.shape != expected:
+        raise ShapeError(f"upstream has shape {p.upstream.shape}; allowed: {expected}, the shape of the output")
+    _validate_target(p)
+
+
+def _validate_layer(p: Problem) -> None:
+    if p.a_prev is None or p.w is None or p.b is None:
+        return
+    if p.a_prev.ndim != 2 or p.w.ndim != 2:
+        raise ShapeError(f"a_prev has shape {p.a_prev.shape}, w {p.w.shape}; allowed: (N, K) and (C, K)")
+    width = p.a_prev.shape[1]
+    if p.hidden_w is not None and p.hidden_b is not None:
+        if p.hidden_w.ndim != 2 or p.hidden_w.shape[1] != width or p.hidden_b.shape != p.hidden_w.shape[:1]:
+            raise ShapeError(
+                f"hidden_w has shape {p.hidden_w.shape}, hidden_b {p.hidden_b.shape}; allowed: (H, {width}) and (H,)"
+            )
+        width = p.hidden_w.shape[0]
+    if p.w.shape[1] != width or p.b.shape != p.w.shape[:1]:
+        raise ShapeError(f"w has shape {p.w.shape}, b {p.b.shape}; allowed: (C, {width}) and (C,)")
+
+
+def _validate_target(p: Problem) -> None:
+    if p.target.dtype.kind in "iu":
+        if p.target.shape != p.loss_shape:
+            raise ShapeError(
+                f"target has shape {p.target.shape}; allowed: {p.loss_shape} (class indices) or {p.logits_shape}"
+            )
+        bad = (p.target != p.ignore_index) & ((p.target < 0) | (p.target >= p.classes))
+        if bad.any():
+            where = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise TargetError(
+                f"target{list(where)} is {p.target[where]}; allowed: 0 to {p.classes - 1}, or ignore_index {p.ignore_index}"
+            )
+        return
+    if str(p.target.dtype) != p.dtype:
+        raise DtypeError(f"target has dtype {p.target.dtype}; allowed: integers, or probabilities in {p.dtype}")
+    if p.target.shape != p.logits_shape:
+        raise ShapeError(f"target probabilities have shape {p.target.shape}; allowed: {p.logits_shape}")
+    if p.ignore_index != NO_IGNORE:
+        raise TargetError(f"ignore_index is {p.ignore_index}; it has no meaning with target probabilities")
+    bad = ~((p.target >= 0) & (p.target <= 1))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: probabilities from 0 to 1")

@@ -1,0 +1,166 @@
+"""Elementwise error bounds of the loss and of dC/dz for a block of rows, under a contract.
+
+Notation and derivation: `docs/numerics.md`, sections 2.3 and 2.4. s = upstream/denominator, q the factors of -log a
+(`Targets.terms`), Q = sum |q|; |w| and |q| in all sums, so that class weights may have any sign.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contracts import Contract
+from .oracle import Block
+from .row_errors import RowBase, RowErrors
+from .targets import Targets
+
+Array = NDArray[Any]
+
+SLACK = 1.0 + 1e-6
+"""The bounds are themselves evaluated in float64, in fewer than 1e9 roundings of 2^-53."""
+
+
+def growth(additions: Any, u: float) -> Any:
+    """(1 + u)^n - 1: relative error of n successive roundings, or of a sum with n additions in any order."""
+    return np.expm1(np.maximum(additions, 0) * np.log1p(u))
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Relative errors of what all rows share: the denominator, and the chain of products up to s = upstream/denominator.
+
+    Roundings: upstream/denominator at most 2, the product with the row's factor 1, the final product 1; class weights 2.
+    """
+
+    denominator_error: float
+    roundings: float
+
+    @classmethod
+    def of(cls, targets: Targets, u: float) -> Scaling:
+        """The denominator of weighted means is a sum of n weights: error growth(n - 1) sum |w| / |sum w|."""
+        weighted = targets.weight is not None
+        error = 0.0
+        if weighted and targets.reduction == "mean" and targets.probabilities is None:
+            w = targets.label_weight
+            total = abs(float(w.sum()))
+            spread = float(np.abs(w).sum())
+            error = float(growth(targets.kept.sum() - 1, u)) * spread / total if total else np.inf
+        return cls(error / (1.0 - error) if error < 0.5 else np.inf, (4.0 + 2.0 * weighted) * u)
+
+    @property
+    def relative(self) -> float:
+        """Relative error of a gradient element from everything but the softmax."""
+        return self.roundings + self.denominator_error
+
+
+class RowBounds:
+    """Bounds of one block of rows under one contract."""
+
+    def __init__(self, block: Block, base: RowBase, contract: Contract, scaling: Scaling) -> None:
+        self.block = block
+        self.base = base
+        self.contract = contract
+        self.scaling = scaling
+        self.errors = RowErrors(base, contract)
+        self._u = base.format.unit_roundoff
+        self._nu = base.format.smallest_normal
+
+    def softmax(self) -> Array:
+        """(n, C): bound of a."""
+        return self.errors.softmax() * SLACK
+
+    def log_softmax(self) -> Array:
+        """(n, C): bound of log a."""
+        return self.errors.log_softmax() * SLACK
+
+    def loss(self) -> tuple[Array, Array]:
+        """(n,), (n,): bound of the loss of each row, and the largest magnitude that is summed on the way.
+
+        One class: |w| D_y + u |loss|. Several: sum |q_i| D_i + (growth(terms - 1) + 6u) sum |q_i log a_i|.
+        """
+        t = self.block.targets
+        if t.hard:
+            return self._hard_loss()
+        q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
+        used = (q != 0) & np.isfinite(_hi(self.block, self.block.softmax.t))
+        surprise = np.where(used, self.base.log_total + self.base.d, 0.0)
+        errors = np.where(used, self.errors.log_softmax(), 0.0)
+        terms = np.count_nonzero(used, axis=1)
+        relative = growth(terms - 1, self._u) + 6.0 * self._u
+        bound = (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1) + 2.0 * self._nu * np.maximum(terms, 1)
+        raw = (q * surprise).sum(1)
+        if t.weight is not None or t.smoothing:
+            weight = np.ones(t.classes) if t.weight is None else np.abs(t.weight)
+            weighted = surprise * weight
+            raw = np.maximum(raw, weighted.sum(1) if t.smoothing else weighted.max(1, initial=0.0))
+        return np.where(t.kept, bound, 0.0) * SLACK, np.where(t.kept, raw, 0.0)
+
+    def _hard_loss(self) -> tuple[Array, Array]:
+        t, b = self.block.targets, self.base
+        rows = np.arange(len(t.label))
+        depth = b.d[rows, t.label][:, None]
+        weight = np.abs(t.label_weight)
+        loss = weight * (b.log_total + depth)[:, 0]
+        error = self.errors.log_softmax_at(depth)[:, 0]
+        if b.zeta is not None:
+            error = error + b.zeta[rows, t.label]
+        bound = weight * error + 2.0 * self._nu
+        if t.weight is not None:
+            bound = bound + self._u * (loss + bound)
+        return np.where(t.kept, bound, 0.0) * SLACK, np.where(t.kept, loss, 0.0)
+
+    def gradient(self) -> Array:
+        """(n, C): bound of dC/dz; 0 in ignored rows."""
+        t = self.block.targets
+        factor = np.abs(_hi(self.block, self.block.factor))[:, None]
+        g = np.abs(_hi(self.block, self.block.gradient))
+        bound = self._hard_gradient(factor, g) if t.hard else self._soft_gradient(factor, g)
+        if not t.kept.all():
+            bound[~t.kept] = 0.0
+        bound *= SLACK
+        return bound
+
+    def _hard_gradient(self, factor: Array, g: Array) -> Array:
+        """s |w| (error of a_i) + kappa |g_i|; at the label also u a_y, the rounding of a_y - 1 or of s a_y - s."""
+        t, b, e = self.block.targets, self.base, self.errors
+        rows = np.arange(len(t.label))
+        scale = factor * np.abs(t.label_weight)[:, None]
+        kappa = self.scaling.relative
+        bound = e.elementwise(e.gradient_offset + kappa * (1.0 + e.gradient_offset), e.gradient_slope * (1.0 + kappa), scale)
+        at_label = e.elementwise_at(t.label, e.gradient_offset + self._u, e.gradient_slope) * scale[:, 0]
+        bound[rows, t.label] = at_label + kappa * (g[rows, t.label] + at_label)
+        if self.contract.normwise:
+            spread = 2.0 * g[rows, t.label][:, None]
+            row_sum = scale * (e.gradient_softmax_sum() + self._u)
+            bound += (row_sum + (growth(t.classes, self._u) + kappa) * (spread + row_sum)) * t.kept[:, None]
+        return self._with_underflow(bound, scale, np.arange(t.classes) == t.label[:, None])
+
+    def _soft_gradient(self, factor: Array, g: Array) -> Array:
+        """s [Q (error of a_i) + (growth(terms - 1) + 5u)(Q a_i + |q_i|)] + kappa |g_i|: q is summed before a Q - q."""
+        t, e = self.block.targets, self.errors
+        q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
+        total = q.sum(1, keepdims=True)
+        relative = growth(np.count_nonzero(q, axis=1)[:, None] - 1, self._u) + 5.0 * self._u
+        scale = factor * total
+        offset = e.gradient_offset + relative * (1.0 + e.gradient_offset)
+        bound = e.elementwise(offset, e.gradient_slope * (1.0 + relative), scale)
+        bound += factor * relative * q
+        bound += self.scaling.relative * (g + bound)
+        if self.contract.normwise:
+            row_sum = scale * (e.gradient_softmax_sum() + 2.0 * relative)
+            bound += row_sum + (growth(t.classes, self._u) + self.scaling.relative) * (2.0 * scale + row_sum)
+        return self._with_underflow(bound, scale, q != 0)
+
+    def _with_underflow(self, bound: Array, scale: Array, target: Array) -> Array:
+        """e, a, s a and their product with a weight may each fall below the smallest normal number: 4 nu max(1, s)."""
+        if (self.base.smallest * np.minimum(scale, 1.0) < 4.0 * self._nu).any():
+            bound += np.where((self.base.e > 0) | target, 4.0 * self._nu * np.maximum(scale, 1.0), 0.0)
+        return bound
+
+
+def _hi(block: Block, x: Any) -> Array:
+    """The leading float64 part of an exact number."""
+    return block.softmax.backend.pair(x)[0]

@@ -1,0 +1,218 @@
+"""Rounding errors of softmax and log-softmax for a block of rows, under a contract.
+
+Model: fl(x op y) = (x op y)(1 + delta), |delta| <= u, and at most nu (smallest normal: flush to zero is allowed) below the
+normal range; exp has the relative error 2 k_e u, log 2 k_l u. Notation and derivation: `docs/numerics.md`, section 2. With
+d_i = m - z_i >= 0, e_i = exp(-d_i), S = sum e_i = 1 + R, every bound of an element is a_i (A + B d_i) with A, B per row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contracts import Contract
+from .exact_rows import RowSoftmax
+from .formats import Format
+
+Array = NDArray[Any]
+
+SECOND_ORDER = 1.0 + 1e-3
+"""expm1(x) <= x (1 + 1e-3) for the x <= 1e-3 that occur: d u is below 745 * 2^-24 wherever e_i does not underflow."""
+
+
+@dataclass(frozen=True)
+class RowBase:
+    """What the errors of all contracts start from: exact d, e (n, C) and row sums (n, 1), in float64.
+
+    zeta: absolute error of each logit (n, C), or None where the implementation receives the logits.
+    """
+
+    format: Format
+    d: Array
+    e: Array
+    others: Array
+    total: Array
+    log_total: Array
+    maximum: Array
+    depth: Array
+    ties: Array
+    active: Array
+    low: Array
+    smallest: Array
+    zeta: Array | None
+
+    @classmethod
+    def of(cls, softmax: RowSoftmax, fmt: Format, zeta: Array | None = None) -> RowBase:
+        """The base of a block of exact rows."""
+        B = softmax.backend
+        e = B.pair(softmax.e)[0]
+        d = np.negative(B.pair(softmax.t)[0])
+        ties = np.count_nonzero(d == 0, axis=1)[:, None] - 1
+        if not np.isfinite(d).all():
+            np.copyto(d, 0.0, where=~np.isfinite(d))
+        others, total, log_total = (B.pair(x)[0][:, None] for x in (softmax.others, softmax.total, softmax.log_total))
+        smallest = e.min(axis=1, initial=1.0)[:, None] / total
+        if (smallest < 4 * fmt.smallest_normal).any():
+            active = np.count_nonzero(e > fmt.smallest_subnormal / 16, axis=1)[:, None]
+            low = np.count_nonzero((e > 0) & (e < 4 * fmt.smallest_normal * total), axis=1)[:, None]
+        else:
+            active = np.full_like(ties, e.shape[1])
+            low = np.zeros_like(ties)
+        depth = np.einsum("nc,nc->n", e, d)[:, None]
+        maximum = np.where(softmax.defined, softmax.maximum, 0.0)[:, None]
+        return cls(fmt, d, e, others, total, log_total, maximum, depth, ties, active, low, smallest, zeta)
+
+
+class RowErrors:
+    """Errors of the sum, of its logarithm and of the softmax of a block of rows, under one contract.
+
+    relative_sum: |S^ - S|/S. log_error: |log S^ - log S|. Both (n, 1).
+    """
+
+    def __init__(self, base: RowBase, contract: Contract) -> None:
+        self.base = base
+        self.contract = contract
+        u = base.format.unit_roundoff
+        nu = base.format.smallest_normal
+        self.exp_error = 2.0 * contract.exp_ulps * u
+        self._shift = np.expm1(np.minimum(contract.shift_units * u * np.abs(base.maximum), 700.0))
+        self._slope = u * (1.0 + contract.exp_slope + contract.shift_units)
+        self._zeta_mean, self._zeta_growth = _logit_uncertainty(base)
+        inexact = np.maximum(base.others - base.ties, 0.0) if base.zeta is None else base.others
+        exponent_errors = self._slope * base.depth + self.exp_error * inexact + self._shift * base.others
+        exp_sum = SECOND_ORDER * exponent_errors + self._zeta_mean * base.total * self._zeta_growth
+        underflow = base.low * nu
+        self.relative_sum = (exp_sum + underflow + self._summation(exp_sum + underflow, inexact)) / base.total
+        self.log_error = self._log_error()
+        self.log_offset, self.log_slope = self._log_softmax()
+        self.soft_offset, self.soft_slope = self._ratio()
+        self.gradient_offset, self.gradient_slope = self._gradient_softmax()
+
+    def _summation(self, addend_error: Array, inexact: Array) -> Array:
+        """Error of summing n nonnegative terms in any order: min(g S, R (1 + 2 g)), g = (1 + u)^(n - 1) - 1.
+
+        The second form: each node on the path of the largest term errs by at most the smaller addend. Terms that underflow
+        add exactly; a sum of ones (no inexact term) is exact.
+        """
+        b = self.base
+        u = b.format.unit_roundoff
+        growth = np.expm1((b.active - 1) * np.log1p(u))
+        rest = b.others + addend_error
+        error = np.minimum(growth * (1.0 + rest), rest * (1.0 + 2.0 * growth))
+        exact_ones = (inexact == 0) & (b.active <= 1.0 / u) if b.zeta is None else np.zeros_like(b.active, bool)
+        return np.where(exact_ones, 0.0, error)
+
+    def _log_error(self) -> Array:
+        """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r)."""
+        b, u = self.base, self.base.format.unit_roundoff
+        r = self.relative_sum
+        below = np.where(r < 1, -np.log1p(-np.minimum(r, 1.0 - 2.0**-52)), np.inf)
+        moved = np.minimum(below, np.maximum(b.log_total, np.log1p(r)))
+        return np.asarray(moved + 2.0 * self.contract.log_ulps * u * (b.log_total + moved))
+
+    def _log_softmax(self) -> tuple[Array, Array]:
+        """|error of log a_i| <= A + B d_i.
+
+        `sub`: u d_i (subtraction of m) + error of log S + u |log a_i|, and |log a_i| = d_i + log S.
+        `lse`: the same with fl(m + log S) in place of log S, whose rounding adds u |m + log S|.
+        """
+        b, u = self.base, self.base.format.unit_roundoff
+        offset = self.log_error * (1.0 + 2.0 * u) + u * b.log_total
+        if self.contract.log_form == "lse":
+            offset = offset + u * (np.abs(b.maximum + b.log_total) + self.log_error) * (1.0 + u)
+        offset = offset + self.contract.shift_units * u * np.abs(b.maximum)  # each logit, where m is not subtracted
+        slope = np.full_like(offset, u + self._slope) * SECOND_ORDER
+        return offset + self._zeta_mean * self._zeta_growth, slope
+
+    def _ratio(self) -> tuple[Array, Array]:
+        """a_i = e_i/S: relative error (rho_i + r)/(1 - r) + 2u (division, or product with a rounded reciprocal)."""
+        u = self.base.format.unit_roundoff
+        r = self.relative_sum
+        scale = np.where(r < 0.5, SECOND_ORDER / (1.0 - np.minimum(r, 0.5)), np.inf)
+        offset = (self.exp_error + self._shift + r) * scale + 2.0 * u
+        return offset, self._slope * scale
+
+    def _gradient_softmax(self) -> tuple[Array, Array]:
+        """The softmax inside the gradient: `ratio` as above, `exp`: expm1 of the stored log a's error, and exp's own."""
+        if self.contract.gradient_form == "ratio":
+            return self.soft_offset, self.soft_slope
+        offset = np.expm1(np.minimum(self.log_offset + self.exp_error, 700.0)) * SECOND_ORDER
+        slope = (self.log_slope + self.contract.exp_slope * self.base.format.unit_roundoff) * (1.0 + offset) * SECOND_ORDER
+        # The weaker of the two forms, so that an implementation may use either: the catalogue is then nearly nested.
+        return np.maximum(offset, self.soft_offset), np.maximum(slope, self.soft_slope)
+
+    def softmax(self) -> Array:
+        """(n, C): |error of a_i|; exp(0) = 1 is exact."""
+        b = self.base
+        bound = self.elementwise(self.soft_offset, self.soft_slope)
+        if b.zeta is None and not self.contract.normwise:
+            exact_e = np.maximum(self.soft_offset - self.exp_error, 0.0) / b.total
+            np.copyto(bound, exact_e, where=(b.d == 0) & (b.e == 1))
+        return bound + self._underflow(b.e > 0)
+
+    def log_softmax(self) -> Array:
+        """(n, C): |error of log a_i|, 0 where it is -inf."""
+        b = self.base
+        bound = self.log_offset + self.log_slope * b.d
+        return bound if b.zeta is None else bound + b.zeta
+
+    def log_softmax_at(self, depth: Array) -> Array:
+        """|error of log a| for exact depths d (n, k) of some classes, whose e may underflow."""
+        return np.asarray(self.log_offset + self.log_slope * depth)
+
+    def gradient_softmax(self) -> Array:
+        """(n, C): |error| of the softmax that the gradient is made of, without underflow."""
+        return self.elementwise(self.gradient_offset, self.gradient_slope)
+
+    def gradient_softmax_sum(self) -> Array:
+        """(n, 1): the sum over classes of `gradient_softmax`, in closed form: A + B depth / S."""
+        b = self.base
+        plain = self.gradient_offset + self.gradient_slope * b.depth / b.total
+        return np.asarray(plain + self._zeta_mean * self._zeta_growth)
+
+    def elementwise(self, offset: Array, slope: Array, factor: Array | float = 1.0) -> Array:
+        """(n, C): factor a_i (offset + slope d_i), with per-row (n, 1) coefficients; 0 where a_i is 0."""
+        b = self.base
+        bound = slope * b.d
+        bound += offset
+        if b.zeta is not None:
+            bound += np.expm1(np.minimum(b.zeta, 700.0)) * self._zeta_growth
+        bound *= b.e
+        bound *= factor / b.total
+        if (self.log_offset > 1.0).any() or not np.isfinite(offset).all():
+            np.copyto(bound, self._far_or_anything(), where=(b.e == 0) | np.isnan(bound))
+        return np.asarray(bound)
+
+    def _far_or_anything(self) -> Array:
+        """Where e_i underflows: 0 if it does so with every logit off by its error, else no bound (inf)."""
+        b = self.base
+        return np.where((b.e == 0) & (b.d > 2.0 * self.log_offset + 1500.0), 0.0, np.inf)
+
+    def elementwise_at(self, index: Array, offset: Array, slope: Array) -> Array:
+        """(n,): a_i (offset + slope d_i) at one class per row."""
+        b = self.base
+        rows = np.arange(len(index))
+        relative = offset[:, 0] + slope[:, 0] * b.d[rows, index]
+        if b.zeta is not None:
+            relative = relative + (np.expm1(np.minimum(b.zeta, 700.0)) * self._zeta_growth)[rows, index]
+        return np.asarray(np.where(b.e[rows, index] > 0, relative * b.e[rows, index] / b.total[:, 0], 0.0))
+
+    def _underflow(self, active: Array) -> Array:
+        return np.where(active, self.base.format.smallest_normal, 0.0) if self.base.low.any() else np.float64(0.0)
+
+
+def _logit_uncertainty(base: RowBase) -> tuple[Array | float, Array | float]:
+    """Logits with |error| <= zeta_i move e_i by expm1(zeta_i) and log S by at most sum a_i expm1(zeta_i).
+
+    The bounds are evaluated at the exact logits instead of the perturbed ones: exp(2 max zeta) covers the difference.
+    """
+    if base.zeta is None:
+        return 0.0, 1.0
+    active = base.e > 0
+    moved = np.expm1(np.minimum(np.where(active, base.zeta, 0.0), 700.0))
+    mean = (base.e * moved).sum(1, keepdims=True) / base.total
+    top = np.where(active, base.zeta, 0.0).max(1, initial=0.0)[:, None]
+    return mean, np.exp(np.minimum(2.0 * top, 700.0))

@@ -1,0 +1,98 @@
+"""Targets, class weights, ignored rows and upstream gradients of a problem, one entry per row of logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends import Backend, Number
+from .problem import Problem
+from .rows import to_rows
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Row form of a problem's targets; float64 arrays hold the storage values exactly.
+
+    kept, label: (M,), label 0 where a row is ignored. probabilities: (M, C) or None. weight: (C,) or None.
+    upstream: (M,), dC/d(loss of the row) before the division by the denominator.
+    """
+
+    kept: Array
+    label: Array
+    probabilities: Array | None
+    weight: Array | None
+    smoothing: float
+    reduction: str
+    upstream: Array
+    classes: int
+
+    @classmethod
+    def of(cls, p: Problem) -> Targets:
+        """The targets of a problem in row form."""
+        kept = p.kept.reshape(-1)
+        label = np.zeros(kept.shape, np.int64) if p.probabilities else np.where(kept, p.target.reshape(-1), 0)
+        return cls(
+            kept=kept,
+            label=label.astype(np.int64),
+            probabilities=to_rows(p.target).astype(np.float64) if p.probabilities else None,
+            weight=None if p.weight is None else p.weight.astype(np.float64),
+            smoothing=0.0 if p.probabilities else p.label_smoothing,
+            reduction=p.reduction,
+            upstream=np.broadcast_to(p.upstream.astype(np.float64).reshape(-1), kept.shape),
+            classes=p.classes,
+        )
+
+    @property
+    def hard(self) -> bool:
+        """Whether each row looks at one class only."""
+        return self.probabilities is None and not self.smoothing
+
+    @property
+    def label_weight(self) -> Array:
+        """(M,): class weight of each row's label, 0 for ignored rows."""
+        weight = np.ones(self.classes) if self.weight is None else self.weight
+        return np.where(self.kept, weight[self.label], 0.0)
+
+    def block(self, rows: slice) -> Targets:
+        """The targets of some rows."""
+        q = self.probabilities
+        return Targets(
+            self.kept[rows],
+            self.label[rows],
+            None if q is None else q[rows],
+            self.weight,
+            self.smoothing,
+            self.reduction,
+            self.upstream[rows],
+            self.classes,
+        )
+
+    def denominator(self, backend: Backend) -> Number:
+        """What `mean` divides by: the weights of the kept labels, or the number of rows for probabilities; else 1."""
+        if self.reduction != "mean":
+            return backend.array(1.0)
+        if self.probabilities is not None:
+            return backend.array(float(len(self.kept)))
+        return backend.sum(backend.array(self.label_weight))
+
+    def terms(self, backend: Backend) -> Number:
+        """(M, C): the factors q of -log a, with class weights and smoothing inside: C_n = -sum_i q_i log a_i.
+
+        [derived] q = w_y [i = y] (1 - eps) + (eps/C) w_i for labels (PyTorch's smoothing), q_i w_i for probabilities.
+        """
+        weight = np.ones(self.classes) if self.weight is None else self.weight
+        if self.probabilities is not None:
+            return backend.array(self.probabilities) * weight[None, :]
+        smooth = backend.array(self.smoothing) / float(self.classes)
+        spread = backend.array(weight[None, :] * self.kept[:, None]) * smooth
+        if self.smoothing == 1.0:
+            return spread
+        one_hot = np.arange(self.classes) == self.label[:, None]
+        at_label = backend.array(self.label_weight) * (backend.array(1.0) - self.smoothing)
+        return spread + at_label[:, None] * one_hot.astype(np.float64)

@@ -1,0 +1,135 @@
+"""Building a case's problem: inputs drawn from its id, rounded to the storage dtype, laid out in memory as it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.reference.rows import from_rows
+
+from .cases import Case
+from .errors import CaseError, ProblemError
+from .families import FAMILIES, draw_layer
+from .randomness import Stream
+
+Array = NDArray[Any]
+
+SMOOTHING = 0.1
+
+
+def build(case: Case) -> Problem:
+    """The problem of a case. Raises CaseError if it cannot be built: a case is never skipped.
+
+    >>> build(Case.parse("ties.2x3.f64.index.plain.mean.up-one.contig.s0")).logits.shape
+    (2, 3)
+    """
+    try:
+        return _build(case)
+    except ProblemError as error:
+        raise CaseError(f"case {case} cannot be built: {error}") from error
+
+
+def _build(case: Case) -> Problem:
+    stream = Stream(str(case))
+    dtype = np.dtype(case.dtype)
+    loss_shape = () if len(case.shape) == 1 else (case.shape[0], *case.shape[2:])
+    rows = int(np.prod(loss_shape, dtype=np.int64))
+    arrays, labels, usable = _inputs(case, stream, rows)
+    ignore_index = 1 if "ign1" in case.options else NO_IGNORE
+    if case.target == "prob":
+        target = _probabilities(stream, labels, usable).astype(dtype)
+        target = from_rows(target, case.shape)
+    else:
+        target = _ignore(case, labels).reshape(loss_shape)
+    weight = _weight(case, stream, labels)
+    return Problem(
+        **arrays,
+        target=_strided(target, 10**6) if "tstr" in case.layout else target.copy(order="C"),
+        weight=None if weight is None else weight.astype(dtype),
+        ignore_index=ignore_index,
+        label_smoothing=SMOOTHING if "ls" in case.options else 0.0,
+        reduction=case.reduction,
+        upstream=_upstream(case, stream, loss_shape, dtype),
+        backward_twice="twice" in case.layout,
+    )
+
+
+def _inputs(case: Case, stream: Stream, rows: int) -> tuple[dict[str, Array], Array, Array]:
+    """The arrays before the softmax, labels, and which classes (m, C) may carry probability."""
+    dtype = np.dtype(case.dtype)
+    if not case.inputs:
+        z, labels = FAMILIES[case.family].draw(stream, rows, case.classes, case.dtype)
+        z = z.astype(dtype)
+        return {"logits": _lay_out(from_rows(z, case.shape), case.layout)}, labels, np.isfinite(z)
+    width = case.hidden or case.inputs
+    layer = draw_layer(case.family, stream, rows, case.classes, width)
+    arrays = {"a_prev": layer.a_prev, "w": layer.w, "b": layer.b}
+    if case.hidden:
+        below = draw_layer("gaussian" if case.family == "gaussian" else "dyadic", stream, rows, width, case.inputs)
+        arrays |= {"a_prev": below.a_prev, "hidden_w": below.w, "hidden_b": below.b}
+    usable = np.broadcast_to(np.isfinite(layer.b), (rows, case.classes))
+    return {name: array.astype(dtype) for name, array in arrays.items()}, layer.labels, usable
+
+
+def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:
+    """Rows of multiples of a fraction, at least a quarter of it at the label, summing to 3/4 or 5/4 instead of 1."""
+    counts = stream.integers(0, 9, usable.shape) * usable
+    counts[np.arange(len(labels)), labels] += 4
+    q = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    return np.asarray(q * np.where(q.max(1, keepdims=True, initial=0.0) <= 0.75, 1.25, 0.75))
+
+
+def _ignore(case: Case, labels: Array) -> Array:
+    """Labels with the ignored rows marked: about a third, never the first nor the last."""
+    if "allign" in case.options:
+        return np.full_like(labels, NO_IGNORE)
+    sentinel = 1 if "ign1" in case.options else NO_IGNORE if "ign" in case.options else None
+    if sentinel is None:
+        return labels
+    middle = np.arange(len(labels)) % 3 == 1
+    middle[-1:] = False
+    kept = labels if sentinel == NO_IGNORE else np.where(labels == sentinel, 0, labels)
+    return np.where(middle, sentinel, kept)
+
+
+def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
+    kinds = {"w", "wn", "wz"} & set(case.options)
+    if not kinds:
+        return None
+    weight = stream.uniform(0.25, 2.0, (case.classes,))
+    if "wn" in kinds:
+        weight = weight * np.where(np.arange(case.classes) % 3 == 2, -1.0, 1.0)
+    if "wz" in kinds:
+        weight[labels[:1]] = 0.0
+    return weight
+
+
+def _upstream(case: Case, stream: Stream, loss_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    shape = loss_shape if case.reduction == "none" else ()
+    if case.upstream == "one":
+        return np.ones(shape, dtype)
+    if case.upstream in ("neg", "exp"):
+        scalar = np.asarray(-stream.uniform(0.5, 2.0, ()), dtype)
+        return np.broadcast_to(scalar, shape) if case.upstream == "exp" else np.full(shape, scalar)
+    values = (stream.uniform(0.25, 2.0, shape) * stream.signs(shape)).astype(dtype)
+    return _strided(values, np.nan) if case.upstream == "str" else values
+
+
+def _lay_out(logits: Array, layout: tuple[str, ...]) -> Array:
+    if "trans" in layout:
+        return np.ascontiguousarray(logits.T).T
+    if "sliced" in layout:
+        return _strided(logits, np.nan)
+    return np.ascontiguousarray(logits)
+
+
+def _strided(x: Array, between: float) -> Array:
+    """The same values in every second place of a wider buffer, with poison between them."""
+    if x.ndim == 0:
+        return x
+    buffer = np.full((*x.shape[:-1], 2 * x.shape[-1] + 1), between, x.dtype)
+    buffer[..., 1::2] = x
+    return buffer[..., 1::2]

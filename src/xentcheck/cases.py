@@ -1,0 +1,141 @@
+"""Case: a small recipe for a problem with a readable, stable id, the same id giving the same bits everywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .errors import CaseError
+from .families import FAMILIES, LAYER_FAMILIES
+from .vocabulary import REDUCTIONS, SHORT_DTYPES
+
+TARGETS = ("index", "prob")
+
+OPTIONS = {
+    "w": "positive class weights",
+    "wn": "class weights of both signs",
+    "wz": "class weights with a zero at a label",
+    "ls": "label smoothing 0.1",
+    "ign": "ignore_index -100 in some rows",
+    "ign1": "ignore_index 1, inside [0, C)",
+    "allign": "every row ignored",
+}
+
+UPSTREAMS = {
+    "one": "ones",
+    "neg": "a negative scalar",
+    "rand": "random and signed per row",
+    "str": "random, in a strided buffer",
+    "exp": "a negative scalar expanded with stride 0",
+}
+
+LAYOUTS = {
+    "contig": "contiguous",
+    "trans": "logits transposed in memory",
+    "sliced": "logits sliced from a wider buffer",
+    "tstr": "targets strided",
+    "twice": "backward called twice, the second judged",
+}
+
+_SHAPE = re.compile(r"(\d+(?:x\d+){0,3})(?:k(\d+)(?:h(\d+))?)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One recipe; `str(case)` is its id and `Case.parse(id)` its inverse.
+
+    shape: of the logits. inputs: K of the last layer's a_prev (or of the network's input), 0 for logits. hidden: H of the
+    network's sigmoid layer, 0 for none.
+
+    >>> case = Case.parse("gaussian.7x1003.f32.index.w+ls.mean.up-one.contig.s0")
+    >>> case.shape, case.options, str(case) == "gaussian.7x1003.f32.index.w+ls.mean.up-one.contig.s0"
+    ((7, 1003), ('w', 'ls'), True)
+    """
+
+    family: str
+    shape: tuple[int, ...]
+    dtype: str
+    target: str = "index"
+    options: tuple[str, ...] = ()
+    reduction: str = "mean"
+    upstream: str = "one"
+    layout: tuple[str, ...] = ("contig",)
+    inputs: int = 0
+    hidden: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        families = LAYER_FAMILIES if self.inputs else FAMILIES
+        _allowed("family", (self.family,), families)
+        _allowed("dtype", (self.dtype,), SHORT_DTYPES)
+        _allowed("target", (self.target,), TARGETS)
+        _allowed("option", self.options, OPTIONS)
+        _allowed("reduction", (self.reduction,), REDUCTIONS)
+        _allowed("upstream", (self.upstream,), UPSTREAMS)
+        _allowed("layout", self.layout, LAYOUTS)
+        if self.target == "prob" and {"ls", "ign", "ign1", "allign"} & set(self.options):
+            raise CaseError(f"case {self}: probabilities go with weights only, not with ls or ignore_index")
+        if self.reduction != "none" and self.upstream not in ("one", "neg"):
+            raise CaseError(f"case {self}: upstream {self.upstream} needs reduction none; allowed: one, neg")
+        if self.inputs and (len(self.shape) != 2 or self.layout not in (("contig",), ("twice",))):
+            raise CaseError(f"case {self}: a layer has shape NxCkK and layout contig or twice")
+        if len(self.shape) > 4 or self.classes == 0:
+            raise CaseError(f"case {self}: shape needs 1 to 4 axes and at least one class")
+
+    @property
+    def classes(self) -> int:
+        return self.shape[0] if len(self.shape) == 1 else self.shape[1]
+
+    @property
+    def signature(self) -> str:
+        """What decides which code runs and compiles: everything but family, upstream values, layout and seed."""
+        return ".".join(str(self).split(".")[1:6])
+
+    def __str__(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        if self.inputs:
+            shape += f"k{self.inputs}" + (f"h{self.hidden}" if self.hidden else "")
+        options = "+".join(self.options) or "plain"
+        layout = "+".join(self.layout)
+        short = SHORT_DTYPES.get(self.dtype, self.dtype)
+        head = f"{self.family}.{shape}.{short}.{self.target}.{options}"
+        return f"{head}.{self.reduction}.up-{self.upstream}.{layout}.s{self.seed}"
+
+    @classmethod
+    def parse(cls, text: str) -> Case:
+        """The case of an id. Raises CaseError saying which field is wrong and what is allowed there."""
+        fields = text.split(".")
+        form = "family.shape.dtype.target.options.reduction.up-upstream.layout.sSEED"
+        if len(fields) != 9:
+            raise CaseError(f"case id {text!r} has {len(fields)} fields; allowed: {form}")
+        family, shape, short, target, options, reduction, upstream, layout, seed = fields
+        match = _SHAPE.fullmatch(shape)
+        if not match or not upstream.startswith("up-") or not re.fullmatch(r"s\d+", seed):
+            raise CaseError(f"case id {text!r}: cannot read {shape}, {upstream} or {seed}; allowed: {form}")
+        dtypes = {v: k for k, v in SHORT_DTYPES.items()}
+        if short not in dtypes:
+            raise CaseError(f"case id {text!r}: dtype is {short!r}; allowed: {', '.join(dtypes)}")
+        case = cls(
+            family=family,
+            shape=tuple(int(n) for n in match[1].split("x")),
+            dtype=dtypes[short],
+            target=target,
+            options=() if options == "plain" else tuple(options.split("+")),
+            reduction=reduction,
+            upstream=upstream[3:],
+            layout=tuple(layout.split("+")),
+            inputs=int(match[2] or 0),
+            hidden=int(match[3] or 0),
+            seed=int(seed[1:]),
+        )
+        if str(case) != text:
+            raise CaseError(f"case id {text!r} is not in its normal form; allowed: {case}")
+        return case
+
+
+def _allowed(what: str, values: tuple[str, ...], allowed: Iterable[str]) -> None:
+    names = tuple(allowed)
+    for value in values:
+        if value not in names:
+            raise CaseError(f"unknown {what} {value!r} in a case; allowed: {', '.join(names)}")

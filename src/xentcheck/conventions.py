@@ -1,0 +1,99 @@
+"""Conventions: degenerate problems whose meaning differs between libraries; what they return is recorded, not judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.problem import Problem
+from xentcheck.reference.rows import to_rows
+from xentcheck.reference.targets import Targets
+
+from .vocabulary import VALUES
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One degenerate situation: which problems, which quantities, and the results seen in the wild."""
+
+    id: str
+    holds: Callable[[Problem], bool]
+    quantities: tuple[str, ...]
+    seen: str
+
+
+def _no_row_kept(p: Problem) -> bool:
+    return p.reduction == "mean" and p.kept.size > 0 and not p.kept.any()
+
+
+def _empty(p: Problem) -> bool:
+    return p.reduction == "mean" and p.kept.size == 0
+
+
+def _weights_vanish(p: Problem) -> bool:
+    """Whether the enclosure of the weighted mean's denominator holds 0."""
+    if p.weight is None or p.reduction != "mean" or p.probabilities or _no_row_kept(p):
+        return False
+    w = Targets.of(p).label_weight
+    return bool(abs(w.sum()) <= len(w) * float(np.finfo(p.dtype).eps) * np.abs(w).sum())
+
+
+def _zero_times_inf(p: Problem) -> bool:
+    """Whether a class at -inf has the factor 0 in a sum over all classes."""
+    masked = _masked(p)
+    if masked is None or not (p.probabilities or p.label_smoothing):
+        return False
+    if p.probabilities:
+        q = to_rows(p.target) * (1.0 if p.weight is None else p.weight)
+        return bool((masked & (q == 0)).any())
+    return p.weight is not None and bool((masked & (p.weight == 0)).any())
+
+
+def _masked(p: Problem) -> Array | None:
+    """Which classes are at -inf, (m, C) or (1, C)."""
+    masked = np.isneginf(to_rows(p.logits)) if p.logits is not None else np.isneginf(np.asarray(p.b))[None, :]
+    return masked if masked.any() else None
+
+
+def _not_finite(p: Problem) -> bool:
+    """Whether a row has no finite maximum: +inf, nan, or all -inf."""
+    if p.logits is None:
+        return bool(np.isneginf(np.asarray(p.b)).all())
+    rows = to_rows(p.logits)
+    return rows.size > 0 and not bool(np.isfinite(rows.max(1)).all())
+
+
+GRADIENTS_TOO = (*VALUES, "dC/dz", "dC/db", "dC/dw", "dC/da_prev")
+
+CONVENTIONS = (
+    Convention("all-ignored", _no_row_kept, GRADIENTS_TOO, "PyTorch: value nan, gradient 0; Keras 3 and others: 0"),
+    Convention("empty-batch", _empty, GRADIENTS_TOO, "PyTorch and JAX: value nan; PyTorch before 1.11 on CPU: 0"),
+    Convention("zero-weights", _weights_vanish, GRADIENTS_TOO, "PyTorch: value nan, gradient nan; before 1.11: 0"),
+    Convention("zero-times-inf", _zero_times_inf, VALUES, "PyTorch, JAX, optax: nan; xentcheck and optax with where=: 0"),
+    Convention("not-finite", _not_finite, ("a", "log_a", *GRADIENTS_TOO), "nan, or inf, by library"),
+)
+"""All of them, in order of precedence."""
+
+
+def convention_of(problem: Problem, quantity: str) -> Convention | None:
+    """The convention that a comparison falls under, or None: it is judged."""
+    return next((c for c in CONVENTIONS if quantity in c.quantities and c.holds(problem)), None)
+
+
+def seen(result: Array) -> str:
+    """What an implementation returned, in a word: nan, 0, inf, finite, or a mixture."""
+    x = np.asarray(result, np.float64).ravel()
+    kinds = {
+        "empty": x.size == 0,
+        "nan": bool(np.isnan(x).any()),
+        "inf": bool(np.isinf(x).any()),
+        "0": bool((x == 0).any()),
+        "finite": bool((np.isfinite(x) & (x != 0)).any()),
+    }
+    return " and ".join(kind for kind, found in kinds.items() if found)

@@ -1,0 +1,59 @@
+"""Typed errors: one base class, one subclass per cause; standard library only.
+
+Every message is one line that says what is wrong, where, and what is allowed. The command line prints it and exits
+with code 2; pytest shows it as a usage error.
+"""
+
+from __future__ import annotations
+
+
+class XentcheckError(Exception):
+    """Base class of all errors that xentcheck raises about its input."""
+
+
+class ProblemError(XentcheckError, ValueError):
+    """A problem (logits, targets, options) that is not defined by the signature."""
+
+
+class ShapeError(ProblemError):
+    """An array whose shape does not fit the others."""
+
+
+class DtypeError(ProblemError):
+    """An array of a dtype that is not allowed there."""
+
+
+class TargetError(ProblemError):
+    """A class index out of range or probabilities that are none; names the first offender."""
+
+
+class CaseError(XentcheckError, ValueError):
+    """A case id that does not parse, or a case that cannot be built."""
+
+
+class ProfileError(XentcheckError, ValueError):
+    """An unknown profile, or a selection that leaves nothing to run."""
+
+
+class AdapterError(XentcheckError, ValueError):
+    """An unknown adapter, or options that an adapter does not take."""
+
+
+class UnavailableError(XentcheckError, RuntimeError):
+    """A framework or device that is asked for by name and is not there."""
+
+
+class RunFileError(XentcheckError, ValueError):
+    """A run file that is truncated, foreign, malformed or of another schema."""
+
+
+class DeviationError(XentcheckError, ValueError):
+    """A malformed deviation file."""
+
+
+class OutputError(XentcheckError, OSError):
+    """A file or folder that cannot be written."""
+
+
+class Disagreement(AssertionError):
+    """Raised by `xentcheck.assert_agrees`: an implementation left its error bound."""

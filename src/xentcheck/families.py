@@ -1,0 +1,167 @@
+"""Families: laws for logits, each there for a kind of fault; rows of float64 before rounding, with labels that fit.
+
+A family draws (m, C) logits and (m,) labels. `layer` families draw the bias of a last layer in the same spirit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.formats import FORMATS
+
+from .randomness import Stream
+
+Array = NDArray[Any]
+Draw = tuple[Array, Array]
+
+FAR = -20000.0
+"""A logit whose exponential underflows in every format, and whose distance is no power of two."""
+
+
+UNDERFLOW = {"float64": 708.0, "float32": 87.0}
+"""exp of minus this is about the smallest normal number."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A law for logits and the sentence that says which fault it is there for."""
+
+    name: str
+    purpose: str
+    draw: Callable[[Stream, int, int, str], Draw]
+
+
+def _labels(stream: Stream, m: int, c: int) -> Array:
+    return stream.integers(0, c, (m,))
+
+
+def _gaussian(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    return 2.0 * s.gaussian((m, c)), _labels(s, m, c)
+
+
+def _deep(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    top = s.gaussian((m, 1))
+    z = top - s.uniform(0.5, 0.97, (m, c)) * UNDERFLOW[dtype]
+    near = s.subset(m, c, min(2, c))
+    np.put_along_axis(z, near, top - s.uniform(0.0, 1.0, near.shape), 1)
+    return z, _labels(s, m, c)
+
+
+def _confident(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    z, y = s.gaussian((m, c)), _labels(s, m, c)
+    rows = np.arange(m)
+    z[rows, y] = -9.0
+    z[rows, y] = z.max(1, initial=-9.0) + s.uniform(2.0, 20.0, (m,))
+    return z, y
+
+
+def _saturated(hit: bool) -> Callable[[Stream, int, int, str], Draw]:
+    def draw(s: Stream, m: int, c: int, dtype: str) -> Draw:
+        z, y = s.gaussian((m, c)) - 60.0, _labels(s, m, c)
+        z[np.arange(m), y if hit else (y + 1) % c] = 60.0
+        return z, y
+
+    return draw
+
+
+def _ties(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    return s.integers(0, 3, (m, c)).astype(np.float64), _labels(s, m, c)
+
+
+def _common_offset(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    return 1000.0 + 2.0 * s.gaussian((m, c)), _labels(s, m, c)
+
+
+def _very_negative(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    return -1e4 * s.uniform(1.0, 3.0, (m, 1)) + 2.0 * s.gaussian((m, c)), _labels(s, m, c)
+
+
+def _near_overflow(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    return s.uniform(-0.45, 0.45, (m, c)) * FORMATS[dtype].largest, _labels(s, m, c)
+
+
+def _masked(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    z, y = 3.0 * s.gaussian((m, c)), _labels(s, m, c)
+    masked = s.integers(0, 2, (m, c)) == 1
+    masked[np.arange(m), y] = False
+    return np.where(masked, -np.inf, z), y
+
+
+def _few_active(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    active = s.subset(m, c, min(8, c))
+    z = np.full((m, c), FAR)
+    np.put_along_axis(z, active, 2.0 * s.gaussian(active.shape), 1)
+    pick = s.integers(0, active.shape[1], (m,))
+    return z, active[np.arange(m), pick]
+
+
+def _exact_ones(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    y = _labels(s, m, c)
+    z = np.where(s.integers(0, 2, (m, c)) == 1, 0.0, -np.inf)
+    z[np.arange(m), y] = 0.0
+    return z, y
+
+
+FAMILIES = {
+    f.name: f
+    for f in (
+        Family("gaussian", "logits of order 1: the ordinary case", _gaussian),
+        Family("deep", "gaps up to where exp underflows: argument errors of exp, log a rounded between kernels", _deep),
+        Family("confident", "the label leads by 2 to 20: cancellation in a_y - 1, loss near 0", _confident),
+        Family("saturated-hit", "the label leads by 120: the loss underflows next to 1", _saturated(True)),
+        Family("saturated-miss", "another class leads by 120: clipped or underflown probabilities", _saturated(False)),
+        Family("ties", "equal maxima and equal addends: gradients through the maximum, systematic rounding", _ties),
+        Family("common-offset", "a common offset of 1000: no maximum subtracted, or log-sum-exp at full size", _common_offset),
+        Family("very-negative", "rows near -20000: exp underflows unless the maximum is subtracted", _very_negative),
+        Family("near-overflow", "logits near the largest number: overflow of differences and sums", _near_overflow),
+        Family("masked", "half of the classes at -inf: 0 * inf, wrong masks", _masked),
+        Family("few-active", "8 classes matter: the bound stays at a few ULP for every C", _few_active),
+        Family("exact-ones", "logits 0 or -inf: every sum is exact, so the bound is one rounding", _exact_ones),
+    )
+}
+
+LAYER_FAMILIES = {
+    "gaussian": "inputs of order 1: the logits themselves are rounded",
+    "dyadic": "multiples of 1/4: the logits are exact in any order of summation",
+    "masked": "dyadic, with classes masked by a bias of -inf",
+    "few-active": "dyadic, with a bias of -20000 on all but 8 classes",
+    "confident": "dyadic, with one class ahead by 12",
+    "common-offset": "dyadic, with a common bias of 1024",
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Inputs and parameters of a last layer before rounding, and labels that fit."""
+
+    a_prev: Array
+    w: Array
+    b: Array
+    labels: Array
+
+
+def draw_layer(family: str, s: Stream, m: int, c: int, k: int) -> Layer:
+    """A last layer with m examples, c classes and k inputs."""
+    labels = _labels(s, m, c)
+    if family == "gaussian":
+        return Layer(s.gaussian((m, k)), 0.5 * s.gaussian((c, k)), s.gaussian((c,)), labels)
+    a_prev = s.integers(-4, 5, (m, k)) / 4.0
+    w = s.integers(-8, 9, (c, k)) / 4.0
+    b = s.integers(-8, 9, (c,)) / 4.0
+    if family == "masked":
+        masked = (s.integers(0, 5, (c,)) < 2) & ~np.isin(np.arange(c), labels)
+        b = np.where(masked, -np.inf, b)
+    elif family == "few-active":
+        active = s.subset(1, c, min(8, c))[0]
+        b = np.where(np.isin(np.arange(c), active), b, FAR)
+        labels = active[s.integers(0, len(active), (m,))]
+    elif family == "confident":
+        b = b + 12.0 * (np.arange(c) == labels[0])
+    elif family == "common-offset":
+        b = b + 1024.0
+    return Layer(a_prev, w, b, labels)

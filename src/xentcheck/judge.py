@@ -1,0 +1,100 @@
+"""The one place where a result is compared with the exact value: a total error metric, and `not (error <= bound)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.formats import Format
+from xentcheck.reports.record import ULP_EDGES
+
+Array = NDArray[Any]
+
+
+def error_of(got: Array, hi: Array, lo: Array) -> Array:
+    """|got - exact| for float64 `got` and exact = hi + lo: total over all values.
+
+    Equal, or both nan: 0. One nan: inf. An infinity against anything else: inf. Signed zeros are equal.
+    """
+    with np.errstate(all="ignore"):
+        error = np.abs((got - hi) - lo)
+        special = ~np.isfinite(error)
+        if special.any():
+            same = (got == hi) | (np.isnan(got) & np.isnan(hi))
+            error = np.where(special, np.where(same, 0.0, np.inf), error)
+    return np.asarray(error)
+
+
+def overflows(got: Array, hi: Array, bound: Array, fmt: Format) -> Array:
+    """Where an infinite result is right: the exact value, or its bound, rounds to infinity in the format."""
+    threshold = fmt.largest * (1.0 + fmt.unit_roundoff / 2.0)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.isinf(got) & (np.sign(got) == np.sign(hi)) & (np.abs(hi) + bound >= threshold))
+
+
+def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> str:
+    """Why a result is not even comparable, or an empty string."""
+    if got.shape != shape:
+        return f"shape {got.shape}, expected {shape}"
+    if str(got.dtype) != dtype:
+        return f"dtype {got.dtype}, expected {dtype}"
+    return ""
+
+
+@dataclass
+class Tally:
+    """What one comparison has found so far; `add` takes it further, block by block.
+
+    share: largest error / bound (0/0 is 0, x/0 is inf). failing: elements with `not (error <= bound)`, and nan where the
+    exact value is none. position: flat position of the worst element in row form.
+    """
+
+    format: Format
+    elements: int = 0
+    failing: int = 0
+    nonfinite: int = 0
+    share: float = 0.0
+    ulp: float = 0.0
+    position: int = 0
+    got: float = 0.0
+    expected: float = 0.0
+    bound: float = 0.0
+    ulp_counts: Array = field(default_factory=lambda: np.zeros(len(ULP_EDGES), np.int64))
+
+    def add(self, got: Array, hi: Array, lo: Array, bound: Array, *, counts: bool = True) -> None:
+        """Compare elements that follow those added before."""
+        x = got.astype(np.float64, copy=False)
+        error = error_of(x, hi, lo)
+        if not np.isfinite(x).all():
+            error = np.where(overflows(x, hi, bound, self.format), 0.0, error)
+            self.nonfinite += int(np.count_nonzero(~np.isfinite(x)))
+        bad = ~(error <= bound) | (np.isnan(x) & ~np.isnan(hi))
+        with np.errstate(all="ignore"):
+            share = error / bound
+        if not np.isfinite(share).all():
+            share = np.where(error == 0, 0.0, np.where(np.isinf(bound), 0.0, np.where(bound == 0, np.inf, share)))
+        share = np.where(bad, np.maximum(share, np.nextafter(1.0, 2.0)), share) if bad.any() else share
+        self.failing += int(np.count_nonzero(bad))
+        self._worst(share, x, hi, bound)
+        if counts:
+            self._count_ulps(error, hi)
+        self.elements += x.size
+
+    def _worst(self, share: Array, got: Array, hi: Array, bound: Array) -> None:
+        if share.size == 0:
+            return
+        at = int(share.argmax())
+        worst = float(share.flat[at])
+        if worst > self.share or (self.elements == 0 and not self.share):
+            self.share, self.position = worst, self.elements + at
+            self.got, self.expected, self.bound = (float(a.flat[at]) for a in (got, hi, bound))
+
+    def _count_ulps(self, error: Array, hi: Array) -> None:
+        ulps = error / self.format.ulp(hi)
+        self.ulp = max(self.ulp, float(ulps.max(initial=0.0)))
+        self.ulp_counts += np.bincount(
+            np.searchsorted(ULP_EDGES, ulps.ravel(), side="right") - 1, minlength=len(ULP_EDGES)
+        )

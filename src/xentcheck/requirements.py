@@ -1,0 +1,57 @@
+"""Which standard wrong answers a group of comparisons must reject: a static table, never derived from the cases drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .vocabulary import GRADIENTS, VALUES
+
+ALWAYS = {
+    "a": ("zero", "unnormalised", "wrong_axis", "shifted", "times_1_001"),
+    "log_a": ("zero", "negated", "unnormalised", "wrong_axis", "shifted"),
+    **{q: ("zero", "negated", "times_1_001", "without_largest_term") for q in VALUES},
+    **{q: ("zero", "negated", "doubled", "halved", "onehot_dropped", "last_column_dropped") for q in GRADIENTS},
+}
+"""By quantity, whatever the options."""
+
+BY_OPTION = {
+    "weight": "weights_left_out",
+    "label_smoothing": "smoothing_left_out",
+    "ignore_index": "ignored_rows",
+    "upstream": "upstream_ignored",
+}
+"""What an option's own cases must reject; `ignored_rows` is named differently for values and gradients."""
+
+
+def required(quantity: str, target_kind: str, reduction: str, options: Iterable[str], head: str) -> tuple[str, ...]:
+    """The wrong answers that comparisons of this kind must reject somewhere in their group.
+
+    quantity, target_kind ("index", "smoothed", "probabilities"), reduction and head as in `vocabulary`; options: those
+    that the case uses and the adapter declares.
+
+    >>> required("cost", "index", "mean", {"weight"}, "logits")[-2:]
+    ('divided_by_n', 'weights_left_out')
+    """
+    names = list(ALWAYS[quantity])
+    if quantity in ("a", "log_a"):
+        return tuple(names)
+    used = set(options)
+    gradient = quantity in GRADIENTS
+    if gradient:
+        names.append("last_row_dropped")
+        if target_kind != "probabilities":
+            names.append("offtarget_zeroed")
+        if quantity == "dC/dw" and head == "layer":
+            names.append("transposed")
+    elif reduction == "none":
+        names.append("last_row_dropped")
+    if reduction == "mean":
+        names.append("not_divided")
+        if target_kind != "probabilities" and used & {"weight", "ignore_index"}:
+            names.append("divided_by_n")
+    for option, wrong in BY_OPTION.items():
+        if option in used and (gradient or option != "upstream"):
+            names.append(wrong if wrong != "ignored_rows" else "ignored_rows_leak" if gradient else "ignored_rows_counted")
+    if gradient and reduction == "none" and "upstream" in used:
+        names.append("first_upstream")
+    return tuple(names)

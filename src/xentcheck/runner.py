@@ -1,0 +1,198 @@
+"""Running cases: build the problem, let every subject compute it, judge them together, write down what was found."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.adapters.base import Result, needed_options
+from xentcheck.reference.contracts import CATALOGUE, Contract, get
+from xentcheck.reference.problem import Problem
+from xentcheck.reports.record import Record
+
+from .build import build
+from .cases import Case
+from .conventions import Convention, convention_of, seen
+from .requirements import required
+from .subjects import Subject
+from .verdict import Judgement, Verdict, expected_shapes
+from .verdict import Subject as Judged
+
+Array = NDArray[Any]
+
+MARGIN_POINTS = 32
+
+
+def quantities_of(case: Case, problem: Problem) -> list[str]:
+    """What is judged of a case: a and log_a do not depend on targets, so that the plainest cases carry them."""
+    plain = case.target == "index" and not case.options
+    return [q for q in problem.quantities if plain or q not in ("a", "log_a")]
+
+
+def contracts_of(subject: Subject) -> tuple[Contract, tuple[Contract, ...]]:
+    """The contract a subject is judged by (`stable` if it declares none), and the catalogue for its grade."""
+    adapter = subject.adapter
+    accuracy = adapter.exp_ulps, adapter.log_ulps
+    catalogue = {name: contract.with_accuracy(*accuracy) for name, contract in CATALOGUE.items()}
+    return catalogue[get(adapter.contract_name or "stable").name], tuple(catalogue.values())
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a subject did with a problem: a result, or the outcome and reason that stand in its place."""
+
+    subject: Subject
+    quantities: tuple[str, ...]
+    result: Result | None = None
+    outcome: str = ""
+    reason: str = ""
+
+
+def attempt(subject: Subject, problem: Problem, quantities: Sequence[str]) -> Attempt:
+    """Let a subject compute a problem; an exception of the implementation is an `error`, never the end of the run."""
+    wanted = tuple(q for q in quantities if q in subject.adapter.capabilities.quantities)
+    if subject.missing:
+        return Attempt(subject, wanted, outcome="unavailable", reason=subject.missing)
+    if reason := subject.adapter.unsupported(problem):
+        return Attempt(subject, wanted, outcome="unsupported", reason=reason)
+    if not wanted:
+        return Attempt(subject, wanted)
+    try:
+        result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
+    except Exception as error:
+        first = (str(error).strip().splitlines() or ["no message"])[0]
+        return Attempt(subject, wanted, outcome="error", reason=f"{type(error).__name__}: {first}")
+    return Attempt(subject, wanted, result)
+
+
+def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
+    """One record per subject that takes the case and per quantity.
+
+    Raises CaseError if the case cannot be built.
+    """
+    problem = build(case)
+    quantities = quantities_of(case, problem)
+    attempts = [attempt(s, problem, quantities) for s in subjects if s.takes(case)]
+    judged = [a for a in attempts if a.result is not None]
+    conventions = {q: convention_of(problem, q) for q in quantities}
+    verdicts = dict(zip(map(id, judged), _judge(problem, quantities, judged), strict=True))
+    digest = digest_of(problem)
+    records = []
+    for a in attempts:
+        options = needed_options(problem) & a.subject.adapter.capabilities.options
+        for q in a.quantities:
+            base = _base(case, problem, a.subject, q, digest, options)
+            records.append(_record(base, problem, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
+    return records
+
+
+def _judge(problem: Problem, quantities: Sequence[str], attempts: Sequence[Attempt]) -> list[dict[str, Verdict]]:
+    subjects = []
+    for a in attempts:
+        assert a.result is not None
+        values = {q: np.asarray(v) for q, v in a.result.values.items() if q in a.quantities}
+        subjects.append(Judged(values, *contracts_of(a.subject)))
+    return Judgement(problem, quantities, subjects).run()
+
+
+def _base(
+    case: Case, problem: Problem, subject: Subject, quantity: str, digest: str, options: set[str]
+) -> dict[str, Any]:
+    adapter = subject.adapter
+    place = (adapter.name, subject.variant, subject.device, problem.dtype)
+    return {
+        "adapter": adapter.name,
+        "variant": subject.variant,
+        "version": adapter.version(),
+        "device": subject.device,
+        "dtype": problem.dtype,
+        "quantity": quantity,
+        "case": str(case),
+        "group": "/".join((*place, quantity, problem.target_kind, problem.reduction)),
+        "contract": contracts_of(subject)[0].name,
+        "digest": digest,
+        "required": required(quantity, problem.target_kind, problem.reduction, options, problem.head),
+        "replay": f"xentcheck replay {case} {subject.command} --device {subject.device} --variant {subject.variant}",
+    }
+
+
+def _record(
+    base: dict[str, Any], problem: Problem, a: Attempt, quantity: str, verdict: Verdict | None, conv: Convention | None
+) -> Record:
+    if a.result is None:
+        return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason)
+    if verdict is None:
+        return Record(**base, outcome="error", reason=f"the implementation returned no {quantity}")
+    if conv is not None:
+        result = seen(np.asarray(a.result.values[quantity]))
+        return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
+    outcome, reason = _outcome(a.result, verdict)
+    t, p = verdict.tally, verdict.power
+    worst: dict[str, Any] = {}
+    if t.elements:
+        worst = {
+            "share": t.share,
+            "ulp": t.ulp,
+            "index": index_of(problem, quantity, t.position),
+            "got": _hex(t.got),
+            "expected": _hex(t.expected),
+            "bound": _hex(t.bound),
+        }
+    return Record(
+        **base,
+        **worst,
+        outcome=outcome,
+        reason=reason,
+        elements=t.elements,
+        applicable=p.applicable,
+        rejected=p.rejected,
+        blind_fraction=p.blind_fraction,
+        shares=verdict.shares,
+        ulp_counts=tuple(int(n) for n in t.ulp_counts),
+        margins=tuple(verdict.margins[:MARGIN_POINTS]),
+    )
+
+
+def _outcome(result: Result, verdict: Verdict) -> tuple[str, str]:
+    """Outcome and reason, by precedence: disagree, vacuous, trivial, agree."""
+    if result.changed_inputs:
+        return "disagree", f"the call changed its input {', '.join(result.changed_inputs)}"
+    if verdict.mismatch:
+        return "disagree", verdict.mismatch
+    if not verdict.agrees:
+        return "disagree", f"{verdict.tally.failing} of {verdict.tally.elements} elements exceed their bound"
+    if "zero" in verdict.power.applicable:
+        if "zero" in verdict.power.rejected:
+            return "agree", ""
+        return "vacuous", "a result of zeros would pass as well"
+    return "trivial", "the exact result is zero, or has no elements"
+
+
+def index_of(problem: Problem, quantity: str, position: int) -> tuple[int, ...]:
+    """The index, in the quantity's own shape, of a position in row form."""
+    shape = expected_shapes(problem)[quantity]
+    if quantity in ("a", "log_a", "dC/dz"):
+        row, label = divmod(position, problem.classes)
+        where = np.unravel_index(row, problem.loss_shape) if problem.loss_shape else ()
+        index = (*where[:1], label, *where[1:])
+        return tuple(int(i) for i in index)
+    return tuple(int(i) for i in np.unravel_index(position, shape)) if shape else ()
+
+
+def _hex(x: float) -> str:
+    return float(x).hex()
+
+
+def digest_of(problem: Problem) -> str:
+    """SHA-256 of the problem's values and options, whatever their layout in memory."""
+    sha = hashlib.sha256()
+    for name, array in problem.arrays().items():
+        sha.update(f"{name}{array.shape}{array.dtype}".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    sha.update(f"{problem.ignore_index}/{problem.label_smoothing}/{problem.reduction}".encode())
+    return sha.hexdigest()[:16]

@@ -1,0 +1,95 @@
+"""Subjects of a run: adapter x variant x device, resolved from names or from the functions of a user."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from . import adapters as registry
+from .errors import AdapterError, UnavailableError
+from .profiles import EAGER_SHAPE
+
+if TYPE_CHECKING:
+    from .adapters.base import Adapter
+    from .cases import Case
+
+FRAMEWORKS = ("torch", "jax", "numpy")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How to find an adapter in any process: a built-in name, or `package.module:function` and its framework."""
+
+    name: str
+    framework: str = ""
+
+    @property
+    def command(self) -> str:
+        """The options that name it on the command line."""
+        return f"--impl {self.name} --framework {self.framework}" if self.framework else f"--adapter {self.name}"
+
+
+@cache
+def resolve(spec: Spec) -> Adapter:
+    """The adapter of a spec. Raises AdapterError if there is none, or the function cannot be imported."""
+    if not spec.framework:
+        return registry.get(spec.name)
+    if spec.framework not in FRAMEWORKS:
+        raise AdapterError(f"unknown framework {spec.framework!r}; allowed: {', '.join(FRAMEWORKS)}")
+    module, _, attribute = spec.name.partition(":")
+    if not module or not attribute:
+        raise AdapterError(f"implementation {spec.name!r} is not of the form package.module:function")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise AdapterError(f"implementation {spec.name!r} cannot be imported: {error}") from error
+    from .adapters.base import Adapter
+
+    if isinstance(found, Adapter):
+        return found
+    if not callable(found):
+        raise AdapterError(f"implementation {spec.name!r} is a {type(found).__name__}; allowed: a function or an adapter")
+    wrap = {"torch": registry.from_torch, "jax": registry.from_jax, "numpy": registry.from_numpy}
+    return wrap[spec.framework](found, name=attribute)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One adapter variant on one device; `missing` says why it cannot run here; `command` names it for a replay."""
+
+    adapter: Adapter
+    variant: str
+    device: str
+    command: str
+    missing: str = ""
+
+    def takes(self, case: Case) -> bool:
+        """Whether the subject runs a case: variants beside the main one run on one shape only."""
+        main = self.variant == self.adapter.variants[0]
+        return main or (case.shape == EAGER_SHAPE and not case.inputs and case.layout == ("contig",))
+
+
+def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command: str = "") -> list[Subject]:
+    """The subjects of an adapter on the devices named, or on all that this machine has.
+
+    Raises AdapterError for a device that the adapter does not declare, UnavailableError for one that is not there.
+    """
+    declared = adapter.capabilities.devices
+    named = [d for d in devices or () if d in declared]
+    missing = adapter.unavailable()
+    seen = () if missing else adapter.devices()
+    missing = missing or adapter.unavailable()
+    if devices and not missing:
+        absent = [d for d in named if d not in seen]
+        if absent:
+            raise UnavailableError(f"{adapter.name} sees no device {absent[0]!r}; available: {', '.join(seen)}")
+    chosen = tuple(named) if devices else (seen or declared[:1])
+    command = command or f"--adapter {adapter.name}"
+    return [Subject(adapter, variant, device, command, missing) for device in chosen for variant in adapter.variants]

@@ -1,0 +1,83 @@
+"""Wrong answers for the loss and the cost, as deltas of each row's loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.oracle import Block, Exact
+
+from .power import NEGLIGIBLE, Power, largest
+
+Array = NDArray[Any]
+
+
+def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
+    """Deltas (n,) of the losses of a block's rows; `plain` is the unweighted loss itself, for the weighted mean."""
+    B, s, t = block.softmax.backend, block.softmax, block.targets
+    with np.errstate(all="ignore"):
+        loss = B.pair(B.scale(*block.loss))[0]
+        others, log_total = B.pair(s.others)[0], B.pair(s.log_total)[0]
+        surprise = np.negative(B.pair(s.log_softmax())[0])
+        at_label = surprise[np.arange(len(t.label)), t.label]
+        mass = t.label_weight if t.hard else B.pair(B.sum(t.terms(B)))[0]
+        deltas = {
+            "zero": -loss,
+            "negated": -2.0 * loss,
+            "times_1_001": 1e-3 * loss,
+            "without_largest_term": np.where(t.kept, mass * (np.log(others) - log_total), 0.0),
+        }
+        if block.rows.stop == rows:
+            deltas["last_row_dropped"] = np.where(np.arange(len(loss)) == len(loss) - 1, -loss, 0.0)
+        if t.smoothing:
+            deltas["smoothing_left_out"] = np.where(t.kept, at_label * t.label_weight - loss, 0.0)
+        if not t.kept.all():
+            deltas["ignored_rows_counted"] = np.where(t.kept, 0.0, at_label)
+        if t.weight is not None:
+            plain = np.where(t.kept, _unweighted(t.probabilities, t.smoothing, surprise, at_label), 0.0)
+            deltas["plain"] = plain
+            deltas["weights_left_out"] = plain - loss
+    return deltas
+
+
+def _unweighted(q: Array | None, smoothing: float, surprise: Array, at_label: Array) -> Array:
+    if q is not None:
+        return np.where(q != 0, q * surprise, 0.0).sum(1)
+    return np.asarray((1.0 - smoothing) * at_label + smoothing * surprise.mean(1))
+
+
+def note_losses(power: Power, deltas: dict[str, Array], bound: Array) -> None:
+    """Power of a comparison of losses per example."""
+    exact = -deltas["zero"]
+    for name, delta in deltas.items():
+        if name != "plain":
+            power.note(name, largest(_significant(delta, exact), bound))
+    power.count_blind(exact, bound)
+
+
+def note_cost(power: Power, blocks: list[dict[str, Array]], exact: Exact, cost: Array, bound: Array) -> None:
+    """Power of a comparison of the reduced cost, from the deltas of all rows."""
+    t = exact.targets
+    denominator = np.float64(exact.backend.pair(exact.denominator)[0])
+    names = {name for block in blocks for name in block}
+    with np.errstate(all="ignore"):
+        total = {n: np.float64(sum(b[n].sum() for b in blocks if n in b)) / denominator for n in names}
+        if "plain" in names:
+            kept = float(np.count_nonzero(t.kept)) if t.reduction == "mean" else 1.0
+            total["weights_left_out"] = total.pop("plain") * denominator / max(kept, 1.0) - float(cost)
+        total.pop("last_row_dropped", None)
+        if t.reduction == "mean":
+            total["not_divided"] = float(cost) * (denominator - 1.0)
+            if t.probabilities is None:
+                total["divided_by_n"] = float(cost) * (denominator / max(len(t.kept), 1) - 1.0)
+    for name, delta in total.items():
+        power.note(name, largest(_significant(np.asarray(delta), cost), bound))
+    power.count_blind(cost, bound)
+
+
+def _significant(delta: Array, exact: Array) -> Array:
+    with np.errstate(all="ignore"):
+        delta = np.where(np.isnan(delta), np.inf, delta)
+        return np.where(np.abs(delta) > NEGLIGIBLE * np.abs(np.where(np.isfinite(exact), exact, 0.0)), delta, 0.0)

@@ -1,0 +1,58 @@
+"""The words that code, run files and reports share; standard library only."""
+
+from __future__ import annotations
+
+DTYPES = ("float64", "float32")
+"""Storage dtypes that the harness can judge, widest first."""
+
+SHORT_DTYPES = {"float64": "f64", "float32": "f32"}
+"""Their names in case ids."""
+
+QUANTITIES = ("a", "log_a", "loss", "cost", "dC/dz", "dC/db", "dC/dw", "dC/da_prev")
+"""What is compared: softmax (78), its logarithm, the loss per example (80), the reduced cost, and the gradients."""
+
+VALUES = ("loss", "cost")
+GRADIENTS = ("dC/dz", "dC/db", "dC/dw", "dC/da_prev")
+STEPS = ("dC/da", "da/dz")
+"""Steps of the chain rule (37) that `explain` shows beside the quantities."""
+
+REDUCTIONS = ("mean", "sum", "none")
+
+HEADS = ("logits", "layer", "network")
+"""Where a problem starts: at the logits, one linear layer before them, or a sigmoid layer before that."""
+
+OPTIONS = (
+    "weight",
+    "negative_weight",
+    "ignore_index",
+    "label_smoothing",
+    "probabilities",
+    "k_dims",
+    "unbatched",
+    "empty_batch",
+    "upstream",
+    "strided",
+    "second_order",
+)
+"""What an implementation may declare to support (`options=` of the adapters)."""
+
+OUTCOMES = (
+    "crash",
+    "timeout",
+    "error",
+    "disagree",
+    "deviation",
+    "convention",
+    "vacuous",
+    "trivial",
+    "agree",
+    "unsupported",
+    "unavailable",
+)
+"""Outcome of one comparison, in order of precedence."""
+
+FAILING = ("crash", "timeout", "error", "disagree")
+"""Outcomes that make a run fail."""
+
+EXECUTED = ("disagree", "deviation", "vacuous", "trivial", "agree")
+"""Outcomes in which numbers were compared with a bound."""
