@@ -1,0 +1,174 @@
+"""Implementations under test: the built-in adapters by name, and wrappers for a function of one's own.
+
+No framework is imported here, nor by making an adapter; the first `devices` or `compute` does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from xentcheck.errors import AdapterError
+from xentcheck.vocabulary import DTYPES, OPTIONS, REDUCTIONS
+
+if TYPE_CHECKING:
+    from .base import Adapter
+
+_BUILT_IN = {"numpy": "NumpyAdapter", "torch": "TorchAdapter", "jax": "JaxAdapter"}
+_WRAPPERS = {"numpy": "NumpyFunction", "torch": "TorchFunction", "jax": "JaxFunction"}
+
+__all__ = ["available", "from_jax", "from_numpy", "from_torch", "get", "names"]
+
+
+def names() -> tuple[str, ...]:
+    """The names of the built-in adapters.
+
+    >>> names()
+    ('numpy', 'torch', 'jax')
+    """
+    return tuple(_BUILT_IN)
+
+
+def get(name: str) -> Adapter:
+    """The built-in adapter of that name, whether or not its framework is installed. Raises AdapterError.
+
+    >>> get("torch").name
+    'torch'
+    """
+    if name not in _BUILT_IN:
+        raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(_BUILT_IN)}")
+    adapter: Adapter = getattr(import_module(f"{__name__}.{name}"), _BUILT_IN[name])()
+    return adapter
+
+
+def available() -> dict[str, Adapter]:
+    """The built-in adapters whose framework is installed, by name; imports no framework.
+
+    >>> "numpy" in available()
+    True
+    """
+    adapters = {name: get(name) for name in _BUILT_IN}
+    return {name: adapter for name, adapter in adapters.items() if not adapter.unavailable()}
+
+
+def from_torch(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    dtypes: Collection[str] | None = None,
+    devices: Collection[str] | None = None,
+    reductions: Collection[str] | None = None,
+    contract: str | None = None,
+    options: Collection[str] | None = None,
+) -> Adapter:
+    """Adapter of a function with the signature of `torch.nn.functional.cross_entropy` that returns the loss tensor.
+
+    It gets (input, target) by position and only those keywords that differ from PyTorch's defaults. input has shape
+    (C,), (N, C) or (N, C, d1..dk), and may be strided; the gradient comes from `torch.autograd.grad`.
+
+    name: as in reports (default: the function's). dtypes, devices, reductions, options: what it supports (default:
+    all); the rest is `unsupported`. contract: the arithmetic that it promises; without one it is judged as `stable`.
+    Raises AdapterError for a word that is not allowed there.
+
+    >>> def own_loss(input, target, weight=None, reduction="mean"): ...
+    >>> from_torch(own_loss, options={"weight", "upstream"}).name
+    'own_loss'
+    """
+    return _wrap("torch", function, name, dtypes, devices, reductions, contract, options)
+
+
+def from_jax(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    dtypes: Collection[str] | None = None,
+    devices: Collection[str] | None = None,
+    reductions: Collection[str] | None = None,
+    contract: str | None = None,
+    options: Collection[str] | None = None,
+) -> Adapter:
+    """Adapter of a function with the signature of `torch.nn.functional.cross_entropy` over JAX arrays.
+
+    It gets (input, target) by position and only those keywords that differ from PyTorch's defaults, returns the loss,
+    and is differentiated by `jax.vjp` under `jax.jit` (variant `jit`, the main one) and without (`eager`). All keywords
+    but `weight` are Python values. The other parameters and errors are those of `from_torch`.
+
+    >>> def own_loss(input, target, reduction): ...
+    >>> from_jax(own_loss, reductions=["none"], options=["upstream"]).variants
+    ('jit', 'eager')
+    """
+    return _wrap("jax", function, name, dtypes, devices, reductions, contract, options)
+
+
+def from_numpy(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    dtypes: Collection[str] | None = None,
+    devices: Collection[str] | None = None,
+    reductions: Collection[str] | None = None,
+    contract: str | None = None,
+    options: Collection[str] | None = None,
+) -> Adapter:
+    """Adapter of function(logits, target, *, weight, ignore_index, reduction, label_smoothing, upstream).
+
+    It returns (loss, dlogits) and gets only those keywords that differ from the defaults: PyTorch's, and an upstream
+    gradient of ones. The other parameters and errors are those of `from_torch`.
+
+    >>> def own_loss(logits, target, upstream=1.0): ...
+    >>> from_numpy(own_loss, reductions=["mean"], options=["upstream"]).capabilities.reductions
+    ('mean',)
+    """
+    return _wrap("numpy", function, name, dtypes, devices, reductions, contract, options)
+
+
+def _wrap(
+    framework: str,
+    function: Callable[..., Any],
+    name: str | None,
+    dtypes: Collection[str] | None,
+    devices: Collection[str] | None,
+    reductions: Collection[str] | None,
+    contract: str | None,
+    options: Collection[str] | None,
+) -> Adapter:
+    from dataclasses import replace
+
+    from xentcheck.reference.contracts import get as contract_of
+
+    if not callable(function):
+        raise AdapterError(f"from_{framework} got {type(function).__name__}; allowed: a function")
+    if contract is not None:
+        contract_of(contract)
+    module = import_module(f"{__name__}.{framework}")
+    adapter: Adapter = getattr(module, _WRAPPERS[framework])(function, name or _name(function))
+    adapter.contract_name = contract
+    adapter.capabilities = replace(
+        adapter.capabilities,
+        dtypes=_selected("dtypes", dtypes, DTYPES),
+        devices=_selected("devices", devices, module.DEVICES),
+        reductions=_selected("reductions", reductions, REDUCTIONS),
+        options=frozenset(_selected("options", options, OPTIONS, empty=True)),
+    )
+    return adapter
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _selected(
+    what: str, chosen: Collection[str] | None, allowed: tuple[str, ...], *, empty: bool = False
+) -> tuple[str, ...]:
+    """The words chosen, in the vocabulary's order; all of them for None."""
+    if chosen is None:
+        return allowed
+    if isinstance(chosen, str):
+        raise AdapterError(f"{what} is {chosen!r}; allowed: a collection of {', '.join(allowed)}")
+    for word in chosen:
+        if word not in allowed:
+            raise AdapterError(f"{what} has {word!r}; allowed: {', '.join(allowed)}")
+    if not chosen and not empty:
+        raise AdapterError(f"{what} is empty; allowed: {', '.join(allowed)}")
+    return tuple(word for word in allowed if word in chosen)

@@ -1,0 +1,264 @@
+"""JAX: a cross-entropy over `jax.nn.log_softmax` under `jax.vjp`, jitted and eager, and functions like it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xentcheck.errors import UnavailableError
+from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.vocabulary import GRADIENTS, HEADS, VALUES
+
+from .base import Adapter, Array, Capabilities, Result, keywords
+from .layout import OwnCopies
+
+if TYPE_CHECKING:
+    from jax import Array as JaxArray
+
+DEVICES = ("cpu", "gpu")
+Pytree = dict[str, Any]
+
+
+class JaxFunction(Adapter):
+    """A function with the signature of `torch.nn.functional.cross_entropy` over JAX arrays, under `jax.vjp`.
+
+    It gets (input, target) by position and only those keywords that differ from PyTorch's defaults; all but `weight`
+    are Python values, so that each value of theirs is a compilation. JAX arrays have no strides: layouts end here.
+    """
+
+    package = "jax"
+    variants = ("jit", "eager")
+    capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz"))
+    traced: tuple[str, ...] = ("weight",)
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self.name = name
+        self._function = function
+        self._compiled: dict[str, Callable[..., Any]] = {}
+
+    def start(self) -> Any:
+        """Import JAX and start its backends, without its advice on the terminal to install another one."""
+        jax = super().start()
+        log = logging.getLogger("jax._src.xla_bridge")
+        level = log.level
+        log.setLevel(logging.ERROR)
+        try:
+            jax.devices()
+        finally:
+            log.setLevel(level)
+        return jax
+
+    def devices(self) -> tuple[str, ...]:
+        """`cpu`, and `gpu` where JAX sees one."""
+        try:
+            jax = self.load()
+        except UnavailableError:
+            return ()
+        return tuple(d for d in self.capabilities.devices if sees(jax, d))
+
+    def settings(self) -> dict[str, str]:
+        """The settings during `compute`; they are restored after it."""
+        jax = self.load()
+        with numerics(jax, "float64"):
+            return {
+                "x64": "for float64",
+                "default_matmul_precision": str(jax.config.jax_default_matmul_precision),
+                "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+            }
+
+    def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
+        """Value and gradients of one `jax.vjp`, pulled back from the problem's upstream gradient."""
+        jax = self.load()
+        wanted = self.provided(problem, quantities)
+        copies = OwnCopies({**problem.arrays(), "upstream": np.asarray(problem.upstream, problem.dtype)})
+        with numerics(jax, problem.dtype), jax.default_device(jax.devices(device)[0]):
+            arrays = {name: jax.numpy.asarray(copy.view) for name, copy in copies.items()}
+            found: Pytree = {}
+            if "a" in wanted or "log_a" in wanted:
+                found |= self._call("softmax", variant)(arrays["logits"])
+            if not {*VALUES, *GRADIENTS}.isdisjoint(wanted):
+                found |= self._differentiate(problem, arrays, variant)
+            values = {q: np.asarray(found[q]) for q in wanted}
+        return Result(values, copies.changed())
+
+    def _differentiate(self, problem: Problem, arrays: Pytree, variant: str) -> Pytree:
+        options = keywords(problem)
+        static = tuple((name, value) for name, value in options.items() if name not in self.traced)
+        given = {name: arrays.get(name, value) for name, value in options.items() if name in self.traced}
+        leaves = {name: arrays[name] for name in LEAVES if name in arrays}
+        call = self._call("differentiate", variant)
+        upstream = arrays["upstream"]
+        if problem.backward_twice:
+            call(static, leaves, arrays["target"], given, -2 * upstream)
+        value, gradients = call(static, leaves, arrays["target"], given, upstream)
+        return {"loss" if problem.reduction == "none" else "cost": value, **gradients}
+
+    def _call(self, what: str, variant: str) -> Callable[..., Any]:
+        """One of the two computations; jitted ones are made once, so that equal signatures compile once."""
+        function = self.differentiate if what == "differentiate" else softmaxes
+        if variant == "eager":
+            return function
+        if what not in self._compiled:
+            import jax
+
+            self._compiled[what] = jax.jit(function, static_argnums=0 if what == "differentiate" else None)
+        return self._compiled[what]
+
+    def differentiate(
+        self, static: tuple[tuple[str, Any], ...], leaves: Pytree, target: JaxArray, given: Pytree, upstream: JaxArray
+    ) -> tuple[JaxArray, Pytree]:
+        """The loss and the gradient per quantity, by `jax.vjp` with respect to the leaves."""
+        import jax
+
+        def loss(leaves: Pytree) -> JaxArray:
+            output: JaxArray = self._function(head(leaves), target, **dict(static), **given)
+            return output
+
+        value, pull = jax.vjp(loss, leaves)
+        return value, grouped(pull(upstream.astype(value.dtype))[0])
+
+
+class JaxAdapter(JaxFunction):
+    """JAX itself: the adapter's own lines (`cross_entropy` below) over `jax.nn.log_softmax`, with heads in `jax.numpy`.
+
+    Masking, the mean's denominator, class weights and smoothing are those lines, not JAX's: neither credit nor blame
+    for them goes to JAX. `ignore_index` is traced, so that its value does not compile anew.
+
+    >>> from xentcheck.adapters.jax import JaxAdapter
+    >>> JaxAdapter().variants
+    ('jit', 'eager')
+    """
+
+    contract_name = "fused"
+    capabilities = Capabilities(devices=DEVICES, heads=HEADS)
+    traced = ("weight", "ignore_index")
+
+    def __init__(self) -> None:
+        super().__init__(cross_entropy, "jax")
+
+    def steps(self, problem: Problem) -> dict[str, Array]:
+        """The steps of (37) by `jax.grad` and `jax.jacobian`, eager, on the CPU."""
+        jax = self.load()
+        own = self.compute(problem, problem.quantities, device="cpu", variant="eager")
+        copies = OwnCopies(problem.arrays())
+        with numerics(jax, problem.dtype), jax.default_device(jax.devices("cpu")[0]):
+            arrays = {name: jax.numpy.asarray(copy.view) for name, copy in copies.items()}
+            rows = head({name: arrays[name] for name in LEAVES if name in arrays})
+            logits = {"logits": rows}
+            upstream = arrays["upstream"].astype(rows.dtype)
+            options = tuple(keywords(problem).items())
+            a = jax.nn.softmax(rows, 1)
+            target = arrays["target"][:, None]
+            found = {
+                **softmaxes(rows),
+                "dC/da": jax.grad(lambda a: -jax.numpy.log(jax.numpy.take_along_axis(a, target, 1)).sum())(a),
+                "da/dz": jax.vmap(jax.jacobian(jax.nn.softmax))(rows),
+                **self.differentiate((), logits, arrays["target"], dict(options), upstream)[1],
+            }
+            values = {step: np.asarray(value) for step, value in found.items()}
+        return {**values, **own.values}
+
+
+LEAVES = ("logits", "a_prev", "hidden_w", "w", "hidden_b", "b")
+
+
+def cross_entropy(
+    logits: JaxArray,
+    target: JaxArray,
+    *,
+    weight: JaxArray | None = None,
+    ignore_index: int | JaxArray = NO_IGNORE,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> JaxArray:
+    """Cross-entropy as one writes it in JAX, with the conventions of `torch.nn.functional.cross_entropy`.
+
+    logits: (C,), (N, C) or (N, C, d1..dk); target: class indices, or probabilities of the logits' shape. The mean
+    divides by the sum of the kept targets' class weights; with probabilities by the number of rows.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    axis = 0 if logits.ndim == 1 else 1
+    classes = logits.shape[axis]
+    log_a = jax.nn.log_softmax(logits, axis)
+    column = None if weight is None else weight.reshape((classes,) + (1,) * (logits.ndim - axis - 1))
+    if jnp.issubdtype(target.dtype, jnp.floating):
+        q = target if label_smoothing == 0 else target * (1 - label_smoothing) + label_smoothing / classes
+        loss = -((q if column is None else q * column) * log_a).sum(axis)
+        return reduced(loss, jnp.asarray(loss.size, loss.dtype), reduction)
+    scaled = log_a if column is None else log_a * column
+    kept = target != ignore_index
+    y = jnp.where(kept, target, 0)
+    loss = -jnp.take_along_axis(scaled, jnp.expand_dims(y, axis), axis).squeeze(axis)
+    if label_smoothing:
+        loss = (1 - label_smoothing) * loss - label_smoothing / classes * scaled.sum(axis)
+    share = kept.astype(loss.dtype) if weight is None else jnp.where(kept, weight[y], 0)
+    return reduced(jnp.where(kept, loss, 0), share.sum(), reduction)
+
+
+def reduced(loss: JaxArray, denominator: JaxArray, reduction: str) -> JaxArray:
+    """The loss itself, its sum, or its sum over the denominator."""
+    if reduction == "none":
+        return loss
+    return loss.sum() if reduction == "sum" else loss.sum() / denominator
+
+
+def softmaxes(logits: JaxArray) -> Pytree:
+    """`a` and `log_a` over the class axis."""
+    import jax
+
+    axis = 0 if logits.ndim == 1 else 1
+    return {"a": jax.nn.softmax(logits, axis), "log_a": jax.nn.log_softmax(logits, axis)}
+
+
+def head(leaves: Mapping[str, JaxArray]) -> JaxArray:
+    """The logits: given, of the last layer, or of a sigmoid layer and the last."""
+    import jax
+
+    if "logits" in leaves:
+        return leaves["logits"]
+    a_prev = leaves["a_prev"]
+    if "hidden_w" in leaves:
+        a_prev = jax.nn.sigmoid(a_prev @ leaves["hidden_w"].T + leaves["hidden_b"])
+    return a_prev @ leaves["w"].T + leaves["b"]
+
+
+def grouped(gradients: Pytree) -> Pytree:
+    """Gradient per quantity; those of a network's two layers as one vector, the hidden layer's first."""
+    import jax.numpy as jnp
+
+    if "logits" in gradients:
+        return {"dC/dz": gradients["logits"]}
+    found = {"dC/db": gradients["b"], "dC/dw": gradients["w"], "dC/da_prev": gradients["a_prev"]}
+    if "hidden_w" in gradients:
+        found["dC/db"] = jnp.concatenate([gradients["hidden_b"], found["dC/db"]])
+        found["dC/dw"] = jnp.concatenate([gradients["hidden_w"].ravel(), found["dC/dw"].ravel()])
+    return found
+
+
+@contextmanager
+def numerics(jax: Any, dtype: str) -> Iterator[None]:
+    """x64 on for float64 and off for float32, matrix products at their highest precision; restored after it."""
+    with x64(jax, dtype == "float64"), jax.default_matmul_precision("highest"):
+        yield
+
+
+def x64(jax: Any, on: bool) -> AbstractContextManager[None]:
+    """`jax.enable_x64`, which is `jax.experimental.enable_x64` in older versions."""
+    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    context: AbstractContextManager[None] = enable(on)
+    return context
+
+
+def sees(jax: Any, device: str) -> bool:
+    """Whether JAX has such a device."""
+    try:
+        return bool(jax.devices(device))
+    except RuntimeError:
+        return False

@@ -1,0 +1,218 @@
+"""PyTorch: `nn.Linear` and `nn.CrossEntropyLoss` under eager autograd, and any function of the same signature."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xentcheck.errors import AdapterError, UnavailableError
+from xentcheck.reference.problem import Problem
+from xentcheck.vocabulary import GRADIENTS, HEADS, VALUES
+
+from .base import Adapter, Array, Capabilities, Result, keywords
+from .layout import OwnCopies
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+DEVICES = ("cpu", "cuda")
+
+
+class TorchFunction(Adapter):
+    """A function with the signature of `torch.nn.functional.cross_entropy`, differentiated by autograd.
+
+    It gets (input, target) by position and only those keywords that differ from PyTorch's defaults, in tensors with the
+    strides of the problem's arrays, and returns the loss tensor.
+    """
+
+    package = "torch"
+    capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz"))
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self.name = name
+        self._function = function
+
+    def devices(self) -> tuple[str, ...]:
+        """`cpu`, and `cuda` where PyTorch sees one."""
+        try:
+            torch = self.load()
+        except UnavailableError:
+            return ()
+        with warnings.catch_warnings(action="ignore"):  # an old driver is one more way of having no cuda
+            seen = DEVICES if torch.cuda.is_available() else DEVICES[:1]
+        return tuple(d for d in self.capabilities.devices if d in seen)
+
+    def settings(self) -> dict[str, str]:
+        """The settings during `compute`; they are restored after it."""
+        torch = self.load()
+        with numerics(torch):
+            return {
+                "threads": str(torch.get_num_threads()),
+                "float32_matmul_precision": torch.get_float32_matmul_precision(),
+                "tf32_matmul": str(torch.backends.cuda.matmul.allow_tf32),
+                "deterministic": str(torch.are_deterministic_algorithms_enabled()),
+            }
+
+    def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
+        """Value by the function, gradients by `torch.autograd.grad` with the problem's upstream gradient."""
+        torch = self.load()
+        wanted = self.provided(problem, quantities)
+        with numerics(torch):
+            inputs = Tensors(problem, device)
+            logits, leaves = head(problem, inputs)
+            found = self._evaluate(problem, inputs, logits, leaves, wanted)
+            values = {q: found[q].numpy(force=True) for q in wanted}
+            return Result(values, inputs.changed())
+
+    def _evaluate(
+        self, problem: Problem, inputs: Tensors, logits: Tensor, leaves: dict[str, list[Tensor]], wanted: Sequence[str]
+    ) -> dict[str, Tensor]:
+        import torch
+
+        found: dict[str, Tensor] = {}
+        if "a" in wanted or "log_a" in wanted:
+            axis = 0 if logits.ndim == 1 else 1
+            rows = logits.detach()
+            found |= {"a": torch.softmax(rows, axis), "log_a": torch.log_softmax(rows, axis)}
+        if not {*VALUES, *GRADIENTS}.isdisjoint(wanted):
+            output = self._loss(problem, inputs, logits)
+            found["loss" if problem.reduction == "none" else "cost"] = output
+            if not set(GRADIENTS).isdisjoint(wanted):
+                found |= gradients(problem, output, leaves, inputs["upstream"])
+        return found
+
+    def _loss(self, problem: Problem, inputs: Tensors, logits: Tensor) -> Tensor:
+        import torch
+
+        options = keywords(problem)
+        if "weight" in options:
+            options["weight"] = inputs["weight"]
+        output = self._function(logits, inputs["target"], **options)
+        if not isinstance(output, torch.Tensor):
+            raise AdapterError(f"{self.name} returned {type(output).__name__}; allowed: a torch.Tensor, the loss")
+        return output
+
+
+class TorchAdapter(TorchFunction):
+    """PyTorch itself: `nn.CrossEntropyLoss`, on logits, behind one `nn.Linear`, or behind a sigmoid layer as well.
+
+    >>> from xentcheck.adapters.torch import TorchAdapter
+    >>> TorchAdapter().capabilities.heads
+    ('logits', 'layer', 'network')
+    """
+
+    contract_name = "stash"
+    capabilities = Capabilities(devices=DEVICES, heads=HEADS)
+
+    def __init__(self) -> None:
+        super().__init__(criterion, "torch")
+
+    def steps(self, problem: Problem) -> dict[str, Array]:
+        """The steps of (37) by `torch.autograd.functional.jacobian` and autograd, on the CPU."""
+        torch = self.load()
+        own = self.compute(problem, problem.quantities, device="cpu", variant="eager")
+        with numerics(torch):
+            inputs = Tensors(problem, "cpu")
+            logits, _ = head(problem, inputs)
+            rows = logits.detach()
+            output = self._loss(problem, inputs, logits)
+            a = torch.softmax(rows, 1).requires_grad_()
+            cost = -torch.log(a.gather(1, inputs["target"][:, None])).sum()
+            jacobian = torch.autograd.functional.jacobian(lambda z: torch.softmax(z, 1).sum(0), rows)
+            found = {
+                "a": a,
+                "log_a": torch.log_softmax(rows, 1),
+                "dC/da": torch.autograd.grad(cost, a)[0],
+                "da/dz": jacobian.transpose(0, 1),
+                "dC/dz": torch.autograd.grad(output, logits, grad_outputs=inputs["upstream"].to(output.dtype))[0],
+            }
+        return {**{step: tensor.numpy(force=True) for step, tensor in found.items()}, **own.values}
+
+
+def criterion(logits: Tensor, target: Tensor, **options: Any) -> Tensor:
+    """`nn.CrossEntropyLoss` as a function."""
+    import torch
+
+    loss: Tensor = torch.nn.CrossEntropyLoss(**options)(logits, target)
+    return loss
+
+
+@contextmanager
+def numerics(torch: Any) -> Iterator[None]:
+    """One thread and true float32 products (no TF32) inside; the settings found, again after it."""
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(1)
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)
+
+
+class Tensors:
+    """A problem's arrays as tensors of the same strides, in memory of their own on the device."""
+
+    def __init__(self, problem: Problem, device: str) -> None:
+        import torch
+
+        arrays = problem.arrays()
+        arrays["upstream"] = np.asarray(problem.upstream, problem.dtype)
+        self._copies = OwnCopies(arrays)
+        self._buffers = {name: torch.from_numpy(copy.buffer).to(device) for name, copy in self._copies.items()}
+        # .to(device) on the array itself closes the gaps of a slice; as_strided makes views, not plain leaves
+        self._tensors = {
+            name: buffer.new_empty(0).set_(buffer.untyped_storage(), layout.offset, layout.shape, layout.strides)
+            for (name, buffer), layout in zip(self._buffers.items(), self._copies.values(), strict=True)
+        }
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def changed(self) -> tuple[str, ...]:
+        """Names of the inputs that were overwritten."""
+        return self._copies.changed({name: buffer.numpy(force=True) for name, buffer in self._buffers.items()})
+
+
+def head(problem: Problem, inputs: Tensors) -> tuple[Tensor, dict[str, list[Tensor]]]:
+    """The logits, and for each gradient the leaves that it is taken with respect to (the hidden layer's first)."""
+    import torch
+
+    if problem.head == "logits":
+        logits = inputs["logits"].requires_grad_()
+        return logits, {"dC/dz": [logits]}
+    a_prev = inputs["a_prev"].requires_grad_()
+    last = linear(inputs["w"], inputs["b"])
+    if problem.head == "layer":
+        return last(a_prev), {"dC/db": [last.bias], "dC/dw": [last.weight], "dC/da_prev": [a_prev]}
+    hidden = linear(inputs["hidden_w"], inputs["hidden_b"])
+    weights: list[Tensor] = [hidden.weight, last.weight]
+    biases: list[Tensor] = [hidden.bias, last.bias]
+    return last(torch.sigmoid(hidden(a_prev))), {"dC/db": biases, "dC/dw": weights, "dC/da_prev": [a_prev]}
+
+
+def linear(w: Tensor, b: Tensor) -> torch.nn.Linear:
+    """`nn.Linear` over these very tensors; made on the meta device, as it would draw random numbers."""
+    import torch
+
+    layer = torch.nn.Linear(w.shape[1], w.shape[0], device="meta")
+    layer.weight, layer.bias = torch.nn.Parameter(w), torch.nn.Parameter(b)
+    return layer
+
+
+def gradients(problem: Problem, output: Tensor, leaves: dict[str, list[Tensor]], upstream: Tensor) -> dict[str, Tensor]:
+    """Gradient per quantity, that of several leaves as one vector; of two backwards, the second."""
+    import torch
+
+    upstream = upstream.to(output.dtype)
+    flat = [leaf for group in leaves.values() for leaf in group]
+    if problem.backward_twice:
+        torch.autograd.grad(output, flat, grad_outputs=-2 * upstream, retain_graph=True)
+    found = iter(torch.autograd.grad(output, flat, grad_outputs=upstream))
+    groups = {quantity: [next(found) for _ in group] for quantity, group in leaves.items()}
+    return {q: g[0] if len(g) == 1 else torch.cat([x.flatten() for x in g]) for q, g in groups.items()}
