@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from . import exact_layers
 from .backends import Backend, Number, backend_for
 from .exact_rows import RowSoftmax
+from .loss import problem_of
 from .problem import NO_IGNORE, Array, Problem
 from .rows import from_rows, to_rows
 from .targets import Targets
@@ -156,31 +157,6 @@ def _of_logits(z: Any, quantity: str) -> Pair:
     logits = np.array(z)
     problem = Problem(logits=logits, target=np.zeros(logits.shape[:1], np.int64))
     return Exact(problem).evaluate([quantity])[quantity]
-
-
-def problem_of(
-    logits: Any,
-    target: Any,
-    *,
-    weight: Any = None,
-    ignore_index: int = NO_IGNORE,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    upstream: Any = 1.0,
-) -> Problem:
-    """The problem that the arguments of PyTorch's cross_entropy describe; a scalar upstream stands for every loss."""
-    z = np.array(logits)
-    y = np.array(target)
-    shape = () if reduction != "none" else (z.shape[:1] + z.shape[2:] if z.ndim > 1 else ())
-    return Problem(
-        logits=z,
-        target=y.astype(np.int64) if y.dtype.kind in "iu" else y,
-        weight=None if weight is None else np.array(weight),
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-        upstream=np.broadcast_to(np.array(upstream, z.dtype), shape).copy(),
-    )
 
 
 def cross_entropy(

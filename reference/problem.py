@@ -50,6 +50,8 @@ class Problem:
     backward_twice: bool = False
 
     def __post_init__(self) -> None:
+        for name, array in self.arrays().items():
+            object.__setattr__(self, name, np.asarray(array))
         validate(self)
         for array in self.arrays().values():
             array.flags.writeable = False

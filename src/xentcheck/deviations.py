@@ -66,28 +66,35 @@ def _entry(where: Path, number: int, entry: object) -> Deviation:
     return Deviation(**entry)
 
 
-def apply(records: Iterable[Record], deviations: list[Deviation], complete: bool) -> tuple[list[Record], list[str]]:
-    """Turn the disagreements that an entry selects into `deviation`, and list what is wrong with the entries.
+class Deviations:
+    """The entries of a file at work: turns the disagreements that they select into `deviation`, and keeps count."""
 
-    An entry fails if all the comparisons it selects agree; and, where the run is complete, if it selects none.
-    """
-    found: list[Record] = []
-    selected = dict.fromkeys(deviations, 0)
-    matched = dict.fromkeys(deviations, 0)
-    adapters = set()
-    for record in records:
-        adapters.add(record.adapter)
-        entry = next((d for d in deviations if d.selects(record)), None)
-        if entry is not None and record.outcome in EXECUTED:
-            selected[entry] += 1
-            if record.outcome == "disagree":
-                matched[entry] += 1
-                record = replace(record, outcome="deviation", reason=entry.reason, link=entry.link)
-        found.append(record)
-    failures = []
-    for entry in deviations:
-        if selected[entry] and not matched[entry]:
-            failures.append(f"deviation {entry} is out of date: all {selected[entry]} comparisons agree")
-        elif complete and entry.adapter in adapters and not selected[entry]:
-            failures.append(f"deviation {entry} matches no comparison")
-    return found, failures
+    def __init__(self, entries: Iterable[Deviation]) -> None:
+        self.entries = list(entries)
+        self._selected = dict.fromkeys(self.entries, 0)
+        self._matched = dict.fromkeys(self.entries, 0)
+        self._adapters: set[str] = set()
+
+    def apply(self, record: Record) -> Record:
+        """The record, as a `deviation` if it disagrees and an entry says so."""
+        if record.outcome not in EXECUTED:
+            return record
+        self._adapters.add(record.adapter)
+        entry = next((d for d in self.entries if d.selects(record)), None)
+        if entry is None:
+            return record
+        self._selected[entry] += 1
+        if record.outcome != "disagree":
+            return record
+        self._matched[entry] += 1
+        return replace(record, outcome="deviation", reason=entry.reason, link=entry.link)
+
+    def failures(self, complete: bool) -> list[str]:
+        """What is wrong with the entries: all that one selects agrees or, where the run is complete, it selects none."""
+        failures = []
+        for entry in self.entries:
+            if self._selected[entry] and not self._matched[entry]:
+                failures.append(f"deviation {entry} is out of date: all {self._selected[entry]} comparisons agree")
+            elif complete and entry.adapter in self._adapters and not self._selected[entry]:
+                failures.append(f"deviation {entry} matches no comparison")
+        return failures

@@ -76,7 +76,7 @@ class Tally:
             share = error / bound
         if not np.isfinite(share).all():
             share = np.where(error == 0, 0.0, np.where(np.isinf(bound), 0.0, np.where(bound == 0, np.inf, share)))
-        share = np.where(bad, np.maximum(share, np.nextafter(1.0, 2.0)), share) if bad.any() else share
+        share = np.where(bad, np.fmax(share, np.nextafter(1.0, 2.0)), share) if bad.any() else share
         self.failing += int(np.count_nonzero(bad))
         self._worst(share, x, hi, bound)
         if counts:

@@ -20,6 +20,9 @@ Array = NDArray[Any]
 
 THRESHOLD = 2.0
 
+NO_BOUND = 2.0**-1000
+"""Ratio where the bound is infinite: the wrong answer differs from the right one, and nothing rejects it."""
+
 NEGLIGIBLE = 2.0**-40
 """Deltas below this share of the terms they are made of are rounding errors of delta itself."""
 
@@ -60,10 +63,10 @@ class Power:
 
 
 def ratio(delta: Array, bound: Array) -> Array:
-    """|delta| / bound; 0 where delta is 0 or the bound infinite, inf where the bound is 0."""
+    """|delta| / bound; 0 where delta is 0, next to nothing where the bound is infinite, inf where it is 0."""
     with np.errstate(all="ignore"):
         quotient = np.abs(delta) / bound
-    quotient = np.where(np.isinf(bound), 0.0, quotient)
+    quotient = np.where(np.isinf(bound), NO_BOUND, quotient)
     return np.where(np.asarray(delta) == 0, 0.0, np.where(np.isnan(quotient), np.inf, quotient))
 
 
@@ -88,8 +91,11 @@ def row_factors(block: Block, denominator: float, rows: int) -> Iterator[tuple[s
     yield "upstream_ignored", inverse - 1.0
 
 
-def gradient_deltas(block: Block, denominator: float) -> Iterator[tuple[str, Array]]:
-    """Wrong gradients that are no multiples of the right one, as arrays delta (n, C) in float64."""
+def gradient_deltas(block: Block, denominator: float, kept_rows: int) -> Iterator[tuple[str, Array]]:
+    """Wrong gradients that are no multiples of the right one, as arrays delta (n, C) in float64.
+
+    denominator, kept_rows: of the whole problem, not of the block.
+    """
     B, t, s = block.softmax.backend, block.targets, block.softmax
     g = B.pair(block.gradient)[0]
     factor = B.pair(block.factor)[0][:, None]
@@ -111,19 +117,19 @@ def gradient_deltas(block: Block, denominator: float) -> Iterator[tuple[str, Arr
         plain = factor * t.label_weight[:, None] * (a - label)
         yield "smoothing_left_out", _significant(np.where(kept, plain - g, 0.0), factor)
     if t.weight is not None:
-        yield "weights_left_out", _significant(np.where(kept, _unweighted(block, denominator, a, label) - g, 0.0), factor)
+        plain = _unweighted(block, denominator, kept_rows, a, label)
+        yield "weights_left_out", _significant(np.where(kept, plain - g, 0.0), factor)
 
 
-def _unweighted(block: Block, denominator: float, a: Array, label: Array) -> Array:
+def _unweighted(block: Block, denominator: float, kept_rows: int, a: Array, label: Array) -> Array:
     """dC/dz as if all class weights were 1."""
     t = block.targets
     factor = block.softmax.backend.pair(block.factor)[0][:, None]
     if t.probabilities is not None:
         return np.asarray(factor * (a * t.probabilities.sum(1, keepdims=True) - t.probabilities))
     q = t.smoothing / t.classes + (1.0 - t.smoothing) * label
-    share = denominator if t.reduction == "mean" else 1.0
-    kept = float(np.count_nonzero(t.kept)) if t.reduction == "mean" else 1.0
-    return np.asarray(factor * (share / max(kept, 1.0)) * (a - q))
+    share = denominator / max(kept_rows, 1) if t.reduction == "mean" else 1.0
+    return np.asarray(factor * share * (a - q))
 
 
 def _significant(delta: Array, scale: Array) -> Array:

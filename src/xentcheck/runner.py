@@ -28,10 +28,23 @@ Array = NDArray[Any]
 MARGIN_POINTS = 32
 
 
-def quantities_of(case: Case, problem: Problem) -> list[str]:
-    """What is judged of a case: a and log_a do not depend on targets, so that the plainest cases carry them."""
+def quantities_of(case: Case) -> tuple[str, ...]:
+    """What is judged of a case: a and log_a do not depend on targets, so that the cases without options carry them."""
+    value = "loss" if case.reduction == "none" else "cost"
+    if case.inputs:
+        return (value, "dC/db", "dC/dw", "dC/da_prev")
     plain = case.target == "index" and not case.options
-    return [q for q in problem.quantities if plain or q not in ("a", "log_a")]
+    return (*(("a", "log_a") if plain else ()), value, "dC/dz")
+
+
+def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
+    """How many records a run of these cases will have."""
+    return sum(
+        len(set(quantities_of(case)) & set(subject.adapter.capabilities.quantities))
+        for case in cases
+        for subject in subjects
+        if subject.takes(case)
+    )
 
 
 def contracts_of(subject: Subject) -> tuple[Contract, tuple[Contract, ...]]:
@@ -76,7 +89,7 @@ def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
     Raises CaseError if the case cannot be built.
     """
     problem = build(case)
-    quantities = quantities_of(case, problem)
+    quantities = quantities_of(case)
     attempts = [attempt(s, problem, quantities) for s in subjects if s.takes(case)]
     judged = [a for a in attempts if a.result is not None]
     conventions = {q: convention_of(problem, q) for q in quantities}

@@ -45,7 +45,7 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
 def _unweighted(q: Array | None, smoothing: float, surprise: Array, at_label: Array) -> Array:
     if q is not None:
         return np.where(q != 0, q * surprise, 0.0).sum(1)
-    return np.asarray((1.0 - smoothing) * at_label + smoothing * surprise.mean(1))
+    return np.asarray((1.0 - smoothing) * at_label + smoothing * surprise.mean(1) if smoothing else at_label)
 
 
 def note_losses(power: Power, deltas: dict[str, Array], bound: Array) -> None:
@@ -53,7 +53,7 @@ def note_losses(power: Power, deltas: dict[str, Array], bound: Array) -> None:
     exact = -deltas["zero"]
     for name, delta in deltas.items():
         if name != "plain":
-            power.note(name, largest(_significant(delta, exact), bound))
+            power.note(name, largest(_significant(name, delta, exact), bound))
     power.count_blind(exact, bound)
 
 
@@ -73,11 +73,13 @@ def note_cost(power: Power, blocks: list[dict[str, Array]], exact: Exact, cost: 
             if t.probabilities is None:
                 total["divided_by_n"] = float(cost) * (denominator / max(len(t.kept), 1) - 1.0)
     for name, delta in total.items():
-        power.note(name, largest(_significant(np.asarray(delta), cost), bound))
+        power.note(name, largest(_significant(name, np.asarray(delta), cost), bound))
     power.count_blind(cost, bound)
 
 
-def _significant(delta: Array, exact: Array) -> Array:
+def _significant(name: str, delta: Array, exact: Array) -> Array:
+    """0 where delta is a rounding error of its own, and where the exact value and the wrong one are both infinite."""
     with np.errstate(all="ignore"):
-        delta = np.where(np.isnan(delta), np.inf, delta)
-        return np.where(np.abs(delta) > NEGLIGIBLE * np.abs(np.where(np.isfinite(exact), exact, 0.0)), delta, 0.0)
+        infinite = ~np.isfinite(exact) & ((delta != -exact) | (name in ("not_divided", "divided_by_n")))
+        large = np.abs(delta) > NEGLIGIBLE * np.abs(np.where(np.isfinite(exact), exact, 0.0))
+    return np.where(large & ~infinite, delta, 0.0)

@@ -86,6 +86,7 @@ class Judgement:
         self.subjects = subjects
         self.exact = Exact(problem)
         self.rows = len(self.exact.targets.kept)
+        self.kept_rows = int(np.count_nonzero(self.exact.targets.kept))
         contracts = {s.contract: True for s in subjects} | {c: False for s in subjects for c in s.others}
         for s in subjects:
             contracts[s.contract] = True
@@ -162,7 +163,7 @@ class Judgement:
         top = t.max(1, initial=0.0)
         for name, factor in self._factors(block):
             power.note(name, float((np.abs(factor) * top).max(initial=0.0)) if factor.any() else 0.0)
-        for name, delta in gradient_deltas(block, self._denominator):
+        for name, delta in gradient_deltas(block, self._denominator, self.kept_rows):
             power.note(name, largest(delta, bound))
         power.nonzero += int(np.count_nonzero(exact))
         power.blind += int(np.count_nonzero((t <= 1) & (exact != 0)))
@@ -217,7 +218,7 @@ class Judgement:
         """A wrong dC/dz spreads linearly: the deltas of the layer's gradients are the layer's equations of its delta."""
         g = self.exact.backend.pair(block.gradient)[0]
         deltas = [(name, factor[:, None] * g) for name, factor in self._factors(block)]
-        deltas += gradient_deltas(block, self._denominator)
+        deltas += gradient_deltas(block, self._denominator, self.kept_rows)
         spread = [(name, exact_layers.gradients(FLOAT64, self.problem, delta)) for name, delta in deltas if delta.any()]
         for c, view in self.views.items():
             for quantity, power in view.powers.items():

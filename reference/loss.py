@@ -1,0 +1,217 @@
+"""The frameworks' loss on top of the book's equations: softmax (78) and log-likelihood (80) with PyTorch's options.
+
+Shapes: logits (C,), (N, C) or (N, C, d1..dk); target: class indices of that shape without C, or probabilities of the
+logits' shape. Conventions are PyTorch's: the weighted mean divides by the sum of the kept labels' weights, with
+probabilities by the number of rows; class weights stand inside the smoothing sum, whose mass is eps/C per class; an ignored
+row contributes nothing and gets a gradient of exactly 0. A mean over no kept row is nan with a gradient of 0; weights that
+sum to 0 give nan twice; an empty batch has mean nan, sum 0. One difference: a factor of 0 on a logit of -inf contributes 0,
+where PyTorch returns nan. A logit of -inf under label smoothing makes the loss inf.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .activations import complement, log_total, shifted
+from .problem import NO_IGNORE, Problem
+from .rows import from_rows, to_rows
+
+Array = NDArray[Any]
+
+
+def problem_of(
+    logits: Any,
+    target: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = NO_IGNORE,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    upstream: Any = 1.0,
+) -> Problem:
+    """The problem that the arguments of PyTorch's cross_entropy describe; a scalar upstream stands for every loss."""
+    z = np.array(logits)
+    y = np.array(target)
+    shape = () if reduction != "none" or z.ndim < 2 else z.shape[:1] + z.shape[2:]
+    up = np.array(upstream, z.dtype if z.dtype.kind == "f" else None)
+    return Problem(
+        logits=z,
+        target=y.astype(np.int64) if y.dtype.kind in "iu" else y,
+        weight=None if weight is None else np.array(weight),
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+        upstream=np.broadcast_to(up, shape).copy() if up.ndim == 0 else up,
+    )
+
+
+class Rows:
+    """One problem in row form, in its own dtype: softmax pieces and the factors q of -log a."""
+
+    def __init__(self, p: Problem) -> None:
+        assert p.logits is not None
+        self.p = p
+        self.t = shifted(to_rows(p.logits))
+        self.log_total = log_total(self.t)
+        self.e = np.exp(self.t)
+        self.total = self.e.sum(1, keepdims=True)
+        self.kept = p.kept.reshape(-1)
+        self.type = self.t.dtype.type
+        self.weight = np.ones(p.classes, self.t.dtype) if p.weight is None else p.weight
+        self.smoothing = self.type(0 if p.probabilities else p.label_smoothing)
+        if p.probabilities:
+            self.label = np.zeros(len(self.t), np.int64)
+            self.q = to_rows(p.target) * self.weight
+        else:
+            self.label = np.where(self.kept, p.target.reshape(-1), 0)
+        self.label_weight = np.where(self.kept, self.weight[self.label], self.type(0))
+
+    def losses(self) -> Array:
+        """-ln a_y (80), weighted, smoothed or against probabilities: (m,)."""
+        surprise = self.log_total - self.t
+        if self.p.probabilities:
+            return _dot(self.q, surprise)
+        loss = _dot(self.label_weight, surprise[np.arange(len(self.label)), self.label])
+        if self.smoothing:
+            spread = _dot(self.weight, surprise).sum(-1) * (self.smoothing / self.type(self.p.classes))
+            loss = (1 - self.smoothing) * loss + spread
+        return np.asarray(np.where(self.kept, loss, self.type(0)))
+
+    def denominator(self) -> Any:
+        """What the mean divides by."""
+        if self.p.reduction != "mean":
+            return self.type(1)
+        return self.type(len(self.t)) if self.p.probabilities else self.label_weight.sum()
+
+    def gradient(self, factor: Array) -> Array:
+        """factor (a - y) per row (84), (81); a_y - 1 by `complement`: (m, C)."""
+        a = self.e / self.total
+        f = factor[:, None]
+        if self.p.probabilities:
+            g = f * (a * self.q.sum(1, keepdims=True) - self.q)
+        else:
+            main = factor * self.label_weight * (1 - self.smoothing)
+            g = a * main[:, None]
+            g[np.arange(len(g)), self.label] = -complement(a, self.label) * main
+            if self.smoothing:
+                share = f * (self.smoothing / self.type(self.p.classes))
+                g = g + share * (a * self.weight.sum() - self.weight)
+        return np.asarray(np.where(self.kept[:, None], g, self.type(0)), self.t.dtype)
+
+    def factor(self) -> Array:
+        """Upstream gradient over the denominator, per row; 0 for ignored rows."""
+        up = np.broadcast_to(self.p.upstream.reshape(-1).astype(self.t.dtype), self.kept.shape)
+        return np.asarray(np.where(self.kept, up / self.denominator(), self.type(0)))
+
+
+def _dot(q: Array, surprise: Array) -> Array:
+    """q * surprise, summed over classes where q is a matrix; 0 * inf = 0."""
+    with np.errstate(invalid="ignore"):
+        product = np.where(q != 0, q * surprise, surprise.dtype.type(0))
+    return np.asarray(product.sum(1) if q.ndim == 2 else product)
+
+
+def cross_entropy(
+    logits: Any,
+    target: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = NO_IGNORE,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array:
+    """Loss C = -ln a_y, (78) and (80), with PyTorch's options and conventions (module docstring).
+
+    logits: floating, class axis 1 (or 0 if there is one axis); target as above; weight (C,) of any sign, or None. Returns
+    the logits' dtype: a scalar for `mean` and `sum`, the loss per example for `none`.
+    Raises ShapeError, DtypeError or TargetError, the last with the first index and value out of range.
+
+    >>> float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1])))
+    0.6931471805599453
+    """
+    p = problem_of(
+        logits, target, weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+    )
+    with np.errstate(all="ignore"):
+        rows = Rows(p)
+        losses = rows.losses()
+        if reduction == "none":
+            return losses.reshape(p.loss_shape)
+        return np.asarray(losses.sum() / rows.denominator(), losses.dtype)
+
+
+def cross_entropy_grad(
+    logits: Any,
+    target: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = NO_IGNORE,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    upstream: Any = 1.0,
+) -> Array:
+    """dC/dlogits of `cross_entropy`: (a - y) per row, (84) and (81), times weight and upstream over the denominator.
+
+    upstream: gradient with respect to the output, a scalar or an array of the output's shape. Returns the logits' shape and
+    dtype; ignored rows are exactly 0. Raises like `cross_entropy`.
+
+    >>> cross_entropy_grad(np.array([[0.0, 0.0]]), np.array([1])).tolist()
+    [[0.5, -0.5]]
+    """
+    p = problem_of(
+        logits,
+        target,
+        weight=weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+        upstream=upstream,
+    )
+    with np.errstate(all="ignore"):
+        rows = Rows(p)
+        return from_rows(rows.gradient(rows.factor()), p.logits_shape)
+
+
+def cross_entropy_hvp(
+    logits: Any,
+    target: Any,
+    v: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = NO_IGNORE,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    upstream: Any = 1.0,
+) -> Array:
+    """(d2C/dz2) v = s Q a (v - a.v) per row [derived]: the Jacobian of (84) times v, Q the sum of the factors of -log a.
+
+    v: the logits' shape. Returns the logits' shape and dtype. [derived] v is shifted by its entry at the largest a, which
+    changes nothing exactly and keeps v - a.v from cancelling. Raises like `cross_entropy`.
+
+    >>> cross_entropy_hvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])).tolist()
+    [[0.25, -0.25]]
+    """
+    p = problem_of(
+        logits,
+        target,
+        weight=weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+        upstream=upstream,
+    )
+    with np.errstate(all="ignore"):
+        rows = Rows(p)
+        a = rows.e / rows.total
+        direction = to_rows(np.asarray(v, rows.t.dtype))
+        direction = direction - np.take_along_axis(direction, rows.t.argmax(1)[:, None], 1)
+        if p.probabilities:
+            mass = rows.q.sum(1)
+        else:
+            spread = rows.weight.sum() / rows.type(p.classes)
+            mass = (1 - rows.smoothing) * rows.label_weight + rows.smoothing * spread
+        product = a * (direction - (a * direction).sum(1, keepdims=True))
+        return from_rows(product * (rows.factor() * mass)[:, None], p.logits_shape)

@@ -1,0 +1,153 @@
+"""The Python interface: check an implementation, or assert that it agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xentcheck.reference.contracts import CATALOGUE
+from xentcheck.reports.record import Record
+from xentcheck.reports.runfile import Header, RunFile, RunWriter
+from xentcheck.reports.summary import Summary, summarize
+
+from . import adapters as registry
+from .deviations import Deviations, load
+from .environment import GENERATOR, environment, host
+from .errors import Disagreement, DtypeError
+from .execution import Finished, execute, groups_of
+from .profiles import cases
+from .runner import planned
+from .subjects import Subject, subjects_of
+from .vocabulary import DTYPES
+
+if TYPE_CHECKING:
+    from .adapters.base import Adapter
+    from .cases import Case
+
+
+@dataclass(frozen=True)
+class Run:
+    """The records of one execution and its verdict."""
+
+    file: RunFile
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """One record per comparison."""
+        return self.file.records
+
+    @property
+    def verdict(self) -> Summary:
+        """What the records add up to: counts, worst shares, power groups, grades."""
+        return summarize(self.file)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agreed, something was compared, and no group was blind."""
+        return self.verdict.ok
+
+    def summary(self) -> str:
+        """The verdict in one sentence."""
+        return self.verdict.verdict
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """The run of a file. Raises RunFileError."""
+        return cls(RunFile.load(Path(path)))
+
+
+def selected(profile: str, dtypes: Sequence[str] | None, seed: int) -> list[Case]:
+    """The cases of a profile in some dtypes. Raises ProfileError or DtypeError."""
+    for dtype in dtypes or ():
+        if dtype not in DTYPES:
+            raise DtypeError(f"dtype {dtype!r} is not judged; allowed: {', '.join(DTYPES)}")
+    return [case for case in cases(profile, seed) if case.dtype in (dtypes or DTYPES)]
+
+
+def header_of(chosen: Sequence[Case], subjects: Sequence[Subject], profile: str, seed: int, jobs: int) -> Header:
+    """The first line of a run file."""
+    from importlib.metadata import version
+
+    return Header(
+        version=version("xentcheck"),
+        generator=GENERATOR,
+        seed=seed,
+        profile=profile,
+        catalogue=tuple(CATALOGUE),
+        environment=environment(subjects),
+        host=host(jobs),
+        planned=planned(chosen, subjects),
+    )
+
+
+def collect(
+    header: Header,
+    finished: Iterator[Finished],
+    deviations: Deviations,
+    *,
+    complete: bool,
+    out: Path | None = None,
+    progress: Callable[[Finished], None] = lambda done: None,
+) -> Run:
+    """Gather a run's records, writing each to `out` as it comes, so that a killed run loses the check in flight only."""
+    records: list[Record] = []
+    timings: list[tuple[str, float]] = []
+    with RunWriter(out, header) if out else nullcontext() as writer:
+        for done in finished:
+            for record in map(deviations.apply, done.records):
+                records.append(record)
+                if writer:
+                    writer.record(record)
+            timings.append((done.group.signature, done.seconds))
+            progress(done)
+        failures = deviations.failures(complete)
+        if writer:
+            for text in failures:
+                writer.failure(text)
+            for name, seconds in timings:
+                writer.timing(name, seconds)
+    return Run(RunFile(header, tuple(records), tuple(failures), tuple(timings)))
+
+
+def check(
+    adapter: Adapter | str,
+    *,
+    profile: str = "quick",
+    dtypes: Sequence[str] | None = None,
+    devices: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Run:
+    """Check one implementation against the exact values, on every case of a profile.
+
+    adapter: from `adapters.get`, `from_torch`, `from_jax` or `from_numpy`, or a built-in name. Raises AdapterError,
+    ProfileError, DtypeError or UnavailableError.
+
+    >>> run = check("numpy", dtypes=["float32"])
+    >>> run.ok
+    True
+    """
+    chosen = selected(profile, dtypes, seed)
+    subject = registry.get(adapter) if isinstance(adapter, str) else adapter
+    subjects = subjects_of(subject, devices)
+    header = header_of(chosen, subjects, profile, seed, jobs=1)
+    return collect(header, execute(groups_of(chosen), subjects), Deviations(load()), complete=dtypes is None)
+
+
+def assert_agrees(
+    adapter: Adapter | str,
+    *,
+    profile: str = "quick",
+    dtypes: Sequence[str] | None = None,
+    devices: Sequence[str] | None = None,
+    seed: int = 0,
+) -> None:
+    """`check`, and raise Disagreement with the worst finding and its replay if the run is not ok.
+
+    >>> assert_agrees("numpy", dtypes=["float64"])
+    """
+    run = check(adapter, profile=profile, dtypes=dtypes, devices=devices, seed=seed)
+    if not run.ok:
+        raise Disagreement(run.verdict.explanation())

@@ -1,0 +1,117 @@
+"""`xentcheck replay`: one case on one implementation, all numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.oracle import Exact
+from xentcheck.reports.record import Record
+
+from .build import build
+from .cases import Case
+from .errors import AdapterError, UnavailableError
+from .judge import error_of
+from .runner import attempt, contracts_of, quantities_of, run_case
+from .subjects import Spec, Subject, resolve, subjects_of
+from .vocabulary import FAILING
+
+Array = NDArray[Any]
+
+
+def replay_command(case_id: str, spec: Spec, device: str, variant: str | None, show: int) -> int:
+    """Run one case and print its inputs, results, exact values and bounds; exit code 1 if it does not agree."""
+    case = Case.parse(case_id)
+    subject = _subject(spec, device, variant)
+    records = run_case(case, [subject])
+    console = Console()
+    _print_inputs(case, console)
+    for record in records:
+        _print_record(record, console)
+    _print_elements(case, subject, {r.quantity for r in records if r.elements}, show, console)
+    return int(any(r.outcome in FAILING for r in records))
+
+
+def _subject(spec: Spec, device: str, variant: str | None) -> Subject:
+    adapter = resolve(spec)
+    if missing := adapter.unavailable():
+        raise UnavailableError(f"adapter {adapter.name}: {missing}")
+    if device not in adapter.capabilities.devices:
+        allowed = ", ".join(adapter.capabilities.devices)
+        raise AdapterError(f"adapter {adapter.name} has no device {device!r}; allowed: {allowed}")
+    chosen = variant or adapter.variants[0]
+    for subject in subjects_of(adapter, [device], spec.command):
+        if subject.variant == chosen:
+            return _Any(subject.adapter, subject.variant, subject.device, subject.command)
+    raise AdapterError(f"adapter {adapter.name} has no variant {chosen!r}; allowed: {', '.join(adapter.variants)}")
+
+
+class _Any(Subject):
+    """A subject that takes every case: who asks for one by name gets it."""
+
+    def takes(self, case: Case) -> bool:
+        return True
+
+
+def _print_inputs(case: Case, console: Console) -> None:
+    problem = build(case)
+    table = Table("input", "shape", "strides", "values", title=str(case), title_justify="left")
+    for name, array in problem.arrays().items():
+        values = np.array2string(array, threshold=12, edgeitems=3, max_line_width=60).replace("\n", " ")
+        table.add_row(name, str(array.shape), str(array.strides), Text(values))
+    console.print(table)
+
+
+def _print_record(r: Record, console: Console) -> None:
+    line = f"{r.quantity}: {r.outcome}"
+    if r.share is not None and r.ulp is not None:
+        line += f", share {r.share:.4g} of the bound under {r.contract}, at most {r.ulp:.4g} ULP"
+    if r.reason:
+        line += f" ({r.reason})"
+    console.print(Text(line, style="bold red" if r.outcome in FAILING else "bold"))
+    missed = sorted(set(r.applicable) - set(r.rejected))
+    if r.applicable:
+        console.print(Text(f"  would reject: {', '.join(r.rejected) or 'nothing'}"))
+    if missed:
+        console.print(Text(f"  would not notice: {', '.join(missed)}"))
+
+
+def _print_elements(case: Case, subject: Subject, quantities: set[str], show: int, console: Console) -> None:
+    problem = build(case)
+    result = attempt(subject, problem, quantities_of(case)).result
+    if result is None or not quantities:
+        return
+    exact = Exact(problem)
+    right = exact.evaluate(quantities)
+    bounds = Bounds(exact, contracts_of(subject)[0]).evaluate(quantities)
+    for quantity in quantities_of(case):
+        got = np.asarray(result.values.get(quantity))
+        if quantity not in quantities or got.shape != bounds[quantity].shape:
+            continue
+        console.print(_table(quantity, got, right[quantity], bounds[quantity], problem.dtype, show))
+
+
+def _table(quantity: str, got: Array, exact: tuple[Array, Array], bound: Array, dtype: str, show: int) -> Table:
+    """The worst elements by share of the bound, most digits that tell numbers of the dtype apart."""
+    error = np.atleast_1d(error_of(got.astype(np.float64), *exact))
+    limit = np.atleast_1d(bound)
+    with np.errstate(all="ignore"):
+        share = np.where(error == 0, 0.0, error / limit)
+    order = np.argsort(-np.nan_to_num(share, nan=np.inf), axis=None, kind="stable")[:show]
+    ulp = np.atleast_1d(error / FORMATS[dtype].ulp(np.atleast_1d(exact[0])))
+    table = Table("index", "got", "exact", "error / ULP", "bound / ULP", "share", title=quantity, title_justify="left")
+    for flat in order:
+        at = np.unravel_index(flat, error.shape)
+        index = list(map(int, at)) if got.ndim else []
+        spacing = float(FORMATS[dtype].ulp(np.atleast_1d(exact[0])[at]))
+        values = float(np.atleast_1d(got)[at]), float(np.atleast_1d(exact[0])[at])
+        numbers = (f"{values[0]:.17g}", f"{values[1]:.17g}", f"{ulp[at]:.4g}", f"{limit[at] / spacing:.4g}", f"{share[at]:.4g}")
+        table.add_row(str(index), *numbers)
+    return table

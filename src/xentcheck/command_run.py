@@ -1,0 +1,114 @@
+"""`xentcheck run`: execute a profile with progress, write the run file and the report, print the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from xentcheck.reports.report import write_report
+from xentcheck.reports.terminal import print_summary
+
+from . import adapters as registry
+from .api import Run, collect, header_of, selected
+from .deviations import Deviations, load
+from .errors import AdapterError, DtypeError, UnavailableError
+from .execution import Finished, execute, execute_parallel, groups_of
+from .subjects import Spec, Subject, resolve, subjects_of
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """The options of `xentcheck run`."""
+
+    specs: tuple[Spec, ...]
+    profile: str
+    dtypes: tuple[str, ...]
+    devices: tuple[str, ...]
+    seed: int
+    jobs: int
+    out: Path | None
+    report_dir: Path | None
+
+
+def run_command(request: RunRequest) -> int:
+    """Run it; the exit code is 0 if everything agreed, else 1. Raises XentcheckError for bad input."""
+    console = Console()
+    chosen = selected(request.profile, request.dtypes or None, request.seed)
+    specs = request.specs or tuple(Spec(name) for name in registry.names())
+    subjects = _subjects(specs, request)
+    groups = groups_of(chosen)
+    header = header_of(chosen, subjects, request.profile, request.seed, request.jobs)
+    if request.jobs > 1:
+        finished = execute_parallel(groups, specs, request.devices or None, request.jobs)
+    else:
+        finished = execute(groups, subjects)
+    complete = not (request.dtypes or request.devices)
+    with _progress(console, len(groups)) as advance:
+        try:
+            run = collect(
+                header, finished, Deviations(load()), complete=complete, out=request.out, progress=advance
+            )
+        except BrokenProcessPool:
+            kept = f"; what was found before is in {request.out}" if request.out else ""
+            click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)
+            return 1
+    return _conclude(run, request, console)
+
+
+def _conclude(run: Run, request: RunRequest, console: Console) -> int:
+    print_summary(run.file, console)
+    if request.report_dir:
+        for path in write_report(run.file, request.report_dir):
+            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    return 0 if run.ok else 1
+
+
+def _subjects(specs: tuple[Spec, ...], request: RunRequest) -> list[Subject]:
+    """The subjects of all specs; what is named and missing, or cannot take a dtype or device, is bad input."""
+    subjects: list[Subject] = []
+    for spec in specs:
+        adapter = resolve(spec)
+        if request.specs and (missing := adapter.unavailable()):
+            raise UnavailableError(f"adapter {adapter.name}: {missing}")
+        for dtype in request.dtypes:
+            if request.specs and dtype not in adapter.capabilities.dtypes:
+                allowed = ", ".join(adapter.capabilities.dtypes)
+                raise DtypeError(f"adapter {adapter.name} has no dtype {dtype}; allowed: {allowed}")
+        subjects += subjects_of(adapter, request.devices or None, spec.command)
+    if not subjects:
+        raise AdapterError(f"no adapter has a device among {', '.join(request.devices)}; allowed: cpu, cuda, gpu")
+    return subjects
+
+
+class Advance(Protocol):
+    """Called after each group."""
+
+    def __call__(self, done: Finished) -> None: ...
+
+
+@contextmanager
+def _progress(console: Console, groups: int) -> Iterator[Advance]:
+    """A bar on a terminal, a line every tenth of the way elsewhere."""
+    if console.is_terminal:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("checking", total=groups)
+            yield lambda done: bar.advance(task)
+        return
+    count = 0
+
+    def line(done: Finished) -> None:
+        nonlocal count
+        count += 1
+        if count * 10 // groups != (count - 1) * 10 // groups:
+            click.echo(f"checking: {count} of {groups} groups")
+
+    yield line

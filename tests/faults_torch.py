@@ -1,0 +1,101 @@
+"""Planted faults in PyTorch: `CrossEntropy` as an autograd function, and faults of autograd, strides and memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import faults_everywhere
+from faults import BOTH, ERROR, GRADIENT, Array, CrossEntropy, Fault, fault
+
+from xentcheck.adapters import from_torch
+from xentcheck.adapters.base import Adapter
+
+SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
+"""autograd refuses an upstream gradient of another shape than the output's before any number can be judged."""
+
+FAULTS: list[Fault] = [replace(f, caught=ERROR) if f.name in SHAPES else f for f in faults_everywhere.FAULTS]
+
+
+def adapter(implementation: type[CrossEntropy], contract: str | None = None) -> Adapter:
+    """The adapter of an implementation; PyTorch is imported by its first call."""
+
+    def cross_entropy(input: Array, target: Array, **options: Any) -> Array:
+        import torch
+
+        class Loss(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, logits: Array) -> Array:
+                ctx.call = implementation(torch, logits, target, **options)
+                return ctx.call.value()
+
+            @staticmethod
+            def backward(ctx: Any, upstream: Array) -> Array:
+                return ctx.call.gradient(upstream)
+
+        apply: Any = Loss.apply
+        return apply(input)
+
+    return from_torch(cross_entropy, name=implementation.__name__, contract=contract, devices=["cpu"])
+
+
+@fault(FAULTS, "E53-saved-gradient-scaled-in-place", "quack#209", GRADIENT, lambda c: "twice" in c.layout)
+class SavedGradientScaledInPlace(CrossEntropy):
+    """Forward saves the gradient, backward multiplies it in place: the second backward is wrong."""
+
+    def value(self) -> Array:
+        self.saved = super().gradient(self.xp.ones_like(super().value()))
+        return super().value()
+
+    def gradient(self, upstream: Array) -> Array:
+        self.saved *= upstream.reshape(-1, *[1] * (self.logits.ndim - 1)) if upstream.ndim == 1 else upstream
+        return self.saved.clone()
+
+
+@fault(FAULTS, "E53-gradient-written-into-logits", "ms-swift#10130", BOTH, lambda c: c.reduction == "mean")
+class GradientWrittenIntoLogits(CrossEntropy):
+    """Backward returns the right gradient and leaves it in the logits' memory."""
+
+    def gradient(self, upstream: Array) -> Array:
+        found = super().gradient(upstream)
+        self.logits.detach().copy_(found)
+        return found
+
+
+@fault(FAULTS, "E53-shift-in-place", "Megatron-LM#1594", BOTH, lambda c: c.reduction == "mean")
+class ShiftInPlace(CrossEntropy):
+    """z -= max(z) on the caller's logits; the results are right."""
+
+    def value(self) -> Array:
+        z = self.logits.detach()
+        z -= z.amax(0 if z.ndim == 1 else 1, keepdim=True)
+        return super().value()
+
+
+@fault(FAULTS, "F70-strides-ignored", "mlx#657", BOTH, lambda c: {"trans", "sliced"} & set(c.layout) != set())
+class StridesIgnored(CrossEntropy):
+    """Reads the logits' memory as if it were packed."""
+
+    def rows(self, x: Array) -> Array:
+        packed = x.new_empty(x.shape, device="meta").stride()
+        return super().rows(self.xp.as_strided(x, x.shape, packed))
+
+
+@fault(FAULTS, "F70-saved-softmax-read-as-packed", "pytorch#139740", GRADIENT, lambda c: "trans" in c.layout)
+class SavedSoftmaxReadAsPacked(CrossEntropy):
+    """Backward reads the logits' memory as if it were packed; forward is right."""
+
+    def gradient(self, upstream: Array) -> Array:
+        self.logits = self.xp.as_strided(self.logits, self.logits.shape, self.logits.contiguous().stride())
+        return super().gradient(upstream)
+
+
+@fault(FAULTS, "F70-upstream-read-as-packed", "Torch-FL#171", GRADIENT, lambda c: c.upstream in ("str", "exp"))
+class UpstreamReadAsPacked(CrossEntropy):
+    """Reads a strided or expanded upstream gradient's memory as if it were packed."""
+
+    def factor(self, upstream: Array) -> Array:
+        memory = upstream.untyped_storage()
+        if upstream.ndim == 1 and memory.nbytes() >= len(upstream) * upstream.itemsize:
+            upstream = upstream.new_empty(0).set_(memory, 0, (len(upstream),), (1,))
+        return super().factor(upstream)

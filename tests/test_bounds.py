@@ -1,0 +1,250 @@
+"""Error bounds: how they depend on format, contract and input; where they are 0, infinite, or a few ULPs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xentcheck import reference as ref
+from xentcheck.build import build
+from xentcheck.cases import Case
+from xentcheck.errors import AdapterError
+from xentcheck.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.profiles import OPTION_SETS
+from xentcheck.reference.bounds import Bounds, bound
+from xentcheck.reference.contracts import CATALOGUE, Contract, get
+from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+from xentcheck.verdict import expected_shapes
+from xentcheck.vocabulary import DTYPES, REDUCTIONS
+
+FUSED = CATALOGUE["fused"]
+
+WIDER = {
+    "exp_ulps": replace(FUSED, exp_ulps=4.0),
+    "log_ulps": replace(FUSED, log_ulps=4.0),
+    "exp_slope": replace(FUSED, exp_slope=1.0),
+    "shift_units": replace(FUSED, shift_units=1.0),
+    "log_form": replace(FUSED, log_form="lse"),
+    "gradient_form": replace(FUSED, gradient_form="exp"),
+    "normwise": replace(FUSED, normwise=True),
+}
+
+
+def problem(family: str, dtype: str = "float32", **fields: Any) -> Problem:
+    """A case's problem, by default of 5 rows and 10 classes."""
+    return build(Case(family=family, dtype=dtype, **{"shape": (5, 10)} | fields))
+
+
+def evaluate(p: Problem, contract: Contract) -> dict[str, Any]:
+    """The bounds of all quantities of a problem."""
+    return Bounds(Exact(p), contract).evaluate(p.quantities)
+
+
+def as_float64(p: Problem) -> Problem:
+    """The same numbers in float64."""
+    arrays = {name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in p.arrays().items()}
+    return Problem(**arrays, label_smoothing=p.label_smoothing, ignore_index=p.ignore_index, reduction=p.reduction)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bounds_grow_with_the_unit_roundoff(family: str) -> None:
+    """The same numbers in float32 instead of float64 have bounds about 2^29 times as large, element by element."""
+    p = problem(family)
+    narrow, wide = evaluate(p, FUSED), evaluate(as_float64(p), FUSED)
+    for q in p.quantities:
+        positive = narrow[q] > 4 * FORMATS["float32"].smallest_normal
+        assert positive.any()
+        assert np.all(wide[q][positive] < narrow[q][positive] * 2.0**-28)
+        assert np.all(wide[q] <= narrow[q])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("field", WIDER)
+def test_bounds_grow_with_every_field_of_a_contract(field: str, dtype: str) -> None:
+    """A contract that promises less never has a smaller bound, and somewhere a larger one."""
+    grown = False
+    for family in FAMILIES:
+        for target, options in OPTION_SETS:
+            p = problem(family, dtype, target=target, options=options)
+            base, wider = evaluate(p, FUSED), evaluate(p, WIDER[field])
+            for q in p.quantities:
+                assert np.all(wider[q] >= base[q]), (family, options, q)
+                grown |= bool((wider[q] > base[q]).any())
+    assert grown
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("stronger", "weaker"),
+    [
+        ("fused", "fused-lse"),
+        ("fused", "stash"),
+        ("stash", "stash-lse"),
+        ("fused-lse", "stash-lse"),
+        ("stash-lse", "stable"),
+    ],
+)
+def test_the_catalogue_is_ordered(stronger: str, weaker: str, dtype: str) -> None:
+    """A stronger contract's bound is nowhere larger, behind layers as at the logits."""
+    problems = [problem(f, dtype) for f in FAMILIES] + [problem(f, dtype, inputs=10) for f in LAYER_FAMILIES]
+    for p in problems:
+        strong, weak = evaluate(p, get(stronger)), evaluate(p, get(weaker))
+        for q in p.quantities:
+            assert np.all(strong[q] <= weak[q]), q
+
+
+def test_accuracy_of_exp_and_log_is_a_parameter_of_all_but_stable() -> None:
+    """`with_accuracy` widens a contract; `stable` allows any up to its own and stays as it is."""
+    assert get("fused").with_accuracy(5.0, 6.0) == replace(FUSED, exp_ulps=5.0, log_ulps=6.0)
+    assert get("stable").with_accuracy(5.0, 6.0) == get("stable")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reduction", REDUCTIONS[1:])
+def test_the_sign_of_class_weights_does_not_matter(reduction: str, dtype: str) -> None:
+    """Bounds are made of |w|: negative weights have those of their absolute values, never negative ones."""
+    upstream = {"upstream": "rand"} if reduction == "none" else {}
+    p = problem("gaussian", dtype, options=("wn",), reduction=reduction, **upstream)
+    assert p.weight is not None
+    assert (p.weight < 0).any()
+    plain = Problem(**{**p.arrays(), "weight": np.abs(p.weight)}, reduction=reduction)
+    signed, absolute = evaluate(p, FUSED), evaluate(plain, FUSED)
+    for q in p.quantities:
+        assert np.array_equal(signed[q], absolute[q])
+        assert np.all(signed[q] >= 0)
+
+
+@pytest.mark.parametrize("options", [("wn",), ("wn", "ls"), ("wz",), ("wz", "ls")], ids="+".join)
+def test_weights_of_any_sign_keep_bounds_positive(options: tuple[str, ...]) -> None:
+    """No bound is negative or nan with weights of both signs or of 0, for any reduction."""
+    for reduction in REDUCTIONS:
+        p = problem("gaussian", options=options, reduction=reduction)
+        for q, limit in evaluate(p, FUSED).items():
+            assert np.all(limit >= 0), (q, reduction)
+
+
+def test_a_denominator_that_cancels_leaves_no_bound() -> None:
+    """Weights that sum to nearly 0 let the weighted mean be anything; well away from 0 the bound is finite."""
+    z, y = np.array([[1.0, 2.0], [3.0, 5.0]], np.float32), np.array([0, 1])
+    near = np.float32(1.0) + np.finfo(np.float32).eps
+    for weight, finite in ((-near, False), (np.float32(-0.5), True)):
+        p = Problem(logits=z, target=y, weight=np.array([1.0, weight], np.float32))
+        assert np.isfinite(bound("cost", p, "fused")) == finite
+        assert np.isfinite(bound("dC/dz", p, "fused")).all() == finite
+
+
+@pytest.mark.parametrize("contract", CATALOGUE)
+def test_a_bound_is_0_only_where_the_result_is_exactly_0(contract: str) -> None:
+    """Ignored rows and masked classes: their results are exact zeros; everything else has a positive bound."""
+    zeros = 0
+    for family in FAMILIES:
+        for target, options in OPTION_SETS:
+            p = problem(family, target=target, options=options, reduction="none", upstream="rand")
+            exact, limits = Exact(p).evaluate(p.quantities), evaluate(p, get(contract))
+            for q in ("a", "loss", "dC/dz"):
+                nothing = limits[q] == 0
+                zeros += int(nothing.sum())
+                assert not exact[q][0][nothing].any(), (family, options, q)
+                assert not exact[q][1][nothing].any(), (family, options, q)
+            if not p.probabilities:
+                assert not limits["dC/dz"][~p.kept].any()
+                assert not limits["loss"][~p.kept].any()
+    assert zeros > 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sum_that_overflows_before_the_division_has_no_bound(dtype: str) -> None:
+    """The mean may be computed as sum/N: where the sum exceeds the format the bound is infinite, and only there."""
+    top = FORMATS[dtype].largest
+    z = np.array([[0.0, -0.4 * top]] * 4, dtype)
+    p = Problem(logits=z, target=np.array([1, 1, 1, 1]))
+    assert np.isinf(bound("cost", p, "fused"))
+    assert np.isfinite(bound("loss", replace_reduction(p, "none"), "fused")).all()
+    smaller = Problem(logits=z / 2, target=p.target)
+    assert np.isfinite(bound("cost", smaller, "fused"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_weighted_term_that_overflows_has_no_bound(dtype: str) -> None:
+    """A loss times its class weight, and a sum over classes under smoothing, may leave the format in single rows."""
+    top = FORMATS[dtype].largest
+    z = np.array([[0.0, -0.6 * top, -0.6 * top], [0.0, -1.0, -2.0]], dtype)
+    y = np.array([1, 1])
+    ones = np.ones(2, dtype)
+    weighted = Problem(logits=z, target=y, weight=np.array([2.0, 2.0, 2.0], dtype), reduction="none", upstream=ones)
+    smoothed = Problem(logits=z, target=y, label_smoothing=0.25, reduction="none", upstream=ones)
+    for p in (weighted, smoothed):
+        assert np.isinf(bound("loss", p, "fused")).tolist() == [True, False]
+        assert np.isfinite(bound("dC/dz", p, "fused")).all()
+
+
+def replace_reduction(p: Problem, reduction: str) -> Problem:
+    """The same problem with another reduction and upstream gradients of 1."""
+    assert p.logits is not None
+    return Problem(logits=p.logits, target=p.target, reduction=reduction, upstream=np.ones(p.loss_shape, p.dtype))
+
+
+@pytest.mark.parametrize("classes", [10, 1003, 32003, 128256])
+def test_few_active_classes_keep_the_bound_small(classes: int) -> None:
+    """With 8 classes that matter the bounds of a and loss are below 20 ULPs for every vocabulary."""
+    p = problem("few-active", shape=(5, classes), reduction="none")
+    exact = Exact(p).evaluate(("a", "loss"))
+    limits = evaluate(p, FUSED)
+    ulp = FORMATS["float32"].ulp
+    active = exact["a"][0] > 0
+    assert active.sum() == 5 * 8
+    assert np.median(limits["a"][active] / ulp(exact["a"][0][active])) < 20.0
+    assert np.median(limits["loss"] / ulp(exact["loss"][0])) < 20.0
+
+
+def test_many_active_classes_do_not() -> None:
+    """Ordinary logits of the same size have a bound that grows with C: the family is what keeps it small."""
+    p = problem("gaussian", shape=(5, 32003), reduction="none")
+    exact = Exact(p).evaluate(("a",))["a"][0]
+    assert np.median(bound("a", p, "fused") / FORMATS["float32"].ulp(exact)) > 1000.0
+
+
+@pytest.mark.parametrize("head", ["logits", "layer", "network"])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_the_public_function_knows_every_quantity(head: str, reduction: str) -> None:
+    """Every quantity of every head has a finite, positive bound of its own shape, by name or by contract object."""
+    sizes = {"logits": {}, "layer": {"inputs": 4}, "network": {"inputs": 4, "hidden": 3}}[head]
+    p = problem("gaussian", "float64", reduction=reduction, **sizes)
+    assert p.head == head
+    for q in p.quantities:
+        limit = ref.bounds.bound(q, p, "stash")
+        assert limit.shape == expected_shapes(p)[q]
+        assert np.isfinite(limit).all()
+        assert (limit > 0).any()
+        assert np.array_equal(limit, bound(q, p, get("stash")))
+
+
+def test_an_empty_batch_has_empty_bounds() -> None:
+    """No rows: bounds of shape (0, C), and a cost whose sum is exactly 0."""
+    p = Problem(logits=np.zeros((0, 3)), target=np.zeros(0, int), reduction="sum")
+    assert bound("dC/dz", p, "fused").shape == (0, 3)
+    assert bound("cost", p, "fused") == 0.0
+
+
+def test_an_unknown_contract_is_refused() -> None:
+    """The error names those allowed, on one line."""
+    p = problem("gaussian")
+    with pytest.raises(AdapterError, match=r"^unknown contract 'exact'; allowed: fused, fused-lse, stash, .*, stable$"):
+        bound("a", p, "exact")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_formats_agree_with_numpy(dtype: str) -> None:
+    """Unit roundoff, range and ULP are those of the dtype, in every binade and below the normal range."""
+    fmt, info = FORMATS[dtype], np.finfo(dtype)
+    found = fmt.unit_roundoff * 2, fmt.smallest_normal, fmt.smallest_subnormal, fmt.largest
+    assert found == (info.eps, info.smallest_normal, info.smallest_subnormal, info.max)
+    x = np.array([0.0, info.smallest_subnormal, info.smallest_normal, 1.0, 1.5, -3.0, 1e10, info.max / 2], dtype)
+    assert np.array_equal(fmt.ulp(x), np.abs(np.spacing(x)).astype(np.float64))
+    assert fmt.ulp(info.max) == float(info.max) - float(np.nextafter(info.max, 0, dtype=dtype))
+    assert fmt.ulp(np.inf) == fmt.ulp(1.0)

@@ -1,0 +1,136 @@
+"""Bounds against simulated arithmetic: each contract's own algorithm stays within it, and leaves the stronger ones."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+
+import numpy as np
+import pytest
+from simulated import ALGORITHMS, NUMPY_ULPS, simulate
+
+from xentcheck.build import build
+from xentcheck.conventions import convention_of
+from xentcheck.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.profiles import cases
+from xentcheck.reference.contracts import CATALOGUE
+from xentcheck.reference.problem import Problem
+from xentcheck.verdict import Judgement, Subject, Verdict
+from xentcheck.vocabulary import DTYPES
+
+CONTRACTS = {name: contract.with_accuracy(*NUMPY_ULPS) for name, contract in CATALOGUE.items()}
+
+Shares = dict[tuple[str, str, str], float]
+"""(algorithm, quantity, contract) -> largest error / bound."""
+
+
+def judge(p: Problem) -> dict[str, dict[str, Verdict]]:
+    """The verdicts of every algorithm, each under the contract it meets."""
+    subjects = [Subject(simulate(p, a), CONTRACTS[c], tuple(CONTRACTS.values())) for a, c in ALGORITHMS.items()]
+    return dict(zip(ALGORITHMS, Judgement(p, p.quantities, subjects).run(), strict=True))
+
+
+@cache
+def measured(family: str, dtype: str, head: str) -> tuple[Shares, dict[str, str]]:
+    """Largest shares over the quick cases of a family, and the comparisons that exceed their own contract."""
+    shares: Shares = defaultdict(float)
+    failures = {}
+    for case in cases("quick"):
+        if (case.family, case.dtype, bool(case.inputs)) != (family, dtype, head == "layer"):
+            continue
+        if case.hidden or len(case.shape) != 2 or case.shape[0] == 0:
+            continue
+        p = build(case)
+        for algorithm, verdicts in judge(p).items():
+            for q, v in verdicts.items():
+                if convention_of(p, q):
+                    continue
+                if not v.agrees:
+                    failures[f"{algorithm} {q} {case}"] = v.mismatch or f"share {v.tally.share}"
+                for contract, share in v.shares.items():
+                    shares[algorithm, q, contract] = max(shares[algorithm, q, contract], share)
+    return shares, failures
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_algorithm_meets_its_contract(family: str, dtype: str) -> None:
+    """No element of any quantity leaves the bound of the contract whose arithmetic produced it."""
+    shares, failures = measured(family, dtype, "logits")
+    assert {(a, q) for a, q, _ in shares} >= {(a, q) for a in ALGORITHMS for q in ("a", "log_a", "dC/dz")}
+    assert failures == {}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", LAYER_FAMILIES)
+def test_every_algorithm_meets_its_contract_behind_a_layer(family: str, dtype: str) -> None:
+    """The same for a layer that computes its logits itself: value, dC/db, dC/dw and dC/da_prev."""
+    shares, failures = measured(family, dtype, "layer")
+    assert {(a, q) for a, q, _ in shares} >= {
+        (a, q) for a in ALGORITHMS for q in ("cost", "dC/db", "dC/dw", "dC/da_prev")
+    }
+    assert failures == {}
+
+
+EXCEEDED = {
+    "log-sum-exp leaves fused in the loss, common-offset": ("common-offset", "fused-lse", "loss", "fused"),
+    "log-sum-exp leaves fused in the loss, very-negative": ("very-negative", "fused-lse", "loss", "fused"),
+    "log-sum-exp leaves stash in the loss": ("very-negative", "stash-lse", "loss", "stash"),
+    "log-sum-exp leaves fused in log a": ("very-negative", "fused-lse", "log_a", "fused"),
+    "exp of the stored log a leaves fused": ("deep", "stash", "dC/dz", "fused"),
+    "exp of the stored log a leaves fused-lse": ("deep", "stash", "dC/dz", "fused-lse"),
+    "exp(z - lse) leaves stash": ("very-negative", "stash-lse", "dC/dz", "stash"),
+    "the row sum at the maximum leaves stash-lse": ("exact-ones", "autograd", "dC/dz", "stash-lse"),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", EXCEEDED)
+def test_weaker_arithmetic_leaves_the_stronger_contract(name: str, dtype: str) -> None:
+    """Each step down the catalogue shows on the family that is there for it: a grade says something."""
+    family, algorithm, quantity, contract = EXCEEDED[name]
+    assert measured(family, dtype, "logits")[0][algorithm, quantity, contract] > 1.0
+
+
+TIGHT = [
+    ("a", "fused"),
+    ("log_a", "fused"),
+    ("loss", "fused"),
+    ("dC/dz", "fused"),
+    ("loss", "fused-lse"),
+    ("dC/dz", "stash"),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("quantity", "algorithm"), TIGHT)
+def test_bounds_are_tight(quantity: str, algorithm: str, dtype: str) -> None:
+    """On some family the arithmetic uses at least half of its bound: the bounds are within a factor of 2."""
+    contract = ALGORITHMS[algorithm]
+    found = [measured(family, dtype, "logits")[0][algorithm, quantity, contract] for family in FAMILIES]
+    assert 0.5 <= max(found) <= 1.0
+
+
+def test_the_catalogue_grades_each_algorithm_as_itself() -> None:
+    """The first contract that an algorithm meets on all families and quantities is the one it was written for."""
+    grades = {}
+    for algorithm in ALGORITHMS:
+        worst: dict[str, float] = defaultdict(float)
+        for family in FAMILIES:
+            for (a, _, contract), share in measured(family, "float32", "logits")[0].items():
+                if a == algorithm:
+                    worst[contract] = max(worst[contract], share)
+        grades[algorithm] = next(name for name in CATALOGUE if worst[name] <= 1.0)
+    assert grades == ALGORITHMS
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_coarse_sum_exceeds_even_stable(dtype: str) -> None:
+    """Every contract of the catalogue rejects a sum of exponentials rounded to multiples of 1/32."""
+    p = build(next(c for c in cases("quick") if c.family == "few-active" and c.dtype == dtype and c.shape == (5, 1003)))
+    z = np.asarray(p.logits)
+    e = np.exp(z - z.max(1, keepdims=True))
+    total = np.ldexp(np.rint(np.ldexp(e.sum(1, keepdims=True), 5)), -5).astype(dtype)
+    subject = Subject({"a": e / total}, CONTRACTS["stable"], tuple(CONTRACTS.values()))
+    (verdicts,) = Judgement(p, ("a",), [subject]).run()
+    assert min(verdicts["a"].shares.values()) > 1.0

@@ -1,0 +1,121 @@
+"""Right implementations raise no alarm: the built-in ones on another seed, four ways to write the loss, graded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from xentcheck import adapters
+from xentcheck.adapters.base import Adapter
+from xentcheck.cases import Case
+from xentcheck.profiles import cases
+from xentcheck.reference.contracts import CATALOGUE
+from xentcheck.reports.record import Record
+from xentcheck.runner import run_case
+from xentcheck.subjects import subjects_of
+from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING
+
+SEED = 1
+"""The matrix runs seed 0."""
+
+PLAIN = ("upstream", "strided")
+"""Options of an implementation that takes logits, labels and a reduction only."""
+
+
+def records_of(adapter: Adapter, chosen: Sequence[Case], devices: Sequence[str] | None = None) -> list[Record]:
+    """The records of all variants on some devices, or on all; skips what is not installed."""
+    if missing := adapter.unavailable():
+        pytest.skip(missing)
+    subjects = subjects_of(adapter, devices)
+    return [record for case in chosen for record in run_case(case, subjects)]
+
+
+def failing(records: Sequence[Record]) -> list[str]:
+    return [f"{r.replay}: {r.quantity} {r.outcome} {r.reason}" for r in records if r.outcome in FAILING]
+
+
+def quick(dtype: str, seed: int) -> list[Case]:
+    return [case for case in cases("quick", seed) if case.dtype == dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", adapters.names())
+def test_unmodified_framework_raises_no_alarm_on_another_seed(name: str, dtype: str) -> None:
+    """The built-in adapter is within its bounds on another draw of the quick profile."""
+    chosen = quick(dtype, SEED)
+    records = records_of(adapters.get(name), chosen)
+    assert failing(records) == []
+    assert sum(r.outcome in EXECUTED for r in records) > len(chosen)
+
+
+def framework_loss() -> Adapter:
+    """PyTorch's own."""
+    import torch
+
+    return adapters.from_torch(torch.nn.functional.cross_entropy)
+
+
+def logsumexp_minus_label() -> Adapter:
+    """logsumexp(z) - z_y, under autograd."""
+    import torch
+
+    def loss(z: Any, y: Any, *, reduction: str = "mean") -> Any:
+        return reduced(torch.logsumexp(z, 1) - z.gather(1, y[:, None])[:, 0], reduction)
+
+    return adapters.from_torch(loss, options=PLAIN)
+
+
+def autograd_through_maximum() -> Adapter:
+    """log(sum(exp t)) - t_y for t = z - z.max(), under autograd through the maximum too."""
+
+    def loss(z: Any, y: Any, *, reduction: str = "mean") -> Any:
+        t = z - z.max(1, keepdim=True).values
+        return reduced(t.exp().sum(1).log() - t.gather(1, y[:, None])[:, 0], reduction)
+
+    return adapters.from_torch(loss, options=PLAIN)
+
+
+def optax_integer_labels() -> Adapter:
+    """optax.softmax_cross_entropy_with_integer_labels."""
+    optax = pytest.importorskip("optax")
+
+    def loss(z: Any, y: Any, *, reduction: str = "mean") -> Any:
+        return reduced(optax.softmax_cross_entropy_with_integer_labels(z, y), reduction)
+
+    return adapters.from_jax(loss, options=PLAIN)
+
+
+def reduced(losses: Any, reduction: str) -> Any:
+    return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
+
+
+def grade(records: Sequence[Record]) -> str:
+    """The first contract of the catalogue within whose bounds all results are."""
+    shares = [r.shares for r in records if r.shares]
+    return next((name for name in CATALOGUE if all(s[name] <= 1 for s in shares)), "none")
+
+
+GRADES = {
+    framework_loss: ("torch", "stash"),
+    logsumexp_minus_label: ("torch", "stash-lse"),
+    autograd_through_maximum: ("torch", "stable"),
+    optax_integer_labels: ("jax", "fused-lse"),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("implementation", "framework", "expected"),
+    [pytest.param(make, *known, id=make.__name__) for make, known in GRADES.items()],
+)
+def test_wrapped_implementation_raises_no_alarm_and_gets_its_grade(
+    implementation: Callable[[], Adapter], framework: str, expected: str, dtype: str
+) -> None:
+    """Without a declared contract nothing is an alarm, and the grade on the CPU says what the implementation does."""
+    if missing := adapters.get(framework).unavailable():
+        pytest.skip(missing)
+    records = records_of(implementation(), quick(dtype, 0), ["cpu"])
+    assert failing(records) == []
+    assert grade(records) == expected
