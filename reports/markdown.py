@@ -1,0 +1,45 @@
+"""report.md: the report as Markdown, for a pull request or a terminal."""
+
+from __future__ import annotations
+
+from .runfile import RunFile
+from .view import Table, view_of
+
+EXPLANATION = (
+    "Each comparison is judged element by element against an exact value and a derived error bound; share is error / bound. "
+    "Vacuous and trivial comparisons are counted apart: a result of zeros would have passed them."
+)
+
+
+def markdown(run: RunFile) -> str:
+    """The report of a run."""
+    view = view_of(run)
+    parts = [f"# {view.title}", f"**{view.verdict}**", *(f"- {_text(reason)}" for reason in view.reasons), EXPLANATION]
+    sections: tuple[tuple[str, Table], ...] = (
+        ("Failures", view.failures),
+        ("Agreement", view.agreement),
+        ("Grades", view.grades),
+        ("Power", view.power),
+        ("Deviations", view.deviations),
+        ("Conventions", view.conventions),
+        ("Counted apart", view.apart),
+        ("Environment", view.environment),
+        ("Host and timings", view.host),
+    )
+    parts += [f"## {title}\n\n{table(rows)}" for title, rows in sections if rows[1]]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(data: Table) -> str:
+    """A Markdown table; what stands in it cannot break it."""
+    columns, rows = data
+    lines = [f"| {' | '.join(_text(c) for c in columns)} |", "|" + "---|" * len(columns)]
+    lines += [f"| {' | '.join(_text(cell) for cell in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _text(cell: str) -> str:
+    flat = " ".join(cell.split())
+    for character in "\\|<>`*_[]":
+        flat = flat.replace(character, f"\\{character}")
+    return flat

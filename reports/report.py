@@ -1,0 +1,58 @@
+"""Writing a run's report: report.html, report.md and report.json, each whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from xentcheck.errors import OutputError
+
+from .html import html
+from .markdown import markdown
+from .runfile import RunFile
+from .summary import summarize
+
+
+def write_report(run: RunFile, out_dir: Path) -> list[Path]:
+    """Write the three files into a folder, and return their paths.
+
+    Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`.
+    """
+    texts = {"report.html": html(run), "report.md": markdown(run), "report.json": _json(run)}
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        return [_write(out_dir / name, text) for name, text in texts.items()]
+    except OSError as error:
+        raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
+
+
+def _write(path: Path, text: str) -> Path:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)
+    return path
+
+
+def _json(run: RunFile) -> str:
+    """The summary for programs, without host and timings."""
+    s = summarize(run)
+    data = {
+        "ok": s.ok,
+        "verdict": s.verdict,
+        "counts": s.counts,
+        "executed": s.executed,
+        "elements": s.elements,
+        "reasons": s.reasons,
+        "blind": {g.name: g.blind for g in s.blind},
+        "not_exercised": {g.name: g.not_exercised for g in s.not_exercised},
+        "grades": {"/".join(g.place): g.contract for g in s.grades},
+        "failing": [r.to_json() for r in s.failing],
+        "environment": run.header.environment,
+        "run": {k: v for k, v in asdict(run.header).items() if k not in ("environment", "host")},
+    }
+    return json.dumps(data, indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,170 @@
+"""The run file: JSON Lines with a header, one line per record, run-level failures, timings, and an end line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from xentcheck.errors import OutputError, RunFileError
+
+from .record import Record
+
+SCHEMA = 1
+TOOL = "xentcheck"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The first line: what was run, with what. `host` is where equal runs may differ.
+
+    catalogue: contract names in the order in which a grade is looked for. planned: number of records of a whole run.
+    """
+
+    version: str
+    generator: int
+    seed: int
+    profile: str
+    catalogue: tuple[str, ...]
+    environment: dict[str, Any]
+    host: dict[str, Any]
+    planned: int
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A run: header, records, failures of the run as a whole, and timings as (name, seconds).
+
+    >>> header = Header(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={}, planned=0)
+    >>> RunFile(header, (), (), ()).records
+    ()
+    """
+
+    header: Header
+    records: tuple[Record, ...]
+    failures: tuple[str, ...] = ()
+    timings: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> RunFile:
+        """Read a run file. Raises RunFileError: missing, foreign, of another schema, malformed or truncated."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise RunFileError(f"run file {path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise RunFileError(f"run file {path} is not UTF-8 text: {error.reason}") from error
+        reader = _Reader(path)
+        for number, line in enumerate(text.splitlines(), 1):
+            reader.line(number, line)
+        return reader.finish(complete=text.endswith("\n"))
+
+
+class _Reader:
+    """Reads line by line and knows what may come next."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.header: Header | None = None
+        self.records: list[Record] = []
+        self.failures: list[str] = []
+        self.timings: list[tuple[str, float]] = []
+        self.ended = False
+
+    def line(self, number: int, line: str) -> None:
+        where = f"run file {self.path}, line {number}"
+        try:
+            data = json.loads(line)
+        except ValueError:
+            raise RunFileError(f"{where} is not JSON: truncated, or not a run file of xentcheck") from None
+        if not isinstance(data, dict):
+            raise RunFileError(f"{where} is not an object; allowed: lines of a run file of xentcheck")
+        kind = data.pop("kind", None)
+        if self.header is None:
+            self.header = _header(where, kind, data)
+            return
+        if self.ended:
+            raise RunFileError(f"{where} comes after the end line")
+        try:
+            self._body(where, kind, data)
+        except (TypeError, ValueError, KeyError) as error:
+            raise RunFileError(f"{where}: malformed {kind}: {error}") from error
+
+    def _body(self, where: str, kind: object, data: dict[str, Any]) -> None:
+        if kind == "record":
+            self.records.append(Record.from_json(data))
+        elif kind == "failure":
+            self.failures.append(str(data["text"]))
+        elif kind == "timing":
+            self.timings.append((str(data["name"]), float(data["seconds"])))
+        elif kind == "end":
+            if data["records"] != len(self.records):
+                raise ValueError(f"{data['records']} records were written, {len(self.records)} are here")
+            self.ended = True
+        else:
+            raise RunFileError(f"{where} is of kind {kind!r}; allowed: record, failure, timing, end")
+
+    def finish(self, complete: bool) -> RunFile:
+        if self.header is None:
+            raise RunFileError(f"run file {self.path} is empty")
+        if not self.ended or not complete:
+            raise RunFileError(f"run file {self.path} is truncated: no end line after {len(self.records)} records")
+        return RunFile(self.header, tuple(self.records), tuple(self.failures), tuple(self.timings))
+
+
+def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
+    if kind != "header" or data.pop("tool", None) != TOOL:
+        raise RunFileError(f"{where} is no header of {TOOL}: another program's file?")
+    schema = data.pop("schema", None)
+    if schema != SCHEMA:
+        raise RunFileError(f"{where} has schema {schema!r}; allowed: {SCHEMA} (written by another version of {TOOL})")
+    if set(data) != {f.name for f in fields(Header)}:
+        wrong = sorted(set(data) ^ {f.name for f in fields(Header)})
+        raise RunFileError(f"{where}: header fields {', '.join(wrong)} are missing or unknown")
+    return Header(**{**data, "catalogue": tuple(data["catalogue"])})
+
+
+class RunWriter:
+    """Appends lines to a run file as they come, so that a killed run loses at most one. Raises OutputError."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        self._count = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"run file {path} cannot be written: {error.strerror}") from error
+        self._line("header", {"tool": TOOL, "schema": SCHEMA, **asdict(header)})
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._line("end", {"records": self._count})
+        self._file.close()
+
+    def record(self, record: Record) -> None:
+        """Write one record."""
+        self._line("record", record.to_json())
+        self._count += 1
+
+    def failure(self, text: str) -> None:
+        """Write what is wrong with the run as a whole."""
+        self._line("failure", {"text": text})
+
+    def timing(self, name: str, seconds: float) -> None:
+        """Write how long a part took; equal runs differ here."""
+        self._line("timing", {"name": name, "seconds": round(seconds, 3)})
+
+    def _line(self, kind: str, data: dict[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps({"kind": kind, **data}, sort_keys=True, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise OutputError(f"run file {self.path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,223 @@
+"""What a run's records add up to: the verdict, counts, worst shares, power groups and grades. Pure functions."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES, QUANTITIES
+
+from .record import Record
+from .runfile import RunFile
+
+Place = tuple[str, str, str, str]
+"""adapter, variant, device, dtype"""
+
+
+def place_of(record: Record) -> Place:
+    """Which implementation, where, in which dtype."""
+    return (record.adapter, record.variant, record.device, record.dtype)
+
+
+def order_key(record: Record) -> tuple[object, ...]:
+    """The one canonical order of records: by place, quantity, case."""
+    quantity = QUANTITIES.index(record.quantity) if record.quantity in QUANTITIES else len(QUANTITIES)
+    return (*place_of(record), quantity, record.quantity, record.case)
+
+
+@dataclass(frozen=True)
+class Row:
+    """All comparisons of one quantity at one place; worst: the record of the largest share."""
+
+    place: Place
+    quantity: str
+    counts: dict[str, int]
+    elements: int
+    worst: Record | None
+    ulp: float | None
+
+    @property
+    def failing(self) -> int:
+        """Comparisons with a failing outcome."""
+        return sum(self.counts.get(outcome, 0) for outcome in FAILING)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Power of one group: the wrong answers that it must reject, and what became of each."""
+
+    name: str
+    rejected: tuple[str, ...]
+    blind: tuple[str, ...]
+    not_exercised: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The first contract of the catalogue that all comparisons at a place meet, and who excludes the one before it."""
+
+    place: Place
+    contract: str
+    declared: str
+    witness: Record | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that the verdict rests on."""
+
+    ok: bool
+    verdict: str
+    counts: dict[str, int]
+    executed: int
+    elements: int
+    rows: tuple[Row, ...]
+    groups: tuple[Group, ...]
+    grades: tuple[Grade, ...]
+    failing: tuple[Record, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def blind(self) -> tuple[Group, ...]:
+        """Groups in which some wrong answer would have gone unnoticed."""
+        return tuple(g for g in self.groups if g.blind)
+
+    @property
+    def not_exercised(self) -> tuple[Group, ...]:
+        """Groups in which some wrong answer never differed from the right one."""
+        return tuple(g for g in self.groups if g.not_exercised)
+
+    def explanation(self) -> str:
+        """The verdict, the reasons and the worst failure with its replay, as lines of text."""
+        lines = [self.verdict, *self.reasons]
+        for r in self.failing[:1]:
+            lines += [describe(r), f"  {r.replay}"]
+        return "\n".join(lines)
+
+
+def describe(r: Record) -> str:
+    """A failure in one line: place, quantity, case, index, got, exact, error and bound."""
+    line = f"{'/'.join(place_of(r))} {r.quantity} of {r.case}: {r.outcome}"
+    if r.reason:
+        line += f", {r.reason}"
+    if r.share is not None and r.ulp is not None and r.expected:
+        at = f" at {list(r.index)}" if r.index else ""
+        numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)} ({r.contract})"
+        line += f";{at} {numbers}, {r.share:.3g} of the bound, {r.ulp:.3g} ULP"
+    return line
+
+
+def decimal(text: str) -> str:
+    """A hexadecimal float as digits for people."""
+    return f"{float.fromhex(text):.9g}" if text else "-"
+
+
+def summarize(run: RunFile) -> Summary:
+    """The summary of a run, whatever the order of its records.
+
+    Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, a group blind to a wrong
+    answer that it must reject, or, in the profile `full`, one that its cases never exercise.
+    """
+    records = sorted(run.records, key=order_key)
+    counts = _counts(records)
+    executed = sum(counts.get(outcome, 0) for outcome in EXECUTED)
+    groups = power_groups(records)
+    failing = tuple(sorted((r for r in records if r.outcome in FAILING), key=_severity))
+    reasons = [*run.failures]
+    if len(records) != run.header.planned:
+        reasons.append(f"{len(records)} records of {run.header.planned} planned")
+    if executed == 0:
+        reasons.append("no comparison was executed")
+    reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind]
+    if run.header.profile == "full":
+        reasons += [f"{g.name} never exercises {', '.join(g.not_exercised)}" for g in groups if g.not_exercised]
+    ok = not failing and not reasons
+    return Summary(
+        ok=ok,
+        verdict=_verdict(ok, counts, executed, len(failing), len(reasons)),
+        counts=counts,
+        executed=executed,
+        elements=sum(r.elements for r in records),
+        rows=_rows(records),
+        groups=groups,
+        grades=grades(records, run.header.catalogue),
+        failing=failing,
+        reasons=tuple(reasons),
+    )
+
+
+def _counts(records: Iterable[Record]) -> dict[str, int]:
+    found = Counter(r.outcome for r in records)
+    return {outcome: found[outcome] for outcome in OUTCOMES if found[outcome]}
+
+
+def _severity(r: Record) -> tuple[int, float]:
+    """Failures in order: worst outcome, then largest share."""
+    return (OUTCOMES.index(r.outcome), -(r.share if r.share is not None and r.share == r.share else float("inf")))
+
+
+def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reasons: int) -> str:
+    rest = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if outcome not in ("agree", *FAILING))
+    rest = f" ({rest})" if rest else ""
+    if ok:
+        return f"agreed: {counts.get('agree', 0)} of {executed} comparisons within their derived bounds{rest}"
+    bad = ", ".join(f"{counts[o]} {o}" for o in FAILING if counts.get(o))
+    why = [bad] if failing else []
+    if reasons:
+        why.append(f"{reasons} failure{'s' if reasons > 1 else ''} of the run as a whole")
+    return f"FAILED: {'; '.join(why)}; {counts.get('agree', 0)} of {executed} comparisons agree{rest}"
+
+
+def _rows(records: Sequence[Record]) -> tuple[Row, ...]:
+    found: dict[tuple[Place, str], list[Record]] = defaultdict(list)
+    for r in records:
+        found[place_of(r), r.quantity].append(r)
+    rows = []
+    for (place, quantity), members in found.items():
+        judged = [r for r in members if r.share is not None]
+        worst = max(judged, key=lambda r: r.share if r.share is not None and r.share == r.share else float("inf"), default=None)
+        ulp = max((r.ulp for r in judged if r.ulp is not None), default=None)
+        rows.append(Row(place, quantity, _counts(members), sum(r.elements for r in members), worst, ulp))
+    return tuple(rows)
+
+
+def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:
+    """Power per group, over the comparisons that were executed."""
+    required: dict[str, set[str]] = defaultdict(set)
+    applicable: dict[str, set[str]] = defaultdict(set)
+    rejected: dict[str, set[str]] = defaultdict(set)
+    for r in records:
+        if r.outcome in EXECUTED:
+            required[r.group] |= set(r.required)
+            applicable[r.group] |= set(r.applicable)
+            rejected[r.group] |= set(r.rejected)
+    return tuple(
+        Group(
+            name,
+            tuple(sorted(required[name] & rejected[name])),
+            tuple(sorted((required[name] & applicable[name]) - rejected[name])),
+            tuple(sorted(required[name] - applicable[name])),
+        )
+        for name in sorted(required)
+    )
+
+
+def grades(records: Iterable[Record], catalogue: Sequence[str]) -> tuple[Grade, ...]:
+    """The grade of each place: `not (share <= 1)` excludes a contract, so that nan does."""
+    found: dict[Place, list[Record]] = defaultdict(list)
+    for r in records:
+        if r.shares:
+            found[place_of(r)].append(r)
+    out = []
+    for place, members in found.items():
+        witness: Record | None = None
+        grade = "none"
+        for contract in catalogue:
+            excess = [r for r in members if contract in r.shares and not (r.shares[contract] <= 1)]
+            if not excess:
+                grade = contract
+                break
+            witness = max(excess, key=lambda r: (r.shares[contract], r.case))  # noqa: B023 - used at once
+        out.append(Grade(place, grade, members[0].contract, witness))
+    return tuple(out)

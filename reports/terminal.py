@@ -1,0 +1,46 @@
+"""What a run looks like on a terminal: a table per implementation, failures with their replay, and one verdict line."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .runfile import RunFile
+from .summary import Summary, describe, summarize
+
+SHOWN = 5
+CAPTION = "share: largest error / bound; apart: conventions, vacuous, trivial, unsupported"
+
+
+def print_summary(run: RunFile, console: Console) -> None:
+    """Print the run's tables, its failures and, last, its verdict."""
+    summary = summarize(run)
+    console.print(_table(summary))
+    for grade in summary.grades:
+        console.print(Text(f"grade of {' '.join(grade.place)}: {grade.contract} (judged by {grade.declared})"))
+    for text in summary.reasons:
+        console.print(Text(text, style="red"), soft_wrap=True)
+    for r in summary.failing[:SHOWN]:
+        console.print(Text(describe(r), style="red"), soft_wrap=True)
+        console.print(Text(f"  {r.replay}"), soft_wrap=True)
+    if len(summary.failing) > SHOWN:
+        console.print(f"... and {len(summary.failing) - SHOWN} more")
+    missing = {r.adapter: r.reason for r in run.records if r.outcome == "unavailable"}
+    for adapter, reason in missing.items():
+        console.print(Text(f"{adapter}: unavailable, {reason}", style="yellow"))
+    console.print(Text(summary.verdict, style="bold green" if summary.ok else "bold red"), soft_wrap=True)
+
+
+def _table(summary: Summary) -> Table:
+    table = Table("implementation", "quantity", "agree", "fail", "apart", "share", "ULP", caption=CAPTION)
+    for column in table.columns:
+        column.no_wrap = True
+    for row in summary.rows:
+        agree = row.counts.get("agree", 0)
+        apart = sum(row.counts.values()) - agree - row.failing
+        share = "-" if row.worst is None or row.worst.share is None else f"{row.worst.share:.3g}"
+        ulp = "-" if row.ulp is None else f"{row.ulp:.2g}"
+        cells = (" ".join(row.place), row.quantity, str(agree), str(row.failing), str(apart), share, ulp)
+        table.add_row(*map(Text, cells), style="red" if row.failing else "")
+    return table
