@@ -85,7 +85,7 @@ def sums_are_exact(a: Array, w: Array, b: Array, fmt: Format) -> bool:
     unit = _lowest_bit(a) + _lowest_bit(w)
     unit = min(unit, _lowest_bit(b))
     largest = float((np.abs(a) @ np.abs(w).T + np.abs(b)).max(initial=0.0))
-    return largest <= 2.0 ** (unit + fmt.precision)
+    return largest < 2.0 ** (unit + fmt.precision)  # strict: a larger sum may round down to the limit here
 
 
 def _lowest_bit(x: Array) -> int:

@@ -1,7 +1,7 @@
 """Each contract's algorithm, written out in NumPy in the problem's own dtype: what the bounds must hold for.
 
 `fused`: everything by e/S and (z - m) - log S. `fused-lse`: the loss as fl(m + log S) - z_y. `stash`: the gradient's
-softmax is the exponential of the stored log a. `stash-lse`: both by the log-sum-exp. `autograd`: differentiation through
+softmax is the exponential of the stored log a. `stash-lse`: both by log-sum-exp. `autograd`: differentiation through
 the maximum, which takes each row's sum off the gradient at the first maximum.
 """
 

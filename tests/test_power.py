@@ -19,7 +19,9 @@ from xentcheck.reference import oracle
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
+from xentcheck.reference.row_bounds import RowBounds
 from xentcheck.reports.record import Record
+from xentcheck.reports.summary import power_groups
 from xentcheck.requirements import required
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
@@ -260,3 +262,15 @@ def test_the_quick_cases_reject_all_that_is_required(dtype: str) -> None:
                 needed.setdefault(record.group, set()).update(record.required)
                 rejected.setdefault(record.group, set()).update(record.rejected)
     assert {g: names - rejected[g] for g, names in needed.items() if names - rejected[g]} == {}
+
+
+def test_a_blind_group_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With bounds of dC/dz that are 1e12 times too large the group is blind to all that it must reject, and only it."""
+    case = Case(family="few-active", shape=(5, 10), dtype="float32", reduction="none", upstream="rand")
+    subjects = subjects_of(adapters.get("numpy"))
+    assert [g.name for g in power_groups(run_case(case, subjects)) if g.blind] == []
+    gradient = RowBounds.gradient
+    monkeypatch.setattr(RowBounds, "gradient", lambda self: 1e12 * gradient(self))
+    (blind,) = (g for g in power_groups(run_case(case, subjects)) if g.blind)
+    assert "/dC/dz/" in blind.name
+    assert {"zero", "negated", "offtarget_zeroed", "upstream_ignored"} <= set(blind.blind)

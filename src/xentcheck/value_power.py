@@ -44,7 +44,7 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
 
 def _unweighted(q: Array | None, smoothing: float, surprise: Array, at_label: Array) -> Array:
     if q is not None:
-        return np.where(q != 0, q * surprise, 0.0).sum(1)
+        return np.asarray(np.where(q != 0, q * surprise, 0.0).sum(1))
     return np.asarray((1.0 - smoothing) * at_label + smoothing * surprise.mean(1) if smoothing else at_label)
 
 
