@@ -6,21 +6,72 @@ from importlib import import_module
 from typing import Any
 
 from .activations import log_softmax, sigmoid, sigmoid_prime, softmax, softmax_jacobian
+from .chain_rule import chain, delta, dz_db, dz_dw, grad_a, grad_a_prev, grad_b, grad_w
+from .costs import (
+    log_likelihood,
+    quadratic_cost,
+    quadratic_delta,
+    quadratic_grad_a,
+    quadratic_grad_w,
+    sigmoid_cross_entropy,
+    sigmoid_cross_entropy_delta,
+    sigmoid_cross_entropy_grad_a,
+    sigmoid_cross_entropy_grad_w,
+    sigmoid_cross_entropy_minimum,
+)
+from .differences import central, one_sided
 from .loss import cross_entropy, cross_entropy_grad, cross_entropy_hvp
+from .network import Gradients, Network, backprop, costs, deltas, feedforward, sgd_step, unrolled_delta
 from .problem import Problem
+from .regularization import bias_step, l1_cost, l1_grad, l1_step, l2_cost, l2_grad, l2_step
 
 __all__ = [
+    "Gradients",
+    "Network",
     "Problem",
+    "backprop",
+    "bias_step",
     "bounds",
+    "central",
+    "chain",
+    "costs",
     "cross_entropy",
     "cross_entropy_grad",
     "cross_entropy_hvp",
+    "delta",
+    "deltas",
+    "dz_db",
+    "dz_dw",
+    "feedforward",
+    "grad_a",
+    "grad_a_prev",
+    "grad_b",
+    "grad_w",
+    "l1_cost",
+    "l1_grad",
+    "l1_step",
+    "l2_cost",
+    "l2_grad",
+    "l2_step",
+    "log_likelihood",
     "log_softmax",
+    "one_sided",
     "oracle",
+    "quadratic_cost",
+    "quadratic_delta",
+    "quadratic_grad_a",
+    "quadratic_grad_w",
+    "sgd_step",
     "sigmoid",
+    "sigmoid_cross_entropy",
+    "sigmoid_cross_entropy_delta",
+    "sigmoid_cross_entropy_grad_a",
+    "sigmoid_cross_entropy_grad_w",
+    "sigmoid_cross_entropy_minimum",
     "sigmoid_prime",
     "softmax",
     "softmax_jacobian",
+    "unrolled_delta",
 ]
 
 

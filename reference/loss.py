@@ -2,10 +2,10 @@
 
 Shapes: logits (C,), (N, C) or (N, C, d1..dk); target: class indices of that shape without C, or probabilities of the
 logits' shape. Conventions are PyTorch's: the weighted mean divides by the sum of the kept labels' weights, with
-probabilities by the number of rows; class weights stand inside the smoothing sum, whose mass is eps/C per class; an ignored
-row contributes nothing and gets a gradient of exactly 0. A mean over no kept row is nan with a gradient of 0; weights that
-sum to 0 give nan twice; an empty batch has mean nan, sum 0. One difference: a factor of 0 on a logit of -inf contributes 0,
-where PyTorch returns nan. A logit of -inf under label smoothing makes the loss inf.
+probabilities by the number of rows; class weights stand inside the smoothing sum, whose mass is eps/C per class; an
+ignored row contributes nothing and gets a gradient of exactly 0. A mean over no kept row is nan with a gradient of 0;
+weights that sum to 0 give nan twice; an empty batch has mean nan, sum 0. One difference: a factor of 0 on a logit of
+-inf contributes 0, where PyTorch returns nan. A logit of -inf under label smoothing makes the loss inf.
 """
 
 from __future__ import annotations
@@ -125,9 +125,9 @@ def cross_entropy(
 ) -> Array:
     """Loss C = -ln a_y, (78) and (80), with PyTorch's options and conventions (module docstring).
 
-    logits: floating, class axis 1 (or 0 if there is one axis); target as above; weight (C,) of any sign, or None. Returns
-    the logits' dtype: a scalar for `mean` and `sum`, the loss per example for `none`.
-    Raises ShapeError, DtypeError or TargetError, the last with the first index and value out of range.
+    logits: floating, class axis 1 (or 0 if there is one axis); target as above; weight (C,) of any sign, or None.
+    Returns the logits' dtype: a scalar for `mean` and `sum`, the loss per example for `none`. Raises ShapeError,
+    DtypeError or TargetError, the last with the first index and value out of range.
 
     >>> float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1])))
     0.6931471805599453
@@ -155,8 +155,8 @@ def cross_entropy_grad(
 ) -> Array:
     """dC/dlogits of `cross_entropy`: (a - y) per row, (84) and (81), times weight and upstream over the denominator.
 
-    upstream: gradient with respect to the output, a scalar or an array of the output's shape. Returns the logits' shape and
-    dtype; ignored rows are exactly 0. Raises like `cross_entropy`.
+    upstream: gradient with respect to the output, a scalar or an array of the output's shape. Returns the logits'
+    shape and dtype; ignored rows are exactly 0. Raises like `cross_entropy`.
 
     >>> cross_entropy_grad(np.array([[0.0, 0.0]]), np.array([1])).tolist()
     [[0.5, -0.5]]
@@ -186,10 +186,10 @@ def cross_entropy_hvp(
     label_smoothing: float = 0.0,
     upstream: Any = 1.0,
 ) -> Array:
-    """(d2C/dz2) v = s Q a (v - a.v) per row [derived]: the Jacobian of (84) times v, Q the sum of the factors of -log a.
+    """(d2C/dz2) v = s Q a (v - a.v) per row [derived]: the Jacobian of (84) times v, Q the sum of the factors q.
 
-    v: the logits' shape. Returns the logits' shape and dtype. [derived] v is shifted by its entry at the largest a, which
-    changes nothing exactly and keeps v - a.v from cancelling. Raises like `cross_entropy`.
+    v: the logits' shape. Returns the logits' shape and dtype. [derived] v is shifted by its entry at the largest a,
+    which changes nothing exactly and keeps v - a.v from cancelling. Raises like `cross_entropy`.
 
     >>> cross_entropy_hvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])).tolist()
     [[0.25, -0.25]]

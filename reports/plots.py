@@ -22,6 +22,12 @@ COLOURS = ("#3b6fb6", "#d1742a", "#3d8f5f", "#a24a8f", "#8a7a2a", "#5a5a5a")
 FLOOR = 1e-19
 """Errors of exactly 0 are drawn here."""
 
+WIDEST = 40.0
+"""Margins beyond this are left out: 1 - a_y is below the float64 resolution there."""
+
+LOWEST_SHARE = 1e-6
+"""Smaller shares are drawn here."""
+
 Plot = tuple[str, str, str]
 """Title, what it shows in a sentence, SVG."""
 
@@ -32,7 +38,7 @@ def plots(records: Sequence[Record]) -> list[Plot]:
         import matplotlib  # noqa: F401 - only to say in one line that it is missing
     except ImportError as error:
         raise UnavailableError('plots need matplotlib: pip install "xentcheck[report]"') from error
-    dtypes = sorted({r.dtype for r in records if r.margins})
+    dtypes = sorted({r.dtype for r in records if any(m[0] <= WIDEST for m in r.margins)})
     found: list[Plot] = []
     for dtype in dtypes:
         text = "Relative error of dC/dz at the label, by how far its logit leads; the line is the largest derived bound."
@@ -53,7 +59,7 @@ def margin_figure(records: Sequence[Record], dtype: str) -> Figure:
     limits: dict[float, float] = {}
     for r in records:
         if r.dtype == dtype:
-            for margin, error, bound in r.margins:
+            for margin, error, bound in (m for m in r.margins if m[0] <= WIDEST):
                 points[_label(r)].append((margin, max(error, FLOOR)))
                 limits[margin] = max(bound, limits.get(margin, 0.0))
     for i, (label, xy) in enumerate(sorted(points.items())):
@@ -102,7 +108,7 @@ def share_figure(records: Sequence[Record]) -> Figure:
     shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for r in records:
         if r.share is not None and r.share > 0:
-            shares[_label(r)][r.quantity].append(min(r.share, 1e6))
+            shares[_label(r)][r.quantity].append(min(max(r.share, LOWEST_SHARE), 1e6))
     names = [q for q in QUANTITIES if any(q in found for found in shares.values())]
     step = 0.8 / max(len(shares), 1)
     for i, (label, found) in enumerate(sorted(shares.items())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -33,7 +34,7 @@ def print_summary(run: RunFile, console: Console) -> None:
 
 
 def _table(summary: Summary) -> Table:
-    table = Table("implementation", "quantity", "agree", "fail", "apart", "share", "ULP", caption=CAPTION)
+    table = Table("implementation", "quantity", "agree", "fail", "apart", "share", "ULP", caption=CAPTION, box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
     for row in summary.rows:

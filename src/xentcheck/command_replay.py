@@ -26,12 +26,16 @@ from .vocabulary import FAILING
 Array = NDArray[Any]
 
 
+WIDTH = 100
+"""Columns that two numbers of 17 digits with their error and bound need."""
+
+
 def replay_command(case_id: str, spec: Spec, device: str, variant: str | None, show: int) -> int:
     """Run one case and print its inputs, results, exact values and bounds; exit code 1 if it does not agree."""
     case = Case.parse(case_id)
     subject = _subject(spec, device, variant)
     records = run_case(case, [subject])
-    console = Console()
+    console = Console(width=max(Console().width, WIDTH))
     _print_inputs(case, console)
     for record in records:
         _print_record(record, console)

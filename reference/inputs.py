@@ -1,0 +1,114 @@
+"""What the book's equations take: floating arrays with one row per example, and targets y."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.errors import DtypeError, ShapeError, TargetError
+from xentcheck.vocabulary import DTYPES
+
+Array = NDArray[Any]
+
+
+def floating(x: Any, name: str = "z") -> Array:
+    """x as an array of float64 or float32; integers become float64.
+
+    Raises DtypeError for any other dtype: a result rounded to integers or half precision would be wrong without a word.
+
+    >>> floating([1, 2]).dtype
+    dtype('float64')
+    """
+    array = np.asarray(x)
+    if array.dtype.kind in "iu":
+        return array.astype(np.float64)
+    if str(array.dtype) not in DTYPES:
+        raise DtypeError(f"{name} has dtype {array.dtype}; allowed: {', '.join(DTYPES)}, or integers (as float64)")
+    return array
+
+
+def logits(z: Any) -> Array:
+    """z as a floating array (..., K) with K >= 1 classes on the last axis.
+
+    Raises ShapeError or DtypeError.
+
+    >>> logits([[0.0, 1.0]]).shape
+    (1, 2)
+    """
+    array = floating(z)
+    if array.ndim == 0 or array.shape[-1] == 0:
+        raise ShapeError(f"z has shape {array.shape}; allowed: (..., K) with K >= 1")
+    return array
+
+
+def matrix(x: Any, name: str, like: Array | None = None) -> Array:
+    """x as a floating matrix, rows = examples; with `like`, of its dtype (integers are converted) and length.
+
+    Raises ShapeError or DtypeError.
+
+    >>> matrix([[1, 2]], "a_prev", like=np.zeros((1, 3), np.float32)).dtype
+    dtype('float32')
+    """
+    given = np.asarray(x)
+    array = given.astype(like.dtype) if like is not None and given.dtype.kind in "iu" else floating(given, name)
+    if array.ndim != 2 or (like is not None and len(array) != len(like)):
+        rows = "m" if like is None else str(len(like))
+        raise ShapeError(f"{name} has shape {array.shape}; allowed: ({rows}, n), one row per example")
+    if like is not None and array.dtype != like.dtype:
+        raise DtypeError(f"{name} has dtype {array.dtype}; allowed: {like.dtype}, the dtype of z")
+    return array
+
+
+def same_shape(x: Any, name: str, like: Array, other: str) -> Array:
+    """x as a matrix of the shape and dtype of `like`, which the message calls `other`. Raises ShapeError or DtypeError.
+
+    >>> same_shape([[1, 0]], "y", np.zeros((1, 2)), "a").tolist()
+    [[1.0, 0.0]]
+    """
+    given = np.asarray(x)
+    if given.shape != like.shape:
+        raise ShapeError(f"{name} has shape {given.shape}; allowed: {like.shape}, the shape of {other}")
+    return matrix(given, name, like)
+
+
+def examples(z: Any, y: Any) -> tuple[Array, Array]:
+    """z (m, K), floating, and y as labels (m,), int64, or as rows of probabilities (m, K) in the dtype of z.
+
+    Rows of probabilities need not sum to 1; rows of integers (one-hot) count as probabilities.
+    Raises ShapeError, DtypeError, or TargetError with the first offender.
+
+    >>> examples([[0.0, 1.0]], [1])[1].dtype
+    dtype('int64')
+    """
+    z = logits(z)
+    matrix(z, "z")
+    given = np.asarray(y)
+    m, classes = z.shape
+    if given.shape not in ((m,), (m, classes)):
+        raise ShapeError(f"y has shape {given.shape}; allowed: ({m},) labels or ({m}, {classes}) rows of probabilities")
+    if given.ndim == 2:
+        return z, probabilities(given, z)
+    if given.dtype.kind not in "iu" and m > 0:
+        raise DtypeError(f"y has dtype {given.dtype}; allowed: integer labels, or rows of probabilities")
+    bad = np.flatnonzero((given < 0) | (given >= classes))
+    if len(bad):
+        raise TargetError(f"y[{bad[0]}] is {given[bad[0]]}; allowed: labels from 0 to {classes - 1}")
+    return z, given.astype(np.int64)
+
+
+def probabilities(y: Any, like: Array, other: str = "z") -> Array:
+    """y as a matrix of numbers from 0 to 1 in the shape and dtype of `like`.
+
+    Raises ShapeError, DtypeError, or TargetError with the first offender.
+
+    >>> probabilities([[1, 0]], np.zeros((1, 2))).tolist()
+    [[1.0, 0.0]]
+    """
+    array = same_shape(y, "y", like, other)
+    bad = np.argwhere(~((array >= 0) & (array <= 1)))
+    if len(bad):
+        i, j = bad[0].tolist()
+        raise TargetError(f"y[{i}, {j}] is {array[i, j]}; allowed: probabilities from 0 to 1")
+    return array
