@@ -42,7 +42,7 @@ class Float64:
         return np.asarray(x, np.float64)
 
     def difference(self, a: Array, b: Array) -> Array:
-        return a - b
+        return np.asarray(a - b)
 
     def exp(self, x: Array) -> Array:
         return np.asarray(np.exp(x))
@@ -57,7 +57,7 @@ class Float64:
         return np.asarray(a @ b)
 
     def where(self, mask: Any, x: Any, y: Any) -> Array:
-        return np.where(mask, x, y)
+        return np.asarray(np.where(mask, x, y))
 
     def scale(self, x: Array, exponent: Any) -> Array:
         return np.asarray(np.ldexp(x, exponent))

@@ -1,7 +1,7 @@
 """Derived error bounds: how far an implementation may be from the exact result under a contract, element by element.
 
-There is no tolerance to choose: the bound follows from the storage format, the contract (`contracts`) and the very input.
-Any order of summation is allowed, so the bounds hold for every number of threads, lanes or blocks.
+There is no tolerance to choose: the bound follows from the storage format, the contract (`contracts`) and the very
+input. Any order of summation is allowed, so the bounds hold for every number of threads, lanes or blocks.
 """
 
 from __future__ import annotations

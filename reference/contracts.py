@@ -15,11 +15,11 @@ class Contract:
 
     log_form: `sub` for log a = (z - m) - log S, or `lse` for z - fl(m + log S); either may be used under `lse`.
     gradient_form: `ratio` for e/S, or `exp` for the exponential of the stored log a, each in the gradient.
-    exp_ulps, log_ulps: largest error of exp and log in ULPs, so a relative error of 2 ULPs u. exp_slope: further relative
-    error of exp per unit of its argument, in u (an exp built from a rounded product has 1). shift_units: error of each
-    exponent in u |logit|, for implementations that do not subtract the maximum first. normwise: gradients are right up to
-    rounding errors of their row (automatic differentiation through the maximum adds the row's sum).
-    Results below the smallest normal number may be flushed to zero; sums may be taken in any order.
+    exp_ulps, log_ulps: largest error of exp and log in ULPs, so a relative error of 2 ULPs u. exp_slope: further
+    relative error of exp per unit of its argument, in u (an exp built from a rounded product has 1). shift_units:
+    error of each exponent in u |logit|, for implementations that do not subtract the maximum first. normwise:
+    gradients are right up to rounding errors of their row (automatic differentiation through the maximum adds the
+    row's sum). Results below the smallest normal number may be flushed to zero; sums may be taken in any order.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Double-double arithmetic in pure NumPy: an unevaluated sum hi + lo of two float64 numbers, about 105 bits.
 
 Uses only + - * / and rint on float64, each correctly rounded, and tables from the standard library's `decimal`, so that
-the bits do not depend on platform, thread count or NumPy's vector units. Error-free transformations after Dekker and Knuth
-(Muller et al., Handbook of Floating-Point Arithmetic, ch. 4).
+the bits do not depend on platform, thread count or NumPy's vector units. Error-free transformations after Dekker and
+Knuth (Muller et al., Handbook of Floating-Point Arithmetic, ch. 4).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class DoubleDouble:
         return self + (-_double_double(other))
 
     def __rsub__(self, other: Any) -> DoubleDouble:
-        return -self + other
+        return _double_double(other) - self
 
     def __mul__(self, other: Any) -> DoubleDouble:
         b = _double_double(other)

@@ -1,7 +1,7 @@
 """The cancellation-free equations of softmax and its loss for a block of rows, over any backend.
 
-For a row z with maximum m: t_i = z_i - m, e_i = exp(t_i), R = sum of e without the maximum, S = 1 + R [derived from (78)].
-Nothing here subtracts nearly equal numbers: log S = log1p(R), and 1 - a_y = (sum of the other e)/S.
+For a row z with maximum m: t_i = z_i - m, e_i = exp(t_i), R = sum of e without the maximum, S = 1 + R [derived from
+(78)]. Nothing here subtracts nearly equal numbers: log S = log1p(R), and 1 - a_y = (sum of the other e)/S.
 """
 
 from __future__ import annotations

@@ -40,11 +40,13 @@ class Format:
         return float((2.0 - 2.0 ** (1 - self.precision)) * 2.0**self.emax)
 
     def ulp(self, x: Any) -> NDArray[np.float64]:
-        """Unit in the last place at |x|: the spacing of the format's numbers in x's binade (subnormal spacing below)."""
+        """Unit in the last place at |x|: the spacing of the format's numbers in x's binade (subnormal spacing
+        below).
+        """
         magnitude = np.abs(np.asarray(x, np.float64))
         magnitude = np.where(np.isfinite(magnitude), np.clip(magnitude, self.smallest_normal, self.largest), 1.0)
         exponent = np.frexp(magnitude)[1] - 1
-        return np.ldexp(1.0, exponent - self.precision + 1)
+        return np.asarray(np.ldexp(1.0, exponent - self.precision + 1))
 
 
 FORMATS = {

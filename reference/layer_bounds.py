@@ -61,7 +61,7 @@ def column_sum(a: Uncertain, fmt: Format) -> Array:
 
 def _terms(a: Array, b: Array) -> Array:
     """How many products of each element of a b are not zero, so that their sum has that height at most."""
-    return (a != 0).astype(np.float64) @ (b != 0).astype(np.float64)
+    return np.asarray((a != 0).astype(np.float64) @ (b != 0).astype(np.float64))
 
 
 def logit_errors(p: Problem, fmt: Format, contract: Contract) -> Array:
@@ -137,5 +137,3 @@ def hadamard(a: Uncertain, b: Uncertain, fmt: Format) -> Uncertain:
     error = a.error * b.magnitude + np.abs(a.value) * b.error
     rounding = 3.0 * fmt.unit_roundoff * a.magnitude * b.magnitude
     return Uncertain(a.value * b.value, error + rounding + 3.0 * fmt.smallest_normal)
-
-

@@ -187,7 +187,7 @@ def backprop(net: Network, x: Any, y: Any) -> Gradients:
 
 
 def unrolled_delta(net: Network, x: Any, y: Any, layer: int) -> Array:
-    """delta^l = Sigma'(z^l) (w^{l+1})^T ... Sigma'(z^{L-1}) (w^L)^T delta^L, equation (35) with the matrices of (33), (34).
+    """delta^l = Sigma'(z^l) (w^{l+1})^T ... (w^L)^T delta^L, equation (35) with the diagonal matrices of (33), (34).
 
     x, y as in `costs`; layer: 0 to L - 1. Returns (m, n_l). Raises ProblemError for another layer, else like `costs`.
 

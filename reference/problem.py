@@ -26,7 +26,8 @@ class Problem:
     logits a_prev w^T + b. Head `network`: a sigmoid layer hidden_w (H, K), hidden_b (H,) before that, and w (C, H).
 
     target: class indices (int64; shape of the logits without the class axis) or probabilities (dtype and shape of the
-    logits). weight: (C,) of any sign, or None. upstream: dC/d(output), 0-d for `mean` and `sum`, else of the loss's shape.
+    logits). weight: (C,) of any sign, or None. upstream: dC/d(output), 0-d for `mean` and `sum`, else of the loss's
+    shape.
 
     Raises ShapeError, DtypeError, TargetError (index and value of the first offender) or ProblemError.
 
@@ -78,7 +79,8 @@ class Problem:
         """Shape of the logits, also where a layer makes them."""
         if self.logits is not None:
             return self.logits.shape
-        assert self.a_prev is not None and self.w is not None
+        assert self.a_prev is not None
+        assert self.w is not None
         return (self.a_prev.shape[0], self.w.shape[0])
 
     @property
@@ -182,7 +184,8 @@ def _validate_target(p: Problem) -> None:
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0])
             raise TargetError(
-                f"target{list(where)} is {p.target[where]}; allowed: 0 to {p.classes - 1}, or ignore_index {p.ignore_index}"
+                f"target{list(where)} is {p.target[where]}; allowed: 0 to {p.classes - 1}, "
+                f"or {p.ignore_index} (ignore_index)"
             )
         return
     if str(p.target.dtype) != p.dtype:

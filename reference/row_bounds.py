@@ -30,9 +30,11 @@ def growth(additions: Any, u: float) -> Any:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Relative errors of what all rows share: the denominator, and the chain of products up to s = upstream/denominator.
+    """Relative errors of what all rows share: the denominator, and the chain of products up to s =
+    upstream/denominator.
 
-    Roundings: upstream/denominator at most 2, the product with the row's factor 1, the final product 1; class weights 2.
+    Roundings: upstream/denominator at most 2, the product with the row's factor 1, the final product 1; class weights
+    2.
     """
 
     denominator_error: float
@@ -90,7 +92,9 @@ class RowBounds:
         errors = np.where(used, self.errors.log_softmax(), 0.0)
         terms = np.count_nonzero(used, axis=1)
         relative = growth(terms - 1, self._u) + 6.0 * self._u
-        bound = (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1) + 2.0 * self._nu * np.maximum(terms, 1)
+        bound = (
+            (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1) + 2.0 * self._nu * np.maximum(terms, 1)
+        )
         raw = (q * surprise).sum(1)
         if t.weight is not None or t.smoothing:
             weight = np.ones(t.classes) if t.weight is None else np.abs(t.weight)
@@ -125,11 +129,13 @@ class RowBounds:
 
     def _hard_gradient(self, factor: Array, g: Array) -> Array:
         """s |w| (error of a_i) + kappa |g_i|; at the label also u a_y, the rounding of a_y - 1 or of s a_y - s."""
-        t, b, e = self.block.targets, self.base, self.errors
+        t, e = self.block.targets, self.errors
         rows = np.arange(len(t.label))
         scale = factor * np.abs(t.label_weight)[:, None]
         kappa = self.scaling.relative
-        bound = e.elementwise(e.gradient_offset + kappa * (1.0 + e.gradient_offset), e.gradient_slope * (1.0 + kappa), scale)
+        bound = e.elementwise(
+            e.gradient_offset + kappa * (1.0 + e.gradient_offset), e.gradient_slope * (1.0 + kappa), scale
+        )
         at_label = e.elementwise_at(t.label, e.gradient_offset + self._u, e.gradient_slope) * scale[:, 0]
         bound[rows, t.label] = at_label + kappa * (g[rows, t.label] + at_label)
         if self.contract.normwise:

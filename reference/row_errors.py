@@ -1,8 +1,9 @@
 """Rounding errors of softmax and log-softmax for a block of rows, under a contract.
 
-Model: fl(x op y) = (x op y)(1 + delta), |delta| <= u, and at most nu (smallest normal: flush to zero is allowed) below the
-normal range; exp has the relative error 2 k_e u, log 2 k_l u. Notation and derivation: `docs/numerics.md`, section 2. With
-d_i = m - z_i >= 0, e_i = exp(-d_i), S = sum e_i = 1 + R, every bound of an element is a_i (A + B d_i) with A, B per row.
+Model: fl(x op y) = (x op y)(1 + delta), |delta| <= u, and at most nu (smallest normal: flush to zero is allowed) below
+the normal range; exp has the relative error 2 k_e u, log 2 k_l u. Notation and derivation: `docs/numerics.md`, section
+2. With d_i = m - z_i >= 0, e_i = exp(-d_i), S = sum e_i = 1 + R, every bound of an element is a_i (A + B d_i) with A, B
+per row.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ class RowErrors:
     def _summation(self, addend_error: Array, inexact: Array) -> Array:
         """Error of summing n nonnegative terms in any order: min(g S, R (1 + 2 g)), g = (1 + u)^(n - 1) - 1.
 
-        The second form: each node on the path of the largest term errs by at most the smaller addend. Terms that underflow
-        add exactly; a sum of ones (no inexact term) is exact.
+        The second form: each node on the path of the largest term errs by at most the smaller addend. Terms that
+        underflow add exactly; a sum of ones (no inexact term) is exact.
         """
         b = self.base
         u = b.format.unit_roundoff
@@ -136,11 +137,15 @@ class RowErrors:
         return offset, self._slope * scale
 
     def _gradient_softmax(self) -> tuple[Array, Array]:
-        """The softmax inside the gradient: `ratio` as above, `exp`: expm1 of the stored log a's error, and exp's own."""
+        """The softmax inside the gradient: `ratio` as above, `exp`: expm1 of the stored log a's error, and exp's
+        own.
+        """
         if self.contract.gradient_form == "ratio":
             return self.soft_offset, self.soft_slope
         offset = np.expm1(np.minimum(self.log_offset + self.exp_error, 700.0)) * SECOND_ORDER
-        slope = (self.log_slope + self.contract.exp_slope * self.base.format.unit_roundoff) * (1.0 + offset) * SECOND_ORDER
+        slope = (
+            (self.log_slope + self.contract.exp_slope * self.base.format.unit_roundoff) * (1.0 + offset) * SECOND_ORDER
+        )
         # The weaker of the two forms, so that an implementation may use either: the catalogue is then nearly nested.
         return np.maximum(offset, self.soft_offset), np.maximum(slope, self.soft_slope)
 
@@ -151,13 +156,13 @@ class RowErrors:
         if b.zeta is None and not self.contract.normwise:
             exact_e = np.maximum(self.soft_offset - self.exp_error, 0.0) / b.total
             np.copyto(bound, exact_e, where=(b.d == 0) & (b.e == 1))
-        return bound + self._underflow(b.e > 0)
+        return np.asarray(bound + self._underflow(b.e > 0))
 
     def log_softmax(self) -> Array:
         """(n, C): |error of log a_i|, 0 where it is -inf."""
         b = self.base
         bound = self.log_offset + self.log_slope * b.d
-        return bound if b.zeta is None else bound + b.zeta
+        return np.asarray(bound if b.zeta is None else bound + b.zeta)
 
     def log_softmax_at(self, depth: Array) -> Array:
         """|error of log a| for exact depths d (n, k) of some classes, whose e may underflow."""
@@ -200,8 +205,8 @@ class RowErrors:
             relative = relative + (np.expm1(np.minimum(b.zeta, 700.0)) * self._zeta_growth)[rows, index]
         return np.asarray(np.where(b.e[rows, index] > 0, relative * b.e[rows, index] / b.total[:, 0], 0.0))
 
-    def _underflow(self, active: Array) -> Array:
-        return np.where(active, self.base.format.smallest_normal, 0.0) if self.base.low.any() else np.float64(0.0)
+    def _underflow(self, active: Array) -> Array | float:
+        return np.where(active, self.base.format.smallest_normal, 0.0) if self.base.low.any() else 0.0
 
 
 def _logit_uncertainty(base: RowBase) -> tuple[Array | float, Array | float]:

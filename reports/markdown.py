@@ -6,8 +6,8 @@ from .runfile import RunFile
 from .view import Table, view_of
 
 EXPLANATION = (
-    "Each comparison is judged element by element against an exact value and a derived error bound; share is error / bound. "
-    "Vacuous and trivial comparisons are counted apart: a result of zeros would have passed them."
+    "Each comparison is judged element by element against an exact value and a derived error bound; share is "
+    "error over bound. Vacuous and trivial comparisons are counted apart: a result of zeros would have passed them."
 )
 
 

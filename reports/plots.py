@@ -6,6 +6,7 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import UnavailableError
@@ -41,7 +42,9 @@ def plots(records: Sequence[Record]) -> list[Plot]:
     dtypes = sorted({r.dtype for r in records if any(m[0] <= WIDEST for m in r.margins)})
     found: list[Plot] = []
     for dtype in dtypes:
-        text = "Relative error of dC/dz at the label, by how far its logit leads; the line is the largest derived bound."
+        text = (
+            "Relative error of dC/dz at the label, by how far its logit leads; the line is the largest derived bound."
+        )
         found.append((f"Error against margin, {dtype}", text, _svg(f"margin-{dtype}", margin_figure(records, dtype))))
     if any(r.ulp_counts for r in records):
         text = "Share of all compared elements per range of error, in units in the last place of the exact value."
@@ -94,8 +97,10 @@ def ulp_figure(records: Sequence[Record]) -> Figure:
     for i, (label, bins) in enumerate(sorted(counts.items())):
         total = max(sum(bins), 1)
         x = [j + (i - len(counts) / 2) * width for j in range(len(bins))]
-        axes.bar(x, [n / total for n in bins], width, label=label, color=COLOURS[i % len(COLOURS)], hatch="//" * (i >= 6))
-    names = [f"{a:g}-{b:g}" for a, b in zip(ULP_EDGES, ULP_EDGES[1:], strict=False)] + [f"{ULP_EDGES[-1]:g}+"]
+        axes.bar(
+            x, [n / total for n in bins], width, label=label, color=COLOURS[i % len(COLOURS)], hatch="//" * (i >= 6)
+        )
+    names = [f"{a:g}-{b:g}" for a, b in pairwise(ULP_EDGES)] + [f"{ULP_EDGES[-1]:g}+"]
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=7)
     axes.set(yscale="log", xlabel="error in ULP", ylabel="share of elements")
     axes.legend(frameon=False, fontsize=7, ncols=2)

@@ -37,7 +37,8 @@ class Header:
 class RunFile:
     """A run: header, records, failures of the run as a whole, and timings as (name, seconds).
 
-    >>> header = Header(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={}, planned=0)
+    >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
+    >>> header = Header(**plain, planned=0)
     >>> RunFile(header, (), (), ()).records
     ()
     """

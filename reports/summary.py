@@ -116,8 +116,8 @@ def decimal(text: str) -> str:
 def summarize(run: RunFile) -> Summary:
     """The summary of a run, whatever the order of its records.
 
-    Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, a group blind to a wrong
-    answer that it must reject, or, in the profile `full`, one that its cases never exercise.
+    Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, a group blind to a
+    wrong answer that it must reject, or, in the profile `full`, one that its cases never exercise.
     """
     records = sorted(run.records, key=order_key)
     counts = _counts(records)
@@ -176,7 +176,9 @@ def _rows(records: Sequence[Record]) -> tuple[Row, ...]:
     rows = []
     for (place, quantity), members in found.items():
         judged = [r for r in members if r.share is not None]
-        worst = max(judged, key=lambda r: r.share if r.share is not None and r.share == r.share else float("inf"), default=None)
+        worst = max(
+            judged, key=lambda r: r.share if r.share is not None and r.share == r.share else float("inf"), default=None
+        )
         ulp = max((r.ulp for r in judged if r.ulp is not None), default=None)
         rows.append(Row(place, quantity, _counts(members), sum(r.elements for r in members), worst, ulp))
     return tuple(rows)
@@ -218,6 +220,6 @@ def grades(records: Iterable[Record], catalogue: Sequence[str]) -> tuple[Grade, 
             if not excess:
                 grade = contract
                 break
-            witness = max(excess, key=lambda r: (r.shares[contract], r.case))  # noqa: B023 - used at once
+            witness = max(excess, key=lambda r: (r.shares[contract], r.case))
         out.append(Grade(place, grade, members[0].contract, witness))
     return tuple(out)

@@ -34,7 +34,18 @@ def print_summary(run: RunFile, console: Console) -> None:
 
 
 def _table(summary: Summary) -> Table:
-    table = Table("implementation", "quantity", "agree", "fail", "apart", "share", "ULP", caption=CAPTION, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        "implementation",
+        "quantity",
+        "agree",
+        "fail",
+        "apart",
+        "share",
+        "ULP",
+        caption=CAPTION,
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for column in table.columns:
         column.no_wrap = True
     for row in summary.rows:

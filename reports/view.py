@@ -57,7 +57,20 @@ def view_of(run: RunFile) -> View:
 
 
 def _failures(summary: Summary) -> Table:
-    columns = ["outcome", "implementation", "quantity", "case", "index", "got", "exact", "bound", "share", "ULP", "reason", "replay"]
+    columns = [
+        "outcome",
+        "implementation",
+        "quantity",
+        "case",
+        "index",
+        "got",
+        "exact",
+        "bound",
+        "share",
+        "ULP",
+        "reason",
+        "replay",
+    ]
     rows = []
     for r in summary.failing[:FAILURES_SHOWN]:
         numbers = [decimal(x) for x in (r.got, r.expected, r.bound)]
@@ -68,7 +81,18 @@ def _failures(summary: Summary) -> Table:
 
 
 def _agreement(summary: Summary) -> Table:
-    columns = ["adapter", "device", "dtype", "quantity", "agree", "other", "worst share", "worst ULP", "worst case", "replay"]
+    columns = [
+        "adapter",
+        "device",
+        "dtype",
+        "quantity",
+        "agree",
+        "other",
+        "worst share",
+        "worst ULP",
+        "worst case",
+        "replay",
+    ]
     rows = []
     for row in summary.rows:
         adapter, variant, device, dtype = row.place
@@ -77,7 +101,9 @@ def _agreement(summary: Summary) -> Table:
         share = _g(worst.share if worst else None)
         case, replay = (worst.case, worst.replay) if worst else ("-", "-")
         agree = str(row.counts.get("agree", 0))
-        rows.append([f"{adapter} {variant}", device, dtype, row.quantity, agree, other, share, _g(row.ulp), case, replay])
+        rows.append(
+            [f"{adapter} {variant}", device, dtype, row.quantity, agree, other, share, _g(row.ulp), case, replay]
+        )
     return columns, rows
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from balls import ALLOWED, FIRST_PRECISION, Balls
+from balls import ALLOWED, FIRST_PRECISION, LOWEST, Balls
 from balls import balls as exact_balls
 from flint import arb, ctx
 from rich.console import Console
@@ -44,8 +44,8 @@ def inputs(request: pytest.FixtureRequest) -> tuple[list[float], int, list[float
 
 @pytest.fixture
 def precision() -> Iterator[None]:
-    """Balls of many bits."""
-    with ctx.workprec(4 * FIRST_PRECISION):
+    """4096 bits: a radius of 2^-1074, float64's smallest number, is wide beside it."""
+    with ctx.workprec(16 * FIRST_PRECISION):
         yield
 
 
@@ -68,28 +68,33 @@ def enclosures(z: Any, y: int, a_prev: Any) -> dict[str, Balls]:
     }
 
 
-def largest_error(name: str, pair: Pair, right: Mapping[str, Balls], dtype: str) -> float:
-    """Error of exact values in ULPs of the dtype."""
+def largest_share(name: str, pair: Pair, right: Mapping[str, Balls], dtype: str) -> float:
+    """Largest error of exact values, as a share of twice what the oracle promises: products have two such factors.
+
+    A promise is in ULPs of the dtype; beyond its range, where it has none, in u |value|, elsewhere never more than an
+    ULP.
+    """
     worst = 0.0
     assert np.shape(pair[0]) == right[name].shape
     for hi, lo, ball in zip(*(np.ravel(x).tolist() for x in (*pair, right[name])), strict=True):
         if math.isinf(hi):
-            assert bool(abs(ball) > FORMATS["float64"].largest) and (hi > 0) == bool(ball > 0)
+            assert bool(math.copysign(1.0, hi) * ball > FORMATS["float64"].largest)
             continue
-        error = (arb(hi) + arb(lo) - ball).abs_upper() / arb(float(FORMATS[dtype].ulp(hi)))
-        worst = max(worst, float(error))
+        unit = max(float(FORMATS[dtype].ulp(hi)), abs(hi) * FORMATS[dtype].unit_roundoff)
+        allowed = 2 * (arb(ALLOWED[dtype]) * arb(unit) + len(right["z"]) * arb(LOWEST[dtype]))
+        worst = max(worst, float(((arb(hi) + arb(lo) - ball) / allowed).abs_upper()))
     return worst
 
 
 @pytest.mark.usefixtures("precision")
 def test_exact_values_are_in_the_balls(inputs: tuple[list[float], int, list[float], str]) -> None:
-    """Each step is as close to the book's equation as the oracle promises: the square of a's error for da/dz, so twice."""
+    """Each step is as close to the book's equation as the oracle promises."""
     logits, target, a_prev, dtype = inputs
     problem = problem_of(logits, target, a_prev, dtype)
     right = enclosures(problem.b, target, problem.a_prev[0])
     steps = exact_steps(problem, target)
     assert list(steps) == list(EQUATIONS)
-    assert all(largest_error(name, pair, right, dtype) <= 2 * float(ALLOWED[dtype]) for name, pair in steps.items())
+    assert all(largest_share(name, pair, right, dtype) <= 1 for name, pair in steps.items())
 
 
 @pytest.mark.usefixtures("precision")
@@ -99,11 +104,11 @@ def test_one_ulp_is_out_of_the_balls(name: str) -> None:
     problem = problem_of([1.0, 2.0, 3.0], 1, [0.5, -1.0], "float64")
     hi, lo = exact_steps(problem, 1)[name]
     right = enclosures(problem.b, 1, problem.a_prev[0])
-    assert largest_error(name, (np.nextafter(hi, np.inf), lo), right, "float64") > 2 * float(ALLOWED["float64"])
+    assert largest_share(name, (np.nextafter(hi, np.inf), lo), right, "float64") > 1
 
 
 def test_every_column_of_four_equal_logits_is_exact() -> None:
-    """a = 1/4 makes every step a power of two or a sum of them: 0 ULP, in (37) as in (84)."""
+    """a = 1/4 makes every step a power of two or a sum of them: no error but the oracle's, in (37) as in (84)."""
     found = explain([0.0] * 4, 2, [1.0, -2.0], "float32")
     y = np.eye(4)[2]
     right = {
@@ -116,7 +121,7 @@ def test_every_column_of_four_equal_logits_is_exact() -> None:
     for name, value in right.items():
         step = found[name]
         assert all(got == tuple(value.ravel()) for got in (step.exact, *step.values.values()))
-        assert set(step.ulp.values()) == {0.0}
+        assert max(step.ulp.values()) <= float(ALLOWED["float32"])
 
 
 def test_every_installed_framework_has_every_step() -> None:
@@ -147,7 +152,9 @@ def test_a_wrong_step_has_a_large_error(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(module.adapters, "get", lambda name: Wrong() if name == "numpy" else adapters.get(name))
     monkeypatch.setattr(module, "COLUMNS", {"numpy": "xentcheck"})
     found = explain([1.0, 2.0, 3.0], 1, [0.5])
-    wrong = [step.name for step in found.steps if step.ulp.get("xentcheck", 0.0) >= 1 / FORMATS["float64"].unit_roundoff]
+    wrong = [
+        step.name for step in found.steps if step.ulp.get("xentcheck", 0.0) >= 1 / FORMATS["float64"].unit_roundoff
+    ]
     assert wrong == ["dC/dz"]
 
 
@@ -161,7 +168,11 @@ def test_a_wrong_step_has_a_large_error(monkeypatch: pytest.MonkeyPatch) -> None
         (([1.0] * (LARGEST + 1), 0, [1.0]), ShapeError, f"logits has {LARGEST + 1} numbers; allowed: 1 to {LARGEST}"),
         (([1.0, math.nan], 0, [1.0]), ProblemError, "logits[1] is nan; allowed: numbers that are finite in float64"),
         (([-math.inf, 1.0], 1, [1.0]), ProblemError, "logits[0] is -inf; allowed: numbers that are finite in float64"),
-        (([1.0], 0, [1e39], "float32"), ProblemError, "a_prev[0] is 1e+39; allowed: numbers that are finite in float32"),
+        (
+            ([1.0], 0, [1e39], "float32"),
+            ProblemError,
+            "a_prev[0] is 1e+39; allowed: numbers that are finite in float32",
+        ),
         (([1.0], 0, [1.0], "float8"), DtypeError, "dtype is 'float8'; allowed: float64, float32"),
     ],
     ids=["target", "ignored", "no-logits", "no-a", "many", "nan", "inf", "overflow", "dtype"],

@@ -14,6 +14,7 @@ from conftest import PLAN, PROPERTY, Plan
 
 from xentcheck.execution import Group, run_group
 from xentcheck.reports.record import Record
+from xentcheck.reports.summary import describe
 from xentcheck.runner import quantities_of
 from xentcheck.vocabulary import FAILING
 
@@ -62,7 +63,6 @@ def test_matrix(
         pytest.skip(f"{record.outcome}: {record.reason}")
     if record.outcome in FAILING:
         pytest.fail(
-            f"{record.outcome}: {record.reason}; index {list(record.index)}: got {record.got}, exact {record.expected}, "
-            f"bound {record.bound} ({record.contract}), share {record.share}, {record.ulp} ULP\n  {record.replay}",
+            f"{describe(record)}\n  {record.replay}",
             pytrace=False,
         )

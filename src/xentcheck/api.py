@@ -92,7 +92,9 @@ def collect(
     out: Path | None = None,
     progress: Callable[[Finished], None] = lambda done: None,
 ) -> Run:
-    """Gather a run's records, writing each to `out` as it comes, so that a killed run loses the check in flight only."""
+    """Gather a run's records, writing each to `out` as it comes, so that a killed run loses the check in flight
+    only.
+    """
     records: list[Record] = []
     timings: list[tuple[str, float]] = []
     with RunWriter(out, header) if out else nullcontext() as writer:

@@ -45,8 +45,8 @@ _SHAPE = re.compile(r"(\d+(?:x\d+){0,3})(?:k(\d+)(?:h(\d+))?)?")
 class Case:
     """One recipe; `str(case)` is its id and `Case.parse(id)` its inverse.
 
-    shape: of the logits. inputs: K of the last layer's a_prev (or of the network's input), 0 for logits. hidden: H of the
-    network's sigmoid layer, 0 for none.
+    shape: of the logits. inputs: K of the last layer's a_prev (or of the network's input), 0 for logits. hidden: H of
+    the network's sigmoid layer, 0 for none.
 
     >>> case = Case.parse("gaussian.7x1003.f32.index.w+ls.mean.up-one.contig.s0")
     >>> case.shape, case.options, str(case) == "gaussian.7x1003.f32.index.w+ls.mean.up-one.contig.s0"

@@ -59,7 +59,9 @@ def specs_of(adapters: tuple[str, ...], implementation: str | None, framework: s
     return specs
 
 
-adapter_option = click.option("--adapter", "adapters", multiple=True, metavar="NAME", help="Built-in adapter; repeatable.")
+adapter_option = click.option(
+    "--adapter", "adapters", multiple=True, metavar="NAME", help="Built-in adapter; repeatable."
+)
 impl_option = click.option("--impl", "implementation", metavar="PKG.MOD:FN", help="A function of your own.")
 framework_option = click.option("--framework", metavar="torch|jax|numpy", help="What --impl is written in.")
 

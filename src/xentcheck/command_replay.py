@@ -116,6 +116,12 @@ def _table(quantity: str, got: Array, exact: tuple[Array, Array], bound: Array, 
         index = list(map(int, at)) if got.ndim else []
         spacing = float(FORMATS[dtype].ulp(np.atleast_1d(exact[0])[at]))
         values = float(np.atleast_1d(got)[at]), float(np.atleast_1d(exact[0])[at])
-        numbers = (f"{values[0]:.17g}", f"{values[1]:.17g}", f"{ulp[at]:.4g}", f"{limit[at] / spacing:.4g}", f"{share[at]:.4g}")
+        numbers = (
+            f"{values[0]:.17g}",
+            f"{values[1]:.17g}",
+            f"{ulp[at]:.4g}",
+            f"{limit[at] / spacing:.4g}",
+            f"{share[at]:.4g}",
+        )
         table.add_row(str(index), *numbers)
     return table

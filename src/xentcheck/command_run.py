@@ -53,9 +53,7 @@ def run_command(request: RunRequest) -> int:
     complete = not (request.dtypes or request.devices)
     with _progress(console, len(groups)) as advance:
         try:
-            run = collect(
-                header, finished, Deviations(load()), complete=complete, out=request.out, progress=advance
-            )
+            run = collect(header, finished, Deviations(load()), complete=complete, out=request.out, progress=advance)
         except BrokenProcessPool:
             kept = f"; what was found before is in {request.out}" if request.out else ""
             click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)

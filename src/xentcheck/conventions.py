@@ -1,4 +1,6 @@
-"""Conventions: degenerate problems whose meaning differs between libraries; what they return is recorded, not judged."""
+"""Conventions: degenerate problems whose meaning differs between libraries; what they return is recorded, not
+judged.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ CONVENTIONS = (
     Convention("all-ignored", _no_row_kept, GRADIENTS_TOO, "PyTorch: value nan, gradient 0; Keras 3 and others: 0"),
     Convention("empty-batch", _empty, GRADIENTS_TOO, "PyTorch and JAX: value nan; PyTorch before 1.11 on CPU: 0"),
     Convention("zero-weights", _weights_vanish, GRADIENTS_TOO, "PyTorch: value nan, gradient nan; before 1.11: 0"),
-    Convention("zero-times-inf", _zero_times_inf, VALUES, "PyTorch, JAX, optax: nan; xentcheck and optax with where=: 0"),
+    Convention(
+        "zero-times-inf", _zero_times_inf, VALUES, "PyTorch, JAX, optax: nan; xentcheck and optax with where=: 0"
+    ),
     Convention("not-finite", _not_finite, ("a", "log_a", *GRADIENTS_TOO), "nan, or inf, by library"),
 )
 """All of them, in order of precedence."""

@@ -90,7 +90,9 @@ class Deviations:
         return replace(record, outcome="deviation", reason=entry.reason, link=entry.link)
 
     def failures(self, complete: bool) -> list[str]:
-        """What is wrong with the entries: all that one selects agrees or, where the run is complete, it selects none."""
+        """What is wrong with the entries: all that one selects agrees or, where the run is complete, it selects
+        none.
+        """
         failures = []
         for entry in self.entries:
             if self._selected[entry] and not self._matched[entry]:

@@ -1,4 +1,6 @@
-"""Executing a plan: cases of one signature run together, in this process or in several, in the same order either way."""
+"""Executing a plan: cases of one signature run together, in this process or in several, in the same order either
+way.
+"""
 
 from __future__ import annotations
 

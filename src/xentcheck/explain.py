@@ -36,7 +36,7 @@ ROWS = 16
 """Most elements of one step that are printed."""
 
 EQUATIONS = {
-    "z": ("weighted input", "(77)"),
+    "z": ("z_j = sum_k w_jk a_prev_k + b_j, as given", "(unnumbered)"),
     "a": ("a_j = exp(z_j)/sum_k exp(z_k)", "(78)"),
     "cost": ("C = -ln a_y", "(80)"),
     "dC/da": ("dC/da_k = -1/a_y for k = y, else 0", "from (80)"),
@@ -49,8 +49,8 @@ EQUATIONS = {
 """The steps in order: what stands there, and its number in the book."""
 
 CLOSING = (
-    "The cost looks at one output only, yet all get a gradient: the softmax divides by the sum over all classes, so that "
-    "raising any other z_j lowers a_y (da_y/dz_j = -a_y a_j)."
+    "The cost looks at one output only, yet all get a gradient: the softmax divides by the sum over all classes, so "
+    "that raising any other z_j lowers a_y (da_y/dz_j = -a_y a_j)."
 )
 
 
@@ -81,7 +81,7 @@ class Explanation:
 
 
 def explain(logits: list[float], target: int, a_prev: list[float], dtype: str = "float64") -> Explanation:
-    """The steps (77)-(84) at one example, with the frameworks that are installed.
+    """The steps (78)-(84) at one example, with the frameworks that are installed.
 
     logits: K weighted inputs, rounded to the dtype; target: y; a_prev: the activations before, for dC/dw.
     Raises DtypeError, ShapeError (no or too many numbers), ProblemError (not finite in the dtype) or TargetError.
@@ -188,7 +188,7 @@ def render(explanation: Explanation, console: Console) -> None:
     """
     from rich.text import Text
 
-    head = f"One example, y = {explanation.target}, {explanation.dtype}; values to 9 digits, errors in ULPs of the exact value."
+    head = f"One example, y = {explanation.target}, {explanation.dtype}; values to 9 digits, errors in ULPs."
     console.print(Text(head, style="bold"))
     for step in explanation.steps:
         console.print()

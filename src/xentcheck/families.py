@@ -116,7 +116,11 @@ FAMILIES = {
         Family("saturated-hit", "the label leads by 120: the loss underflows next to 1", _saturated(True)),
         Family("saturated-miss", "another class leads by 120: clipped or underflown probabilities", _saturated(False)),
         Family("ties", "equal maxima and equal addends: gradients through the maximum, systematic rounding", _ties),
-        Family("common-offset", "a common offset of 1000: no maximum subtracted, or log-sum-exp at full size", _common_offset),
+        Family(
+            "common-offset",
+            "a common offset of 1000: no maximum subtracted, or log-sum-exp at full size",
+            _common_offset,
+        ),
         Family("very-negative", "rows near -20000: exp underflows unless the maximum is subtracted", _very_negative),
         Family("near-overflow", "logits near the largest number: overflow of differences and sums", _near_overflow),
         Family("masked", "half of the classes at -inf: 0 * inf, wrong masks", _masked),

@@ -48,8 +48,8 @@ def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> str:
 class Tally:
     """What one comparison has found so far; `add` takes it further, block by block.
 
-    share: largest error / bound (0/0 is 0, x/0 is inf). failing: elements with `not (error <= bound)`, and nan where the
-    exact value is none. position: flat position of the worst element in row form.
+    share: largest error / bound (0/0 is 0, x/0 is inf). failing: elements with `not (error <= bound)`, and nan where
+    the exact value is none. position: flat position of the worst element in row form.
     """
 
     format: Format
@@ -94,7 +94,7 @@ class Tally:
 
     def _count_ulps(self, error: Array, hi: Array) -> None:
         ulps = error / self.format.ulp(hi)
-        self.ulp = max(self.ulp, float(ulps.max(initial=0.0)))
-        self.ulp_counts += np.bincount(
-            np.searchsorted(ULP_EDGES, ulps.ravel(), side="right") - 1, minlength=len(ULP_EDGES)
-        )
+        top = float(ulps.max(initial=0.0))
+        self.ulp = max(self.ulp, top)
+        reached = [int(np.count_nonzero(ulps >= edge)) if edge <= top else 0 for edge in ULP_EDGES]
+        self.ulp_counts -= np.diff(reached, append=0)

@@ -133,7 +133,11 @@ def _special(dtype: str, seed: int) -> Iterator[Case]:
 def _ranks(dtype: str, seed: int) -> Iterator[Case]:
     """Unbatched logits, and class axes in the middle."""
     for shape in ((10,), (2, 5, 3), (2, 5, 3, 2)):
-        choices = (OPTION_SETS[0], "none"), (OPTION_SETS[4], "mean"), (OPTION_SETS[6], "mean" if len(shape) < 4 else "none")
+        choices = (
+            (OPTION_SETS[0], "none"),
+            (OPTION_SETS[4], "mean"),
+            (OPTION_SETS[6], "mean" if len(shape) < 4 else "none"),
+        )
         for (target, options), reduction in choices:
             kept = tuple(o for o in options if o != "ign") if len(shape) == 1 else options
             for layout in ("contig",) if len(shape) == 1 else ("contig", "trans"):

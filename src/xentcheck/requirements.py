@@ -1,4 +1,6 @@
-"""Which standard wrong answers a group of comparisons must reject: a static table, never derived from the cases drawn."""
+"""Which standard wrong answers a group of comparisons must reject: a static table, never derived from the cases
+drawn.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from .vocabulary import GRADIENTS, VALUES
 ALWAYS = {
     "a": ("zero", "unnormalised", "wrong_axis", "shifted", "times_1_001"),
     "log_a": ("zero", "negated", "unnormalised", "wrong_axis", "shifted"),
-    **{q: ("zero", "negated", "times_1_001", "without_largest_term") for q in VALUES},
-    **{q: ("zero", "negated", "doubled", "halved", "onehot_dropped", "last_column_dropped") for q in GRADIENTS},
+    **dict.fromkeys(VALUES, ("zero", "negated", "times_1_001", "without_largest_term")),
+    **dict.fromkeys(GRADIENTS, ("zero", "negated", "doubled", "halved", "onehot_dropped", "last_column_dropped")),
 }
 """By quantity, whatever the options."""
 
@@ -51,7 +53,9 @@ def required(quantity: str, target_kind: str, reduction: str, options: Iterable[
             names.append("divided_by_n")
     for option, wrong in BY_OPTION.items():
         if option in used and (gradient or option != "upstream"):
-            names.append(wrong if wrong != "ignored_rows" else "ignored_rows_leak" if gradient else "ignored_rows_counted")
+            names.append(
+                wrong if wrong != "ignored_rows" else "ignored_rows_leak" if gradient else "ignored_rows_counted"
+            )
     if gradient and reduction == "none" and "upstream" in used:
         names.append("first_upstream")
     return tuple(names)

@@ -191,9 +191,8 @@ def index_of(problem: Problem, quantity: str, position: int) -> tuple[int, ...]:
     shape = expected_shapes(problem)[quantity]
     if quantity in ("a", "log_a", "dC/dz"):
         row, label = divmod(position, problem.classes)
-        where = np.unravel_index(row, problem.loss_shape) if problem.loss_shape else ()
-        index = (*where[:1], label, *where[1:])
-        return tuple(int(i) for i in index)
+        where = [int(i) for i in np.unravel_index(row, problem.loss_shape)] if problem.loss_shape else []
+        return (*where[:1], label, *where[1:])
     return tuple(int(i) for i in np.unravel_index(position, shape)) if shape else ()
 
 

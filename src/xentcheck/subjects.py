@@ -55,7 +55,9 @@ def resolve(spec: Spec) -> Adapter:
     if isinstance(found, Adapter):
         return found
     if not callable(found):
-        raise AdapterError(f"implementation {spec.name!r} is a {type(found).__name__}; allowed: a function or an adapter")
+        raise AdapterError(
+            f"implementation {spec.name!r} is a {type(found).__name__}; allowed: a function or an adapter"
+        )
     wrap = {"torch": registry.from_torch, "jax": registry.from_jax, "numpy": registry.from_numpy}
     return wrap[spec.framework](found, name=attribute)
 

@@ -91,7 +91,9 @@ class Judgement:
         for s in subjects:
             contracts[s.contract] = True
         self.views = {c: View(self.exact, c, quantities, judged) for c, judged in contracts.items()}
-        self.tallies = {(i, q, c): Tally(self._format) for i, s in enumerate(subjects) for q in s.values for c in _all(s)}
+        self.tallies = {
+            (i, q, c): Tally(self._format) for i, s in enumerate(subjects) for q in s.values for c in _all(s)
+        }
         self.mismatches = self._mismatches()
         self.margins: list[dict[str, list[tuple[float, float, float]]]] = [{} for _ in subjects]
         self._deltas: list[dict[str, Array]] = []
@@ -130,7 +132,9 @@ class Judgement:
         if "a" in self.quantities:
             self._rows(block, "a", B.pair(block.softmax.softmax()), {c: b.softmax() for c, b in bounds.items()})
         if "log_a" in self.quantities:
-            self._rows(block, "log_a", B.pair(block.softmax.log_softmax()), {c: b.log_softmax() for c, b in bounds.items()})
+            self._rows(
+                block, "log_a", B.pair(block.softmax.log_softmax()), {c: b.log_softmax() for c, b in bounds.items()}
+            )
         if {"loss", "cost"} & set(self.quantities):
             self._losses(block, {c: self.views[c].bounds.loss(b) for c, b in bounds.items()})
         if set(GRADIENTS) & set(self.quantities):
@@ -215,7 +219,9 @@ class Judgement:
     def _layer_power(
         self, block: Block, exact: dict[str, tuple[Array, Array]], bounds: dict[Contract, dict[str, Array]]
     ) -> None:
-        """A wrong dC/dz spreads linearly: the deltas of the layer's gradients are the layer's equations of its delta."""
+        """A wrong dC/dz spreads linearly: the deltas of the layer's gradients are the layer's equations of its
+        delta.
+        """
         g = self.exact.backend.pair(block.gradient)[0]
         deltas = [(name, factor[:, None] * g) for name, factor in self._factors(block)]
         deltas += gradient_deltas(block, self._denominator, self.kept_rows)

@@ -1,0 +1,69 @@
+"""The wheel holds xentcheck and nothing else, with its data files and honest metadata."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("pyproject.toml", "README.md", "LICENSE", "src", "reference", "adapters", "reports", "tests")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """A wheel built from a copy of the tree, with a run's output lying in reports/out."""
+    copy = tmp_path_factory.mktemp("tree")
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "out"))
+        else:
+            shutil.copy(source, copy / part)
+    (copy / "reports" / "out").mkdir()
+    (copy / "reports" / "out" / "run.jsonl").write_text("{}\n")
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(copy)]
+    subprocess.run(command, check=True, capture_output=True)
+    (path,) = out.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_only_xentcheck_is_installed(wheel: zipfile.ZipFile) -> None:
+    """Nothing lands at the top of site-packages but the package and its metadata."""
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"xentcheck"}
+    assert len(tops) == 2
+
+
+def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
+    """The four folders arrive under one namespace, with type markers, deviations and the template."""
+    names = set(wheel.namelist())
+    expected = {"xentcheck/adapters/deviations.toml", "xentcheck/reports/templates/report.html.j2"}
+    for folder, target in (
+        ("src/xentcheck", ""),
+        ("reference", "reference/"),
+        ("adapters", "adapters/"),
+        ("reports", "reports/"),
+    ):
+        expected |= {f"xentcheck/{target}{path.name}" for path in (ROOT / folder).glob("*.py")}
+        expected.add(f"xentcheck/{target}py.typed")
+    found = {name for name in names if name.startswith("xentcheck/")}
+    assert found == expected
+
+
+def test_metadata_pins_nothing(wheel: zipfile.ZipFile) -> None:
+    """Requirements are ranges, Python is 3.11 or newer, and the licence travels along."""
+    (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
+    metadata = message_from_string(wheel.read(name).decode())
+    requirements = metadata.get_all("Requires-Dist") or []
+    assert requirements
+    assert not [r for r in requirements if "==" in r.split(";")[0]]
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["License-Expression"] == "MIT"
+    assert set(metadata.get_all("Provides-Extra") or []) == {"torch", "jax", "report", "all"}
