@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from balls import Balls, balls, sigmoid
+from balls import Balls, sigmoid
 from flint import arb, arb_series
 from numpy.typing import NDArray
 
@@ -159,15 +159,16 @@ def softmax_roundings(z: Any, c: float = 1.0) -> NDArray[np.float64]:
 def log_softmax_bound(z: Any, dtype: Any) -> NDArray[np.float64]:
     """|error| of log_softmax = -d - log1p(R), element by element: (m, K).
 
-    d has 1 rounding; R, relative to 1 + R, the mean of the exponentials' d + EXP + K under a; log1p has LOG; the
-    subtraction 1 of at most d + log1p(R).
+    d has 1 rounding; R, the sum without the largest term, has d + EXP + K on each term, and its error counts by 1/(1 + R)
+    in the logarithm; log1p has LOG; the subtraction 1 of at most d + log1p(R).
     """
     z = np.asarray(z, np.float64)
     d = z.max(1, keepdims=True) - z
     e = np.exp(-d)
-    total = e.sum(1, keepdims=True)
-    mean = (e * (d + EXP + z.shape[1])).sum(1, keepdims=True) / total
-    return np.asarray(gamma(1, dtype) * d + gamma(mean, dtype) + gamma(LOG + 2, dtype) * (np.log(total) + d))
+    np.put_along_axis(e, d.argmin(1)[:, None], 0, 1)
+    others = e.sum(1, keepdims=True)
+    error = (e * gamma(d + EXP + z.shape[1], dtype)).sum(1, keepdims=True) / (1 + others)
+    return np.asarray(gamma(1, dtype) * d + error + gamma(LOG + 2, dtype) * (np.log1p(others) + d))
 
 
 def tiny(dtype: Any, count: int = 1) -> float:
