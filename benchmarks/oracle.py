@@ -9,7 +9,9 @@ import sys
 
 from timing import Result, interleaved, report
 
-# isort: split  (the number of threads is set before NumPy starts)
+# The number of threads is set before NumPy starts.
+# isort: split
+
 import mpmath
 import numpy as np
 

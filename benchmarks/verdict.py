@@ -9,7 +9,9 @@ import sys
 
 from timing import Result, best_of, interleaved, report
 
-# isort: split  (the number of threads is set before NumPy starts)
+# The number of threads is set before NumPy starts.
+# isort: split
+
 import numpy as np
 import torch
 
@@ -68,7 +70,7 @@ def against_backward() -> Result:
     problem = gaussian(BACKWARD, "float32")
     theirs = Torch(problem)
     values = theirs.forward_backward()
-    times = interleaved(lambda: judge(problem, values), theirs.forward_backward, 5)
+    times = interleaved(lambda: judge(problem, values), theirs.forward_backward, 10)
     return Result("verdict / forward and backward, float32 256 x 32000", *times, at_most=15)
 
 

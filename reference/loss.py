@@ -214,4 +214,5 @@ def cross_entropy_hvp(
             spread = rows.weight.sum() / rows.type(p.classes)
             mass = (1 - rows.smoothing) * rows.label_weight + rows.smoothing * spread
         product = a * (direction - (a * direction).sum(1, keepdims=True))
-        return from_rows(product * (rows.factor() * mass)[:, None], p.logits_shape)
+        product = np.where(rows.kept[:, None], product * (rows.factor() * mass)[:, None], rows.type(0))
+        return from_rows(product, p.logits_shape)

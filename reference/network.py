@@ -95,7 +95,11 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """dC/dw and dC/db of each layer, in the shapes of the weights and biases."""
+    """dC/dw and dC/db of each layer, in the shapes of the weights and biases.
+
+    >>> Gradients((np.array([[2.0]]),), (np.array([1.0]),)).biases[0].tolist()
+    [1.0]
+    """
 
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 from .runfile import RunFile
 from .view import Table, view_of
 
@@ -39,7 +41,7 @@ def table(data: Table) -> str:
 
 
 def _text(cell: str) -> str:
-    flat = " ".join(cell.split())
-    for character in "\\|<>`*_[]":
+    flat = html.escape(" ".join(cell.split()), quote=False)
+    for character in "\\|`*_[]":
         flat = flat.replace(character, f"\\{character}")
     return flat

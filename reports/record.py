@@ -53,12 +53,8 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """A dict for JSON; fields at their default are left out; infinities and nan become strings."""
-        out: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if value not in (None, "", (), {}, 0):
-                out[f.name] = _plain(value)
-        return out
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: _plain(value) for name, value in given.items() if not _left_out(value)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Record:
@@ -70,6 +66,11 @@ class Record:
                 raise ValueError(f"unknown field {name!r} in a record")
             kwargs[name] = _rich(name, value)
         return cls(**kwargs)
+
+
+def _left_out(value: Any) -> bool:
+    """Nothing known, or nothing in it; a number is never left out."""
+    return value is None or (isinstance(value, (str, tuple, dict)) and not value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Two independent judges for the reference: central differences and ball arithmetic, each with a derived error limit."""
+"""Two judges for the reference: central differences and ball arithmetic, each with a derived error limit."""
 
 from __future__ import annotations
 
@@ -43,10 +43,13 @@ def slopes(f: Callable[[Array], Any], x: Array, terms: int) -> tuple[Array, Arra
 
 
 def agrees(gradient: Array, f: Callable[[Array], Any], x: Array, terms: int) -> bool:
-    """Whether an analytic gradient is within the limit of the central differences; the limit itself has to be small."""
+    """Whether an analytic gradient is within the limit of the central differences.
+
+    The limit itself has to be small beside the steepest slope, or the comparison would say nothing.
+    """
     quotients, limits = slopes(f, x, terms)
     assert gradient.shape == x.shape
-    assert np.all(limits <= U**0.5 * max(1.0, float(np.abs(x).max())) * (4 + terms))
+    assert limits.max() <= U**0.25 * np.abs(quotients).max()
     return bool(np.all(np.abs(gradient - quotients) <= limits))
 
 
@@ -73,8 +76,8 @@ def roundings(got: Any, exact: Callable[[], Any], scale: Any = None) -> float:
 def softmax_roundings(z: Array) -> float:
     """Relative error allowed to softmax and log_softmax in units of u.
 
-    Shifting rounds t once: exp turns that into |t| roundings. Numerator and sum carry |t| + exp's own each, the sum K - 1
-    more, the division or logarithm its own; 2 cover the terms of second order.
+    Shifting rounds t once: exp turns that into |t| roundings. Numerator and sum carry |t| + exp's own each, the sum
+    K - 1 more, the division or logarithm its own; 2 cover the terms of second order.
     """
     span = float(np.max(z.max(-1) - z.min(-1), initial=0.0))
     return 2 * (span + LIBRARY) + z.shape[-1] + LIBRARY + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import exact
@@ -44,15 +45,9 @@ def case(name: str, kind: str, dtype: Any) -> tuple[Any, Any, Balls]:
     return z, np.array(label, np.int64), balls(exact.one_hot(label, z.shape[1]))
 
 
-def derivatives(f: Any, x: Balls, q: Balls) -> Balls:
-    """The derivative of each example's cost by its own row."""
-    found = [exact.derivatives(lambda row, i=i: f(row, q[i]), x[i]) for i in range(len(x))]  # type: ignore[misc]
-    return np.array(found, object).reshape(x.shape)
-
-
 def exact_delta(z: Any, q: Balls) -> Balls:
     """dC/dz as the power series of (80) of (78)."""
-    return derivatives(exact.log_likelihood, balls(z), q)
+    return exact.per_row(exact.log_likelihood, balls(z), q)
 
 
 def delta_bound(z: Any, y: Any, right: Balls) -> Any:
@@ -98,10 +93,10 @@ def test_layer_gradients_are_the_derivatives_of_the_layer(name: str, kind: str, 
     bound = delta_bound(z, y, exact_delta(z, q))
     size = np.abs(exact.floats(exact_delta(z, q))) + bound
     for i in range(len(z)):
-        by_w = exact.derivatives(lambda v, i=i: exact.log_likelihood(v @ inputs[i] + bias[i], q[i]), weights)  # type: ignore[misc]
+        by_w = exact.derivatives(partial(lambda i, v: exact.log_likelihood(v @ inputs[i] + bias[i], q[i]), i), weights)
         limit = (bound[i] + exact.gamma(1, dtype) * size[i])[:, None] * np.abs(a_prev[i])
         assert exact.worst(got_w[i], by_w, limit) <= 1
-        by_a = exact.derivatives(lambda v, i=i: exact.log_likelihood(weights @ v + bias[i], q[i]), inputs[i])  # type: ignore[misc]
+        by_a = exact.derivatives(partial(lambda i, v: exact.log_likelihood(weights @ v + bias[i], q[i]), i), inputs[i])
         limit = (bound[i] + exact.gamma(classes, dtype) * size[i]) @ np.abs(w)
         assert exact.worst(got_a[i], by_a, limit) <= 1
 
@@ -113,7 +108,7 @@ def test_steps_of_the_chain_rule(name: str, kind: str, dtype: Any) -> None:
     """dC/da is the power series of (80) in a, (37) sums it with the Jacobian to delta, and on to dC/db and dC/dw."""
     z, y, q = case(name, kind, dtype)
     outside = ref.grad_a(z, y)
-    right = derivatives(lambda a, t: -(t * np.log(a)).sum(), exact.softmax(balls(z)), q)
+    right = exact.per_row(lambda a, t: -(t * np.log(a)).sum(), exact.softmax(balls(z)), q)
     assert outside.dtype == dtype
     bound = exact.gamma(exact.softmax_roundings(z) + 1, dtype) * np.abs(exact.floats(right))
     assert exact.worst(outside, right, bound) <= 1

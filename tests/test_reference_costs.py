@@ -45,12 +45,6 @@ def certify(got: Any, right: Balls, roundings: Any, scale: Any, dtype: Any) -> N
     assert exact.worst(got, right, exact.gamma(roundings, dtype) * scale + exact.tiny(dtype, 8)) <= 1
 
 
-def per_example(f: Any, z: Balls, *others: Balls) -> Balls:
-    """The derivatives of a cost of one example with respect to its row: (m, K)."""
-    found = [exact.derivatives(lambda x, i=i: f(x, *(o[i] for o in others)), z[i]) for i in range(len(z))]  # type: ignore[misc]
-    return np.array([*found, None], object)[:-1].reshape(z.shape) if z.size == 0 else np.array(found, object)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("name", Z)
@@ -60,7 +54,7 @@ def test_quadratic_cost_is_equation_27(name: str, kind: str, dtype: Any) -> None
     y = targets(kind, a)
     right = exact.quadratic(balls(a), balls(y))
     certify(ref.quadratic_cost(a, y), right, a.shape[1] + 2, exact.floats(right), dtype)
-    slope = per_example(exact.quadratic, balls(a), balls(y))
+    slope = exact.per_row(exact.quadratic, balls(a), balls(y))
     certify(ref.quadratic_grad_a(a, y), slope, 1, np.abs(exact.floats(slope)), dtype)
 
 
@@ -72,7 +66,7 @@ def test_quadratic_delta_is_the_derivative_of_its_cost(name: str, kind: str, dty
     z = Z[name].astype(dtype)
     y = targets(kind, z)
     a_prev = np.random.default_rng(3).normal(size=(len(z), 2)).astype(dtype)
-    right = per_example(lambda x, t: exact.quadratic(exact.sigmoid(x), t), balls(z), balls(y))
+    right = exact.per_row(lambda x, t: exact.quadratic(exact.sigmoid(x), t), balls(z), balls(y))
     scale = error_scale(z, y) * slopes(z)
     n = exact.SIGMOID_ERROR + exact.SIGMOID_PRIME + 1
     certify(ref.quadratic_delta(z, y), right, n, scale, dtype)
@@ -110,13 +104,13 @@ def test_cross_entropy_gradients_are_its_derivatives(name: str, kind: str, dtype
     z = Z[name].astype(dtype)
     y = targets(kind, z)
     a_prev = np.random.default_rng(3).normal(size=(len(z), 2)).astype(dtype)
-    right = per_example(exact.cross_entropy, balls(z), balls(y))
+    right = exact.per_row(exact.cross_entropy, balls(z), balls(y))
     scale = error_scale(z, y)
     certify(ref.sigmoid_cross_entropy_delta(z, y), right, exact.SIGMOID_ERROR, scale, dtype)
     weight = right[:, :, None] * balls(a_prev)[:, None, :]
     scales = scale[:, :, None] * np.abs(a_prev)[:, None]
     certify(ref.sigmoid_cross_entropy_grad_w(z, y, a_prev), weight, exact.SIGMOID_ERROR + 1, scales, dtype)
-    outside = per_example(of_activations, exact.sigmoid(balls(z)), balls(y))
+    outside = exact.per_row(of_activations, exact.sigmoid(balls(z)), balls(y))
     terms = (1 - y.astype(np.float64)) / ref.sigmoid(-z.astype(np.float64)) + y / ref.sigmoid(z.astype(np.float64))
     certify(ref.sigmoid_cross_entropy_grad_a(z, y), outside, exact.SIGMOID + 4, terms, dtype)
 
@@ -130,7 +124,7 @@ def test_cancelled_and_uncancelled_forms_of_the_gradient_agree() -> None:
     """(60): sigma'/(sigma (1 - sigma)) (sigma - y), and (58) times sigma' (59), are (61) where nothing saturates."""
     z = Z["gaussian"]
     y = targets("fractions", z)
-    right = per_example(exact.cross_entropy, balls(z), balls(y))
+    right = exact.per_row(exact.cross_entropy, balls(z), balls(y))
     a, slope = ref.sigmoid(z), ref.sigmoid_prime(z)
     rest = ref.sigmoid(-z)
     roundings = exact.SIGMOID_PRIME + 3 * exact.SIGMOID + 4

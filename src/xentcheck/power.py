@@ -98,21 +98,51 @@ def gradient_deltas(block: Block, denominator: float, kept_rows: int) -> Iterato
 
     denominator, kept_rows: of the whole problem, not of the block.
     """
-    B, t, s = block.softmax.backend, block.targets, block.softmax
+    yield from structural_deltas(block)
+    yield from option_deltas(block, denominator, kept_rows)
+
+
+def structural_deltas(block: Block) -> Iterator[tuple[str, Array]]:
+    """Wrong gradients that leave out a part of every row; `structural_ratios` has their ratios without the arrays."""
+    B, t = block.softmax.backend, block.targets
     g = B.pair(block.gradient)[0]
     factor = B.pair(block.factor)[0][:, None]
-    a = B.pair(s.e)[0] / B.pair(s.total)[0][:, None]
-    label = np.arange(t.classes) == t.label[:, None]
-    kept = t.kept[:, None]
     last = np.zeros_like(g)
     last[:, -1] = -g[:, -1]
     yield "last_column_dropped", last
     if t.probabilities is None:
+        label = np.arange(t.classes) == t.label[:, None]
         weight = (t.label_weight * (1.0 - t.smoothing))[:, None]
         yield "onehot_dropped", np.where(label, factor * weight, 0.0)
         yield "offtarget_zeroed", np.where(label, 0.0, -g)
     else:
         yield "onehot_dropped", factor * B.pair(t.terms(B))[0]
+
+
+def structural_ratios(block: Block, exact_ratio: Array, bound: Array) -> Iterator[tuple[str, float]]:
+    """Largest ratios of `structural_deltas`, from `exact_ratio` = ratio(exact gradient, bound), which it overwrites."""
+    B, t = block.softmax.backend, block.targets
+    factor = B.pair(block.factor)[0]
+    yield "last_column_dropped", float(exact_ratio[:, -1].max(initial=0.0))
+    if t.probabilities is None:
+        rows = np.arange(len(t.label))
+        yield "onehot_dropped", largest(factor * (t.label_weight * (1.0 - t.smoothing)), bound[rows, t.label])
+        exact_ratio[rows, t.label] = 0.0
+        yield "offtarget_zeroed", float(exact_ratio.max(initial=0.0))
+    else:
+        yield "onehot_dropped", largest(factor[:, None] * B.pair(t.terms(B))[0], bound)
+
+
+def option_deltas(block: Block, denominator: float, kept_rows: int) -> Iterator[tuple[str, Array]]:
+    """Wrong gradients that overlook ignored rows, smoothing or weights, where there are any."""
+    B, t, s = block.softmax.backend, block.targets, block.softmax
+    if t.kept.all() and not t.smoothing and t.weight is None:
+        return
+    g = B.pair(block.gradient)[0]
+    factor = B.pair(block.factor)[0][:, None]
+    a = B.pair(s.e)[0] / B.pair(s.total)[0][:, None]
+    label = np.arange(t.classes) == t.label[:, None]
+    kept = t.kept[:, None]
     if not t.kept.all():
         yield "ignored_rows_leak", np.where(kept, 0.0, factor * (a - label))
     if t.smoothing:

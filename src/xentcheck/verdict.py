@@ -20,7 +20,17 @@ from xentcheck.reference.row_errors import RowBase
 from xentcheck.reference.rows import to_rows
 
 from .judge import Tally, shape_and_dtype
-from .power import Power, first_upstream, gradient_deltas, largest, ratio, row_factors, softmax_deltas
+from .power import (
+    Power,
+    first_upstream,
+    gradient_deltas,
+    largest,
+    option_deltas,
+    ratio,
+    row_factors,
+    softmax_deltas,
+    structural_ratios,
+)
 from .value_power import loss_deltas, note_cost, note_losses
 from .vocabulary import GRADIENTS
 
@@ -167,10 +177,12 @@ class Judgement:
         top = t.max(1, initial=0.0)
         for name, factor in self._factors(block):
             power.note(name, float((np.abs(factor) * top).max(initial=0.0)) if factor.any() else 0.0)
-        for name, delta in gradient_deltas(block, self._denominator, self.kept_rows):
+        for name, delta in option_deltas(block, self._denominator, self.kept_rows):
             power.note(name, largest(delta, bound))
         power.nonzero += int(np.count_nonzero(exact))
         power.blind += int(np.count_nonzero((t <= 1) & (exact != 0)))
+        for name, found in structural_ratios(block, t, bound):
+            power.note(name, found)
 
     def _factors(self, block: Block) -> list[tuple[str, Array]]:
         factors = list(row_factors(block, self._denominator, self.rows))

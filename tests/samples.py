@@ -1,0 +1,77 @@
+"""Sample records and runs for the tests of the reports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from xentcheck.reports.record import ULP_EDGES, Record
+from xentcheck.reports.runfile import Header, RunFile
+
+CATALOGUE = ("fused", "fused-lse", "stash", "stable")
+
+
+def record(**changes: Any) -> Record:
+    """An agreeing comparison, with changes."""
+    sample = Record(
+        adapter="torch",
+        variant="eager",
+        version="2.13.0",
+        device="cpu",
+        dtype="float32",
+        quantity="dC/dz",
+        case="gaussian.5x10.f32.index.plain.mean.up-one.contig.s0",
+        group="torch/eager/cpu/float32/dC/dz/index/mean",
+        contract="stash",
+        outcome="agree",
+        digest="00ff",
+        share=0.25,
+        ulp=1.5,
+        index=(0, 3),
+        got=(0.5).hex(),
+        expected=(0.25).hex(),
+        bound=(1.0).hex(),
+        elements=50,
+        applicable=("doubled", "zero"),
+        rejected=("doubled", "zero"),
+        required=("doubled", "zero"),
+        blind_fraction=0.0,
+        shares={"fused": 1.5, "fused-lse": 1.5, "stash": 0.25, "stable": 0.1},
+        ulp_counts=tuple(range(len(ULP_EDGES))),
+        margins=((2.0, 1e-7, 1e-6), (15.0, 1e-2, 2e-2)),
+        replay="xentcheck replay gaussian.5x10.f32.index.plain.mean.up-one.contig.s0 --adapter torch",
+    )
+    return replace(sample, **changes)
+
+
+def run(
+    *records: Record, planned: int | None = None, profile: str = "quick", failures: tuple[str, ...] = ()
+) -> RunFile:
+    """A run of some records."""
+    header = Header(
+        version="0.1.0",
+        generator=1,
+        seed=0,
+        profile=profile,
+        catalogue=CATALOGUE,
+        environment={"python": "3.11", "adapters": {"torch": {"version": "2.13.0", "threads": "1"}}},
+        host={"cores": 2},
+        planned=len(records) if planned is None else planned,
+    )
+    return RunFile(header, records, failures, (("5x10.f32", 0.5),))
+
+
+def varied() -> RunFile:
+    """A run with every kind of section."""
+    hostile = '<script>alert("x")</script> | [a](b) `c`'
+    return run(
+        record(),
+        record(adapter="jax", variant="jit", contract="fused", shares={"fused": 0.5}),
+        record(quantity="cost", outcome="vacuous", reason="a result of zeros would pass as well", case="b"),
+        record(quantity="loss", outcome="trivial", reason="zero is right", case="c"),
+        record(quantity="cost", outcome="convention", reason="all-ignored: nan", share=None, ulp=None, case="d"),
+        record(outcome="deviation", reason="known", link="https://example.org/1", case="e"),
+        record(adapter="mine", outcome="disagree", share=12.0, reason=hostile, case="f"),
+        record(adapter="absent", outcome="unavailable", reason="absent is not installed", share=None, ulp=None),
+        failures=("deviation x matches no comparison",),
+    )

@@ -1,0 +1,169 @@
+"""The command line: exit codes, bad input in one line, and runs that do not depend on the number of workers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CASE = "ties.2x3.f64.index.plain.mean.up-one.contig.s0"
+WRONG = """
+import numpy as np
+from xentcheck.reference import cross_entropy, cross_entropy_grad
+
+def zeros(logits, target, **options):
+    upstream = options.pop("upstream", 1.0)
+    return cross_entropy(logits, target, **options), np.zeros_like(logits)
+
+def crash(logits, target, **options):
+    raise RuntimeError("out of registers")
+
+number = 3
+"""
+
+
+def xentcheck(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    code = "from xentcheck.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A folder with implementations of one's own."""
+    (tmp_path / "mine.py").write_text(WRONG)
+    return tmp_path
+
+
+BAD_INPUT = {
+    "adapter": (["run", "--adapter", "foo"], "unknown adapter 'foo'; allowed: numpy, torch, jax"),
+    "profile": (["run", "--profile", "x"], "unknown profile 'x'; allowed: quick, full"),
+    "dtype": (["run", "--dtype", "int8"], "dtype 'int8' is not judged; allowed: float64, float32"),
+    "device": (["run", "--device", "tpu"], "no adapter has a device among tpu; allowed: cpu, cuda, gpu"),
+    "jobs": (["run", "-j", "none"], "Invalid value for -j: 'none'; allowed: a number of processes from 1, or auto"),
+    "impl": (["run", "--impl", "mine"], "--impl mine needs --framework torch, jax or numpy"),
+    "framework": (
+        ["run", "--impl", "mine:zeros", "--framework", "x"],
+        "unknown framework 'x'; allowed: torch, jax, numpy",
+    ),
+    "impl form": (
+        ["run", "--impl", "mine", "--framework", "numpy"],
+        "implementation 'mine' is not of the form package.module:function",
+    ),
+    "impl missing": (
+        ["run", "--impl", "absent:f", "--framework", "numpy"],
+        "implementation 'absent:f' cannot be imported: No module named 'absent'",
+    ),
+    "impl no function": (
+        ["run", "--impl", "mine:number", "--framework", "numpy"],
+        "implementation 'mine:number' is a int; allowed: a function or an adapter",
+    ),
+    "case": (["replay", "gaussian.5x3", "--adapter", "numpy"], "case id 'gaussian.5x3' has 2 fields; allowed: "),
+    "family": (
+        ["replay", CASE.replace("ties", "knots"), "--adapter", "numpy"],
+        "unknown family 'knots' in a case; allowed: gaussian, ",
+    ),
+    "variant": (
+        ["replay", CASE, "--adapter", "numpy", "--variant", "jit"],
+        "adapter numpy has no variant 'jit'; allowed: eager",
+    ),
+    "no subject": (["replay", CASE], "replay needs one implementation: --adapter NAME, or --impl with --framework"),
+    "run file": (["report", "absent.jsonl"], "run file absent.jsonl cannot be read: No such file or directory"),
+    "foreign file": (["report", "mine.py"], "run file mine.py, line 1 is not JSON"),
+    "output": (
+        ["run", "--adapter", "numpy", "--out", "mine.py/run.jsonl"],
+        "run file mine.py/run.jsonl cannot be written",
+    ),
+    "target": (["explain", "--target", "3"], "target"),
+    "logits": (
+        ["explain", "--logits", "a,b"],
+        "Invalid value for --logits: 'a,b'; allowed: numbers separated by commas",
+    ),
+    "option": (["run", "--bogus"], "No such option '--bogus'."),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_is_one_line_and_exit_code_2(name: str, here: Path) -> None:
+    """What, where, what is allowed; no traceback."""
+    arguments, text = BAD_INPUT[name]
+    done = xentcheck(*arguments, cwd=here)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"xentcheck: {text}")
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_a_named_framework_that_is_missing_is_bad_input(framework: str) -> None:
+    """Found missing by default it is `unavailable`; named, it is an error."""
+    if find_spec(framework):
+        pytest.skip(f"{framework} is installed")
+    done = xentcheck("run", "--adapter", framework)
+    assert done.returncode == 2
+    assert done.stderr == f"xentcheck: adapter {framework}: {framework} is not installed\n"
+
+
+def run(folder: Path, name: str, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+    """Exit code and lines of a run file."""
+    out = folder / name
+    done = xentcheck("run", "--dtype", "float32", *arguments, "--out", str(out), cwd=folder)
+    return done.returncode, [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_a_wrong_gradient_fails_the_run_and_replays(here: Path) -> None:
+    """Zeros for a gradient: exit code 1, and the printed command shows the same disagreement."""
+    code, lines = run(here, "run.jsonl", "--impl", "mine:zeros", "--framework", "numpy")
+    assert code == 1
+    bad = [line for line in lines if line.get("outcome") == "disagree"]
+    assert {line["quantity"] for line in bad} == {"dC/dz"}
+    replayed = xentcheck(*bad[0]["replay"].split()[1:], cwd=here)
+    assert replayed.returncode == 1
+    assert "dC/dz: disagree" in replayed.stdout
+
+
+def test_an_exception_of_the_implementation_is_an_error_record(here: Path) -> None:
+    """The run goes on, says what was raised, and fails."""
+    code, lines = run(here, "run.jsonl", "--impl", "mine:crash", "--framework", "numpy")
+    assert code == 1
+    reasons = {line["reason"] for line in lines if line.get("outcome") == "error"}
+    assert reasons == {"RuntimeError: out of registers"}
+    assert lines[-1] == {"kind": "end", "records": lines[0]["planned"]}
+
+
+def test_the_run_file_does_not_depend_on_the_number_of_workers(here: Path) -> None:
+    """Byte for byte, timings and host aside; so do the reports made from it."""
+    found = []
+    for jobs in ("1", "2"):
+        code, lines = run(here, f"run{jobs}.jsonl", "--adapter", "numpy", "-j", jobs)
+        assert code == 0
+        lines[0].pop("host")
+        found.append([json.dumps(line) for line in lines if line["kind"] != "timing"])
+    assert found[0] == found[1]
+
+
+def test_run_writes_the_report(here: Path) -> None:
+    """--report leaves the three files, and `report` makes them again from the run file."""
+    pytest.importorskip("matplotlib")
+    code, _ = run(here, "run.jsonl", "--adapter", "numpy", "--report", "out")
+    assert code == 0
+    first = {path.name: path.read_bytes() for path in (here / "out").iterdir()}
+    assert sorted(first) == ["report.html", "report.json", "report.md"]
+    assert xentcheck("report", "run.jsonl", "--out", "again", cwd=here).returncode == 0
+    assert {path.name: path.read_bytes() for path in (here / "again").iterdir()} == first
+
+
+def test_replay_and_adapters_print_their_tables() -> None:
+    """Every quantity with its bound; every adapter with its contract."""
+    replayed = xentcheck("replay", CASE, "--adapter", "numpy")
+    assert replayed.returncode == 0
+    assert all(f"{q}: agree" in replayed.stdout for q in ("a", "log_a", "cost", "dC/dz"))
+    listed = xentcheck("adapters")
+    assert listed.returncode == 0
+    assert all(word in listed.stdout for word in ("numpy", "torch", "jax", "fused", "stash"))

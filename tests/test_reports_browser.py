@@ -1,0 +1,64 @@
+"""report.html in a real browser: no console errors, no requests, every plot visible."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import varied
+
+from xentcheck.reports.report import write_report
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def executable() -> str:
+    """Debian's chromium; missing it is a failure under CI, else a skip."""
+    found = shutil.which("chromium")
+    if found is None and os.environ.get("CI"):
+        pytest.fail("chromium is not installed, and CI needs it")
+    if found is None:
+        pytest.skip("chromium is not installed")
+    return found
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_opens_cleanly(executable: str, tmp_path: Path, width: int) -> None:
+    """Nothing is fetched or reported, each plot has a size, and the page does not scroll sideways."""
+    pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    page_file = write_report(varied(), tmp_path)[0]
+    trouble: list[str] = []
+    requests: list[str] = []
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        page: Any = browser.new_page(viewport={"width": width, "height": 900})
+        page.on("console", lambda message: trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(page_file.as_uri())
+        boxes = [plot.bounding_box() for plot in page.locator("figure svg").all()]
+        visible = [plot.is_visible() for plot in page.locator("figure svg").all()]
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        page.screenshot(path=str(tmp_path / "report.png"), full_page=True)
+        browser.close()
+    assert trouble == []
+    assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
+    assert len(boxes) == 3
+    assert all(visible)
+    assert all(box and box["width"] > 200 and box["height"] > 100 for box in boxes)
+    assert overflow <= 0

@@ -1,0 +1,111 @@
+"""The run file: what is written is read again, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from samples import record, run, varied
+
+from xentcheck.errors import OutputError, RunFileError
+from xentcheck.reports.record import Record
+from xentcheck.reports.runfile import RunFile, RunWriter
+
+
+def write(path: Path, sample: RunFile) -> Path:
+    """A run as a file."""
+    with RunWriter(path, sample.header) as writer:
+        for r in sample.records:
+            writer.record(r)
+        for text in sample.failures:
+            writer.failure(text)
+        for name, seconds in sample.timings:
+            writer.timing(name, seconds)
+    return path
+
+
+def test_a_run_survives_the_round_trip(tmp_path: Path) -> None:
+    """Header, records, failures and timings come back equal."""
+    sample = varied()
+    assert RunFile.load(write(tmp_path / "deep" / "run.jsonl", sample)) == sample
+
+
+@pytest.mark.parametrize("share", [math.inf, 0.0, 1e-300])
+def test_special_floats_survive(share: float) -> None:
+    """Infinities travel as strings, since JSON has none; a share of 0 is not lost."""
+    sample = record(share=share, shares={"fused": share}, margins=((1.0, share, share),))
+    assert Record.from_json(json.loads(json.dumps(sample.to_json(), allow_nan=False))) == sample
+
+
+def test_nan_survives() -> None:
+    """nan comes back as nan."""
+    again = Record.from_json(json.loads(json.dumps(record(share=math.nan).to_json(), allow_nan=False)))
+    assert again.share is not None
+    assert math.isnan(again.share)
+
+
+def test_a_file_cut_anywhere_is_truncated(tmp_path: Path) -> None:
+    """Cut at each line boundary, and inside each line, loading says so in one line."""
+    text = write(tmp_path / "run.jsonl", varied()).read_text()
+    ends = [i + 1 for i, c in enumerate(text) if c == "\n"][:-1]
+    cut = tmp_path / "cut.jsonl"
+    for end in [0, *ends, *(e - 5 for e in ends), len(text) - 1]:
+        cut.write_text(text[:end])
+        with pytest.raises(RunFileError, match=r"(truncated|empty)") as caught:
+            RunFile.load(cut)
+        assert "\n" not in str(caught.value)
+
+
+def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
+    """A run file with one line replaced, or changed in some fields."""
+    path = write(tmp_path / "run.jsonl", run(record()))
+    lines = path.read_text().splitlines()
+    lines[line] = change if isinstance(change, str) else json.dumps({**json.loads(lines[line]), **change})
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "change", "text"),
+    [
+        (0, {"schema": 2}, "line 1 has schema 2; allowed: 1"),
+        (0, {"tool": "other"}, "line 1 is no header of xentcheck"),
+        (0, {"planned_": 1}, "header fields planned_ are missing or unknown"),
+        (0, "[]", "line 1 is not an object"),
+        (1, {"colour": "red"}, "line 2: malformed record: unknown field 'colour' in a record"),
+        (1, {"kind": "picture"}, "line 2 is of kind 'picture'; allowed: record, failure, timing, end"),
+        (1, {"share": "much"}, "line 2: malformed record: could not convert string to float: 'much'"),
+        (-1, {"records": 7}, "malformed end: 7 records were written, 1 are here"),
+        (-1, {"records": None}, "malformed end"),
+    ],
+)
+def test_foreign_and_malformed_files_are_refused(
+    tmp_path: Path, line: int, change: dict[str, object] | str, text: str
+) -> None:
+    """Another program's file, another schema, unknown fields, wrong counts: one line each."""
+    with pytest.raises(RunFileError) as caught:
+        RunFile.load(edited(tmp_path, line, change))
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_unwritable_files(tmp_path: Path) -> None:
+    """Typed errors that name the file."""
+    with pytest.raises(RunFileError, match="cannot be read: No such file"):
+        RunFile.load(tmp_path / "absent.jsonl")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        RunWriter(tmp_path / "file" / "run.jsonl", run().header)
+
+
+def test_a_killed_run_keeps_its_lines_and_is_known_as_truncated(tmp_path: Path) -> None:
+    """Lines are written as they come; without the end line the file does not pass for a whole run."""
+    writer = RunWriter(tmp_path / "run.jsonl", run().header)
+    writer.record(replace(record(), case="x"))
+    assert len((tmp_path / "run.jsonl").read_text().splitlines()) == 2
+    writer.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    with pytest.raises(RunFileError, match="truncated: no end line after 1 records"):
+        RunFile.load(tmp_path / "run.jsonl")

@@ -1,0 +1,114 @@
+"""The summary: each reason to fail a run fails it alone, and nothing counts as agreement that is none."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from samples import record, run, varied
+
+from xentcheck.reports.runfile import RunFile
+from xentcheck.reports.summary import summarize
+from xentcheck.vocabulary import FAILING
+
+
+def test_an_agreeing_run_is_ok() -> None:
+    """The counterpart of every test below."""
+    s = summarize(run(record()))
+    assert s.ok
+    assert s.verdict == "agreed: 1 of 1 comparisons within their derived bounds"
+
+
+BAD = {
+    **{outcome: run(record(), record(outcome=outcome, case="z")) for outcome in FAILING},
+    "a failure of the run": run(record(), failures=("deviation x matches no comparison",)),
+    "fewer records than planned": run(record(), planned=2),
+    "nothing executed": run(record(outcome="unavailable"), record(outcome="convention", case="z")),
+    "no record": run(),
+    "a blind group": run(record(rejected=("doubled",))),
+    "not exercised in full": run(record(applicable=("zero",), rejected=("zero",)), profile="full"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_each_reason_fails_the_run_alone(name: str) -> None:
+    """Whatever else agrees."""
+    s = summarize(BAD[name])
+    assert not s.ok
+    assert s.verdict.startswith("FAILED: ")
+
+
+def test_not_exercised_is_only_listed_in_quick() -> None:
+    """quick is no full coverage."""
+    s = summarize(run(record(applicable=("zero",), rejected=("zero",))))
+    assert s.ok
+    assert s.not_exercised[0].not_exercised == ("doubled",)
+
+
+def test_a_group_is_not_blind_if_one_comparison_rejects() -> None:
+    """Power is a property of the group."""
+    assert summarize(run(record(rejected=("doubled",)), record(case="z"))).ok
+
+
+def test_unavailable_comparisons_have_no_power() -> None:
+    """An implementation that is not there makes no group blind."""
+    missing = record(adapter="jax", group="jax/...", outcome="unavailable", rejected=(), case="z")
+    assert summarize(run(record(), missing)).ok
+
+
+def test_vacuous_and_trivial_are_counted_apart() -> None:
+    """They are executed, but no agreement."""
+    s = summarize(run(record(), record(outcome="vacuous", case="y"), record(outcome="trivial", case="z")))
+    assert s.verdict == "agreed: 1 of 3 comparisons within their derived bounds (1 vacuous, 1 trivial)"
+
+
+@pytest.mark.parametrize(
+    ("share", "grade"), [(0.5, "fused"), (1.0, "fused"), (1.0000001, "stash"), (math.nan, "stash"), (math.inf, "stash")]
+)
+def test_a_grade_is_the_first_contract_that_all_meet(share: float, grade: str) -> None:
+    """nan excludes a contract; the witness is the comparison that excludes the one before."""
+    s = summarize(run(record(shares={"fused": share, "fused-lse": share, "stash": 1.0})))
+    assert s.grades[0].contract == grade
+    assert (s.grades[0].witness is None) == (grade == "fused")
+
+
+def test_a_contract_that_none_meets_is_no_grade() -> None:
+    """Outside of everything."""
+    assert (
+        summarize(run(record(shares=dict.fromkeys(("fused", "fused-lse", "stash", "stable"), 2.0)))).grades[0].contract
+        == "none"
+    )
+
+
+def test_rows_hold_the_worst() -> None:
+    """The record of the largest share, nan above all, and the largest ULP."""
+    s = summarize(run(record(), record(case="y", share=0.9, ulp=0.5), record(case="z", share=0.1, ulp=7.0)))
+    (row,) = s.rows
+    assert row.worst is not None
+    assert (row.worst.case, row.ulp, row.counts) == ("y", 7.0, {"agree": 3})
+    worst = summarize(run(record(share=5.0), record(case="n", share=math.nan))).rows[0].worst
+    assert worst is not None
+    assert worst.case == "n"
+
+
+def test_the_order_of_records_does_not_matter() -> None:
+    """The same summary from the reversed run."""
+    sample = varied()
+    assert summarize(RunFile(sample.header, sample.records[::-1], sample.failures)) == summarize(sample)
+
+
+def test_the_explanation_says_what_is_needed_to_act() -> None:
+    """Place, quantity, case, index, numbers, and the replay."""
+    bad = record(outcome="disagree", reason="1 of 50 elements exceed their bound", share=12.0)
+    text = summarize(run(bad)).explanation()
+    for part in (
+        "torch/eager/cpu/float32",
+        "dC/dz",
+        bad.case,
+        "[0, 3]",
+        "got 0.5",
+        "exact 0.25",
+        "bound 1",
+        bad.replay,
+    ):
+        assert part in text
