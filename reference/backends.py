@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 Number = Any
 """An array of a backend: it has + - * / and indexing."""
 
+ZERO = np.zeros(())
+
 CHUNK = 8192
 """Elements per call of the double-double exponential: its temporaries stay in the cache."""
 
@@ -64,7 +66,7 @@ class Float64:
 
     def pair(self, x: Any) -> tuple[Array, Array]:
         hi = np.asarray(x, np.float64)
-        return hi, np.zeros_like(hi)
+        return hi, np.zeros_like(hi) if hi.size < CHUNK else np.broadcast_to(ZERO, hi.shape)
 
 
 class Double:

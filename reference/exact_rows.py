@@ -67,6 +67,8 @@ class RowSoftmax:
     def log_softmax(self) -> Number:
         """[derived] log a = t - log S."""
         finite = np.isfinite(self.backend.pair(self.t)[0])
+        if finite.all():
+            return self._where_defined(self.t - self.log_total[:, None])
         value = self.backend.where(finite, self.t, 0.0) - self.log_total[:, None]
         return self._where_defined(self.backend.where(finite, value, -np.inf))
 
@@ -111,7 +113,7 @@ class RowSoftmax:
             g = self._one_hot_gradient(targets.label, main)
             if targets.smoothing:
                 g = g + self._uniform_gradient(targets, factor)
-        g = B.where(self.defined[:, None], g, np.nan)
+        g = self._where_defined(g)
         return g if targets.kept.all() else B.where(targets.kept[:, None], g, 0.0)
 
     def _one_hot_gradient(self, label: Array, factor: Number) -> Number:

@@ -44,10 +44,15 @@ class Format:
         below).
         """
         magnitude = np.abs(np.asarray(x, np.float64))
-        magnitude = np.where(np.isfinite(magnitude), np.clip(magnitude, self.smallest_normal, self.largest), 1.0)
-        exponent = np.frexp(magnitude)[1] - 1
-        return np.asarray(np.ldexp(1.0, exponent - self.precision + 1))
+        if not np.isfinite(magnitude).all():
+            magnitude = np.where(np.isfinite(magnitude), magnitude, 1.0)
+        magnitude = np.clip(magnitude, self.smallest_normal, self.largest)
+        binade = (magnitude.view(np.int64) & EXPONENT_BITS).view(np.float64)
+        return np.asarray(binade * 2.0 ** (1 - self.precision))
 
+
+EXPONENT_BITS = np.int64(0x7FF0000000000000)
+"""Of a float64: a positive normal number with its significand cleared is the power of two below it."""
 
 FORMATS = {
     "float64": Format("float64", 53, -1022, 1023),

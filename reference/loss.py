@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.errors import ShapeError
+
 from .activations import complement, log_total, shifted
 from .problem import NO_IGNORE, Problem
 from .rows import from_rows, to_rows
@@ -203,10 +205,13 @@ def cross_entropy_hvp(
         label_smoothing=label_smoothing,
         upstream=upstream,
     )
+    direction = np.asarray(v, p.dtype)
+    if direction.shape != p.logits_shape:
+        raise ShapeError(f"v has shape {direction.shape}; allowed: {p.logits_shape}, the shape of the logits")
     with np.errstate(all="ignore"):
         rows = Rows(p)
         a = rows.e / rows.total
-        direction = to_rows(np.asarray(v, rows.t.dtype))
+        direction = to_rows(direction)
         direction = direction - np.take_along_axis(direction, rows.t.argmax(1)[:, None], 1)
         if p.probabilities:
             mass = rows.q.sum(1)

@@ -185,7 +185,7 @@ def _validate_target(p: Problem) -> None:
             where = tuple(int(i) for i in np.argwhere(bad)[0])
             raise TargetError(
                 f"target{list(where)} is {p.target[where]}; allowed: 0 to {p.classes - 1}, "
-                f"or {p.ignore_index} (ignore_index)"
+                f"or ignore_index {p.ignore_index}"
             )
         return
     if str(p.target.dtype) != p.dtype:

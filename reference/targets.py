@@ -56,8 +56,9 @@ class Targets:
     @property
     def label_weight(self) -> Array:
         """(M,): class weight of each row's label, 0 for ignored rows."""
-        weight = np.ones(self.classes) if self.weight is None else self.weight
-        return np.where(self.kept, weight[self.label], 0.0)
+        if self.weight is None:
+            return np.where(self.kept, 1.0, 0.0)
+        return np.where(self.kept, self.weight[self.label], 0.0)
 
     def block(self, rows: slice) -> Targets:
         """The targets of some rows."""

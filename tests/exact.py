@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from balls import Balls, sigmoid
+from balls import Balls
+from balls import sigmoid as sigmoid
 from flint import arb, arb_series
 from numpy.typing import NDArray
 
@@ -80,6 +81,11 @@ class Jet:
         return Jet(self.series.log())
 
 
+def variable(value: Any, slope: Any) -> Jet:
+    """value + slope t."""
+    return Jet(arb_series([value, slope], prec=ORDER))
+
+
 def coefficients(values: Any, order: int) -> Balls:
     """order! times the coefficient of that order: the derivative of each element."""
     out = np.empty(np.shape(values), object)
@@ -92,7 +98,7 @@ def along(x: Balls, v: Balls) -> Balls:
     """x + t v, element by element."""
     out = np.empty(x.shape, object)
     for index in np.ndindex(x.shape):
-        out[index] = Jet(arb_series([x[index], v[index]], prec=ORDER))
+        out[index] = variable(x[index], v[index])
     return out
 
 
@@ -101,7 +107,7 @@ def derivatives(f: Callable[[Balls], Any], x: Balls, order: int = 1) -> Balls:
     found = np.empty((*np.shape(f(x)), *x.shape), object)
     for index in np.ndindex(x.shape):
         moved = x.copy()
-        moved[index] = Jet(arb_series([x[index], 1], prec=ORDER))
+        moved[index] = variable(x[index], 1)
         slopes = coefficients(f(moved), order)
         for at in np.ndindex(slopes.shape):
             found[at + index] = slopes[at]
@@ -171,8 +177,8 @@ def softmax_roundings(z: Any, c: float = 1.0) -> NDArray[np.float64]:
 def log_softmax_bound(z: Any, dtype: Any) -> NDArray[np.float64]:
     """|error| of log_softmax = -d - log1p(R), element by element: (m, K).
 
-    d has 1 rounding; R, the sum without the largest term, has d + EXP + K on each term, and its error counts by 1/(1 + R)
-    in the logarithm; log1p has LOG; the subtraction 1 of at most d + log1p(R).
+    d has 1 rounding; R, the sum without the largest term, has d + EXP + K on each term, and its error counts by
+    1/(1 + R) in the logarithm; log1p has LOG; the subtraction 1 of at most d + log1p(R).
     """
     z = np.asarray(z, np.float64)
     d = z.max(1, keepdims=True) - z
@@ -200,7 +206,7 @@ def worst(got: Any, exact: Balls, bound: Any) -> float:
     for index in np.ndindex(got.shape):
         if not math.isfinite(got[index]):
             return math.inf
-        ball = arb(exact[index])
+        ball: Any = exact[index]
         assert ball.rad() < NEGLIGIBLE, "too few bits"
         error = abs(arb(float(got[index])) - ball.mid()).abs_upper()
         if error > NEGLIGIBLE:

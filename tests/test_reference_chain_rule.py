@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -143,7 +143,7 @@ def test_every_output_gets_a_gradient() -> None:
     assert exact.worst(element_wise, right, delta_bound(z, y, right)) > 1
 
 
-WRONG = {
+WRONG: dict[str, Callable[[Any, Any], Any]] = {
     "a_y-minus-1": lambda z, y: ref.softmax(z) - exact.one_hot(y, z.shape[1]),
     "y-minus-a": lambda z, y: exact.one_hot(y, z.shape[1]) - ref.softmax(z),
     "a-without-y": lambda z, y: ref.softmax(z),
@@ -179,7 +179,7 @@ def test_swapped_axes_of_the_weight_gradient_are_rejected() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["gaussian", "confident", "mistaken"])
 def test_signs_and_sums_of_delta(name: str, dtype: Any) -> None:
-    """T14: the target's entry is negative, the others positive, and each row sums to 0 within K roundings of its terms."""
+    """T14: the target's entry is negative, the others positive, and each row sums to 0 within its roundings."""
     z, y, _ = case(name, "labels", dtype)
     delta = ref.delta(z, y)
     assert (np.sign(delta) == 1 - 2 * exact.one_hot(y, z.shape[1])).all()

@@ -1,4 +1,4 @@
-"""The book's costs against ball arithmetic, their gradients against power series of them, and the exercises about them."""
+"""The book's costs against ball arithmetic, their gradients against power series of them, and their exercises."""
 
 from __future__ import annotations
 
@@ -187,8 +187,8 @@ def test_least_cross_entropy_is_equation_64(dtype: Any) -> None:
     least = ref.sigmoid_cross_entropy_minimum(y)
     certify(least, right, n, exact.floats(right), dtype)
     z = np.log(y / (1 - y))
-    # d(63)/dz = a - y vanishes there, so an error e of z costs at most e^2/8 per output (sigma' <= 1/4); e is the error of
-    # the quotient (2 u), of its logarithm (LOG u |z|), of 1 - y (u): the square is below a rounding of the cost.
+    # d(63)/dz = a - y vanishes there, so an error e of z costs at most e^2/8 per output (sigma' <= 1/4); e is the error
+    # of the quotient (2 u), of its logarithm (LOG u |z|), of 1 - y (u).
     slack = exact.gamma(exact.SOFTPLUS + 2 + n, dtype) * least + (
         exact.gamma(4 + exact.LOG * np.abs(z), dtype) ** 2
     ).sum(1)

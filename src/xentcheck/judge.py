@@ -20,7 +20,9 @@ def error_of(got: Array, hi: Array, lo: Array) -> Array:
     Equal, or both nan: 0. One nan: inf. An infinity against anything else: inf. Signed zeros are equal.
     """
     with np.errstate(all="ignore"):
-        error = np.abs((got - hi) - lo)
+        error = got - hi
+        error -= lo
+        error = np.abs(error)
         special = ~np.isfinite(error)
         if special.any():
             same = (got == hi) | (np.isnan(got) & np.isnan(hi))

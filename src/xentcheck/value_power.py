@@ -20,8 +20,7 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
     with np.errstate(all="ignore"):
         loss = B.pair(B.scale(*block.loss))[0]
         others, log_total = B.pair(s.others)[0], B.pair(s.log_total)[0]
-        surprise = np.negative(B.pair(s.log_softmax())[0])
-        at_label = surprise[np.arange(len(t.label)), t.label]
+        at_label = log_total - B.pair(s.t)[0][np.arange(len(t.label)), t.label]
         mass = t.label_weight if t.hard else B.pair(B.sum(t.terms(B)))[0]
         deltas = {
             "zero": -loss,
@@ -36,16 +35,21 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
         if not t.kept.all():
             deltas["ignored_rows_counted"] = np.where(t.kept, 0.0, at_label)
         if t.weight is not None:
-            plain = np.where(t.kept, _unweighted(t.probabilities, t.smoothing, surprise, at_label), 0.0)
+            plain = np.where(t.kept, _unweighted(block, at_label), 0.0)
             deltas["plain"] = plain
             deltas["weights_left_out"] = plain - loss
     return deltas
 
 
-def _unweighted(q: Array | None, smoothing: float, surprise: Array, at_label: Array) -> Array:
+def _unweighted(block: Block, at_label: Array) -> Array:
+    """The losses (n,) as if all class weights were 1."""
+    t, q = block.targets, block.targets.probabilities
+    if t.hard:
+        return at_label
+    surprise = np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
     if q is not None:
         return np.asarray(np.where(q != 0, q * surprise, 0.0).sum(1))
-    return np.asarray((1.0 - smoothing) * at_label + smoothing * surprise.mean(1) if smoothing else at_label)
+    return np.asarray((1.0 - t.smoothing) * at_label + t.smoothing * surprise.mean(1))
 
 
 def note_losses(power: Power, deltas: dict[str, Array], bound: Array) -> None:
