@@ -16,6 +16,7 @@ from xentcheck.profiles import PROFILES
 from xentcheck.reports.record import Record
 from xentcheck.reports.runfile import RunFile, RunWriter
 from xentcheck.reports.summary import Summary, summarize
+from xentcheck.vocabulary import QUANTITIES
 
 PROPERTY = "xentcheck-record"
 
@@ -82,7 +83,14 @@ class Collector:
         order = {str(case): i for i, case in enumerate(c for g in self.plan.groups for c in g.cases)}
         names = [(s.adapter.name, s.variant, s.device) for s in self.plan.subjects]
         deviations = Deviations(load())
-        records = sorted(self.records, key=lambda r: (order[r.case], names.index((r.adapter, r.variant, r.device))))
+        records = sorted(
+            self.records,
+            key=lambda r: (
+                order[r.case],
+                names.index((r.adapter, r.variant, r.device)),
+                QUANTITIES.index(r.quantity),
+            ),
+        )
         records = [deviations.apply(record) for record in records]
         failures = deviations.failures(complete)
         if self.out:

@@ -178,7 +178,8 @@ def log_softmax_bound(z: Any, dtype: Any) -> NDArray[np.float64]:
     """|error| of log_softmax = -d - log1p(R), element by element: (m, K).
 
     d has 1 rounding; R, the sum without the largest term, has d + EXP + K on each term, and its error counts by
-    1/(1 + R) in the logarithm; log1p has LOG; the subtraction 1 of at most d + log1p(R).
+    1/(1 + R) in the logarithm; log1p has LOG; the subtraction 1 of at most d + log1p(R). Each of the K exponentials, and
+    the logarithm, may be below the normal range, where its error is absolute.
     """
     z = np.asarray(z, np.float64)
     d = z.max(1, keepdims=True) - z
@@ -186,7 +187,8 @@ def log_softmax_bound(z: Any, dtype: Any) -> NDArray[np.float64]:
     np.put_along_axis(e, d.argmin(1)[:, None], 0, 1)
     others = e.sum(1, keepdims=True)
     error = (e * gamma(d + EXP + z.shape[1], dtype)).sum(1, keepdims=True) / (1 + others)
-    return np.asarray(gamma(1, dtype) * d + error + gamma(LOG + 2, dtype) * (np.log1p(others) + d))
+    relative = gamma(1, dtype) * d + error + gamma(LOG + 2, dtype) * (np.log1p(others) + d)
+    return np.asarray(relative + tiny(dtype, z.shape[1] + 1))
 
 
 def tiny(dtype: Any, count: int = 1) -> float:

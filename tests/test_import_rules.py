@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -20,17 +21,27 @@ HEAVY = ("numpy", "torch", "jax", "matplotlib", "jinja2")
 
 
 def folder(package: str) -> Path:
-    """Where a package is installed."""
-    (path,) = import_module(f"xentcheck.{package}").__path__
+    """Where a folder's package is installed; "" is the harness."""
+    (path,) = import_module(f"xentcheck.{package}" if package else "xentcheck").__path__
     return Path(path)
 
 
+def at_start(node: ast.AST) -> Iterator[ast.AST]:
+    """Nodes that run when a module is imported: not in functions, not under TYPE_CHECKING; in `try`, `if`, classes."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from at_start(child)
+
+
 def imports(source: str, *, top_level: bool = False) -> list[str]:
-    """Names imported by a module, relative ones with their dots; `top_level`: outside functions and TYPE_CHECKING."""
+    """Names imported by a module, relative ones with their dots; `top_level`: only what its own import runs."""
     tree = ast.parse(source)
-    nodes = list(tree.body) if top_level else list(ast.walk(tree))
     found = []
-    for node in nodes:
+    for node in at_start(tree) if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -39,20 +50,33 @@ def imports(source: str, *, top_level: bool = False) -> list[str]:
     return found
 
 
+def within(name: str, packages: Iterable[str]) -> bool:
+    """Whether a module is one of the packages or lies in one of them."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
 def violations(package: str, source: str) -> list[str]:
-    """Imports of a module in one of the three folders that break the rules."""
-    bad = []
-    for name in imports(source):
-        ours = name == "xentcheck" or name.startswith("xentcheck.")
-        allowed = any(name == a or name.startswith(f"{a}.") for a in ALLOWED[package])
-        if name.startswith("..") or (ours and not allowed):
-            bad.append(name)
-    return bad
+    """Imports that break the rules, of a module of one of the three folders or of the harness ("")."""
+    if not package:
+        crossing = [f".{other}" for other in ALLOWED]
+        across = [f"xentcheck.{other}" for other in ALLOWED]
+        return [
+            name
+            for name in imports(source)
+            if name.startswith("..")
+            or within(name, crossing)
+            or (within(name, ["xentcheck"]) and not within(name, across))
+        ]
+    return [
+        name
+        for name in imports(source)
+        if name.startswith("..") or (within(name, ["xentcheck"]) and not within(name, ALLOWED[package]))
+    ]
 
 
-@pytest.mark.parametrize("package", sorted(ALLOWED))
+@pytest.mark.parametrize("package", ["", *sorted(ALLOWED)], ids=lambda p: p or "harness")
 def test_folders_know_only_what_they_may(package: str) -> None:
-    """reference and reports know nothing else of ours, adapters the reference; inside a folder imports are relative."""
+    """Each folder knows what it may; imports are relative inside a folder and absolute across folders."""
     files = sorted(folder(package).glob("*.py"))
     assert files
     assert {f.name: bad for f in files if (bad := violations(package, f.read_text()))} == {}
@@ -67,6 +91,11 @@ def test_folders_know_only_what_they_may(package: str) -> None:
         ("adapters", "from xentcheck.runner import run_case"),
         ("adapters", "from xentcheck.adapters.base import Adapter"),
         ("reference", "from ..judge import error_of"),
+        ("reports", "from xentcheck import judge"),
+        ("reference", "def f():\n    import xentcheck.judge"),
+        ("", "from xentcheck.judge import judge"),
+        ("", "from .adapters.base import Adapter"),
+        ("", "from xentcheck import errors"),
     ],
 )
 def test_a_planted_violation_is_found(package: str, source: str) -> None:
@@ -74,12 +103,40 @@ def test_a_planted_violation_is_found(package: str, source: str) -> None:
     assert violations(package, source)
 
 
+@pytest.mark.parametrize(
+    ("package", "source"),
+    [
+        ("reference", "from xentcheck.errors import ShapeError\nfrom .rows import rows\nimport numpy"),
+        ("reports", "from xentcheck.vocabulary import OUTCOMES"),
+        ("adapters", "from xentcheck.reference.problem import Problem\nfrom xentcheck import reference"),
+        ("", "from . import adapters\nfrom .errors import XentcheckError\nfrom xentcheck.adapters.base import Adapter"),
+    ],
+)
+def test_what_is_allowed_passes(package: str, source: str) -> None:
+    """The rules leave alone what each folder may import."""
+    assert violations(package, source) == []
+
+
 def test_no_adapter_imports_a_framework_at_module_level() -> None:
     """A framework may be missing, broken or slow: it is imported when it is used."""
     for path in folder("adapters").glob("*.py"):
         roots = {name.split(".")[0] for name in imports(path.read_text(), top_level=True)}
         assert not roots & set(FRAMEWORKS), path.name
-    assert imports("import torch\ndef f():\n    import jax\n", top_level=True) == ["torch"]
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import torch\ndef f():\n    import jax\n", ["torch"]),
+        ("try:\n    import torch\nexcept ImportError:\n    pass\n", ["torch"]),
+        ("class A:\n    import jax\n    def f(self):\n        import torch\n", ["jax"]),
+        ("if TYPE_CHECKING:\n    import torch\n", []),
+    ],
+    ids=["function", "try", "class", "type-checking"],
+)
+def test_a_module_level_import_is_found_wherever_it_hides(source: str, found: list[str]) -> None:
+    """Only imports that run when the module is imported count, also inside `try` and classes."""
+    assert imports(source, top_level=True) == found
 
 
 def loaded(code: str) -> set[str]:

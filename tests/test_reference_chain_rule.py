@@ -123,6 +123,13 @@ def test_steps_of_the_chain_rule(name: str, kind: str, dtype: Any) -> None:
     np.testing.assert_array_equal(ref.chain(delta, ref.dz_dw(z, a_prev)), ref.grad_w(z, y, a_prev))
 
 
+def test_the_chain_sums_over_outputs_not_inputs() -> None:
+    """(37): sum_k dC/da_k da_k/dz_j on a Jacobian that is not symmetric, where the transposed sum differs."""
+    outside, inside = np.array([[2.0, 3.0]]), np.array([[[1.0, 10.0], [100.0, 1000.0]]])
+    assert ref.chain(outside, inside).tolist() == [[302.0, 3020.0]]
+    assert ref.chain(outside, inside.swapaxes(1, 2)).tolist() != [[302.0, 3020.0]]
+
+
 def test_the_layers_derivatives_are_those_of_equation_25() -> None:
     """dz/db and dz/dw are the power series of w a_prev + b."""
     z, a_prev = np.zeros((1, 2)), np.array([[0.5, -3.0, 2.0]])

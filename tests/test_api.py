@@ -1,0 +1,120 @@
+"""The Python interface: check, assert_agrees, Run; and a matrix that can fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xentcheck
+from xentcheck import adapters
+from xentcheck.reference import cross_entropy, cross_entropy_grad
+
+
+def right(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+    """The reference itself."""
+    upstream = options.pop("upstream", 1.0)
+    return cross_entropy(logits, target, **options), cross_entropy_grad(logits, target, upstream=upstream, **options)
+
+
+def wrong(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+    """A gradient a thousandth too large."""
+    loss, gradient = right(logits, target, **options)
+    return loss, gradient * gradient.dtype.type(1.001)
+
+
+def test_a_right_function_agrees() -> None:
+    """check says ok, its summary says so in words, and assert_agrees is silent."""
+    adapter = adapters.from_numpy(right)
+    run = xentcheck.check(adapter, dtypes=["float32"])
+    assert run.ok
+    assert run.summary().startswith("agreed: ")
+    assert {record.dtype for record in run.records} == {"float32"}
+    xentcheck.assert_agrees(adapter, dtypes=["float32"])
+
+
+def test_a_wrong_function_raises_with_all_that_is_needed() -> None:
+    """Disagreement is an AssertionError and names case, index, numbers and replay."""
+    with pytest.raises(AssertionError) as caught:
+        xentcheck.assert_agrees(adapters.from_numpy(wrong), dtypes=["float64"])
+    assert isinstance(caught.value, xentcheck.Disagreement)
+    for part in ("FAILED", "wrong/eager/cpu/float64 dC/dz of ", "got ", "exact ", "bound ", "ULP", "replay"):
+        assert part in str(caught.value)
+
+
+def test_what_is_not_declared_is_unsupported_and_not_agreement() -> None:
+    """options= leaves cases out by name; a function that supports no dtype compares nothing and fails."""
+    run = xentcheck.check(adapters.from_numpy(right, options={"upstream"}), dtypes=["float32"])
+    reasons = {record.reason for record in run.records if record.outcome == "unsupported"}
+    assert {"option weight", "option ignore_index", "option strided"} <= reasons
+    assert run.ok
+    nothing = xentcheck.check(adapters.from_numpy(right, dtypes=["float64"]), dtypes=["float32"])
+    assert not nothing.ok
+    assert "no comparison was executed" in nothing.verdict.reasons
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"profile": "slow"}, xentcheck.XentcheckError, "unknown profile 'slow'; allowed: quick, full"),
+        ({"dtypes": ["int8"]}, xentcheck.XentcheckError, "dtype 'int8' is not judged; allowed: float64, float32"),
+    ],
+)
+def test_bad_arguments_raise_typed_errors(options: dict[str, Any], error: type[Exception], text: str) -> None:
+    """The same text as on the command line."""
+    with pytest.raises(error) as caught:
+        xentcheck.check("numpy", **options)
+    assert str(caught.value) == text
+
+
+def test_inputs_that_change_are_a_disagreement() -> None:
+    """A function that overwrites its logits is right in its numbers, and wrong."""
+
+    def overwriting(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        result = right(logits, target, **options)
+        logits[...] = np.nan
+        return result
+
+    run = xentcheck.check(adapters.from_numpy(overwriting), dtypes=["float32"])
+    assert "the call changed its input logits" in {
+        record.reason for record in run.records if record.outcome == "disagree"
+    }
+
+
+def matrix(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The matrix under pytest in a process of its own."""
+    test = Path(__file__).parent / "test_matrix.py"
+    command = [sys.executable, "-m", "pytest", "-q", str(test), "--xentcheck-adapter", "numpy", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+
+
+def test_the_matrix_writes_the_run_file_of_the_command_line(tmp_path: Path) -> None:
+    """Whatever the number of workers: the same bytes, timings and host aside."""
+    found = []
+    for workers in ("0", "2"):
+        out = tmp_path / f"run{workers}.jsonl"
+        done = matrix("-n", workers, "--xentcheck-out", str(out))
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert "agreed: " in done.stdout
+        found.append([line for line in out.read_text().splitlines() if '"kind": "header"' not in line])
+    assert len(found[0]) > 2000
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--xentcheck-profile", "slow"), "unknown profile 'slow'; allowed: quick, full"),
+        (("--xentcheck-adapter", "foo"), "unknown adapter 'foo'; allowed: numpy, torch, jax"),
+    ],
+)
+def test_bad_input_is_a_usage_error_of_pytest(arguments: tuple[str, str], text: str) -> None:
+    """Exit code 4, one line, no traceback."""
+    done = matrix(*arguments)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
