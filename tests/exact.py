@@ -178,7 +178,7 @@ def log_softmax_bound(z: Any, dtype: Any) -> NDArray[np.float64]:
     """|error| of log_softmax = -d - log1p(R), element by element: (m, K).
 
     d has 1 rounding; R, the sum without the largest term, has d + EXP + K on each term, and its error counts by
-    1/(1 + R) in the logarithm; log1p has LOG; the subtraction 1 of at most d + log1p(R). Each of the K exponentials, and
+    1/(1 + R) in the logarithm; log1p has LOG; the subtraction 1 of at most d + log1p(R). Each of the K exponentials and
     the logarithm, may be below the normal range, where its error is absolute.
     """
     z = np.asarray(z, np.float64)

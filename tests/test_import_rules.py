@@ -57,20 +57,14 @@ def within(name: str, packages: Iterable[str]) -> bool:
 
 def violations(package: str, source: str) -> list[str]:
     """Imports that break the rules, of a module of one of the three folders or of the harness ("")."""
-    if not package:
-        crossing = [f".{other}" for other in ALLOWED]
-        across = [f"xentcheck.{other}" for other in ALLOWED]
-        return [
-            name
-            for name in imports(source)
-            if name.startswith("..")
-            or within(name, crossing)
-            or (within(name, ["xentcheck"]) and not within(name, across))
-        ]
+    allowed = ALLOWED[package] if package else [f"xentcheck.{other}" for other in ALLOWED]
+    relative_across = [] if package else [f".{other}" for other in ALLOWED]
     return [
         name
         for name in imports(source)
-        if name.startswith("..") or (within(name, ["xentcheck"]) and not within(name, ALLOWED[package]))
+        if name.startswith("..")
+        or within(name, relative_across)
+        or (within(name, ["xentcheck"]) and not within(name, allowed))
     ]
 
 
