@@ -151,7 +151,7 @@ with localcontext() as _context:
     _PER_STEP = float(1 / _STEP)
     _EXP_HI, _EXP_LO = np.array([_pair((_STEP * j).exp()) for j in range(256)]).T
     _LOG_HI, _LOG_LO = np.array([_pair((1 + Decimal(j) / 256).ln()) for j in range(257)]).T
-    _LN2_PAIR = _pair(_LN2)
+    LN2 = _pair(_LN2)
 _EXP_1, _EXP_2 = split(_EXP_HI)
 
 
@@ -203,5 +203,7 @@ def dd_log1p(x: DoubleDouble) -> DoubleDouble:
     series = w.hi * square * (1 / 3 + square * (1 / 5 + square * (1 / 7 + square * (1 / 9))))
     atanh = w + series
     log_c = DoubleDouble(_LOG_HI[j], _LOG_LO[j])
-    log_2k = DoubleDouble(_LN2_PAIR[0], _LN2_PAIR[1]) * k.astype(np.float64)
-    return log_2k + log_c + atanh * 2.0
+    log_2k = DoubleDouble(LN2[0], LN2[1]) * k.astype(np.float64)
+    result = log_2k + log_c + atanh * 2.0
+    small = x.hi < 2.0**-200  # log1p(x) = x (1 - x/2 ...), and halving a subnormal x would round it
+    return DoubleDouble(np.where(small, x.hi, result.hi), np.where(small, x.lo, result.lo))

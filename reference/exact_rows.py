@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends import Backend, Number
+from .double_double import LN2
 from .targets import Targets
 
 Array = NDArray[Any]
@@ -21,6 +22,9 @@ HUGE = 2.0**800
 """Losses above this are summed after a scaling by a power of two: double-double has the range of float64."""
 
 SCALE = 128
+
+LIFT = 512
+"""Sums below 2^-LIFT are formed 2^LIFT times as large: float32 inputs need none, a float64 sum of them is exact enough."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class RowSoftmax:
     @classmethod
     def _of(cls, backend: Backend, t: Number, argmax: Array, maximum: Array) -> RowSoftmax:
         e = backend.exp(t)
-        others = sum_except(backend, e, argmax)
+        others = sum_of_others(backend, t, e, argmax)
         defined = np.isfinite(maximum)
         return cls(backend, t, e, maximum, argmax, others, others + 1.0, backend.log1p(others), defined)
 
@@ -119,7 +123,8 @@ class RowSoftmax:
     def _one_hot_gradient(self, label: Array, factor: Number) -> Number:
         B = self.backend
         ratio = factor / self.total
-        at_label = -(sum_except(B, self.e, label) * ratio)
+        rest = B.where(label == self.argmax, self.others, sum_except(B, self.e, label))
+        at_label = -(rest * ratio)
         return replace(B, self.e * ratio[:, None], label, at_label)
 
     def _uniform_gradient(self, targets: Targets, factor: Number) -> Number:
@@ -130,6 +135,23 @@ class RowSoftmax:
 
     def _where_defined(self, x: Number) -> Number:
         return x if self.defined.all() else self.backend.where(self.defined[:, None], x, np.nan)
+
+
+def sum_of_others(backend: Backend, t: Number, e: Number, argmax: Array) -> Number:
+    """R: the row sums of e without the maximum, rounded once even where every term is subnormal.
+
+    [derived] exp(t) = 2^-LIFT exp(t + LIFT ln 2): such rows are summed in the normal range and scaled down.
+    """
+    others = sum_except(backend, e, argmax)
+    hi = backend.pair(others)[0]
+    low = (hi < 2.0**-LIFT) & np.isfinite(backend.pair(t)[0]).any(1)
+    if backend.name == "float64" or not low.any():
+        return others
+    lifted = backend.exp(t[low] + backend.array(LN2[0] * LIFT) + LN2[1] * LIFT)
+    scaled = backend.scale(sum_except(backend, lifted, argmax[low]), -LIFT)
+    new_hi, new_lo = (x.copy() for x in backend.pair(others))
+    new_hi[low], new_lo[low] = backend.pair(scaled)
+    return backend.array(new_hi) + new_lo
 
 
 def sum_except(backend: Backend, e: Number, index: Array) -> Number:

@@ -24,7 +24,7 @@ class Record:
 
     adapter: str
     variant: str
-    version: str
+    version: str = ""
     device: str
     dtype: str
     quantity: str

@@ -28,7 +28,7 @@ ALLOWED = {"float64": "1e-4", "float32": "1e-3"}
 """Allowed error of the oracle in ULPs of the storage dtype, at the quantity's scale."""
 
 LOWEST = {"float64": 2.0**-1074, "float32": 0.0}
-"""Allowed on top for each exponential that is summed: subnormal ones are rounded to this unit."""
+"""Allowed on top: one subnormal ULP."""
 
 
 def balls(x: Any) -> Balls:
@@ -135,23 +135,23 @@ def backward(p: Problem, g: Balls, form: Callable[[Balls], Balls]) -> dict[str, 
     }
 
 
-def allowed_error(scale: arb, dtype: str, summed: int) -> arb:
-    """What the oracle promises: a share of the ULP at the scale, and float64's smallest number per term summed."""
+def allowed_error(scale: arb, dtype: str) -> arb:
+    """What the oracle promises: a share of the ULP at the scale, and one subnormal ULP."""
     size = float(scale.abs_upper())
     if dtype == "float64":
         ulp = math.ulp(min(size, math.ldexp(1.0, 1023)))
     else:
         ulp = math.ldexp(1.0, max(math.frexp(min(size, 2.0**127))[1] - 24, -149))
-    return arb(ulp) * arb(ALLOWED[dtype]) + summed * arb(LOWEST[dtype])
+    return arb(ulp) * arb(ALLOWED[dtype]) + arb(LOWEST[dtype])
 
 
-def error_share(ball: Any, scale: arb, hi: float, lo: float, dtype: str, summed: int) -> tuple[float, bool]:
+def error_share(ball: Any, scale: arb, hi: float, lo: float, dtype: str) -> tuple[float, bool]:
     """|hi + lo - ball| / allowed, and whether the ball is small enough to decide that."""
     if isinstance(ball, float) or not math.isfinite(hi):
         largest = arb(2) ** 1024 - arb(2) ** 970
         right = hi == ball if isinstance(ball, float) else bool((arb(1) if hi > 0 else arb(-1)) * ball >= largest)
         return (0.0 if right else math.inf), True
-    allowed = allowed_error(scale, dtype, summed)
+    allowed = allowed_error(scale, dtype)
     share = (arb(hi) + arb(lo) - ball) / allowed
     return float(share.abs_upper()), bool(ball.rad() < allowed * NEGLIGIBLE)
 
@@ -162,8 +162,7 @@ def shares(p: Problem, got: Mapping[str, tuple[Any, Any]], every: int = 1) -> di
     while precision <= LAST_PRECISION:
         with ctx.workprec(precision):
             enclosures = enclose(p, got)
-            summed = {q: 1 if q == "a" else p.classes for q in got}
-            found = {q: list(_shares(enclosures[q], got[q], p.dtype, every, summed[q])) for q in got}
+            found = {q: list(_shares(enclosures[q], got[q], p.dtype, every)) for q in got}
         if all(decided for pairs in found.values() for _, decided in pairs):
             return {q: max((share for share, _ in pairs), default=0.0) for q, pairs in found.items()}
         precision *= 2
@@ -171,10 +170,10 @@ def shares(p: Problem, got: Mapping[str, tuple[Any, Any]], every: int = 1) -> di
 
 
 def _shares(
-    enclosure: tuple[Balls, Balls], got: tuple[Any, Any], dtype: str, every: int, summed: int
+    enclosure: tuple[Balls, Balls], got: tuple[Any, Any], dtype: str, every: int
 ) -> Iterator[tuple[float, bool]]:
     value, scale = enclosure
     hi, lo = (np.asarray(x, np.float64) for x in got)
     assert hi.shape == value.shape, (hi.shape, value.shape)
     parts = (x.ravel()[::every].tolist() for x in (value, scale, hi, lo))
-    yield from (error_share(*element, dtype, summed) for element in zip(*parts, strict=True))
+    yield from (error_share(*element, dtype) for element in zip(*parts, strict=True))

@@ -81,7 +81,7 @@ def largest_share(name: str, pair: Pair, right: Mapping[str, Balls], dtype: str)
             assert bool(math.copysign(1.0, hi) * ball > FORMATS["float64"].largest)
             continue
         unit = max(float(FORMATS[dtype].ulp(hi)), abs(hi) * FORMATS[dtype].unit_roundoff)
-        allowed = 2 * (arb(ALLOWED[dtype]) * arb(unit) + len(right["z"]) * arb(LOWEST[dtype]))
+        allowed = 2 * (arb(ALLOWED[dtype]) * arb(unit) + arb(LOWEST[dtype]))
         worst = max(worst, float(((arb(hi) + arb(lo) - ball) / allowed).abs_upper()))
     return worst
 

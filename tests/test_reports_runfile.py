@@ -40,6 +40,12 @@ def test_special_floats_survive(share: float) -> None:
     assert Record.from_json(json.loads(json.dumps(sample.to_json(), allow_nan=False))) == sample
 
 
+def test_a_record_with_nothing_known_survives() -> None:
+    """An implementation that is not installed has no version, no numbers, nothing."""
+    sample = record(version="", share=None, ulp=None, shares={}, index=(), outcome="unavailable")
+    assert Record.from_json(json.loads(json.dumps(sample.to_json()))) == sample
+
+
 def test_nan_survives() -> None:
     """nan comes back as nan."""
     again = Record.from_json(json.loads(json.dumps(record(share=math.nan).to_json(), allow_nan=False)))
