@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xentcheck import adapters as registry
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.record import Record
 from xentcheck.reports.runfile import Header, RunFile, RunWriter
 from xentcheck.reports.summary import Summary, summarize
 
-from . import adapters as registry
 from .deviations import Deviations, load
 from .environment import GENERATOR, environment, host
 from .errors import Disagreement, DtypeError
@@ -24,7 +24,8 @@ from .subjects import Subject, subjects_of
 from .vocabulary import DTYPES
 
 if TYPE_CHECKING:
-    from .adapters.base import Adapter
+    from xentcheck.adapters.base import Adapter
+
     from .cases import Case
 
 

@@ -43,7 +43,8 @@ def _refuse(text: str) -> int:
 
 def specs_of(adapters: tuple[str, ...], implementation: str | None, framework: str | None) -> list[Spec]:
     """The subjects named on the command line. Raises AdapterError."""
-    from .adapters import names
+    from xentcheck.adapters import names
+
     from .subjects import Spec
 
     for name in adapters:
@@ -115,8 +116,8 @@ def _jobs(text: str) -> int:
 @click.option("--out", "out_dir", default="reports/out", show_default=True, type=click.Path(path_type=Path))
 def report(run_file: Path, out_dir: Path) -> int:
     """Write report.html, report.md and report.json of a run file."""
-    from .reports.report import write_report
-    from .reports.runfile import RunFile
+    from xentcheck.reports.report import write_report
+    from xentcheck.reports.runfile import RunFile
 
     for path in write_report(RunFile.load(run_file), out_dir):
         click.echo(str(path))

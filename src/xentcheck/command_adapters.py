@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from . import adapters as registry
+from xentcheck import adapters as registry
+
 from .vocabulary import OPTIONS
 
 

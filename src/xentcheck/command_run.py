@@ -13,10 +13,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from xentcheck import adapters as registry
 from xentcheck.reports.report import write_report
 from xentcheck.reports.terminal import print_summary
 
-from . import adapters as registry
 from .api import Run, collect, header_of, selected
 from .deviations import Deviations, load
 from .errors import AdapterError, DtypeError, UnavailableError

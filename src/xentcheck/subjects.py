@@ -10,12 +10,14 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import adapters as registry
+from xentcheck import adapters as registry
+
 from .errors import AdapterError, UnavailableError
 from .profiles import EAGER_SHAPE
 
 if TYPE_CHECKING:
-    from .adapters.base import Adapter
+    from xentcheck.adapters.base import Adapter
+
     from .cases import Case
 
 FRAMEWORKS = ("torch", "jax", "numpy")
@@ -50,7 +52,7 @@ def resolve(spec: Spec) -> Adapter:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise AdapterError(f"implementation {spec.name!r} cannot be imported: {error}") from error
-    from .adapters.base import Adapter
+    from xentcheck.adapters.base import Adapter
 
     if isinstance(found, Adapter):
         return found
