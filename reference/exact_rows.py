@@ -24,7 +24,7 @@ HUGE = 2.0**800
 SCALE = 128
 
 LIFT = 512
-"""Sums below 2^-LIFT are formed 2^LIFT times as large: float32 inputs need none, a float64 sum of them is exact enough."""
+"""Sums below 2^-LIFT are formed 2^LIFT times as large, so that they are rounded once, not once per term."""
 
 
 @dataclass(frozen=True)
