@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from xentcheck.errors import ProblemError
+
 from . import layer_bounds
 from .contracts import CATALOGUE, Contract, arithmetic, get
 from .oracle import Block, Exact
@@ -101,11 +103,14 @@ def bound(quantity: str, problem: Problem, contract: Contract | str) -> Array:
 
     quantity: one of `problem.quantities` (a, log_a, loss, cost, dC/dz; dC/db, dC/dw, dC/da_prev of a layer). Returns
     float64 in the quantity's shape; inf where the contract lets an intermediate overflow, 0 where it is exact.
-    Raises AdapterError for an unknown contract. Source: `docs/numerics.md`, section 2.
+    Raises AdapterError for an unknown contract, ProblemError for a quantity that the problem does not have.
+    Source: `docs/numerics.md`, section 2.
 
     >>> p = Problem(logits=np.array([[0.0, 0.0]]), target=np.array([0]))
     >>> bool(0 < bound("cost", p, "fused") < 1e-15)
     True
     """
     chosen = get(contract) if isinstance(contract, str) else contract
+    if quantity not in problem.quantities:
+        raise ProblemError(f"the problem has no {quantity}; allowed: {', '.join(problem.quantities)}")
     return Bounds(Exact(problem), chosen).evaluate([quantity])[quantity]

@@ -11,7 +11,7 @@ import pytest
 from xentcheck import reference as ref
 from xentcheck.build import build
 from xentcheck.cases import Case
-from xentcheck.errors import AdapterError
+from xentcheck.errors import AdapterError, ProblemError
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import OPTION_SETS
 from xentcheck.reference.bounds import Bounds, bound
@@ -236,6 +236,12 @@ def test_an_unknown_contract_is_refused() -> None:
     p = problem("gaussian")
     with pytest.raises(AdapterError, match=r"^unknown contract 'exact'; allowed: fused, fused-lse, stash, .*, stable$"):
         bound("a", p, "exact")
+
+
+def test_a_quantity_that_the_problem_does_not_have_is_refused() -> None:
+    """Logits have no weights in front of them."""
+    with pytest.raises(ProblemError, match=r"^the problem has no dC/dw; allowed: a, log_a, cost, dC/dz$"):
+        bound("dC/dw", problem("gaussian"), "fused")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -17,6 +17,8 @@ ALLOWED = {
     "adapters": ("xentcheck.errors", "xentcheck.vocabulary", "xentcheck.reference"),
 }
 FRAMEWORKS = ("torch", "jax", "optax")
+# the one library that the equations may use; errors and vocabulary, which everyone imports, use none
+LIBRARIES = {"reference": {"numpy"}, "errors": set[str](), "vocabulary": set[str]()}
 HEAVY = ("numpy", "torch", "jax", "matplotlib", "jinja2")
 
 
@@ -40,13 +42,15 @@ def at_start(node: ast.AST) -> Iterator[ast.AST]:
 def imports(source: str, *, top_level: bool = False) -> list[str]:
     """Names imported by a module, relative ones with their dots; `top_level`: only what its own import runs."""
     tree = ast.parse(source)
-    found = []
+    found: list[str] = []
     for node in at_start(tree) if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = "." * node.level + (node.module or "")
             found += [f"xentcheck.{alias.name}" for alias in node.names] if base == "xentcheck" else [base]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
+            found += [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
     return found
 
 
@@ -87,6 +91,7 @@ def test_folders_know_only_what_they_may(package: str) -> None:
         ("reference", "from ..judge import error_of"),
         ("reports", "from xentcheck import judge"),
         ("reference", "def f():\n    import xentcheck.judge"),
+        ("reference", "judge = importlib.import_module('xentcheck.judge')"),
         ("", "from xentcheck.judge import judge"),
         ("", "from .adapters.base import Adapter"),
         ("", "from xentcheck import errors"),
@@ -111,6 +116,33 @@ def test_what_is_allowed_passes(package: str, source: str) -> None:
     assert violations(package, source) == []
 
 
+def libraries(source: str) -> set[str]:
+    """Libraries that a module imports anywhere: neither the standard library's nor ours."""
+    roots = {name.split(".")[0] for name in imports(source) if not name.startswith(".")}
+    return roots - sys.stdlib_module_names - {"xentcheck"}
+
+
+@pytest.mark.parametrize("part", sorted(LIBRARIES))
+def test_the_base_uses_no_further_library(part: str) -> None:
+    """The equations know NumPy and nothing else; errors and vocabulary know the standard library."""
+    files = [folder("") / f"{part}.py"] if part != "reference" else sorted(folder(part).glob("*.py"))
+    assert files
+    assert {f.name: more for f in files if (more := libraries(f.read_text()) - LIBRARIES[part])} == {}
+
+
+def test_a_library_is_told_from_the_standard_library() -> None:
+    """A library is noticed also inside a function, and beside imports that are allowed."""
+    source = "import os\nfrom . import rows\nfrom xentcheck import errors\ndef f():\n    from scipy import special\n"
+    assert libraries(source) == {"scipy"}
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch", "jax"])
+def test_an_adapter_knows_one_framework(framework: str) -> None:
+    """Each adapter imports its own framework and no other."""
+    found = libraries((folder("adapters") / f"{framework}.py").read_text())
+    assert found <= {framework, "numpy"}
+
+
 def test_no_adapter_imports_a_framework_at_module_level() -> None:
     """A framework may be missing, broken or slow: it is imported when it is used."""
     for path in folder("adapters").glob("*.py"):
@@ -125,8 +157,9 @@ def test_no_adapter_imports_a_framework_at_module_level() -> None:
         ("try:\n    import torch\nexcept ImportError:\n    pass\n", ["torch"]),
         ("class A:\n    import jax\n    def f(self):\n        import torch\n", ["jax"]),
         ("if TYPE_CHECKING:\n    import torch\n", []),
+        ("torch = import_module('torch')\n", ["torch"]),
     ],
-    ids=["function", "try", "class", "type-checking"],
+    ids=["function", "try", "class", "type-checking", "import_module"],
 )
 def test_a_module_level_import_is_found_wherever_it_hides(source: str, found: list[str]) -> None:
     """Only imports that run when the module is imported count, also inside `try` and classes."""

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import zipfile
 from email import message_from_string
+from email.message import Message
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("pyproject.toml", "README.md", "LICENSE", "src", "reference", "adapters", "reports", "tests")
@@ -61,13 +63,25 @@ def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
     assert found == expected
 
 
-def test_metadata_pins_nothing(wheel: zipfile.ZipFile) -> None:
-    """Requirements are ranges, Python is 3.11 or newer, and the licence travels along."""
+def metadata_of(wheel: zipfile.ZipFile) -> tuple[Message, list[Requirement]]:
+    """The metadata of a wheel, and its requirements, of which there are some."""
     (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
     metadata = message_from_string(wheel.read(name).decode())
-    requirements = metadata.get_all("Requires-Dist") or []
+    requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist") or []]
     assert requirements
-    assert not [r for r in requirements if "==" in r.split(";")[0]]
+    return metadata, requirements
+
+
+def test_no_framework_is_a_hard_dependency(wheel: zipfile.ZipFile) -> None:
+    """Without extras only NumPy and the command line's libraries are installed."""
+    _, requirements = metadata_of(wheel)
+    assert {r.name for r in requirements if r.marker is None} == {"numpy", "click", "rich"}
+
+
+def test_metadata_pins_nothing(wheel: zipfile.ZipFile) -> None:
+    """Requirements have a lower bound only, Python is 3.11 or newer, and the licence travels along."""
+    metadata, requirements = metadata_of(wheel)
+    assert not [str(r) for r in requirements if {s.operator for s in r.specifier} - {">="}]
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
     assert set(metadata.get_all("Provides-Extra") or []) == {"torch", "jax", "report", "all"}

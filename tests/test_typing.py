@@ -12,12 +12,7 @@ from pathlib import Path
 
 import pytest
 
-CONFIG = """
-[mypy]
-strict = True
-[mypy-torch.*,jax.*,optax.*,flint.*,matplotlib.*,jinja2.*,playwright.*]
-ignore_missing_imports = True
-"""
+CONFIG = Path(__file__).parent.parent / "pyproject.toml"
 PLANTED = {
     "xentcheck": "vocabulary.py",
     "xentcheck.reference": "formats.py",
@@ -38,13 +33,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         target = root / package.replace(".", "/")
         ignore = shutil.ignore_patterns("__pycache__", "out")
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignore)
-    (root / "mypy.ini").write_text(CONFIG)
     return root
 
 
 def errors(tree: Path) -> list[str]:
     """The errors that mypy finds in a tree."""
-    command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--no-error-summary", "-p", "xentcheck"]
+    command = [sys.executable, "-m", "mypy", "--config-file", str(CONFIG), "--no-error-summary", "-p", "xentcheck"]
     out = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
     assert not out.stderr, out.stderr
     return [line for line in out.stdout.splitlines() if ": error:" in line]
