@@ -18,4 +18,5 @@ def html(run: RunFile) -> str:
     environment = Environment(
         loader=PackageLoader("xentcheck.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["zip"] = zip
     return environment.get_template("report.html.j2").render(view=view_of(run), plots=plots(records_of(run)))

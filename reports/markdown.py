@@ -16,24 +16,34 @@ EXPLANATION = (
 def markdown(run: RunFile) -> str:
     """The report of a run."""
     view = view_of(run)
-    parts = [f"# {view.title}", f"**{view.verdict}**", *(f"- {_text(reason)}" for reason in view.reasons), EXPLANATION]
-    sections: tuple[tuple[str, Table], ...] = (
-        ("Failures", view.failures),
-        ("Agreement", view.agreement),
-        ("Grades", view.grades),
-        ("Power", view.power),
-        ("Deviations", view.deviations),
-        ("Conventions", view.conventions),
-        ("Counted apart", view.apart),
-        ("Environment", view.environment),
-        ("Host and timings", view.host),
+    parts = [f"# {_text(view.title)}", f"**{_text(view.verdict)}**"]
+    parts += [f"- {_text(reason)}" for reason in view.reasons]
+    parts += [EXPLANATION, "; ".join(f"{_text(name)}: {value}" for name, value in view.facts) + "."]
+    sections: tuple[tuple[str, str, Table], ...] = (
+        ("Failures", view.hidden, view.failures),
+        ("Agreement", "", view.agreement),
+        ("Power", view.power_text, view.power),
+        ("Grades", "", view.grades),
+        ("Deviations", "", view.deviations),
+        ("Conventions", "", view.conventions),
+        ("Counted apart", "", view.apart),
+        ("Environment", "", view.environment),
+        ("Host and timings", "", view.host),
     )
-    parts += [f"## {title}\n\n{table(rows)}" for title, rows in sections if rows[1]]
+    for title, text, rows in sections:
+        if rows[1]:
+            parts += [f"## {title}", *([text] if text else []), table(rows)]
     return "\n\n".join(parts) + "\n"
 
 
 def table(data: Table) -> str:
-    """A Markdown table; what stands in it cannot break it."""
+    r"""A Markdown table; what stands in it cannot break it.
+
+    >>> print(table((["case"], [["a|b <script>"]])))
+    | case |
+    |---|
+    | a\|b &lt;script&gt; |
+    """
     columns, rows = data
     lines = [f"| {' | '.join(_text(c) for c in columns)} |", "|" + "---|" * len(columns)]
     lines += [f"| {' | '.join(_text(cell) for cell in row)} |" for row in rows]
@@ -42,6 +52,6 @@ def table(data: Table) -> str:
 
 def _text(cell: str) -> str:
     flat = html.escape(" ".join(cell.split()), quote=False)
-    for character in "\\|`*_[]":
+    for character in "\\|`*_[]~":
         flat = flat.replace(character, f"\\{character}")
     return flat

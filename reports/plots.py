@@ -1,27 +1,40 @@
-"""Plots as inline SVG: error against margin with the bound as a line, ULP distribution, and share of the bound."""
+"""Plots as inline SVG: error against margin with the bounds as lines, ULP distribution, and share of the bound."""
 
 from __future__ import annotations
 
+import html
 import io
 import re
+import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import UnavailableError
 from xentcheck.vocabulary import QUANTITIES
 
-from .record import ULP_EDGES, Record
-from .summary import place_of
+from .record import ULP_EDGES, Record, place_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#3b6fb6", "#d1742a", "#3d8f5f", "#a24a8f", "#8a7a2a", "#5a5a5a")
-FLOOR = 1e-19
-"""Errors of exactly 0 are drawn here."""
+COLOURS = ("#2b83ba", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#8c6bb1", "#7f7f7f")
+MARKERS = "os^Dv<>P"
+LINES = ("-", "--", ":", "-.")
+INK = "#1d2433"
+"""Stands for the page's own text colour until the SVG is in the page."""
+
+SETTINGS: Any = {
+    "svg.hashsalt": "xentcheck",
+    "svg.fonttype": "path",
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+}
+
+FLOOR, CEILING = 1e-19, 1e6
+"""Errors are drawn at least here (an error of exactly 0), and at most here (infinity and nan)."""
 
 WIDEST = 40.0
 """Margins beyond this are left out: 1 - a_y is below the float64 resolution there."""
@@ -32,54 +45,76 @@ LOWEST_SHARE = 1e-6
 Plot = tuple[str, str, str]
 """Title, what it shows in a sentence, SVG."""
 
+Style = tuple[str, str]
+"""Colour and marker."""
+
 
 def plots(records: Sequence[Record]) -> list[Plot]:
-    """All plots for which there are data. Raises UnavailableError without matplotlib."""
+    """All plots for which there are data, equal for equal records. Raises UnavailableError without matplotlib."""
     try:
-        import matplotlib  # noqa: F401 - only to say in one line that it is missing
+        import matplotlib
     except ImportError as error:
         raise UnavailableError('plots need matplotlib: pip install "xentcheck[report]"') from error
-    dtypes = sorted({r.dtype for r in records if any(m[0] <= WIDEST for m in r.margins)})
-    found: list[Plot] = []
-    for dtype in dtypes:
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        drawn = list(_drawn(records))
+        return [(title, text, _svg(f"plot{i}", title, text, figure)) for i, (title, text, figure) in enumerate(drawn)]
+
+
+def _drawn(records: Sequence[Record]) -> Iterator[tuple[str, str, Figure]]:
+    for dtype in sorted({r.dtype for r in records if _points(r)}):
         text = (
-            "Relative error of dC/dz at the label, by how far its logit leads; the line is the largest derived bound."
+            "Relative error of dC/dz at the label, by how far its logit leads all others. Lines: the largest derived "
+            "bound, per contract. a_y - 1 loses digits as the lead grows; the sum of the other activations does not."
         )
-        found.append((f"Error against margin, {dtype}", text, _svg(f"margin-{dtype}", margin_figure(records, dtype))))
+        yield f"Error against margin, {dtype}", text, margin_figure(records, dtype)
     if any(r.ulp_counts for r in records):
         text = "Share of all compared elements per range of error, in units in the last place of the exact value."
-        found.append(("Distribution of errors in ULP", text, _svg("ulp", ulp_figure(records))))
+        yield "Distribution of errors in ULP", text, ulp_figure(records)
     if any(r.share is not None for r in records):
-        text = "Largest share of its derived bound that each comparison used; above the line is a disagreement."
-        found.append(("Share of the bound", text, _svg("share", share_figure(records))))
-    return found
+        text = (
+            "Share of its derived bound that each comparison used: the box holds the middle half, the line in it is "
+            "the median, the whiskers reach to the ends (1e-6 and less at 1e-6). Above 1 is a disagreement."
+        )
+        yield "Share of the bound", text, share_figure(records)
 
 
 def margin_figure(records: Sequence[Record], dtype: str) -> Figure:
-    """Error against margin for one dtype."""
-    figure, axes = _figure()
-    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    limits: dict[float, float] = {}
-    for r in records:
-        if r.dtype == dtype:
-            for margin, error, bound in (m for m in r.margins if m[0] <= WIDEST):
-                points[_label(r)].append((margin, max(error, FLOOR)))
-                limits[margin] = max(bound, limits.get(margin, 0.0))
-    for i, (label, xy) in enumerate(sorted(points.items())):
-        x, y = zip(*sorted(xy), strict=True)
-        axes.scatter(x, y, s=10, alpha=0.6, color=COLOURS[i % len(COLOURS)], label=label, linewidths=0)
-    axes.plot(*zip(*_envelope(limits), strict=True), color="#808080", linewidth=1.2, label="derived bound")
-    axes.set(yscale="log", xlabel="margin of the label's logit", ylabel="relative error of dC/dz at the label")
+    """Error against margin for one dtype: points per implementation, a line per contract."""
+    figure, (axes,) = _figure(1)
+    limits: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    chosen = [r for r in records if r.dtype == dtype]
+    for label, (colour, marker) in styles(records).items():
+        points = [point for r in chosen if _label(r) == label for point in _points(r)]
+        if points:
+            x, y, _ = zip(*sorted(points), strict=True)
+            axes.scatter(x, y, s=12, alpha=0.55, color=colour, marker=marker, label=label, linewidths=0)
+    for r in chosen:
+        limits[r.contract] += [(margin, bound) for margin, _, bound in _points(r) if isfinite(bound) and bound > 0]
+    for i, (contract, line) in enumerate(sorted((c, line) for c, line in limits.items() if line)):
+        x, y = zip(*_envelope(line), strict=True)
+        axes.plot(x, y, color=INK, linestyle=LINES[i % len(LINES)], linewidth=1.2, label=f"bound of {_text(contract)}")
+    axes.set(yscale="log", xlabel="lead of the label's logit", ylabel="relative error of dC/dz at the label")
     axes.legend(frameon=False, fontsize=8)
     return figure
 
 
-def _envelope(limits: dict[float, float], bins: int = 24) -> list[tuple[float, float]]:
+def _points(r: Record) -> list[tuple[float, float, float]]:
+    """Margin, error and bound, as far as they can be drawn."""
+    return [
+        (margin, max(error, FLOOR) if error <= CEILING else CEILING, bound)
+        for margin, error, bound in r.margins
+        if abs(margin) <= WIDEST
+    ]
+
+
+def _envelope(limits: Sequence[tuple[float, float]], bins: int = 24) -> list[tuple[float, float]]:
     """The largest bound in each of some ranges of the margin."""
-    low, high = min(limits), max(limits)
+    low, high = min(limits)[0], max(limits)[0]
     width = (high - low) / bins or 1.0
     top: dict[int, tuple[float, float]] = {}
-    for margin, bound in sorted(limits.items()):
+    for margin, bound in sorted(limits):
         slot = int((margin - low) / width)
         if slot not in top or bound > top[slot][1]:
             top[slot] = (margin, bound)
@@ -87,70 +122,112 @@ def _envelope(limits: dict[float, float], bins: int = 24) -> list[tuple[float, f
 
 
 def ulp_figure(records: Sequence[Record]) -> Figure:
-    """Elements per range of ULP error, one line per implementation and dtype."""
-    figure, axes = _figure()
-    counts: dict[str, list[int]] = defaultdict(lambda: [0] * len(ULP_EDGES))
+    """Elements per range of ULP error: a panel per dtype, a bar per implementation."""
+    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(ULP_EDGES))
     for r in records:
         for i, n in enumerate(r.ulp_counts):
-            counts[f"{_label(r)} {r.dtype}"][i] += n
-    width = 0.8 / max(len(counts), 1)
-    for i, (label, bins) in enumerate(sorted(counts.items())):
-        total = max(sum(bins), 1)
-        x = [j + (i - len(counts) / 2) * width for j in range(len(bins))]
-        axes.bar(
-            x, [n / total for n in bins], width, label=label, color=COLOURS[i % len(COLOURS)], hatch="//" * (i >= 6)
-        )
-    names = [f"{a:g}-{b:g}" for a, b in pairwise(ULP_EDGES)] + [f"{ULP_EDGES[-1]:g}+"]
-    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=7)
-    axes.set(yscale="log", xlabel="error in ULP", ylabel="share of elements")
-    axes.legend(frameon=False, fontsize=7, ncols=2)
+            counts[r.dtype, _label(r)][i] += n
+    dtypes = sorted({dtype for dtype, _ in counts})
+    figure, panels = _figure(len(dtypes), height=1.6 + 1.6 * len(dtypes))
+    for dtype, axes in zip(dtypes, panels, strict=True):
+        shown = [(label, style) for label, style in styles(records).items() if (dtype, label) in counts]
+        width = 0.8 / len(shown)
+        for i, (label, (colour, _)) in enumerate(shown):
+            bins = counts[dtype, label]
+            x = [j + (i + 0.5) * width - 0.4 for j in range(len(bins))]
+            axes.bar(x, [n / max(sum(bins), 1) for n in bins], width, label=label, color=colour)
+        axes.set(yscale="log", ylabel="share of elements")
+        axes.set_title(_text(dtype), fontsize=9, loc="left")
+    names = [f"{_power(a)} - {_power(b)}" for a, b in pairwise(ULP_EDGES)] + [f"from {_power(ULP_EDGES[-1])}"]
+    panels[-1].set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
+    panels[-1].set_xlabel("error in ULP")
+    _legend(figure, {label: style for label, style in styles(records).items() if any(label == c for _, c in counts)})
     return figure
+
+
+def _power(edge: float) -> str:
+    return f"{edge:g}" if edge < 10_000 else f"2^{int(edge).bit_length() - 1}"
 
 
 def share_figure(records: Sequence[Record]) -> Figure:
-    """Shares of the bound per quantity, one column of points per implementation."""
-    figure, axes = _figure()
-    shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """Shares of the bound per quantity, one box per implementation."""
+    figure, (axes,) = _figure(1)
+    shares: dict[tuple[str, str], list[float]] = defaultdict(list)
     for r in records:
-        if r.share is not None and r.share > 0:
-            shares[_label(r)][r.quantity].append(min(max(r.share, LOWEST_SHARE), 1e6))
-    names = [q for q in QUANTITIES if any(q in found for found in shares.values())]
-    step = 0.8 / max(len(shares), 1)
-    for i, (label, found) in enumerate(sorted(shares.items())):
-        x = [names.index(q) + (i + 0.5) * step - 0.4 for q, values in found.items() for _ in values]
-        y = [value for values in found.values() for value in values]
-        axes.scatter(x, y, s=6, alpha=0.35, color=COLOURS[i % len(COLOURS)], label=label, linewidths=0)
-    axes.axhline(1.0, color="#808080", linewidth=1.2)
-    axes.set_xticks(range(len(names)), names)
+        if r.share is not None:
+            shares[_label(r), r.quantity].append(max(r.share, LOWEST_SHARE) if r.share <= CEILING else CEILING)
+    found = {quantity for _, quantity in shares}
+    names = [*(q for q in QUANTITIES if q in found), *sorted(found - set(QUANTITIES))]
+    shown = {label: style for label, style in styles(records).items() if any(label == one for one, _ in shares)}
+    step = 0.8 / len(shown)
+    for i, (label, (colour, _)) in enumerate(shown.items()):
+        at = {names.index(q) + (i + 0.5) * step - 0.4: shares[label, q] for q in names if (label, q) in shares}
+        line: dict[str, Any] = {"color": colour, "linewidth": 1.2}
+        box: dict[str, Any] = {"facecolor": f"{colour}55", "edgecolor": colour}
+        axes.boxplot(
+            list(at.values()),
+            positions=list(at),
+            widths=0.75 * step,
+            whis=(0, 100),
+            patch_artist=True,
+            manage_ticks=False,
+            boxprops=box,
+            whiskerprops=line,
+            capprops=line,
+            medianprops=line,
+        )
+    axes.axhline(1.0, color=INK, linewidth=1.0, linestyle="--")
+    axes.set_xticks(range(len(names)), [_text(name) for name in names])
     axes.set(yscale="log", ylabel="error / bound")
-    axes.legend(frameon=False, fontsize=8)
+    _legend(figure, shown)
     return figure
 
 
+def _legend(figure: Figure, shown: dict[str, Style]) -> None:
+    """Implementations and their colours, above the panels."""
+    from matplotlib.patches import Patch
+
+    handles = [Patch(color=colour, label=label) for label, (colour, _) in shown.items()]
+    figure.legend(handles=handles, frameon=False, fontsize=8, ncols=3, loc="outside upper left")
+
+
+def styles(records: Sequence[Record]) -> dict[str, Style]:
+    """Colour and marker per implementation, the same in all plots of a run."""
+    labels = sorted({_label(r) for r in records if r.share is not None or r.ulp_counts or r.margins})
+    return {label: (COLOURS[i % 8], MARKERS[(i + i // 8) % 8]) for i, label in enumerate(labels)}
+
+
 def _label(r: Record) -> str:
-    adapter, variant, device, _ = place_of(r)
-    return f"{adapter} {variant} {device}"
+    return _text(" ".join(place_of(r)[:3]))
 
 
-def _figure() -> tuple[Figure, Axes]:
+def _text(text: str) -> str:
+    """Text that matplotlib takes as it is: no mathematics between dollar signs, and no name that it hides."""
+    plain = text.replace("$", r"\$")
+    return f" {plain}" if plain.startswith("_") else plain
+
+
+def _figure(panels: int, height: float = 4.2) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 3.8), layout="constrained")
-    axes: Any = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.25)
-    return figure, axes
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    grid: Any = figure.subplots(panels, 1, sharex=True, squeeze=False)
+    for axes in grid[:, 0]:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", alpha=0.25)
+    return figure, list(grid[:, 0])
 
 
-def _svg(name: str, figure: Figure) -> str:
-    """The figure as an SVG element with ids of its own, equal for equal data."""
-    import matplotlib
-
+def _svg(name: str, title: str, text: str, figure: Figure) -> str:
+    """The figure as an SVG element that has ids of its own, a name, and the page's text colour."""
     out = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "xentcheck", "svg.fonttype": "path"}):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     svg = out.getvalue().decode("utf-8")
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    return re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r'(?<=\s)id="', f'id="{name}-', svg)
+    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg).replace(INK, "currentColor")
+    names = f'<title id="{name}-title">{html.escape(title)}</title><desc id="{name}-text">{html.escape(text)}</desc>'
+    svg = svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-title {name}-text" ', 1)
+    return re.sub(r"(<svg [^>]*>)", lambda m: m[1] + names, svg, count=1)

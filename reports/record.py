@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from xentcheck.vocabulary import OUTCOMES, QUANTITIES
+
 ULP_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1024.0, 1048576.0)
 """Lower edges of the bins of `Record.ulp_counts`; the last bin has no upper end."""
+
+Place = tuple[str, str, str, str]
+"""adapter, variant, device, dtype"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +25,11 @@ class Record:
     that could be zeroed unnoticed. shares: contract -> share, for every contract of the catalogue that was evaluated.
     elements: number of elements compared. ulp_counts: elements per bin of ULP_EDGES. margins: [margin of the target's
     logit, relative error of dC/dz at the target, its relative bound] per row, for the plot of error against margin.
+
+    >>> place = dict(adapter="numpy", variant="eager", device="cpu", dtype="float64", quantity="a")
+    >>> sample = Record(**place, case="c", group="g", contract="fused", outcome="agree", share=float("inf"))
+    >>> sample.to_json()["share"], Record.from_json(sample.to_json()) == sample
+    ('inf', True)
     """
 
     adapter: str
@@ -54,18 +64,27 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """A dict for JSON; fields at their default are left out; infinities and nan become strings."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: _plain(value) for name, value in given.items() if not _left_out(value)}
+        return {name: plain(value) for name, value in given.items() if not _left_out(value)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Record:
-        """The record that `to_json` wrote. Raises TypeError or ValueError for data of another shape."""
-        known = {f.name: f for f in fields(cls)}
-        kwargs: dict[str, Any] = {}
-        for name, value in data.items():
+        """The record that `to_json` wrote. Raises TypeError, ValueError or OverflowError for data of another shape."""
+        known = {f.name for f in fields(cls)}
+        for name in data:
             if name not in known:
                 raise ValueError(f"unknown field {name!r} in a record")
-            kwargs[name] = _rich(name, value)
-        return cls(**kwargs)
+        return cls(**{name: _rich(name, value) for name, value in data.items()})
+
+
+def place_of(record: Record) -> Place:
+    """Which implementation, where, in which dtype."""
+    return (record.adapter, record.variant, record.device, record.dtype)
+
+
+def order_key(record: Record) -> tuple[object, ...]:
+    """The one canonical order of records: by place, quantity in the order of the vocabulary, and case."""
+    quantity = QUANTITIES.index(record.quantity) if record.quantity in QUANTITIES else len(QUANTITIES)
+    return (*place_of(record), quantity, record.quantity, record.case, record.group)
 
 
 def _left_out(value: Any) -> bool:
@@ -73,22 +92,47 @@ def _left_out(value: Any) -> bool:
     return value is None or (isinstance(value, (str, tuple, dict)) and not value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has no infinity and no nan: they travel as strings."""
     if isinstance(value, float) and not (value == value and abs(value) != float("inf")):
         return repr(value)
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return value
 
 
 def _rich(name: str, value: Any) -> Any:
+    """The value of a field from its JSON, checked, so that nothing later stumbles over it."""
     if name in ("share", "ulp", "blind_fraction"):
         return float(value)
     if name == "shares":
-        return {k: float(v) for k, v in value.items()}
+        return {k: float(v) for k, v in _typed(name, value, dict).items()}
     if name == "margins":
-        return tuple(tuple(float(x) for x in row) for row in value)
-    return tuple(value) if isinstance(value, list) else value
+        rows = [tuple(map(float, _typed(name, row, list))) for row in _typed(name, value, list)]
+        return tuple(_sized(name, row, 3) for row in rows)
+    if name in ("index", "ulp_counts"):
+        whole = tuple(_typed(name, n, int) for n in _typed(name, value, list))
+        return whole if name == "index" else _sized(name, whole, len(ULP_EDGES))
+    if name in ("applicable", "rejected", "required"):
+        return tuple(_typed(name, text, str) for text in _typed(name, value, list))
+    if name == "elements":
+        return _typed(name, value, int)
+    if name == "outcome" and value not in OUTCOMES:
+        raise ValueError(f"unknown outcome {value!r}; allowed: {', '.join(OUTCOMES)}")
+    if name in ("got", "expected", "bound"):
+        float.fromhex(_typed(name, value, str))
+    return _typed(name, value, str)
+
+
+def _typed(name: str, value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is of type {type(value).__name__}; allowed: {kind.__name__}")
+    return value
+
+
+def _sized(name: str, values: tuple[Any, ...], length: int) -> tuple[Any, ...]:
+    if len(values) != length:
+        raise ValueError(f"{name} has {len(values)} numbers; allowed: {length}")
+    return values

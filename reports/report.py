@@ -7,13 +7,15 @@ import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from xentcheck.errors import OutputError
 
 from .html import html
 from .markdown import markdown
+from .record import plain
 from .runfile import RunFile
-from .summary import summarize
+from .summary import Row, summarize
 
 
 def write_report(run: RunFile, out_dir: Path) -> list[Path]:
@@ -30,11 +32,17 @@ def write_report(run: RunFile, out_dir: Path) -> list[Path]:
 
 
 def _write(path: Path, text: str) -> Path:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
+    """Write beside the file and rename, so that a reader sees the old file or the new one."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     return path
 
 
@@ -50,9 +58,23 @@ def _json(run: RunFile) -> str:
         "reasons": s.reasons,
         "blind": {g.name: g.blind for g in s.blind},
         "not_exercised": {g.name: g.not_exercised for g in s.not_exercised},
+        "rows": [_row(row) for row in s.rows],
         "grades": {"/".join(g.place): g.contract for g in s.grades},
         "failing": [r.to_json() for r in s.failing],
         "environment": run.header.environment,
         "run": {k: v for k, v in asdict(run.header).items() if k not in ("environment", "host")},
     }
     return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
+def _row(row: Row) -> dict[str, Any]:
+    """What a baseline would keep of one quantity at one place."""
+    worst = row.worst.to_json() if row.worst else {}
+    return {
+        "place": "/".join(row.place),
+        "quantity": row.quantity,
+        "counts": row.counts,
+        "elements": row.elements,
+        "worst": {name: worst.get(name) for name in ("share", "ulp", "case", "replay")},
+        "ulp": plain(row.ulp),
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -14,6 +14,19 @@ from .record import Record
 
 SCHEMA = 1
 TOOL = "xentcheck"
+BODY = ("record", "failure", "timing", "end")
+"""Kinds of the lines after the header."""
+
+HEADER_TYPES: dict[str, type] = {
+    "version": str,
+    "generator": int,
+    "seed": int,
+    "profile": str,
+    "catalogue": list,
+    "environment": dict,
+    "host": dict,
+    "planned": int,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +71,10 @@ class RunFile:
         except UnicodeDecodeError as error:
             raise RunFileError(f"run file {path} is not UTF-8 text: {error.reason}") from error
         reader = _Reader(path)
-        for number, line in enumerate(text.splitlines(), 1):
+        *whole, rest = text.split("\n")
+        for number, line in enumerate([*whole, rest] if rest else whole, 1):
             reader.line(number, line)
-        return reader.finish(complete=text.endswith("\n"))
+        return reader.finish(complete=not rest)
 
 
 class _Reader:
@@ -78,7 +92,7 @@ class _Reader:
         where = f"run file {self.path}, line {number}"
         try:
             data = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RunFileError(f"{where} is not JSON: truncated, or not a run file of xentcheck") from None
         if not isinstance(data, dict):
             raise RunFileError(f"{where} is not an object; allowed: lines of a run file of xentcheck")
@@ -88,24 +102,26 @@ class _Reader:
             return
         if self.ended:
             raise RunFileError(f"{where} comes after the end line")
+        if kind not in BODY:
+            raise RunFileError(f"{where} is of kind {kind!r}; allowed: {', '.join(BODY)}")
         try:
-            self._body(where, kind, data)
-        except (TypeError, ValueError, KeyError) as error:
+            self._body(kind, data)
+        except KeyError as error:
+            raise RunFileError(f"{where}: malformed {kind}: {error.args[0]} is missing") from error
+        except (TypeError, ValueError, OverflowError) as error:
             raise RunFileError(f"{where}: malformed {kind}: {error}") from error
 
-    def _body(self, where: str, kind: object, data: dict[str, Any]) -> None:
+    def _body(self, kind: object, data: dict[str, Any]) -> None:
         if kind == "record":
             self.records.append(Record.from_json(data))
         elif kind == "failure":
             self.failures.append(str(data["text"]))
         elif kind == "timing":
             self.timings.append((str(data["name"]), float(data["seconds"])))
-        elif kind == "end":
+        else:
             if data["records"] != len(self.records):
                 raise ValueError(f"{data['records']} records were written, {len(self.records)} are here")
             self.ended = True
-        else:
-            raise RunFileError(f"{where} is of kind {kind!r}; allowed: record, failure, timing, end")
 
     def finish(self, complete: bool) -> RunFile:
         if self.header is None:
@@ -121,14 +137,28 @@ def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
     schema = data.pop("schema", None)
     if schema != SCHEMA:
         raise RunFileError(f"{where} has schema {schema!r}; allowed: {SCHEMA} (written by another version of {TOOL})")
-    if set(data) != {f.name for f in fields(Header)}:
-        wrong = sorted(set(data) ^ {f.name for f in fields(Header)})
+    if wrong := sorted(set(data) ^ set(HEADER_TYPES)):
         raise RunFileError(f"{where}: header fields {', '.join(wrong)} are missing or unknown")
-    return Header(**{**data, "catalogue": tuple(data["catalogue"])})
+    for name, allowed in HEADER_TYPES.items():
+        if not isinstance(data[name], allowed):
+            found = type(data[name]).__name__
+            raise RunFileError(f"{where}: header field {name} is of type {found}; allowed: {allowed.__name__}")
+    return Header(**{**data, "catalogue": tuple(map(str, data["catalogue"]))})
 
 
 class RunWriter:
-    """Appends lines to a run file as they come, so that a killed run loses at most one. Raises OutputError."""
+    """Appends lines to a run file as they come, so that a killed run loses at most one. Raises OutputError.
+
+    As a context manager it writes the end line only if nothing was raised inside: what was cut short reads as such.
+
+    >>> import tempfile
+    >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with RunWriter(Path(folder) / "run.jsonl", Header(**plain, planned=0)) as writer:
+    ...         writer.failure("nothing was planned")
+    ...     RunFile.load(Path(folder) / "run.jsonl").failures
+    ('nothing was planned',)
+    """
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
@@ -147,8 +177,9 @@ class RunWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._line("end", {"records": self._count})
-        self._file.close()
+            self.close()
+        else:
+            self._file.close()
 
     def record(self, record: Record) -> None:
         """Write one record."""
@@ -162,6 +193,11 @@ class RunWriter:
     def timing(self, name: str, seconds: float) -> None:
         """Write how long a part took; equal runs differ here."""
         self._line("timing", {"name": name, "seconds": round(seconds, 3)})
+
+    def close(self) -> None:
+        """Write the end line: the run is whole."""
+        self._line("end", {"records": self._count})
+        self._file.close()
 
     def _line(self, kind: str, data: dict[str, Any]) -> None:
         try:

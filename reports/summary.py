@@ -6,24 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES, QUANTITIES
+from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES
 
-from .record import Record
+from .record import Place, Record, order_key, place_of
 from .runfile import RunFile
-
-Place = tuple[str, str, str, str]
-"""adapter, variant, device, dtype"""
-
-
-def place_of(record: Record) -> Place:
-    """Which implementation, where, in which dtype."""
-    return (record.adapter, record.variant, record.device, record.dtype)
-
-
-def order_key(record: Record) -> tuple[object, ...]:
-    """The one canonical order of records: by place, quantity, case."""
-    quantity = QUANTITIES.index(record.quantity) if record.quantity in QUANTITIES else len(QUANTITIES)
-    return (*place_of(record), quantity, record.quantity, record.case)
+from .words import describe, printable
 
 
 @dataclass(frozen=True)
@@ -96,39 +83,31 @@ class Summary:
         return "\n".join(lines)
 
 
-def describe(r: Record) -> str:
-    """A failure in one line: place, quantity, case, index, got, exact, error and bound."""
-    line = f"{'/'.join(place_of(r))} {r.quantity} of {r.case}: {r.outcome}"
-    if r.reason:
-        line += f", {r.reason}"
-    if r.share is not None and r.ulp is not None and r.expected:
-        at = f" at {list(r.index)}" if r.index else ""
-        numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)} ({r.contract})"
-        line += f";{at} {numbers}, {r.share:.3g} of the bound, {r.ulp:.3g} ULP"
-    return line
-
-
-def decimal(text: str) -> str:
-    """A hexadecimal float as digits for people."""
-    return f"{float.fromhex(text):.9g}" if text else "-"
-
-
 def summarize(run: RunFile) -> Summary:
     """The summary of a run, whatever the order of its records.
 
-    Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, a group blind to a
-    wrong answer that it must reject, or, in the profile `full`, one that its cases never exercise.
+    Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, agreement beyond its
+    bound, a group blind to a wrong answer that it must reject, or, in the profile `full`, one that its cases never
+    exercise.
+
+    >>> from .runfile import Header
+    >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
+    >>> summarize(RunFile(Header(**plain, planned=0), ())).reasons
+    ('no comparison was executed',)
     """
     records = sorted(run.records, key=order_key)
     counts = _counts(records)
     executed = sum(counts.get(outcome, 0) for outcome in EXECUTED)
     groups = power_groups(records)
     failing = tuple(sorted((r for r in records if r.outcome in FAILING), key=_severity))
-    reasons = [*run.failures]
+    reasons = [printable(text) for text in run.failures]
     if len(records) != run.header.planned:
         reasons.append(f"{len(records)} records of {run.header.planned} planned")
     if executed == 0:
         reasons.append("no comparison was executed")
+    for r in records:
+        if excess := _excess(r):
+            reasons.append(f"{'/'.join(place_of(r))} {r.quantity} of {r.case} is {r.outcome} {excess}")
     reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind]
     if run.header.profile == "full":
         reasons += [f"{g.name} never exercises {', '.join(g.not_exercised)}" for g in groups if g.not_exercised]
@@ -147,6 +126,22 @@ def summarize(run: RunFile) -> Summary:
     )
 
 
+def _excess(r: Record) -> str:
+    """Why a comparison that passes as agreement is none, or an empty string; nan is no number within a bound."""
+    if r.outcome not in ("agree", "vacuous", "trivial"):
+        return ""
+    if r.share is None:
+        return "without a comparison" if r.outcome == "agree" else ""
+    return "" if r.share <= 1 else f"at {r.share:.3g} of its bound"
+
+
+def _rank(x: float | None) -> float:
+    """For the largest of some numbers: nan is above all, nothing below."""
+    if x is None:
+        return float("-inf")
+    return x if x == x else float("inf")
+
+
 def _counts(records: Iterable[Record]) -> dict[str, int]:
     found = Counter(r.outcome for r in records)
     return {outcome: found[outcome] for outcome in OUTCOMES if found[outcome]}
@@ -154,7 +149,7 @@ def _counts(records: Iterable[Record]) -> dict[str, int]:
 
 def _severity(r: Record) -> tuple[int, float]:
     """Failures in order: worst outcome, then largest share."""
-    return (OUTCOMES.index(r.outcome), -(r.share if r.share is not None and r.share == r.share else float("inf")))
+    return (OUTCOMES.index(r.outcome), -_rank(r.share))
 
 
 def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reasons: int) -> str:
@@ -176,10 +171,8 @@ def _rows(records: Sequence[Record]) -> tuple[Row, ...]:
     rows = []
     for (place, quantity), members in found.items():
         judged = [r for r in members if r.share is not None]
-        worst = max(
-            judged, key=lambda r: r.share if r.share is not None and r.share == r.share else float("inf"), default=None
-        )
-        ulp = max((r.ulp for r in judged if r.ulp is not None), default=None)
+        worst = max(judged, key=lambda r: _rank(r.share), default=None)
+        ulp = max((r.ulp for r in judged), key=_rank, default=None)
         rows.append(Row(place, quantity, _counts(members), sum(r.elements for r in members), worst, ulp))
     return tuple(rows)
 
@@ -206,7 +199,7 @@ def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:
 
 
 def grades(records: Iterable[Record], catalogue: Sequence[str]) -> tuple[Grade, ...]:
-    """The grade of each place: `not (share <= 1)` excludes a contract, so that nan does."""
+    """The grade of each place: `not (share <= 1)` excludes a contract, so that nan does; so does never being tried."""
     found: dict[Place, list[Record]] = defaultdict(list)
     for r in records:
         if r.shares:
@@ -216,10 +209,11 @@ def grades(records: Iterable[Record], catalogue: Sequence[str]) -> tuple[Grade, 
         witness: Record | None = None
         grade = "none"
         for contract in catalogue:
-            excess = [r for r in members if contract in r.shares and not (r.shares[contract] <= 1)]
-            if not excess:
+            tried = [r for r in members if contract in r.shares]
+            worst = max(tried, key=lambda r: _rank(r.shares[contract]), default=None)
+            if worst is not None and worst.shares[contract] <= 1:
                 grade = contract
                 break
-            witness = max(excess, key=lambda r: (r.shares[contract], r.case))
-        out.append(Grade(place, grade, members[0].contract, witness))
+            witness = worst or witness
+        out.append(Grade(place, grade, ", ".join(sorted({r.contract for r in members})), witness))
     return tuple(out)

@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .runfile import RunFile
-from .summary import Summary, describe, summarize
+from .summary import Summary, summarize
+from .words import describe, printable
 
 SHOWN = 5
 CAPTION = "share: largest error / bound; apart: conventions, vacuous, trivial, unsupported"
@@ -27,7 +28,7 @@ def print_summary(run: RunFile, console: Console) -> None:
         console.print(Text(f"  {r.replay}"), soft_wrap=True)
     if len(summary.failing) > SHOWN:
         console.print(f"... and {len(summary.failing) - SHOWN} more")
-    missing = {r.adapter: r.reason for r in run.records if r.outcome == "unavailable"}
+    missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
         console.print(Text(f"{adapter}: unavailable, {reason}", style="yellow"))
     console.print(Text(summary.verdict, style="bold green" if summary.ok else "bold red"), soft_wrap=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .record import Record
+from xentcheck.vocabulary import EXECUTED, FAILING
+
+from .record import Record, order_key, place_of
 from .runfile import RunFile
-from .summary import Summary, decimal, order_key, place_of, summarize
+from .summary import Group, Summary, summarize
+from .words import decimal, printable
 
 Table = tuple[list[str], list[list[str]]]
 """Column names and rows."""
@@ -23,11 +27,15 @@ class View:
     ok: bool
     verdict: str
     title: str
+    facts: tuple[tuple[str, str], ...]
     reasons: tuple[str, ...]
     failures: Table
+    hidden: str
     agreement: Table
     grades: Table
     power: Table
+    power_gaps: Table
+    power_text: str
     deviations: Table
     conventions: Table
     apart: Table
@@ -43,16 +51,50 @@ def view_of(run: RunFile) -> View:
         ok=summary.ok,
         verdict=summary.verdict,
         title=f"xentcheck {header.version}, profile {header.profile}, seed {header.seed}",
+        facts=_facts(run, summary),
         reasons=summary.reasons,
         failures=_failures(summary),
+        hidden=_hidden(summary),
         agreement=_agreement(summary),
         grades=_grades(summary),
-        power=_power(summary),
+        power=_power(summary.groups),
+        power_gaps=_power([g for g in summary.groups if g.blind or g.not_exercised]),
+        power_text=_power_text(summary),
         deviations=_deviations(run),
         conventions=_conventions(run),
         apart=_apart(run),
         environment=(["setting", "value"], _flat(header.environment)),
-        host=(["", ""], [*_flat(header.host), *([name, f"{s:.3f} s"] for name, s in run.timings)]),
+        host=(["what", "value"], [*_flat(header.host), *([name, f"{s:.3f} s"] for name, s in run.timings)]),
+    )
+
+
+def _facts(run: RunFile, summary: Summary) -> tuple[tuple[str, str], ...]:
+    """The run in a few numbers."""
+    places = {(r.adapter, r.variant, r.device) for r in run.records if r.outcome in EXECUTED}
+    return (
+        ("comparisons executed", f"{summary.executed:,}"),
+        ("agree", f"{summary.counts.get('agree', 0):,}"),
+        ("fail", f"{len(summary.failing):,}"),
+        ("elements compared", f"{summary.elements:,}"),
+        ("implementations", str(len(places))),
+        ("blind groups", f"{len(summary.blind)} of {len(summary.groups)}"),
+    )
+
+
+def _hidden(summary: Summary) -> str:
+    """What is not shown of the failures, in words."""
+    n = len(summary.failing) - FAILURES_SHOWN
+    return f"{FAILURES_SHOWN} of {len(summary.failing)} are shown; the run file has the rest." if n > 0 else ""
+
+
+def _power_text(summary: Summary) -> str:
+    """The power of all groups, in words."""
+    blind = sum(len(g.blind) for g in summary.groups)
+    unseen = sum(len(g.not_exercised) for g in summary.groups)
+    rejected = sum(len(g.rejected) for g in summary.groups)
+    return (
+        f"{len(summary.groups)} groups of comparisons must reject {rejected + blind + unseen} standard wrong answers: "
+        f"rejected {rejected}, blind (would have gone unnoticed) {blind}, not exercised {unseen}."
     )
 
 
@@ -76,7 +118,20 @@ def _failures(summary: Summary) -> Table:
         numbers = [decimal(x) for x in (r.got, r.expected, r.bound)]
         place = "/".join(place_of(r))
         index = str(list(r.index)) if r.index else "-"
-        rows.append([r.outcome, place, r.quantity, r.case, index, *numbers, _g(r.share), _g(r.ulp), r.reason, r.replay])
+        rows.append(
+            [
+                r.outcome,
+                place,
+                r.quantity,
+                r.case,
+                index,
+                *numbers,
+                _g(r.share),
+                _g(r.ulp),
+                printable(r.reason),
+                r.replay,
+            ]
+        )
     return columns, rows
 
 
@@ -87,6 +142,7 @@ def _agreement(summary: Summary) -> Table:
         "dtype",
         "quantity",
         "agree",
+        "fail",
         "other",
         "worst share",
         "worst ULP",
@@ -96,14 +152,13 @@ def _agreement(summary: Summary) -> Table:
     rows = []
     for row in summary.rows:
         adapter, variant, device, dtype = row.place
-        other = ", ".join(f"{n} {o}" for o, n in row.counts.items() if o != "agree") or "-"
+        other = ", ".join(f"{n} {o}" for o, n in row.counts.items() if o not in ("agree", *FAILING)) or "-"
         worst = row.worst
         share = _g(worst.share if worst else None)
         case, replay = (worst.case, worst.replay) if worst else ("-", "-")
         agree = str(row.counts.get("agree", 0))
-        rows.append(
-            [f"{adapter} {variant}", device, dtype, row.quantity, agree, other, share, _g(row.ulp), case, replay]
-        )
+        place = [f"{adapter} {variant}", device, dtype, row.quantity]
+        rows.append([*place, agree, str(row.failing), other, share, _g(row.ulp), case, replay])
     return columns, rows
 
 
@@ -116,22 +171,26 @@ def _grades(summary: Summary) -> Table:
     return columns, rows
 
 
-def _power(summary: Summary) -> Table:
+def _power(groups: Sequence[Group]) -> Table:
     columns = ["group", "rejects", "blind to", "not exercised"]
-    ordered = sorted(summary.groups, key=lambda g: (not g.blind, not g.not_exercised, g.name))
+    ordered = sorted(groups, key=lambda g: (not g.blind, not g.not_exercised, g.name))
     return columns, [
         [g.name, str(len(g.rejected)), ", ".join(g.blind) or "-", ", ".join(g.not_exercised) or "-"] for g in ordered
     ]
 
 
 def _deviations(run: RunFile) -> Table:
-    records = sorted((r for r in run.records if r.outcome == "deviation"), key=order_key)
-    rows = [["/".join(place_of(r)), r.quantity, r.case, r.reason, r.link] for r in records]
-    return ["implementation", "quantity", "case", "reason", "link"], rows
+    found: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    for r in sorted((r for r in run.records if r.outcome == "deviation"), key=order_key):
+        found["/".join(place_of(r)), r.quantity, printable(r.reason), r.link].append(r)
+    rows = [[*key, str(len(members)), members[0].case] for key, members in found.items()]
+    return ["implementation", "quantity", "reason", "link", "comparisons", "first case"], rows
 
 
 def _conventions(run: RunFile) -> Table:
-    found = Counter((r.reason, r.link, place_of(r)[0], r.quantity) for r in run.records if r.outcome == "convention")
+    found = Counter(
+        (printable(r.reason), r.link, r.adapter, r.quantity) for r in run.records if r.outcome == "convention"
+    )
     rows = []
     for (reason, link, adapter, quantity), n in sorted(found.items()):
         name, _, seen = reason.partition(": ")
@@ -143,7 +202,7 @@ def _apart(run: RunFile) -> Table:
     """Comparisons that are no agreement: vacuous, trivial, unsupported, unavailable."""
     kinds = ("vacuous", "trivial", "unsupported", "unavailable")
     found: Counter[tuple[str, str, str]] = Counter(
-        (r.outcome, r.adapter, r.reason) for r in run.records if r.outcome in kinds
+        (r.outcome, r.adapter, printable(r.reason)) for r in run.records if r.outcome in kinds
     )
     return ["outcome", "adapter", "reason", "comparisons"], [[*key, str(n)] for key, n in sorted(found.items())]
 

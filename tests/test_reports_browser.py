@@ -38,7 +38,7 @@ def executable() -> str:
 
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_page_opens_cleanly(executable: str, tmp_path: Path, width: int) -> None:
-    """Nothing is fetched or reported, each plot has a size, and the page does not scroll sideways."""
+    """Nothing is fetched or reported, plots have a size, ids are unique, and the page does not scroll sideways."""
     pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     page_file = write_report(varied(), tmp_path)[0]
@@ -54,6 +54,7 @@ def test_the_page_opens_cleanly(executable: str, tmp_path: Path, width: int) -> 
         boxes = [plot.bounding_box() for plot in page.locator("figure svg").all()]
         visible = [plot.is_visible() for plot in page.locator("figure svg").all()]
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
         page.screenshot(path=str(tmp_path / "report.png"), full_page=True)
         browser.close()
     assert trouble == []
@@ -62,3 +63,6 @@ def test_the_page_opens_cleanly(executable: str, tmp_path: Path, width: int) -> 
     assert all(visible)
     assert all(box and box["width"] > 200 and box["height"] > 100 for box in boxes)
     assert overflow <= 0
+    assert ids
+    assert len(ids) == len(set(ids))
+    assert (tmp_path / "report.png").stat().st_size > 10_000

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
+import sys
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 from samples import record, run, varied
 
-from xentcheck.errors import OutputError
+from xentcheck.errors import OutputError, UnavailableError
 from xentcheck.reports.markdown import markdown
 from xentcheck.reports.report import write_report
 from xentcheck.reports.runfile import RunFile
 from xentcheck.reports.terminal import print_summary
+from xentcheck.reports.view import FAILURES_SHOWN
 
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
+from matplotlib.colors import to_hex
+
 from xentcheck.reports.html import html
+
+
+def panels(figure: Any) -> list[Any]:
+    """The axes of a figure; untyped, since matplotlib's types say little of what was drawn."""
+    return list(figure.axes)
 
 
 def test_rendering_is_deterministic_and_ignores_order() -> None:
@@ -41,28 +53,84 @@ def test_two_hosts_differ_in_the_last_section_only() -> None:
     assert html(sample) != html(other)
 
 
+@cache
+def page() -> str:
+    """The page of the varied run."""
+    return html(varied())
+
+
 def test_hostile_text_is_escaped() -> None:
     """What an implementation says cannot become markup."""
-    page = html(varied())
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    assert "<script" not in page()
+    assert "&lt;script&gt;" in page()
     assert "<script" not in markdown(varied())
 
 
 def test_the_page_needs_no_network() -> None:
-    """No address is fetched: every src and href is inside the page or a data URL."""
-    for address in re.findall(r'(?:src|href)="([^"]*)"', html(varied())):
-        assert address.startswith(("#", "data:"))
-    assert "@import" not in html(varied())
+    """Nothing is fetched: only links that one may follow point outside, and the page's own policy forbids the rest."""
+    fetched = re.findall(r'<(?!a )[^>]*(?:src|href)="([^"]*)"', page())
+    assert fetched
+    assert all(address.startswith(("#", "data:")) for address in fetched)
+    assert "@import" not in page()
+    assert "default-src 'none'" in page()
+
+
+def test_only_web_addresses_become_links() -> None:
+    """A link of another scheme stays text."""
+    other = html(run(record(outcome="deviation", reason="known", link="javascript:alert(1)")))
+    assert "javascript:alert(1)" in other
+    assert "<a " not in other
+    assert '<a href="https://example.org/1"' in page()
+
+
+@pytest.mark.parametrize("field", ["adapter", "variant", "device", "dtype", "contract", "quantity", "case", "replay"])
+def test_hostile_names_are_escaped_everywhere(field: str) -> None:
+    """Names reach headings, tables, plots with their comments and ids, and stay text."""
+    name = '_$x 畳 --> "><script>alert(1)</script>'
+    sample = run(record(**{field: name}), record(**{field: name, "outcome": "disagree", "share": 9.0}))
+    assert "<script" not in html(sample)
+    assert "<script" not in markdown(sample)
+
+
+def test_control_characters_do_not_reach_the_reader() -> None:
+    """An exception's text cannot move the cursor, and needs no encoding that a file lacks."""
+    sample = run(record(outcome="error", reason="\x1b[2J gone \ud800"), record(case="z"))
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_summary(sample, console)
+    for text in (html(sample), markdown(sample), console.export_text()):
+        assert "[2J gone" in re.sub(r"\\", "", text)
+        assert "\x1b" not in text
+        assert "\ud800" not in text
+
+
+def test_lone_surrogates_can_be_written(tmp_path: Path) -> None:
+    """A name that no encoding knows does not keep the report from being written."""
+    written = write_report(run(record(case="\ud800")), tmp_path)
+    assert "\\ud800" in written[0].read_text(encoding="utf-8")
 
 
 def test_ids_of_inline_plots_do_not_clash() -> None:
     """Several SVGs share one page."""
-    ids = Counter(re.findall(r'\bid="([^"]+)"', html(varied())))
+    ids = Counter(re.findall(r'\bid="([^"]+)"', page()))
     assert ids
     assert {name: n for name, n in ids.items() if n > 1} == {}
-    for target in re.findall(r"url\(#([^)]+)\)", html(varied())):
+    for target in re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", page()):
         assert target in ids
+
+
+def test_plots_have_names_for_those_who_do_not_see_them() -> None:
+    """Each SVG is an image with a title and a description."""
+    for part in ("<svg ", 'role="img"', "<title id=", "<desc id="):
+        assert page().count(part) == 3
+
+
+def test_plots_survive_what_is_not_finite() -> None:
+    """nan and infinities in margins, errors, bounds and shares are drawn at the edge or left out."""
+    strange = (math.nan, math.inf, -math.inf, 0.0)
+    margins = tuple((m, e, b) for m in strange for e in strange for b in strange)
+    bad = [record(outcome="disagree", share=s, ulp=s, margins=margins, case=str(s)) for s in strange]
+    assert html(run(*bad)) == html(run(*bad[::-1]))
+    assert html(run(record(margins=(), ulp_counts=(), share=None, outcome="convention"))).count("<svg") == 0
 
 
 @pytest.mark.parametrize("render", [html, markdown], ids=["html", "markdown"])
@@ -87,11 +155,72 @@ def test_margin_plot_shows_the_bound_as_a_line() -> None:
     """The figure has a point per margin and one line, the derived bound."""
     from xentcheck.reports.plots import margin_figure
 
-    figure = margin_figure([record()], "float32")
-    (axes,) = figure.axes
-    assert [len(c.get_offsets()) for c in axes.collections] == [2]  # type: ignore[arg-type]
+    (axes,) = panels(margin_figure([record()], "float32"))
+    assert [len(c.get_offsets()) for c in axes.collections] == [2]
     (line,) = axes.lines
     assert list(line.get_ydata()) == [1e-6, 2e-2]
+
+
+def test_margin_plot_has_a_line_per_contract() -> None:
+    """A weaker contract does not hide the bound of a stricter one."""
+    from xentcheck.reports.plots import margin_figure
+
+    strict = record(contract="fused", adapter="jax", margins=((2.0, 1e-8, 1e-7), (15.0, 1e-3, 1e-2)))
+    (axes,) = panels(margin_figure([record(), strict], "float32"))
+    lines = {str(line.get_label()): list(line.get_ydata()) for line in axes.lines}
+    assert lines == {"bound of fused": [1e-7, 1e-2], "bound of stash": [1e-6, 2e-2]}
+
+
+def test_an_implementation_has_one_colour_in_all_plots() -> None:
+    """Also where it shares a panel with others, or with none."""
+    from xentcheck.reports.plots import margin_figure, styles
+
+    records = [record(), record(adapter="jax", dtype="float64")]
+    both = styles(records)
+    assert len(set(both.values())) == 2
+    for dtype, label in (("float32", "torch eager cpu"), ("float64", "jax eager cpu")):
+        (axes,) = panels(margin_figure(records, dtype))
+        (points,) = axes.collections
+        assert to_hex(points.get_facecolor()[0][:3]) == both[label][0]
+
+
+def test_ulp_plot_counts_every_element() -> None:
+    """The bars of one implementation and dtype add up to one, in a panel per dtype."""
+    from xentcheck.reports.plots import ulp_figure
+
+    found = panels(ulp_figure([record(), record(case="z"), record(dtype="float64")]))
+    for axes in found:
+        heights = [patch.get_height() for patch in axes.patches]
+        assert [round(h * sum(range(len(heights)))) for h in heights] == list(range(len(heights)))
+    assert [axes.get_title(loc="left") for axes in found] == ["float32", "float64"]
+
+
+def test_share_plot_reaches_the_worst() -> None:
+    """The whiskers end at the smallest and the largest share, and the limit is a line."""
+    from xentcheck.reports.plots import share_figure
+
+    (axes,) = panels(share_figure([record(share=s, case=str(s)) for s in (0.5, 0.0, 3.0)]))
+    heights = [float(y) for line in axes.lines for y in line.get_ydata()]
+    assert (min(heights), max(heights)) == (1e-6, 3.0)
+    assert 1.0 in heights
+
+
+def test_failures_beyond_the_list_are_counted() -> None:
+    """A long list is cut, and says so."""
+    many = run(*(record(outcome="disagree", share=2.0, case=f"c{i}") for i in range(FAILURES_SHOWN + 3)))
+    assert f"{FAILURES_SHOWN} of {FAILURES_SHOWN + 3} are shown" in html(many)
+    assert f"{FAILURES_SHOWN} of {FAILURES_SHOWN + 3} are shown" in markdown(many)
+    assert html(many).count('class="failure"') == FAILURES_SHOWN
+
+
+def test_gaps_of_power_are_shown() -> None:
+    """A blind group is named with what it is blind to; without gaps there is no such table."""
+    blind = run(record(rejected=("doubled",)), record(group="torch/other", applicable=("zero",), rejected=("zero",)))
+    shown = html(blind)
+    assert '<td class="text bad">zero</td>' in shown
+    assert "rejected 2, blind (would have gone unnoticed) 1, not exercised 1" in shown
+    assert "Groups with a gap" in shown
+    assert "Groups with a gap" not in html(run(record()))
 
 
 def test_report_is_written_whole(tmp_path: Path) -> None:
@@ -101,6 +230,33 @@ def test_report_is_written_whole(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "out" / "report.json").read_text())
     assert data["ok"] is False
     assert data["failing"][0]["adapter"] == "mine"
+    (row,) = (row for row in data["rows"] if row["place"] == "mine/eager/cpu/float32")
+    assert row["worst"] == {"share": 12.0, "ulp": 1.5, "case": "f", "replay": record().replay}
+    assert "host" not in data["run"]
+
+
+def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new file replaces the old one at once or not at all, and leaves nothing behind."""
+    (tmp_path / "report.html").write_text("old")
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OutputError, match="cannot be written: No space left on device"):
+        write_report(varied(), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    assert (tmp_path / "report.html").read_text() == "old"
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_a_missing_package_is_named_in_one_line(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says what to install; nothing is written."""
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UnavailableError, match=r'pip install "xentcheck\[report\]"') as caught:
+        write_report(varied(), tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:

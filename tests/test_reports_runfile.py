@@ -57,6 +57,7 @@ def test_a_file_cut_anywhere_is_truncated(tmp_path: Path) -> None:
     """Cut at each line boundary, and inside each line, loading says so in one line."""
     text = write(tmp_path / "run.jsonl", varied()).read_text()
     ends = [i + 1 for i, c in enumerate(text) if c == "\n"][:-1]
+    assert len(ends) == text.count("\n") - 1 > len(varied().records)
     cut = tmp_path / "cut.jsonl"
     for end in [0, *ends, *(e - 5 for e in ends), len(text) - 1]:
         cut.write_text(text[:end])
@@ -84,6 +85,20 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
         (1, {"colour": "red"}, "line 2: malformed record: unknown field 'colour' in a record"),
         (1, {"kind": "picture"}, "line 2 is of kind 'picture'; allowed: record, failure, timing, end"),
         (1, {"share": "much"}, "line 2: malformed record: could not convert string to float: 'much'"),
+        (0, {"planned": "7"}, "header field planned is of type str; allowed: int"),
+        (0, {"catalogue": 5}, "header field catalogue is of type int; allowed: list"),
+        (0, {"environment": []}, "header field environment is of type list; allowed: dict"),
+        (1, {"kind": "header"}, "line 2 is of kind 'header'; allowed: record, failure, timing, end"),
+        (1, {"kind": "failure"}, "line 2: malformed failure: text is missing"),
+        (1, {"outcome": "fine"}, "line 2: malformed record: unknown outcome 'fine'; allowed: crash, timeout"),
+        (1, {"adapter": 5}, "line 2: malformed record: adapter is of type int; allowed: str"),
+        (1, {"got": "much"}, "line 2: malformed record: invalid hexadecimal floating-point string"),
+        (1, {"shares": [1.0]}, "line 2: malformed record: shares is of type list; allowed: dict"),
+        (1, {"share": 10**400}, "line 2: malformed record: int too large to convert to float"),
+        (1, {"ulp_counts": [1]}, "line 2: malformed record: ulp_counts has 1 numbers; allowed: 12"),
+        (1, {"margins": [[1.0]]}, "line 2: malformed record: margins has 1 numbers; allowed: 3"),
+        (1, {"required": "zero"}, "line 2: malformed record: required is of type str; allowed: list"),
+        (1, "[" * 100_000, "line 2 is not JSON"),
         (-1, {"records": 7}, "malformed end: 7 records were written, 1 are here"),
         (-1, {"records": None}, "malformed end"),
     ],
@@ -96,6 +111,41 @@ def test_foreign_and_malformed_files_are_refused(
         RunFile.load(edited(tmp_path, line, change))
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).count("run file") <= 2
+
+
+def test_a_record_that_lacks_a_field_is_refused(tmp_path: Path) -> None:
+    """Each field without a default is needed."""
+    path = write(tmp_path / "run.jsonl", run(record()))
+    header, line, *rest = path.read_text().splitlines()
+    for name in ("adapter", "outcome", "group"):
+        short = {key: value for key, value in json.loads(line).items() if key != name}
+        path.write_text("\n".join((header, json.dumps(short), *rest, "")))
+        with pytest.raises(RunFileError, match=f"line 2: malformed record: .*'{name}'"):
+            RunFile.load(path)
+
+
+def test_a_second_run_in_the_same_file_is_refused(tmp_path: Path) -> None:
+    """Two runs are two files."""
+    path = write(tmp_path / "run.jsonl", run(record()))
+    path.write_text(path.read_text() * 2)
+    with pytest.raises(RunFileError, match="line 5 comes after the end line"):
+        RunFile.load(path)
+
+
+def test_equal_runs_are_equal_files(tmp_path: Path) -> None:
+    """Keys are sorted: the bytes depend on the contents only."""
+    sample = run(record(shares={"a": 1.0, "b": 2.0}))
+    other = run(record(shares={"b": 2.0, "a": 1.0}))
+    assert write(tmp_path / "1", sample).read_bytes() == write(tmp_path / "2", other).read_bytes()
+
+
+def test_a_writer_can_be_closed_by_hand(tmp_path: Path) -> None:
+    """`close` writes the end line."""
+    writer = RunWriter(tmp_path / "run.jsonl", run(record()).header)
+    writer.record(record())
+    writer.close()
+    assert RunFile.load(tmp_path / "run.jsonl").records == (record(),)
 
 
 def test_missing_and_unwritable_files(tmp_path: Path) -> None:

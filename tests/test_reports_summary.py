@@ -25,6 +25,11 @@ BAD = {
     "fewer records than planned": run(record(), planned=2),
     "nothing executed": run(record(outcome="unavailable"), record(outcome="convention", case="z")),
     "no record": run(),
+    "more records than planned": run(record(), planned=0),
+    "agreement at nan": run(record(share=math.nan)),
+    "agreement beyond its bound": run(record(share=1.0000001)),
+    "agreement without a comparison": run(record(), record(share=None, case="z")),
+    "vacuous beyond its bound": run(record(), record(outcome="vacuous", share=2.0, case="z")),
     "a blind group": run(record(rejected=("doubled",))),
     "not exercised in full": run(record(applicable=("zero",), rejected=("zero",)), profile="full"),
 }
@@ -78,6 +83,36 @@ def test_a_contract_that_none_meets_is_no_grade() -> None:
         summarize(run(record(shares=dict.fromkeys(("fused", "fused-lse", "stash", "stable"), 2.0)))).grades[0].contract
         == "none"
     )
+
+
+def test_a_contract_that_was_never_tried_is_no_grade() -> None:
+    """Nothing excludes it, and nothing speaks for it."""
+    (grade,) = summarize(run(record(shares={"stash": 0.5}))).grades
+    assert grade.contract == "stash"
+
+
+def test_nan_is_the_witness_against_a_contract() -> None:
+    """It is above every number, in any order."""
+    pair = record(shares={"fused": 3.0, "stash": 0.1}), record(shares={"fused": math.nan, "stash": 0.1}, case="n")
+    for records in (pair, pair[::-1]):
+        (grade,) = summarize(run(*records)).grades
+        assert grade.witness is not None
+        assert (grade.contract, grade.witness.case) == ("stash", "n")
+
+
+def test_worst_ulp_is_nan_if_one_is() -> None:
+    """nan does not hide behind a number, in any order."""
+    pair = record(ulp=math.nan), record(ulp=2.0, case="z")
+    for records in (pair, pair[::-1]):
+        (row,) = summarize(run(*records)).rows
+        assert row.ulp is not None
+        assert math.isnan(row.ulp)
+
+
+def test_a_group_of_another_place_does_not_help() -> None:
+    """What one implementation's cases reject says nothing of another's."""
+    other = record(adapter="jax", group="jax/...", rejected=("doubled",))
+    assert [g.name for g in summarize(run(record(), other)).blind] == ["jax/..."]
 
 
 def test_rows_hold_the_worst() -> None:

@@ -1,0 +1,35 @@
+"""A record in words: one line, without control characters, numbers as people write them."""
+
+from __future__ import annotations
+
+from .record import Record, place_of
+
+
+def printable(text: str) -> str:
+    """Text on one line and without control characters, whatever an implementation says.
+
+    >>> printable("line\\nbreak \\x1b[31m")
+    'line break [31m'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def describe(r: Record) -> str:
+    """A failure in one line: place, quantity, case, index, got, exact, error and bound."""
+    line = f"{'/'.join(place_of(r))} {r.quantity} of {r.case}: {r.outcome}"
+    if r.reason:
+        line += f", {printable(r.reason)}"
+    if r.share is not None and r.ulp is not None and r.expected:
+        at = f" at {list(r.index)}" if r.index else ""
+        numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)} ({r.contract})"
+        line += f";{at} {numbers}, {r.share:.3g} of the bound, {r.ulp:.3g} ULP"
+    return line
+
+
+def decimal(text: str) -> str:
+    """A hexadecimal float as digits for people.
+
+    >>> decimal("0x1.8p-1"), decimal("nan"), decimal("")
+    ('0.75', 'nan', '-')
+    """
+    return f"{float.fromhex(text):.9g}" if text else "-"
