@@ -115,6 +115,18 @@ class Problem:
             return ("a", "log_a", value, "dC/dz")
         return (value, "dC/db", "dC/dw", "dC/da_prev")
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each quantity that this problem defines; a network's gradients are one vector."""
+        rows = self.logits_shape
+        shapes = {"a": rows, "log_a": rows, "dC/dz": rows, "loss": self.loss_shape, "cost": ()}
+        if self.a_prev is not None and self.w is not None and self.b is not None:
+            shapes |= {"dC/db": self.b.shape, "dC/dw": self.w.shape, "dC/da_prev": self.a_prev.shape}
+            if self.hidden_w is not None and self.hidden_b is not None:
+                shapes["dC/db"] = (self.hidden_b.size + self.b.size,)
+                shapes["dC/dw"] = (self.hidden_w.size + self.w.size,)
+        return {quantity: shapes[quantity] for quantity in self.quantities}
+
     @cached_property
     def kept(self) -> Array:
         """Which examples are not ignored; shape of the loss."""

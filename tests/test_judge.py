@@ -16,7 +16,7 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import ULP_EDGES
 from xentcheck.runner import index_of
-from xentcheck.verdict import Judgement, Subject, expected_shapes
+from xentcheck.verdict import Judgement, Subject
 from xentcheck.vocabulary import DTYPES
 
 INF, NAN = np.inf, np.nan
@@ -210,7 +210,7 @@ def test_the_worst_index_is_in_the_quantitys_own_shape(quantity: str, shape: tup
         upstream=np.ones(loss_shape),
     )
     right = Exact(p).evaluate((quantity,))[quantity][0]
-    for position in np.ndindex(expected_shapes(p)[quantity]):
+    for position in np.ndindex(p.shapes[quantity]):
         wrong = right.copy()
         wrong[position] += 1.0
         (verdicts,) = Judgement(p, (quantity,), [Subject({quantity: wrong}, CATALOGUE["stable"])]).run()
@@ -224,7 +224,7 @@ def test_the_worst_index_of_a_layers_gradients(quantity: str, hidden: int) -> No
     """The same behind a layer and a network, whose gradients are flattened."""
     p = build(Case(family="dyadic", shape=(3, 4), dtype="float64", inputs=2, hidden=hidden))
     right = Exact(p).evaluate((quantity,))[quantity][0]
-    assert right.shape == expected_shapes(p)[quantity]
+    assert right.shape == p.shapes[quantity]
     for position in np.ndindex(right.shape):
         wrong = right.copy()
         wrong[position] += 1.0

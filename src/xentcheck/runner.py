@@ -20,7 +20,7 @@ from .cases import Case
 from .conventions import Convention, convention_of, seen
 from .requirements import required
 from .subjects import Subject
-from .verdict import Judgement, Verdict, expected_shapes
+from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
 
 Array = NDArray[Any]
@@ -188,7 +188,7 @@ def _outcome(result: Result, verdict: Verdict) -> tuple[str, str]:
 
 def index_of(problem: Problem, quantity: str, position: int) -> tuple[int, ...]:
     """The index, in the quantity's own shape, of a position in row form."""
-    shape = expected_shapes(problem)[quantity]
+    shape = problem.shapes[quantity]
     if quantity in ("a", "log_a", "dC/dz"):
         row, label = divmod(position, problem.classes)
         where = [int(i) for i in np.unravel_index(row, problem.loss_shape)] if problem.loss_shape else []

@@ -1,7 +1,8 @@
-"""Wrong answers for the loss and the cost, as deltas of each row's loss."""
+"""Wrong answers for the values: a and log_a per element, loss and cost as deltas of each row's loss."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,36 @@ from xentcheck.reference.oracle import Block, Exact
 from .power import NEGLIGIBLE, Power, largest
 
 Array = NDArray[Any]
+
+
+def note_softmax(power: Power, block: Block, quantity: str, z: Array, exact: Array, bound: Array) -> None:
+    """Power of a comparison of a or log_a; z: the block's logits in float64."""
+    for name, delta in softmax_deltas(block, quantity, z):
+        power.note(name, largest(delta, bound))
+    power.count_blind(exact, bound)
+
+
+def softmax_deltas(block: Block, quantity: str, z: Array) -> Iterator[tuple[str, Array]]:
+    """Wrong answers for a and log_a; `wrong_axis` normalises the columns of this block."""
+    B, s = block.softmax.backend, block.softmax
+    a, log_a, t = (B.pair(x)[0] for x in (s.softmax(), s.log_softmax(), s.t))
+    exact = a if quantity == "a" else log_a
+    log_total = B.pair(s.log_total)[0][:, None]
+    total = B.pair(s.total)[0][:, None]
+    with np.errstate(all="ignore"):
+        top = z.max(0, keepdims=True)
+        e = np.exp(z - top)
+        columns = e / e.sum(0) if quantity == "a" else z - top - np.log(e.sum(0))
+        wrong = {
+            "zero": np.zeros_like(exact),
+            "unnormalised": exact * total if quantity == "a" else exact + log_total,
+            "wrong_axis": columns,
+            "shifted": np.roll(exact, 1, 1),
+            "times_1_001" if quantity == "a" else "negated": exact * 1.001 if quantity == "a" else -exact,
+        }
+        for name, answer in wrong.items():
+            same = (answer == exact) | ~np.isfinite(t) & ~np.isfinite(answer)
+            yield name, np.where(same, 0.0, np.where(np.isnan(answer - exact), np.inf, answer - exact))
 
 
 def loss_deltas(block: Block, rows: int) -> dict[str, Array]:

@@ -1,0 +1,33 @@
+"""How the error of dC/dz at the label grows with the margin by which its logit leads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.oracle import Block
+
+Array = NDArray[Any]
+
+Margin = tuple[float, float, float]
+"""Margin, relative error and relative bound."""
+
+
+def margins_of(block: Block, got: Array, exact: tuple[Array, Array], bound: Array) -> list[Margin]:
+    """One entry for each row of a block whose label leads all other classes, where dC/dz at the label is not 0.
+
+    got, bound: (n, C); exact: dC/dz as (hi, lo).
+    """
+    rows, label = np.arange(len(got)), block.targets.label
+    right, low = exact[0][rows, label], exact[1][rows, label]
+    others = np.array(block.softmax.backend.pair(block.softmax.t)[0])
+    at_label = others[rows, label].copy()
+    others[rows, label] = -np.inf
+    margin = at_label - others.max(1, initial=-np.inf)
+    found = got[rows, label].astype(np.float64)
+    use = np.isfinite(margin) & (margin > 0) & (right != 0) & np.isfinite(found)
+    error = np.abs((found - right) - low)[use] / np.abs(right[use])
+    points = zip(margin[use], error, bound[rows, label][use] / np.abs(right[use]), strict=True)
+    return [(float(m), float(e), float(b)) for m, e, b in points]
