@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.errors import UnavailableError
+from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, REDUCTIONS
 
@@ -108,6 +108,11 @@ class Adapter(ABC):
         Keys: `a`, `log_a`, `dC/da` (m, K) for C = -ln a_y, `da/dz` (m, K, K), `dC/dz`, and the problem's quantities.
         """
         return {}
+
+    def require_shape(self, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+        """Raise AdapterError if the implementation's loss has another shape than the upstream gradient."""
+        if tuple(found) != tuple(expected):
+            raise AdapterError(f"{self.name} returned a loss of shape {tuple(found)}; allowed: {tuple(expected)}")
 
     def provided(self, problem: Problem, quantities: Sequence[str]) -> list[str]:
         """Those quantities of the ones asked for that the problem defines and the adapter declares."""

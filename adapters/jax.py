@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xentcheck.errors import UnavailableError
-from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import GRADIENTS, HEADS, VALUES
 
 from .base import Adapter, Array, Capabilities, Result, keywords
+from .jax_loss import cross_entropy
 from .layout import OwnCopies
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class JaxFunction(Adapter):
 
         def loss(leaves: Pytree) -> JaxArray:
             output: JaxArray = self._function(head(leaves), target, **dict(static), **given)
+            self.require_shape(jax.numpy.shape(output), upstream.shape)
             return output
 
         value, pull = jax.vjp(loss, leaves)
@@ -124,7 +126,8 @@ class JaxFunction(Adapter):
 
 
 class JaxAdapter(JaxFunction):
-    """JAX itself: the adapter's own lines (`cross_entropy` below) over `jax.nn.log_softmax`, with heads in `jax.numpy`.
+    """JAX itself: the adapter's own lines (`jax_loss.cross_entropy`) over `jax.nn.log_softmax`, with heads in
+    `jax.numpy`.
 
     Masking, the mean's denominator, class weights and smoothing are those lines, not JAX's: neither credit nor blame
     for them goes to JAX. `ignore_index` is traced, so that its value does not compile anew.
@@ -165,48 +168,6 @@ class JaxAdapter(JaxFunction):
 
 
 LEAVES = ("logits", "a_prev", "hidden_w", "w", "hidden_b", "b")
-
-
-def cross_entropy(
-    logits: JaxArray,
-    target: JaxArray,
-    *,
-    weight: JaxArray | None = None,
-    ignore_index: int | JaxArray = NO_IGNORE,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> JaxArray:
-    """Cross-entropy as one writes it in JAX, with the conventions of `torch.nn.functional.cross_entropy`.
-
-    logits: (C,), (N, C) or (N, C, d1..dk); target: class indices, or probabilities of the logits' shape. The mean
-    divides by the sum of the kept targets' class weights; with probabilities by the number of rows.
-    """
-    import jax
-    import jax.numpy as jnp
-
-    axis = 0 if logits.ndim == 1 else 1
-    classes = logits.shape[axis]
-    log_a = jax.nn.log_softmax(logits, axis)
-    column = None if weight is None else weight.reshape((classes,) + (1,) * (logits.ndim - axis - 1))
-    if jnp.issubdtype(target.dtype, jnp.floating):
-        q = target if label_smoothing == 0 else target * (1 - label_smoothing) + label_smoothing / classes
-        loss = -((q if column is None else q * column) * log_a).sum(axis)
-        return reduced(loss, jnp.asarray(loss.size, loss.dtype), reduction)
-    scaled = log_a if column is None else log_a * column
-    kept = target != ignore_index
-    y = jnp.where(kept, target, 0)
-    loss = -jnp.take_along_axis(scaled, jnp.expand_dims(y, axis), axis).squeeze(axis)
-    if label_smoothing:
-        loss = (1 - label_smoothing) * loss - label_smoothing / classes * scaled.sum(axis)
-    share = kept.astype(loss.dtype) if weight is None else jnp.where(kept, weight[y], 0)
-    return reduced(jnp.where(kept, loss, 0), share.sum(), reduction)
-
-
-def reduced(loss: JaxArray, denominator: JaxArray, reduction: str) -> JaxArray:
-    """The loss itself, its sum, or its sum over the denominator."""
-    if reduction == "none":
-        return loss
-    return loss.sum() if reduction == "sum" else loss.sum() / denominator
 
 
 def softmaxes(logits: JaxArray) -> Pytree:

@@ -83,6 +83,7 @@ class TorchFunction(Adapter):
             output = self._loss(problem, inputs, logits)
             found["loss" if problem.reduction == "none" else "cost"] = output
             if not set(GRADIENTS).isdisjoint(wanted):
+                self.require_shape(output.shape, problem.upstream.shape)
                 found |= gradients(problem, output, leaves, inputs["upstream"])
         return found
 

@@ -12,7 +12,7 @@ from xentcheck.adapters import from_torch
 from xentcheck.adapters.base import Adapter
 
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
-"""autograd refuses an upstream gradient of another shape than the output's before any number can be judged."""
+"""A loss of another shape than the upstream gradient is refused before any number can be judged."""
 
 FAULTS: list[Fault] = [replace(f, caught=ERROR) if f.name in SHAPES else f for f in faults_everywhere.FAULTS]
 

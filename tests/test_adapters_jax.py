@@ -10,7 +10,9 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Array, Result
-from xentcheck.adapters.jax import cross_entropy, x64
+from xentcheck.adapters.jax import x64
+from xentcheck.adapters.jax_loss import cross_entropy
+from xentcheck.errors import AdapterError
 from xentcheck.reference.problem import Problem
 
 DTYPES = ("float32", "float64")
@@ -181,6 +183,15 @@ def test_settings_hold_inside_and_are_restored(jax: Any, variant: str) -> None:
         found = evaluate(adapters.from_jax(spy), rows("float32"), variant).values
         assert jax.config.jax_enable_x64
     assert {str(v.dtype) for v in found.values()} == {"float32"}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_loss_of_another_shape_has_no_gradient(jax: Any, variant: str) -> None:
+    """One line that names the function, its shape and the right one."""
+    adapter = adapters.from_jax(lambda z, y: cross_entropy(z, y, reduction="none"), name="rows")
+    with pytest.raises(AdapterError) as caught:
+        evaluate(adapter, rows(), variant)
+    assert str(caught.value) == "rows returned a loss of shape (5,); allowed: ()"
 
 
 def test_settings_are_restored_after_an_error(jax: Any) -> None:

@@ -325,6 +325,14 @@ def test_a_function_that_returns_no_tensor_is_refused(torch: Any) -> None:
     assert str(caught.value) == "floaty returned float; allowed: a torch.Tensor, the loss"
 
 
+def test_a_loss_of_another_shape_has_no_gradient(torch: Any) -> None:
+    """One line that names the function, its shape and the right one."""
+    adapter = adapters.from_torch(lambda z, y: torch.nn.functional.cross_entropy(z, y, reduction="none"), name="rows")
+    with pytest.raises(AdapterError) as caught:
+        cost_and_gradient(adapter, rows())
+    assert str(caught.value) == "rows returned a loss of shape (5,); allowed: ()"
+
+
 def test_devices_are_those_that_torch_sees(torch: Any) -> None:
     """cpu always, cuda when there is one, and none that is not declared."""
     seen = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
