@@ -143,7 +143,7 @@ def _wrap(
         contract_of(contract)
     module = import_module(f"{__name__}.{framework}")
     adapter: Adapter = getattr(module, _WRAPPERS[framework])(function, name or _name(function))
-    adapter.contract_name = contract
+    adapter.contracts = () if contract is None else (("*", "*", "*", contract),)
     adapter.capabilities = replace(
         adapter.capabilities,
         dtypes=_selected("dtypes", dtypes, DTYPES),

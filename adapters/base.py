@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.problem import NO_IGNORE, Problem
-from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS
 
 Array = NDArray[Any]
 
@@ -45,7 +45,8 @@ class Adapter(ABC):
     """One implementation under test. The constructor imports no framework: `unavailable` says whether it could.
 
     name: as on the command line. package: the distribution whose version is recorded. variants: ways to call it, the
-    main one first. contract_name: the arithmetic it promises (a name of the catalogue), or None: judged as `stable`.
+    main one first. contracts: the arithmetic it promises, as rows (device, dtype, quantity family, contract) with `*`
+    for any, the first that fits; where none fits it is judged as `stable`.
     exp_ulps, log_ulps: the accuracy of its exp and log, in ULPs of the dtype.
     """
 
@@ -53,7 +54,7 @@ class Adapter(ABC):
     package: str
     variants: tuple[str, ...] = ("eager",)
     capabilities: Capabilities = Capabilities()
-    contract_name: str | None = None
+    contracts: tuple[tuple[str, str, str, str], ...] = ()
     exp_ulps: float = 2.0
     log_ulps: float = 2.0
 
@@ -113,6 +114,14 @@ class Adapter(ABC):
         """Raise AdapterError if the implementation's loss has another shape than the upstream gradient."""
         if tuple(found) != tuple(expected):
             raise AdapterError(f"{self.name} returned a loss of shape {tuple(found)}; allowed: {tuple(expected)}")
+
+    def contract_for(self, device: str, dtype: str, quantity: str) -> str:
+        """Name of the contract that a quantity is judged by."""
+        place = (device, dtype, QUANTITY_FAMILIES[quantity])
+        for *pattern, contract in self.contracts:
+            if all(p in ("*", x) for p, x in zip(pattern, place, strict=True)):
+                return contract
+        return "stable"
 
     def provided(self, problem: Problem, quantities: Sequence[str]) -> list[str]:
         """Those quantities of the ones asked for that the problem defines and the adapter declares."""

@@ -137,7 +137,10 @@ class JaxAdapter(JaxFunction):
     ('jit', 'eager')
     """
 
-    contract_name = "fused"
+    contracts = (
+        *(("*", dtype, "*", "storage-backsum") for dtype in ("bfloat16", "float16")),
+        ("*", "*", "*", "fused"),
+    )
     capabilities = Capabilities(devices=DEVICES, heads=HEADS)
     traced = ("weight", "ignore_index")
 
@@ -205,7 +208,7 @@ def grouped(gradients: Pytree) -> Pytree:
 
 @contextmanager
 def numerics(jax: Any, dtype: str) -> Iterator[None]:
-    """x64 on for float64 and off for float32, matrix products at their highest precision; restored after it."""
+    """x64 on for float64 and off for all others, matrix products at their highest precision; restored after it."""
     with x64(jax, dtype == "float64"), jax.default_matmul_precision("highest"):
         yield
 

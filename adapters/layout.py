@@ -41,7 +41,7 @@ def own_copy(array: Array) -> OwnCopy:
     reach = [(n - 1) * s for n, s in zip(array.shape, strides, strict=True)] if array.size else []
     low = sum(r for r in reach if r < 0)
     high = sum(r for r in reach if r > 0)
-    gap = np.nan if array.dtype.kind == "f" else 0
+    gap = 0 if array.dtype.kind in "iu" else np.nan
     copy = OwnCopy(np.full(high - low + 1, gap, array.dtype), array.shape, strides, -low)
     copy.view[...] = array
     return copy

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck import reference
+from xentcheck.reference.inputs import widened
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import GRADIENTS, HEADS, VALUES
 
@@ -74,7 +75,7 @@ class NumpyAdapter(NumpyFunction):
     ('cpu',)
     """
 
-    contract_name = "fused"
+    contracts = (("*", "*", "*", "fused"),)
     capabilities = Capabilities(devices=DEVICES, heads=HEADS)
 
     def __init__(self) -> None:
@@ -94,6 +95,10 @@ class NumpyAdapter(NumpyFunction):
         return {**found, **own.values}
 
     def _evaluate(self, problem: Problem, arrays: dict[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
+        found = self._compute(problem, {name: widened(array) for name, array in arrays.items()}, wanted)
+        return {q: np.asarray(value, problem.dtype) for q, value in found.items()}
+
+    def _compute(self, problem: Problem, arrays: dict[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
         if problem.head != "logits":
             return self._backpropagate(problem, arrays)
         found = super()._evaluate(problem, arrays, wanted)

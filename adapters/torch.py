@@ -66,7 +66,7 @@ class TorchFunction(Adapter):
             inputs = Tensors(problem, device)
             logits, leaves = head(problem, inputs)
             found = self._evaluate(problem, inputs, logits, leaves, wanted)
-            values = {q: found[q].numpy(force=True) for q in wanted}
+            values = {q: to_numpy(found[q]) for q in wanted}
             return Result(values, inputs.changed())
 
     def _evaluate(
@@ -107,7 +107,10 @@ class TorchAdapter(TorchFunction):
     ('logits', 'layer', 'network')
     """
 
-    contract_name = "stash"
+    contracts = (
+        *(("cpu", dtype, "*", "stash-sum") for dtype in ("bfloat16", "float16")),
+        ("*", "*", "*", "stash"),
+    )
     capabilities = Capabilities(devices=DEVICES, heads=HEADS)
 
     def __init__(self) -> None:
@@ -132,7 +135,7 @@ class TorchAdapter(TorchFunction):
                 "da/dz": jacobian.transpose(0, 1),
                 "dC/dz": torch.autograd.grad(output, logits, grad_outputs=inputs["upstream"].to(output.dtype))[0],
             }
-        return {**{step: tensor.numpy(force=True) for step, tensor in found.items()}, **own.values}
+        return {**{step: to_numpy(tensor) for step, tensor in found.items()}, **own.values}
 
 
 def criterion(logits: Tensor, target: Tensor, **options: Any) -> Tensor:
@@ -156,16 +159,34 @@ def numerics(torch: Any) -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
 
 
+def from_numpy(array: Array) -> Tensor:
+    """An array as a tensor over the same memory; PyTorch does not know the bfloat16 of `ml_dtypes`."""
+    import torch
+
+    if str(array.dtype) == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def to_numpy(tensor: Tensor) -> Array:
+    """The inverse of `from_numpy`, from any device."""
+    import torch
+
+    plain = tensor.detach().cpu()
+    if plain.dtype == torch.bfloat16:
+        return plain.contiguous().view(torch.int16).numpy().view("bfloat16")
+    return plain.numpy(force=True)
+
+
 class Tensors:
     """A problem's arrays as tensors of the same strides, in memory of their own on the device."""
 
     def __init__(self, problem: Problem, device: str) -> None:
-        import torch
 
         arrays = problem.arrays()
         arrays["upstream"] = np.asarray(problem.upstream, problem.dtype)
         self._copies = OwnCopies(arrays)
-        self._buffers = {name: torch.from_numpy(copy.buffer).to(device) for name, copy in self._copies.items()}
+        self._buffers = {name: from_numpy(copy.buffer).to(device) for name, copy in self._copies.items()}
         # .to(device) on the array itself closes the gaps of a slice; as_strided makes views, not plain leaves
         self._tensors = {
             name: buffer.new_empty(0).set_(buffer.untyped_storage(), layout.offset, layout.shape, layout.strides)
@@ -177,7 +198,7 @@ class Tensors:
 
     def changed(self) -> tuple[str, ...]:
         """Names of the inputs that were overwritten."""
-        return self._copies.changed({name: buffer.numpy(force=True) for name, buffer in self._buffers.items()})
+        return self._copies.changed({name: to_numpy(buffer) for name, buffer in self._buffers.items()})
 
 
 def head(problem: Problem, inputs: Tensors) -> tuple[Tensor, dict[str, list[Tensor]]]:

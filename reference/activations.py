@@ -9,9 +9,10 @@ import numpy as np
 
 from xentcheck.errors import ProblemError
 
-from .inputs import Array, floating, logits, matrix
+from .inputs import Array, floating, in_float32, logits, matrix
 
 
+@in_float32
 def sigmoid(z: Any) -> Array:
     """sigma(z) = 1/(1 + exp(-z)), equation (3).
 
@@ -27,6 +28,7 @@ def sigmoid(z: Any) -> Array:
     return np.asarray(np.where(z >= 0, np.ones_like(e), e) / (1 + e), z.dtype)
 
 
+@in_float32
 def sigmoid_prime(z: Any) -> Array:
     """sigma'(z) = sigma(z) sigma(-z), from (3); the book's sigma (1 - sigma) with 1 - sigma(z) = sigma(-z) [derived].
 
@@ -40,6 +42,7 @@ def sigmoid_prime(z: Any) -> Array:
     return np.asarray(sigmoid(z) * sigmoid(-z))
 
 
+@in_float32
 def softmax(z: Any, c: float = 1.0) -> Array:
     """a_j = exp(c z_j)/sum_k exp(c z_k), equations (78) and (83) with its constant c.
 
@@ -56,6 +59,7 @@ def softmax(z: Any, c: float = 1.0) -> Array:
     return np.asarray(e / e.sum(-1, keepdims=True))
 
 
+@in_float32
 def log_softmax(z: Any) -> Array:
     """ln a_j = (z_j - m) - ln sum_k exp(z_k - m), m = max z [derived from (78)].
 
@@ -85,6 +89,7 @@ def shifted(z: Array, c: float = 1.0) -> Array:
         return np.asarray((z - z.max(-1, keepdims=True)) * z.dtype.type(c))
 
 
+@in_float32
 def softmax_jacobian(z: Any) -> Array:
     """da_j/dz_k = a_j ([j = k] - a_k), the Jacobian of (78) [derived]: (m, K) -> (m, K, K).
 

@@ -13,10 +13,10 @@ import numpy as np
 from xentcheck.errors import ProblemError
 
 from . import layer_bounds
-from .contracts import CATALOGUE, Contract, arithmetic, get
+from .contracts import CATALOGUE, Arithmetic, Contract, get
 from .oracle import Block, Exact
 from .problem import Array, Problem
-from .row_bounds import SLACK, RowBounds, Scaling, growth
+from .row_bounds import SLACK, LossBounds, RowBounds, Scaling, growth
 from .row_errors import RowBase
 from .rows import from_rows
 
@@ -29,50 +29,51 @@ class Bounds:
     def __init__(self, exact: Exact, contract: Contract) -> None:
         self.exact = exact
         self.contract = contract
-        self.format = arithmetic(exact.problem.dtype)
-        self.scaling = Scaling.of(exact.targets, self.format.unit_roundoff)
-        self._losses: list[tuple[Array, Array]] = []
+        self.arithmetic = Arithmetic.of(contract, exact.problem.dtype)
+        self.scaling = Scaling.of(exact.targets, self.arithmetic)
+        self._losses: list[LossBounds] = []
 
     def zeta(self) -> Array | None:
         """Errors of the logits, where the implementation computes them itself."""
         p = self.exact.problem
-        return None if p.head == "logits" else layer_bounds.logit_errors(p, self.format, self.contract)
+        return None if p.head == "logits" else layer_bounds.logit_errors(p, self.arithmetic)
 
     def rows(self, block: Block, base: RowBase) -> RowBounds:
         """Bounds of a block of rows."""
-        return RowBounds(block, base, self.contract, self.scaling)
+        return RowBounds(block, base, self.arithmetic, self.scaling)
 
     def loss(self, rows: RowBounds) -> Array:
         """(n,): bound of the loss per example; inf where a term that is summed on the way overflows."""
-        bound, raw = rows.loss()
-        self._losses.append((bound, raw))
-        return np.where(raw >= self._overflow, np.inf, bound)
+        bounds = rows.loss()
+        self._losses.append(bounds)
+        return np.where(bounds.raw >= self._overflow, np.inf, bounds.output)
 
     def cost(self) -> Array:
         """() bound of the reduced cost, from all rows that went through `loss`.
 
-        (sum of bounds + (growth(terms - 1) + 4u + 2u if weighted + error of the denominator) sum |loss|)/|denominator|;
+        (sum of bounds + (growth(terms - 1) + 4u + 2u if weighted + error of the denominator) size)/|denominator|;
         inf where the sum before the division may overflow.
         """
-        t, u = self.exact.targets, self.format.unit_roundoff
-        error = np.concatenate([e for e, _ in self._losses] or [np.zeros(0)])
-        raw = np.concatenate([r for _, r in self._losses] or [np.zeros(0)])
+        t, a = self.exact.targets, self.arithmetic
+        error = np.concatenate([losses.kept for losses in self._losses] or [np.zeros(0)])
+        size = np.concatenate([losses.size for losses in self._losses] or [np.zeros(0)])
+        raw = np.concatenate([losses.raw for losses in self._losses] or [np.zeros(0)])
         terms = len(raw) if t.hard else len(raw) * t.classes
-        relative = growth(terms - 1, u) + self.scaling.relative
+        relative = growth(terms - 1, a.unit("batch_sum")) + self.scaling.relative
         denominator = abs(float(self.exact.backend.pair(self.exact.denominator)[0]))
         with np.errstate(all="ignore"):
-            total = raw.sum()
-            bound = (error.sum() + relative * (total + error.sum())) / denominator * SLACK
-            return np.asarray(np.inf if total >= self._overflow else bound)
+            bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
+            bound += a.output * (size.sum() / denominator + bound) + 2.0 * a.underflow
+            return np.asarray(np.inf if raw.sum() >= self._overflow else bound * SLACK)
 
     def layer(self, block: Block, gradient: Array) -> dict[str, Array]:
         """Bounds of dC/db, dC/dw and dC/da_prev, from the bound of dC/dz."""
         g = layer_bounds.Uncertain(self.exact.backend.pair(block.gradient)[0], gradient)
-        return layer_bounds.gradients(self.exact.problem, g, self.format, self.contract)
+        return layer_bounds.gradients(self.exact.problem, g, self.arithmetic)
 
     @property
     def _overflow(self) -> float:
-        return self.format.largest * (1.0 - 16.0 * self.format.unit_roundoff)
+        return self.arithmetic.largest("between")
 
     def evaluate(self, quantities: Iterable[str]) -> dict[str, Array]:
         """The bounds asked for, whole, in the shapes of the problem."""
@@ -83,7 +84,7 @@ class Bounds:
         with np.errstate(all="ignore"):
             zeta = self.zeta()
             for block in self.exact.blocks():
-                rows = self.rows(block, RowBase.of(block.softmax, self.format, zeta))
+                rows = self.rows(block, RowBase.of(block.softmax, self.arithmetic.wide, zeta))
                 parts["a"].append(rows.softmax())
                 parts["log_a"].append(rows.log_softmax())
                 parts["loss"].append(self.loss(rows))

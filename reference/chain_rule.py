@@ -14,7 +14,7 @@ from xentcheck.errors import ShapeError
 
 from .activations import complement, softmax
 from .costs import outer
-from .inputs import Array, examples, logits, matrix
+from .inputs import Array, examples, in_float32, logits, matrix
 
 
 def grad_a(z: Any, y: Any) -> Array:
@@ -74,6 +74,7 @@ def chain(outside: Array, inside: Array) -> Array:
         return np.asarray(np.einsum("mk,mk...->m...", outside, inside))
 
 
+@in_float32
 def delta(z: Any, y: Any) -> Array:
     """delta_j = dC/dz_j = a_j - y_j, equation (84); for probabilities a_j sum_k y_k - y_j [derived].
 
@@ -94,6 +95,7 @@ def delta(z: Any, y: Any) -> Array:
     return a
 
 
+@in_float32
 def grad_b(z: Any, y: Any) -> Array:
     """dC/db_j = a_j - y_j, equation (81), per example: `delta`, since dz/db is the identity (BP3).
 
@@ -105,6 +107,7 @@ def grad_b(z: Any, y: Any) -> Array:
     return delta(z, y)
 
 
+@in_float32
 def grad_w(z: Any, y: Any, a_prev: Any) -> Array:
     """dC/dw_jk = a_prev_k (a_j - y_j), equation (82), per example (BP4).
 
@@ -116,6 +119,7 @@ def grad_w(z: Any, y: Any, a_prev: Any) -> Array:
     return outer(delta(z, y), a_prev)
 
 
+@in_float32
 def grad_a_prev(z: Any, y: Any, w: Any) -> Array:
     """dC/da_prev_k = sum_j w_jk delta_j, the bracket of (BP2), per example.
 

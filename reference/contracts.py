@@ -6,7 +6,29 @@ from dataclasses import dataclass, replace
 
 from xentcheck.errors import AdapterError
 
-from .formats import FORMATS, Format
+from .formats import FORMATS, TF32, Format
+
+STAGES = (
+    "exponents",
+    "exponentials",
+    "sum",
+    "log",
+    "log_a",
+    "between",
+    "backward_sum",
+    "forward_sum",
+    "batch_sum",
+)
+"""Where a result may be rounded to the storage dtype.
+
+exponents: z - m, and every subtraction, product and quotient of the softmax. exponentials: exp(z - m) and the softmax
+made of it. sum, log: S and log S. log_a: the log-probabilities kept for the loss and the gradient. between: every other
+tensor between two kernels (losses per row, scaled upstream gradients, 1/N, eps/C, the denominator). forward_sum,
+backward_sum, batch_sum: sums over classes (forward and backward) and over examples are accumulated in storage.
+"""
+
+BETWEEN_KERNELS = ("log_a", "between")
+ELEMENTWISE = ("exponents", "exponentials", "sum", "log", *BETWEEN_KERNELS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,21 +36,27 @@ class Contract:
     """Where an implementation rounds, and how well it evaluates exp and log.
 
     log_form: `sub` for log a = (z - m) - log S, or `lse` for z - fl(m + log S); either may be used under `lse`.
-    gradient_form: `ratio` for e/S, or `exp` for the exponential of the stored log a, each in the gradient.
+    gradient_form: `ratio` for e/S, or `exp` for the exponential of the kept log a, each in the gradient.
+    stored: the `STAGES` whose results are rounded to the storage dtype; all others are carried out in the arithmetic
+    format (float32 for bfloat16 and float16), where results below the smallest normal number may be flushed to zero.
     exp_ulps, log_ulps: largest error of exp and log in ULPs, so a relative error of 2 ULPs u. exp_slope: further
     relative error of exp per unit of its argument, in u (an exp built from a rounded product has 1). shift_units:
-    error of each exponent in u |logit|, for implementations that do not subtract the maximum first. normwise:
-    gradients are right up to rounding errors of their row (automatic differentiation through the maximum adds the
-    row's sum). Results below the smallest normal number may be flushed to zero; sums may be taken in any order.
+    error of each exponent in u |logit|, for implementations that do not subtract the maximum first. rescales: how often
+    an online softmax rescales its running sum. product_inputs: `storage`, or `tf32`: what matrix products round their
+    inputs to. normwise: gradients are right up to rounding errors of their row (automatic differentiation through the
+    maximum adds the row's sum). Sums may be taken in any order.
     """
 
     name: str
     log_form: str = "sub"
     gradient_form: str = "ratio"
+    stored: tuple[str, ...] = ()
     exp_ulps: float = 2.0
     log_ulps: float = 2.0
     exp_slope: float = 0.0
     shift_units: float = 0.0
+    rescales: int = 0
+    product_inputs: str = "storage"
     normwise: bool = False
 
     def with_accuracy(self, exp_ulps: float, log_ulps: float) -> Contract:
@@ -43,12 +71,17 @@ CATALOGUE: dict[str, Contract] = {
     for c in (
         Contract(name="fused"),
         Contract(name="fused-lse", log_form="lse"),
-        Contract(name="stash", gradient_form="exp"),
-        Contract(name="stash-lse", log_form="lse", gradient_form="exp"),
+        Contract(name="stash", gradient_form="exp", stored=BETWEEN_KERNELS),
+        Contract(name="stash-lse", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS),
+        Contract(name="stash-sum", gradient_form="exp", stored=("sum", "log", *BETWEEN_KERNELS)),
+        Contract(name="storage", log_form="lse", gradient_form="exp", stored=ELEMENTWISE),
+        Contract(name="storage-backsum", log_form="lse", gradient_form="exp", stored=(*ELEMENTWISE, "backward_sum")),
+        Contract(name="storage-accumulate", log_form="lse", gradient_form="exp", stored=STAGES),
         Contract(
             name="stable",
             log_form="lse",
             gradient_form="exp",
+            stored=(*ELEMENTWISE, "backward_sum"),
             exp_ulps=8.0,
             log_ulps=8.0,
             exp_slope=1.0,
@@ -71,6 +104,69 @@ def get(name: str) -> Contract:
     return CATALOGUE[name]
 
 
-def arithmetic(dtype: str) -> Format:
-    """The format in which a dtype's arithmetic is carried out: float64 and float32 compute in themselves."""
-    return FORMATS[dtype]
+def distinct(contracts: tuple[Contract, ...], dtype: str) -> tuple[Contract, ...]:
+    """Those of the contracts that differ for a dtype, the first of equals: storing rounds nothing in a wide dtype.
+
+    >>> [c.name for c in distinct(tuple(CATALOGUE.values()), "float64")]
+    ['fused', 'fused-lse', 'stash', 'stash-lse', 'stable']
+    """
+    if Arithmetic.of(CATALOGUE["fused"], dtype).narrow:
+        return contracts
+    return tuple({replace(c, name="", stored=()): c for c in reversed(contracts)}.values())[::-1]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A contract's roundings for one storage dtype: arrays are in `storage`, arithmetic in `wide`."""
+
+    contract: Contract
+    storage: Format
+    wide: Format
+
+    @classmethod
+    def of(cls, contract: Contract, dtype: str) -> Arithmetic:
+        """float64 and float32 compute in themselves, bfloat16 and float16 in float32."""
+        storage = FORMATS[dtype]
+        return cls(contract, storage, storage if storage.precision >= 24 else FORMATS["float32"])
+
+    @property
+    def narrow(self) -> bool:
+        """Whether storing rounds."""
+        return self.storage != self.wide
+
+    def stores(self, stage: str) -> bool:
+        """Whether the results of a stage are rounded to a narrower storage dtype."""
+        return self.narrow and stage in self.contract.stored
+
+    def extra(self, stage: str) -> float:
+        """u of the rounding to storage that follows a stage; 0 if there is none."""
+        return self.storage.unit_roundoff if self.stores(stage) else 0.0
+
+    def unit(self, stage: str) -> float:
+        """u of the format in which a stage computes."""
+        return (self.storage if self.stores(stage) else self.wide).unit_roundoff
+
+    @property
+    def output(self) -> float:
+        """u of the rounding of every output to storage; 0 if the arithmetic format is the storage."""
+        return self.storage.unit_roundoff if self.narrow else 0.0
+
+    @property
+    def underflow(self) -> float:
+        """Largest error of storing a number below the normal range: half of the spacing there, or all of it where a
+        wide result that small may be flushed; 0 if storing does not round.
+        """
+        if not self.narrow:
+            return 0.0
+        flushed = self.storage.emin == self.wide.emin
+        return self.storage.smallest_normal if flushed else self.storage.smallest_subnormal / 2.0
+
+    @property
+    def product_input(self) -> float:
+        """u of the rounding of a matrix product's inputs."""
+        return TF32.unit_roundoff if self.contract.product_inputs == "tf32" else 0.0
+
+    def largest(self, stage: str) -> float:
+        """Results of a stage from here on may overflow."""
+        fmt = self.storage if self.stores(stage) else self.wide
+        return fmt.largest * (1.0 - 16.0 * fmt.unit_roundoff)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .activations import log_total, shifted, sigmoid, sigmoid_prime
-from .inputs import Array, examples, matrix, probabilities, same_shape
+from .inputs import Array, examples, in_float32, matrix, probabilities, same_shape
 
 
 def quadratic_cost(a: Any, y: Any) -> Array:
@@ -154,6 +154,7 @@ def sigmoid_cross_entropy_minimum(y: Any) -> Array:
         return np.asarray((xmuly(y, -np.log(y)) + xmuly(1 - y, -np.log1p(-y))).sum(1))
 
 
+@in_float32
 def log_likelihood(z: Any, y: Any) -> Array:
     """C_x = -ln a_y with a = softmax(z), equation (80), by logits; for probabilities -sum_j y_j ln a_j [derived].
 

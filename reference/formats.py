@@ -57,4 +57,9 @@ EXPONENT_BITS = np.int64(0x7FF0000000000000)
 FORMATS = {
     "float64": Format("float64", 53, -1022, 1023),
     "float32": Format("float32", 24, -126, 127),
+    "bfloat16": Format("bfloat16", 8, -126, 127),
+    "float16": Format("float16", 11, -14, 15),
 }
+
+TF32 = Format("tf32", 11, -126, 127)
+"""What some matrix units round their float32 inputs to."""

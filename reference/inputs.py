@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.errors import DtypeError, ShapeError, TargetError
-from xentcheck.vocabulary import DTYPES
 
 Array = NDArray[Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+WIDE = ("float64", "float32")
+"""The dtypes that the equations compute in."""
+
+NARROW = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
+
+
+def widened(x: Any) -> Any:
+    """Arrays of float16 and bfloat16 as float32, exactly; anything else as it is.
+
+    >>> widened(np.float16([0.1])).dtype
+    dtype('float32')
+    """
+    return x.astype(np.float32) if getattr(x, "dtype", None) in NARROW else x
+
+
+def in_float32(function: Function) -> Function:
+    """The function for float16 and bfloat16 as well: carried out in float32, the result rounded once.
+
+    >>> in_float32(lambda x: x / 3)(np.float16([1.0])).dtype
+    dtype('float16')
+    """
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        narrow = [x.dtype for x in (*args, *options.values()) if getattr(x, "dtype", None) in NARROW]
+        if not narrow:
+            return function(*args, **options)
+        result = function(*map(widened, args), **{name: widened(x) for name, x in options.items()})
+        return np.asarray(result, narrow[0])
+
+    return cast(Function, call)
 
 
 def floating(x: Any, name: str = "z") -> Array:
@@ -24,8 +59,8 @@ def floating(x: Any, name: str = "z") -> Array:
     array = np.asarray(x)
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
-    if str(array.dtype) not in DTYPES:
-        raise DtypeError(f"{name} has dtype {array.dtype}; allowed: {', '.join(DTYPES)}, or integers (as float64)")
+    if str(array.dtype) not in WIDE:
+        raise DtypeError(f"{name} has dtype {array.dtype}; allowed: {', '.join(WIDE)}, or integers (as float64)")
     return array
 
 

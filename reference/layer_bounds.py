@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends import FLOAT64
-from .contracts import Contract
+from .contracts import Arithmetic
 from .exact_layers import float64, hidden_inputs, sigmoid
 from .formats import Format
 from .problem import Problem
@@ -45,18 +45,32 @@ def exactly(x: Array) -> Uncertain:
     return Uncertain(x, np.zeros_like(x))
 
 
-def product(a: Uncertain, b: Uncertain, fmt: Format) -> Array:
-    """Error of the computed a b: error(a) |b| + |a| error(b) + growth(k) |a||b| + k nu."""
+def product(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Array:
+    """Error of the computed and stored a b: error(a) |b| + |a| error(b) + growth(k) |a||b| + k nu.
+
+    Inputs that are rounded to u_i first add 2 u_i + u_i^2 to growth(k).
+    """
     additions = _terms(a.magnitude, b.magnitude)
-    rounding = growth(additions, fmt.unit_roundoff) * (a.magnitude @ b.magnitude)
-    underflow = fmt.smallest_normal * additions
-    return np.asarray(a.error @ b.magnitude + np.abs(a.value) @ b.error + rounding + underflow)
+    inputs = arithmetic.product_input
+    relative = growth(additions, arithmetic.wide.unit_roundoff) + inputs * (2.0 + inputs)
+    rounding = relative * (a.magnitude @ b.magnitude)
+    underflow = arithmetic.wide.smallest_normal * additions
+    error = a.error @ b.magnitude + np.abs(a.value) @ b.error + rounding + underflow
+    return stored(error, a.value, b.value, arithmetic)
 
 
-def column_sum(a: Uncertain, fmt: Format) -> Array:
-    """Error of the computed sum over rows: sum of errors + growth(terms - 1) sum |a|."""
+def stored(error: Array, a: Array, b: Array, arithmetic: Arithmetic) -> Array:
+    """The error of a b once it is rounded to storage."""
+    if not arithmetic.narrow:
+        return np.asarray(error)
+    return np.asarray(error + arithmetic.output * (np.abs(a @ b) + error) + arithmetic.underflow)
+
+
+def column_sum(a: Uncertain, arithmetic: Arithmetic) -> Array:
+    """Error of the computed and stored sum over rows: sum of errors + growth(terms - 1) sum |a|."""
     additions = np.count_nonzero(a.magnitude, axis=0) - 1
-    return np.asarray(a.error.sum(0) + growth(additions, fmt.unit_roundoff) * a.magnitude.sum(0))
+    error = a.error.sum(0) + growth(additions, arithmetic.unit("batch_sum")) * a.magnitude.sum(0)
+    return stored(error, np.ones(len(a.value)), a.value, arithmetic)
 
 
 def _terms(a: Array, b: Array) -> Array:
@@ -64,20 +78,24 @@ def _terms(a: Array, b: Array) -> Array:
     return np.asarray((a != 0).astype(np.float64) @ (b != 0).astype(np.float64))
 
 
-def logit_errors(p: Problem, fmt: Format, contract: Contract) -> Array:
+def logit_errors(p: Problem, arithmetic: Arithmetic) -> Array:
     """zeta (m, C): error of the computed logits a w^T + b; 0 where no order of summation rounds (`sums_are_exact`)."""
-    inputs = hidden_outputs(p, fmt, contract)[0] if p.head == "network" else exactly(float64(p.a_prev))
-    return affine(inputs, float64(p.w), float64(p.b), fmt)
+    inputs = hidden_outputs(p, arithmetic)[0] if p.head == "network" else exactly(float64(p.a_prev))
+    return affine(inputs, float64(p.w), float64(p.b), arithmetic)
 
 
-def affine(a: Uncertain, w: Array, b: Array, fmt: Format) -> Array:
-    """Error of the computed a w^T + b; an infinite bias masks its class, without an error."""
+def affine(a: Uncertain, w: Array, b: Array, arithmetic: Arithmetic) -> Array:
+    """Error of the computed a w^T + b; an infinite bias masks its class, without an error.
+
+    Both the product and the sum may be stored: each adds u_s of its magnitude.
+    """
     finite = np.where(np.isfinite(b), b, 0.0)
-    if not a.error.any() and sums_are_exact(a.value, w, finite, fmt):
+    if not a.error.any() and sums_are_exact(a.value, w, finite, arithmetic.storage):
         return np.zeros((len(a.value), len(w)))
-    error = product(a, exactly(w).T, fmt)
-    u = fmt.unit_roundoff
-    return np.asarray(error + u * (a.magnitude @ np.abs(w).T + np.abs(finite) + error) * (1.0 + len(w.T) * u))
+    error = product(a, exactly(w).T, arithmetic)
+    u = arithmetic.wide.unit_roundoff
+    error = error + u * (a.magnitude @ np.abs(w).T + np.abs(finite) + error) * (1.0 + len(w.T) * u)
+    return np.asarray(error + arithmetic.output * (np.abs(a.value @ w.T + finite) + error))
 
 
 def sums_are_exact(a: Array, w: Array, b: Array, fmt: Format) -> bool:
@@ -96,44 +114,49 @@ def _lowest_bit(x: Array) -> int:
     return int((lowest + exponent - 53).min(initial=0))
 
 
-def hidden_outputs(p: Problem, fmt: Format, contract: Contract) -> tuple[Uncertain, Uncertain]:
+def hidden_outputs(p: Problem, arithmetic: Arithmetic) -> tuple[Uncertain, Uncertain]:
     """sigma(z) and sigma'(z) of the hidden layer with their errors.
 
     [derived] |error of sigma| <= sigma' (expm1(zeta)) + (k_e + 4) u: absolute, since sigma may be computed as
     1/(1 + exp(-z)) (relative error 2 k_e u sigma (1 - sigma) + 2u) or as (1 + tanh(z/2))/2. sigma' = sigma (1 - sigma)
-    adds |1 - 2 sigma| times that, its square, and 3 roundings.
+    adds |1 - 2 sigma| times that, its square, and 3 roundings. Stored step by step, each rounding is one to storage.
     """
-    u = fmt.unit_roundoff
-    zeta = affine(exactly(float64(p.a_prev)), float64(p.hidden_w), float64(p.hidden_b), fmt)
+    u = arithmetic.wide.unit_roundoff
+    zeta = affine(exactly(float64(p.a_prev)), float64(p.hidden_w), float64(p.hidden_b), arithmetic)
     value, slope = sigmoid(FLOAT64, hidden_inputs(FLOAT64, p))
-    error = slope * np.expm1(zeta) * np.exp(zeta) + (contract.exp_ulps + 4.0) * u
-    slope_error = error * (np.abs(1.0 - 2.0 * value) + error) + 3.0 * u * (slope + error)
+    error = slope * np.expm1(zeta) * np.exp(zeta) + (arithmetic.contract.exp_ulps + 4.0) * u
+    error = error + 4.0 * arithmetic.output
+    slope_error = error * (np.abs(1.0 - 2.0 * value) + error) + 3.0 * (u + arithmetic.output) * (slope + error)
     return Uncertain(value, error), Uncertain(slope, slope_error)
 
 
-def gradients(p: Problem, g: Uncertain, fmt: Format, contract: Contract) -> dict[str, Array]:
+def gradients(p: Problem, g: Uncertain, arithmetic: Arithmetic) -> dict[str, Array]:
     """Bounds of dC/db, dC/dw and dC/da_prev, laid out like `exact_layers.gradients`; g = dC/dz with its bound."""
     w = float64(p.w)
-    outputs = hidden_outputs(p, fmt, contract) if p.head == "network" else None
+    outputs = hidden_outputs(p, arithmetic) if p.head == "network" else None
     inputs = exactly(float64(p.a_prev)) if outputs is None else outputs[0]
-    grad_w = product(g.T, inputs, fmt)
-    grad_b = column_sum(g, fmt)
-    grad_a = product(g, exactly(w), fmt)
+    grad_w = product(g.T, inputs, arithmetic)
+    grad_b = column_sum(g, arithmetic)
+    grad_a = product(g, exactly(w), arithmetic)
     if outputs is None:
         bounds = {"dC/db": grad_b, "dC/dw": grad_w, "dC/da_prev": grad_a}
     else:
         back = Uncertain(g.value @ w, grad_a)
-        hidden = hadamard(back, outputs[1], fmt)
+        hidden = hadamard(back, outputs[1], arithmetic)
         bounds = {
-            "dC/db": np.concatenate([column_sum(hidden, fmt), grad_b]),
-            "dC/dw": np.concatenate([product(hidden.T, exactly(float64(p.a_prev)), fmt).ravel(), grad_w.ravel()]),
-            "dC/da_prev": product(hidden, exactly(float64(p.hidden_w)), fmt),
+            "dC/db": np.concatenate([column_sum(hidden, arithmetic), grad_b]),
+            "dC/dw": np.concatenate(
+                [product(hidden.T, exactly(float64(p.a_prev)), arithmetic).ravel(), grad_w.ravel()]
+            ),
+            "dC/da_prev": product(hidden, exactly(float64(p.hidden_w)), arithmetic),
         }
-    return {quantity: bound * SLACK for quantity, bound in bounds.items()}
+    # 0 * inf: no bound on one factor, and no guarantee that the other is 0
+    return {q: np.where(np.isnan(bound), np.inf, bound * SLACK) for q, bound in bounds.items()}
 
 
-def hadamard(a: Uncertain, b: Uncertain, fmt: Format) -> Uncertain:
+def hadamard(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Uncertain:
     """(28) The elementwise product; 3 roundings, since sigma (1 - sigma) may be multiplied in one factor at a time."""
     error = a.error * b.magnitude + np.abs(a.value) * b.error
-    rounding = 3.0 * fmt.unit_roundoff * a.magnitude * b.magnitude
-    return Uncertain(a.value * b.value, error + rounding + 3.0 * fmt.smallest_normal)
+    rounding = 3.0 * (arithmetic.wide.unit_roundoff + arithmetic.output) * a.magnitude * b.magnitude
+    lost = 3.0 * (arithmetic.wide.smallest_normal + arithmetic.underflow)
+    return Uncertain(a.value * b.value, error + rounding + lost)

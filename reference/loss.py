@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.errors import ShapeError
+from xentcheck.vocabulary import DTYPES
 
 from .activations import complement, log_total, shifted
+from .inputs import in_float32
 from .problem import NO_IGNORE, Problem
 from .rows import from_rows, to_rows
 
@@ -38,7 +40,7 @@ def problem_of(
     z = np.array(logits)
     y = np.array(target)
     shape = () if reduction != "none" or z.ndim < 2 else z.shape[:1] + z.shape[2:]
-    up = np.array(upstream, z.dtype if z.dtype.kind == "f" else None)
+    up = np.array(upstream, z.dtype if str(z.dtype) in DTYPES else None)
     return Problem(
         logits=z,
         target=y.astype(np.int64) if y.dtype.kind in "iu" else y,
@@ -116,6 +118,7 @@ def _dot(q: Array, surprise: Array) -> Array:
     return np.asarray(product.sum(1) if q.ndim == 2 else product)
 
 
+@in_float32
 def cross_entropy(
     logits: Any,
     target: Any,
@@ -145,6 +148,7 @@ def cross_entropy(
         return np.asarray(losses.sum() / rows.denominator(), losses.dtype)
 
 
+@in_float32
 def cross_entropy_grad(
     logits: Any,
     target: Any,
@@ -177,6 +181,7 @@ def cross_entropy_grad(
         return from_rows(rows.gradient(rows.factor()), p.logits_shape)
 
 
+@in_float32
 def cross_entropy_hvp(
     logits: Any,
     target: Any,

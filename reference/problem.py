@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import ml_dtypes  # noqa: F401 - tells NumPy what "bfloat16" is
 import numpy as np
 from numpy.typing import NDArray
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .contracts import Contract
+from .contracts import Arithmetic
 from .oracle import Block
 from .row_errors import RowBase, RowErrors
 from .targets import Targets
@@ -25,7 +25,7 @@ SLACK = 1.0 + 1e-6
 
 def growth(additions: Any, u: float) -> Any:
     """(1 + u)^n - 1: relative error of n successive roundings, or of a sum with n additions in any order."""
-    return np.expm1(np.maximum(additions, 0) * np.log1p(u))
+    return np.expm1(np.minimum(np.maximum(additions, 0) * np.log1p(u), 700.0))
 
 
 @dataclass(frozen=True)
@@ -34,23 +34,31 @@ class Scaling:
     upstream/denominator.
 
     Roundings: upstream/denominator at most 2, the product with the row's factor 1, the final product 1; class weights
-    2.
+    2. Rounded to storage between kernels: the denominator, its reciprocal, their product with the upstream gradient;
+    the product with a class weight.
     """
 
     denominator_error: float
     roundings: float
 
     @classmethod
-    def of(cls, targets: Targets, u: float) -> Scaling:
+    def of(cls, targets: Targets, arithmetic: Arithmetic) -> Scaling:
         """The denominator of weighted means is a sum of n weights: error growth(n - 1) sum |w| / |sum w|."""
         weighted = targets.weight is not None
+        mean = targets.reduction == "mean"
         error = 0.0
-        if weighted and targets.reduction == "mean" and targets.probabilities is None:
+        if weighted and mean and targets.probabilities is None:
             w = targets.label_weight
             total = abs(float(w.sum()))
             spread = float(np.abs(w).sum())
-            error = float(growth(targets.kept.sum() - 1, u)) * spread / total if total else np.inf
-        return cls(error / (1.0 - error) if error < 0.5 else np.inf, (4.0 + 2.0 * weighted) * u)
+            error = (
+                float(growth(targets.kept.sum() - 1, arithmetic.unit("batch_sum"))) * spread / total
+                if total
+                else np.inf
+            )
+        wide = (4.0 + 2.0 * weighted) * arithmetic.wide.unit_roundoff
+        stored = (1.0 + 2.0 * mean + weighted) * arithmetic.extra("between")
+        return cls(error / (1.0 - error) if error < 0.5 else np.inf, wide + stored)
 
     @property
     def relative(self) -> float:
@@ -58,17 +66,32 @@ class Scaling:
         return self.roundings + self.denominator_error
 
 
+@dataclass(frozen=True)
+class LossBounds:
+    """Bounds of the rows' losses (n,): as outputs, and as the sum over rows finds them.
+
+    size: sum of |q_i log a_i|. raw: the largest magnitude that is summed on the way, without eps/C.
+    """
+
+    output: Array
+    kept: Array
+    size: Array
+    raw: Array
+
+
 class RowBounds:
     """Bounds of one block of rows under one contract."""
 
-    def __init__(self, block: Block, base: RowBase, contract: Contract, scaling: Scaling) -> None:
+    def __init__(self, block: Block, base: RowBase, arithmetic: Arithmetic, scaling: Scaling) -> None:
         self.block = block
         self.base = base
-        self.contract = contract
+        self.arithmetic = arithmetic
         self.scaling = scaling
-        self.errors = RowErrors(base, contract)
-        self._u = base.format.unit_roundoff
-        self._nu = base.format.smallest_normal
+        self.errors = RowErrors(base, arithmetic)
+        self._u = arithmetic.wide.unit_roundoff
+        self._nu = arithmetic.wide.smallest_normal
+        self._between = arithmetic.extra("between")
+        self._lost = arithmetic.storage.smallest_subnormal if arithmetic.stores("between") else 0.0
 
     def softmax(self) -> Array:
         """(n, C): bound of a."""
@@ -78,43 +101,46 @@ class RowBounds:
         """(n, C): bound of log a."""
         return self.errors.log_softmax() * SLACK
 
-    def loss(self) -> tuple[Array, Array]:
-        """(n,), (n,): bound of the loss of each row, and the largest magnitude that is summed on the way.
-
-        One class: |w| D_y + u |loss|. Several: sum |q_i| D_i + (growth(terms - 1) + 6u) sum |q_i log a_i|.
-        """
+    def loss(self) -> LossBounds:
+        """One class: |w| D_y + u |loss|. Several: sum |q_i| D_i + (growth(terms - 1) + 6u) sum |q_i log a_i|."""
         t = self.block.targets
-        if t.hard:
-            return self._hard_loss()
-        q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
-        used = (q != 0) & np.isfinite(_hi(self.block, self.block.softmax.t))
-        surprise = np.where(used, self.base.log_total + self.base.d, 0.0)
-        errors = np.where(used, self.errors.log_softmax(), 0.0)
-        terms = np.count_nonzero(used, axis=1)
-        relative = growth(terms - 1, self._u) + 6.0 * self._u
-        bound = (
-            (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1) + 2.0 * self._nu * np.maximum(terms, 1)
-        )
-        raw = (q * surprise).sum(1)
-        if t.weight is not None or t.smoothing:
-            weight = np.ones(t.classes) if t.weight is None else np.abs(t.weight)
-            weighted = surprise * weight
-            raw = np.maximum(raw, weighted.sum(1) if t.smoothing else weighted.max(1, initial=0.0))
-        return np.where(t.kept, bound, 0.0) * SLACK, np.where(t.kept, raw, 0.0)
+        error, size, raw = self._hard_loss() if t.hard else self._soft_loss()
+        stored = self._stored(error, size)
+        kept = stored if self.arithmetic.stores("between") else error
+        zero = np.zeros(())
+        return LossBounds(*(np.where(t.kept, x, zero) for x in (stored * SLACK, kept * SLACK, size, raw)))
 
-    def _hard_loss(self) -> tuple[Array, Array]:
+    def _hard_loss(self) -> tuple[Array, Array, Array]:
         t, b = self.block.targets, self.base
         rows = np.arange(len(t.label))
         depth = b.d[rows, t.label][:, None]
         weight = np.abs(t.label_weight)
         loss = weight * (b.log_total + depth)[:, 0]
-        error = self.errors.log_softmax_at(depth)[:, 0]
+        error = self.errors.kept_log_softmax_at(depth)[:, 0]
         if b.zeta is not None:
             error = error + b.zeta[rows, t.label]
         bound = weight * error + 2.0 * self._nu
         if t.weight is not None:
-            bound = bound + self._u * (loss + bound)
-        return np.where(t.kept, bound, 0.0) * SLACK, np.where(t.kept, loss, 0.0)
+            bound = bound + (self._u + self._between) * (loss + bound) + self._lost
+        return bound, loss, loss
+
+    def _soft_loss(self) -> tuple[Array, Array, Array]:
+        t = self.block.targets
+        q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
+        used = (q != 0) & np.isfinite(_hi(self.block, self.block.softmax.t))
+        surprise = np.where(used, self.base.log_total + self.base.d, 0.0)
+        errors = np.where(used, self.errors.kept_log_softmax(), 0.0)
+        terms = np.count_nonzero(used, axis=1)
+        relative = growth(terms - 1, self.arithmetic.unit("forward_sum")) + 6.0 * self._u + 5.0 * self._between
+        bound = (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1)
+        bound += (2.0 * self._nu + self._lost) * np.maximum(terms, 1)
+        loss = (q * surprise).sum(1)
+        raw = loss
+        if t.weight is not None or t.smoothing:
+            weight = np.ones(t.classes) if t.weight is None else np.abs(t.weight)
+            weighted = surprise * weight
+            raw = np.maximum(raw, weighted.sum(1) if t.smoothing else weighted.max(1, initial=0.0))
+        return bound, loss, raw
 
     def gradient(self) -> Array:
         """(n, C): bound of dC/dz; 0 in ignored rows."""
@@ -122,6 +148,10 @@ class RowBounds:
         factor = np.abs(_hi(self.block, self.block.factor))[:, None]
         g = np.abs(_hi(self.block, self.block.gradient))
         bound = self._hard_gradient(factor, g) if t.hard else self._soft_gradient(factor, g)
+        if self.arithmetic.narrow:
+            bound += self.arithmetic.output * (g + bound) + np.where(
+                (self.base.e > 0) | (g > 0), self.arithmetic.underflow, 0.0
+            )
         if not t.kept.all():
             bound[~t.kept] = 0.0
         bound *= SLACK
@@ -138,10 +168,11 @@ class RowBounds:
         )
         at_label = e.elementwise_at(t.label, e.gradient_offset + self._u, e.gradient_slope) * scale[:, 0]
         bound[rows, t.label] = at_label + kappa * (g[rows, t.label] + at_label)
-        if self.contract.normwise:
+        if self.arithmetic.contract.normwise:
             spread = 2.0 * g[rows, t.label][:, None]
             row_sum = scale * (e.gradient_softmax_sum() + self._u)
-            bound += (row_sum + (growth(t.classes, self._u) + kappa) * (spread + row_sum)) * t.kept[:, None]
+            additions = growth(t.classes, self.arithmetic.unit("backward_sum"))
+            bound += (row_sum + (additions + kappa) * (spread + row_sum)) * t.kept[:, None]
         return self._with_underflow(bound, scale, np.arange(t.classes) == t.label[:, None])
 
     def _soft_gradient(self, factor: Array, g: Array) -> Array:
@@ -149,22 +180,37 @@ class RowBounds:
         t, e = self.block.targets, self.errors
         q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
         total = q.sum(1, keepdims=True)
-        relative = growth(np.count_nonzero(q, axis=1)[:, None] - 1, self._u) + 5.0 * self._u
+        additions = np.count_nonzero(q, axis=1)[:, None] - 1
+        relative = growth(additions, self.arithmetic.unit("backward_sum")) + 5.0 * self._u + 3.0 * self._between
         scale = factor * total
         offset = e.gradient_offset + relative * (1.0 + e.gradient_offset)
         bound = e.elementwise(offset, e.gradient_slope * (1.0 + relative), scale)
         bound += factor * relative * q
         bound += self.scaling.relative * (g + bound)
-        if self.contract.normwise:
+        if self.arithmetic.contract.normwise:
             row_sum = scale * (e.gradient_softmax_sum() + 2.0 * relative)
-            bound += row_sum + (growth(t.classes, self._u) + self.scaling.relative) * (2.0 * scale + row_sum)
+            additions = growth(t.classes, self.arithmetic.unit("backward_sum"))
+            bound += row_sum + (additions + self.scaling.relative) * (2.0 * scale + row_sum)
         return self._with_underflow(bound, scale, q != 0)
 
     def _with_underflow(self, bound: Array, scale: Array, target: Array) -> Array:
-        """e, a, s a and their product with a weight may each fall below the smallest normal number: 4 nu max(1, s)."""
+        """e, a, s a and their product with a weight may each fall below the smallest normal number: 4 nu max(1, s).
+
+        Where they are stored between kernels, as much of the storage's smallest subnormal number; and each of the C
+        terms that the row sum of a soft target adds up, which a_i multiplies.
+        """
         if (self.base.smallest * np.minimum(scale, 1.0) < 4.0 * self._nu).any():
             bound += np.where((self.base.e > 0) | target, 4.0 * self._nu * np.maximum(scale, 1.0), 0.0)
+        if self._lost:
+            softmax = self.base.e / self.base.total
+            bound += np.where((self.base.e > 0) | target, 4.0 * self._lost * np.maximum(scale, 1.0), 0.0)
+            bound += 3.0 * self._lost * self.block.targets.classes * softmax
         return bound
+
+    def _stored(self, error: Array, value: Array) -> Array:
+        """The error once the result is rounded to storage."""
+        a = self.arithmetic
+        return np.asarray(error + a.output * (np.abs(value) + error) + a.underflow)
 
 
 def _hi(block: Block, x: Any) -> Array:

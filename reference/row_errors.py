@@ -8,20 +8,30 @@ per row.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .contracts import Contract
+from .contracts import Arithmetic
 from .exact_rows import RowSoftmax
 from .formats import Format
 
 Array = NDArray[Any]
 
 SECOND_ORDER = 1.0 + 1e-3
-"""expm1(x) <= x (1 + 1e-3) for the x <= 1e-3 that occur: d u is below 745 * 2^-24 wherever e_i does not underflow."""
+"""expm1(x) <= x (1 + 1e-3) for x <= 1e-3."""
+
+
+def second_order(slope: Any, wide: Format) -> Any:
+    """f with expm1(slope d) <= f slope d wherever exp(-d) does not underflow; 1 + 1e-3 for the slopes of wide formats.
+
+    [derived] expm1(x)/x grows with x, and d is at most -log of the smallest subnormal number.
+    """
+    x = slope * -math.log(wide.smallest_subnormal)
+    return np.where(x <= 1e-3, SECOND_ORDER, np.expm1(np.minimum(x, 700.0)) / np.maximum(x, 1e-300))
 
 
 @dataclass(frozen=True)
@@ -70,49 +80,72 @@ class RowBase:
 class RowErrors:
     """Errors of the sum, of its logarithm and of the softmax of a block of rows, under one contract.
 
-    relative_sum: |S^ - S|/S. log_error: |log S^ - log S|. Both (n, 1).
+    relative_sum: |S^ - S|/S. log_error: |log S^ - log S|. Both (n, 1). log_offset, log_slope: of log a as computed;
+    kept_offset, kept_slope: of log a as the loss and the gradient find it.
     """
 
-    def __init__(self, base: RowBase, contract: Contract) -> None:
+    def __init__(self, base: RowBase, arithmetic: Arithmetic) -> None:
         self.base = base
-        self.contract = contract
-        u = base.format.unit_roundoff
-        nu = base.format.smallest_normal
-        self.exp_error = 2.0 * contract.exp_ulps * u
+        self.arithmetic = arithmetic
+        contract, u = arithmetic.contract, arithmetic.wide.unit_roundoff
+        self.exp_error = (2.0 * contract.exp_ulps + contract.rescales * (2.0 * contract.exp_ulps + 1.0)) * u
+        self.exp_error += arithmetic.extra("exponentials")
         self._shift = np.expm1(np.minimum(contract.shift_units * u * np.abs(base.maximum), 700.0))
-        self._slope = u * (1.0 + contract.exp_slope + contract.shift_units)
+        self._slope = arithmetic.unit("exponents") + u * (contract.exp_slope + contract.shift_units)
+        self._second = second_order(self._slope, arithmetic.wide)
         self._zeta_mean, self._zeta_growth = _logit_uncertainty(base)
-        inexact = np.maximum(base.others - base.ties, 0.0) if base.zeta is None else base.others
-        exponent_errors = self._slope * base.depth + self.exp_error * inexact + self._shift * base.others
-        exp_sum = SECOND_ORDER * exponent_errors + self._zeta_mean * base.total * self._zeta_growth
-        underflow = base.low * nu
-        self.relative_sum = (exp_sum + underflow + self._summation(exp_sum + underflow, inexact)) / base.total
+        self.relative_sum = self._sum()
         self.log_error = self._log_error()
         self.log_offset, self.log_slope = self._log_softmax()
+        stored = self._store_log(self.log_offset, self.log_slope)
+        self.kept_offset, self.kept_slope = stored if arithmetic.stores("log_a") else (self.log_offset, self.log_slope)
         self.soft_offset, self.soft_slope = self._ratio()
         self.gradient_offset, self.gradient_slope = self._gradient_softmax()
 
-    def _summation(self, addend_error: Array, inexact: Array) -> Array:
+    def _sum(self) -> Array:
+        """|S^ - S|/S: errors of the exponentials, underflow, summation, and the rounding of S to storage."""
+        b, a = self.base, self.arithmetic
+        inexact = np.maximum(b.others - b.ties, 0.0) if b.zeta is None else b.others
+        exponent_errors = self._slope * b.depth + self.exp_error * inexact + self._shift * b.others
+        error = (
+            self._second * exponent_errors
+            + self._zeta_mean * b.total * self._zeta_growth
+            + b.low * b.format.smallest_normal
+        )
+        if a.stores("exponentials"):
+            error = error + a.underflow * np.count_nonzero(
+                (b.e > 0) & (b.e < 4.0 * a.storage.smallest_normal), axis=1, keepdims=True
+            )
+        exact_ones = (inexact == 0) & (b.zeta is None)
+        error = error + self._summation(error, exact_ones)
+        relative = error / b.total
+        if a.stores("sum"):
+            rounded = ~exact_ones | (b.active > 1.0 / a.storage.unit_roundoff)
+            relative = relative + np.where(rounded, a.extra("sum") * (1.0 + relative), 0.0)
+            relative = np.where(b.total * (1.0 + relative) >= a.largest("sum"), np.inf, relative)
+        return np.asarray(relative)
+
+    def _summation(self, addend_error: Array, exact_ones: Array) -> Array:
         """Error of summing n nonnegative terms in any order: min(g S, R (1 + 2 g)), g = (1 + u)^(n - 1) - 1.
 
         The second form: each node on the path of the largest term errs by at most the smaller addend. Terms that
         underflow add exactly; a sum of ones (no inexact term) is exact.
         """
         b = self.base
-        u = b.format.unit_roundoff
-        growth = np.expm1((b.active - 1) * np.log1p(u))
+        u = self.arithmetic.unit("forward_sum")
+        growth = np.expm1(np.minimum((b.active - 1) * np.log1p(u), 700.0))
         rest = b.others + addend_error
         error = np.minimum(growth * (1.0 + rest), rest * (1.0 + 2.0 * growth))
-        exact_ones = (inexact == 0) & (b.active <= 1.0 / u) if b.zeta is None else np.zeros_like(b.active, bool)
-        return np.where(exact_ones, 0.0, error)
+        return np.where(exact_ones & (b.active <= 1.0 / u), 0.0, error)
 
     def _log_error(self) -> Array:
         """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r)."""
-        b, u = self.base, self.base.format.unit_roundoff
+        b, u = self.base, self.arithmetic.wide.unit_roundoff
         r = self.relative_sum
         below = np.where(r < 1, -np.log1p(-np.minimum(r, 1.0 - 2.0**-52)), np.inf)
         moved = np.minimum(below, np.maximum(b.log_total, np.log1p(r)))
-        return np.asarray(moved + 2.0 * self.contract.log_ulps * u * (b.log_total + moved))
+        rounding = 2.0 * self.arithmetic.contract.log_ulps * u + self.arithmetic.extra("log")
+        return np.asarray(moved + rounding * (b.log_total + moved))
 
     def _log_softmax(self) -> tuple[Array, Array]:
         """|error of log a_i| <= A + B d_i.
@@ -120,53 +153,70 @@ class RowErrors:
         `sub`: u d_i (subtraction of m) + error of log S + u |log a_i|, and |log a_i| = d_i + log S.
         `lse`: the same with fl(m + log S) in place of log S, whose rounding adds u |m + log S|.
         """
-        b, u = self.base, self.base.format.unit_roundoff
+        b, contract = self.base, self.arithmetic.contract
+        u = self.arithmetic.unit("exponents")
         offset = self.log_error * (1.0 + 2.0 * u) + u * b.log_total
-        if self.contract.log_form == "lse":
+        if contract.log_form == "lse":
             offset = offset + u * (np.abs(b.maximum + b.log_total) + self.log_error) * (1.0 + u)
-        offset = offset + self.contract.shift_units * u * np.abs(b.maximum)  # each logit, where m is not subtracted
-        slope = np.full_like(offset, u + self._slope) * SECOND_ORDER
+        # each logit, where m is not subtracted
+        offset = offset + contract.shift_units * self.arithmetic.wide.unit_roundoff * np.abs(b.maximum)
+        slope = np.full_like(offset, u + self._slope) * SECOND_ORDER * (1.0 + u)
         return offset + self._zeta_mean * self._zeta_growth, slope
 
+    def _store_log(self, offset: Array, slope: Array) -> tuple[Array, Array]:
+        """Rounding log a to storage adds u_s |log a^|, and |log a^| <= d + log S + error."""
+        u = self.arithmetic.output
+        return offset * (1.0 + u) + u * self.base.log_total, slope * (1.0 + u) + u
+
     def _ratio(self) -> tuple[Array, Array]:
-        """a_i = e_i/S: relative error (rho_i + r)/(1 - r) + 2u (division, or product with a rounded reciprocal)."""
-        u = self.base.format.unit_roundoff
+        """a_i = e_i/S: relative error (rho_i + r)/(1 - r), then the division or a product with a rounded reciprocal.
+
+        That is 2u; rounded to storage at each step, 3 u_s more.
+        """
+        u = 2.0 * self.arithmetic.wide.unit_roundoff + 3.0 * self.arithmetic.extra("exponentials")
         r = self.relative_sum
-        scale = np.where(r < 0.5, SECOND_ORDER / (1.0 - np.minimum(r, 0.5)), np.inf)
-        offset = (self.exp_error + self._shift + r) * scale + 2.0 * u
-        return offset, self._slope * scale
+        scale = np.where(r < 0.5, self._second / (1.0 - np.minimum(r, 0.5)), np.inf)
+        offset = (self.exp_error + self._shift + r) * scale * (1.0 + u) + u
+        return offset, self._slope * scale * (1.0 + u)
 
     def _gradient_softmax(self) -> tuple[Array, Array]:
-        """The softmax inside the gradient: `ratio` as above, `exp`: expm1 of the stored log a's error, and exp's
-        own.
-        """
-        if self.contract.gradient_form == "ratio":
+        """The softmax inside the gradient: `ratio` as above, `exp`: expm1 of the kept log a's error, and exp's own."""
+        contract, wide = self.arithmetic.contract, self.arithmetic.wide
+        if contract.gradient_form == "ratio":
             return self.soft_offset, self.soft_slope
-        offset = np.expm1(np.minimum(self.log_offset + self.exp_error, 700.0)) * SECOND_ORDER
-        slope = (
-            (self.log_slope + self.contract.exp_slope * self.base.format.unit_roundoff) * (1.0 + offset) * SECOND_ORDER
-        )
+        offset = np.expm1(np.minimum(self.kept_offset + self.exp_error, 700.0)) * SECOND_ORDER
+        relative = self.kept_slope + contract.exp_slope * wide.unit_roundoff
+        slope = relative * (1.0 + offset) * second_order(relative, wide)
         # The weaker of the two forms, so that an implementation may use either: the catalogue is then nearly nested.
         return np.maximum(offset, self.soft_offset), np.maximum(slope, self.soft_slope)
 
     def softmax(self) -> Array:
-        """(n, C): |error of a_i|; exp(0) = 1 is exact."""
-        b = self.base
-        bound = self.elementwise(self.soft_offset, self.soft_slope)
-        if b.zeta is None and not self.contract.normwise:
-            exact_e = np.maximum(self.soft_offset - self.exp_error, 0.0) / b.total
+        """(n, C): |error of a_i| once stored; exp(0) = 1 is exact."""
+        b, u = self.base, self.arithmetic.output
+        offset = self.soft_offset * (1.0 + u) + u
+        bound = self.elementwise(offset, self.soft_slope * (1.0 + u) + 0.0 * offset)
+        if b.zeta is None and not self.arithmetic.contract.normwise:
+            exact_e = np.maximum(offset - self.exp_error, 0.0) / b.total
             np.copyto(bound, exact_e, where=(b.d == 0) & (b.e == 1))
         return np.asarray(bound + self._underflow(b.e > 0))
 
     def log_softmax(self) -> Array:
-        """(n, C): |error of log a_i|, 0 where it is -inf."""
+        """(n, C): |error of log a_i| once stored, 0 where it is -inf."""
         b = self.base
-        bound = self.log_offset + self.log_slope * b.d
+        offset, slope = self._store_log(self.log_offset, self.log_slope)
+        bound = offset + slope * b.d + self.arithmetic.underflow
         return np.asarray(bound if b.zeta is None else bound + b.zeta)
 
-    def log_softmax_at(self, depth: Array) -> Array:
-        """|error of log a| for exact depths d (n, k) of some classes, whose e may underflow."""
-        return np.asarray(self.log_offset + self.log_slope * depth)
+    def kept_log_softmax(self) -> Array:
+        """(n, C): |error of log a_i| as the loss finds it."""
+        b = self.base
+        bound = self.kept_log_softmax_at(b.d)
+        return bound if b.zeta is None else np.asarray(bound + b.zeta)
+
+    def kept_log_softmax_at(self, depth: Array) -> Array:
+        """|error of log a| as the loss finds it, for exact depths d (n, k) of some classes, whose e may underflow."""
+        lost = self.arithmetic.underflow if self.arithmetic.stores("log_a") else 0.0
+        return np.asarray(self.kept_offset + self.kept_slope * depth + lost)
 
     def gradient_softmax(self) -> Array:
         """(n, C): |error| of the softmax that the gradient is made of, without underflow."""
@@ -206,7 +256,10 @@ class RowErrors:
         return np.asarray(np.where(b.e[rows, index] > 0, relative * b.e[rows, index] / b.total[:, 0], 0.0))
 
     def _underflow(self, active: Array) -> Array | float:
-        return np.where(active, self.base.format.smallest_normal, 0.0) if self.base.low.any() else 0.0
+        a = self.arithmetic
+        lost = (self.base.format.smallest_normal if self.base.low.any() else 0.0) + a.underflow
+        lost += a.underflow if a.stores("exponentials") else 0.0
+        return np.where(active, lost, 0.0) if lost else 0.0
 
 
 def _logit_uncertainty(base: RowBase) -> tuple[Array | float, Array | float]:

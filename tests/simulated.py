@@ -1,26 +1,33 @@
-"""Each contract's algorithm, written out in NumPy in the problem's own dtype: what the bounds must hold for.
+"""Each contract's algorithm, written out in NumPy, rounded where the contract says: what the bounds must hold for.
 
-`fused`: everything by e/S and (z - m) - log S. `fused-lse`: the loss as fl(m + log S) - z_y. `stash`: the gradient's
-softmax is the exponential of the stored log a. `stash-lse`: both by log-sum-exp. `autograd`: differentiation through
-the maximum, which takes each row's sum off the gradient at the first maximum.
+Arithmetic is in float64 or float32 (for bfloat16 and float16 as well), and `keep` rounds a stage's result to the storage
+dtype. `autograd`: differentiation through the maximum, which takes each row's sum off the gradient at the first maximum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.contracts import CATALOGUE, Contract
+from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.problem import Problem
 
 Array = NDArray[Any]
 
-ALGORITHMS = {
+WIDE_ALGORITHMS = {
     "fused": "fused",
     "fused-lse": "fused-lse",
     "stash": "stash",
     "stash-lse": "stash-lse",
+    "autograd": "stable",
+}
+NARROW_ALGORITHMS = {
+    **{name: name for name in CATALOGUE if name != "stable"},
     "autograd": "stable",
 }
 """Algorithm -> the contract it meets."""
@@ -29,56 +36,102 @@ NUMPY_ULPS = (3.0, 3.0)
 """Accuracy of NumPy's exp and log in ULPs, both dtypes (measured: 2.5 and 3.0 in float32)."""
 
 
+def algorithms(dtype: str) -> dict[str, str]:
+    """The algorithms that differ for a dtype, and the contract that each meets."""
+    return WIDE_ALGORITHMS if FORMATS[dtype].precision >= 24 else NARROW_ALGORITHMS
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Arithmetic in `wide`, with the results of some stages rounded to the storage dtype."""
+
+    contract: Contract
+    storage: np.dtype[Any]
+    wide: np.dtype[Any]
+
+    def keep(self, stage: str, x: Any) -> Array:
+        """A stage's result, rounded to storage where the contract stores it."""
+        wide = np.asarray(x, self.wide)
+        return wide.astype(self.storage).astype(self.wide) if stage in self.contract.stored else wide
+
+    def total(self, stage: str, x: Array) -> Array:
+        """Sums of the rows (n, C) -> (n, 1); one addition at a time where the accumulator is in storage."""
+        if stage not in self.contract.stored or self.storage == self.wide:
+            return np.asarray(x.sum(1, keepdims=True))
+        sums = np.zeros((len(x), 1), self.wide)
+        for column in x.T:
+            sums = self.keep(stage, sums + column[:, None])
+        return sums
+
+
 def simulate(p: Problem, algorithm: str) -> dict[str, Array]:
-    """All quantities of a problem by one algorithm, every operation rounded to the problem's dtype."""
+    """All quantities of a problem by one algorithm, in its storage dtype."""
+    contract = CATALOGUE[algorithms(p.dtype)[algorithm]]
+    narrow = FORMATS[p.dtype].precision < 24
+    m = Machine(contract, np.dtype(p.dtype), np.dtype("float32" if narrow else p.dtype))
     with np.errstate(all="ignore"):
-        z = logits_of(p)
-        m = z.max(1, keepdims=True)
-        t = z - m
-        e = np.exp(t)
-        total = e.sum(1, keepdims=True)
-        lse = m + np.log(total)
-        log_a = z - lse if algorithm in ("fused-lse", "stash-lse", "autograd") else t - np.log(total)
-        a = e / total
-        inner = np.exp(log_a) if algorithm in ("stash", "stash-lse") else a
-        q, denominator = factors(p)
-        losses = np.where(q != 0, q * -log_a, p_type(p)(0)).sum(1)
-        cost = losses.sum() / denominator
-        upstream = np.broadcast_to(p.upstream.reshape(-1).astype(p.dtype), losses.shape)
-        factor = (upstream / denominator)[:, None]
-        g = factor * (inner * q.sum(1, keepdims=True) - q)
+        z = logits_of(p, m)
+        a, log_a, inner = softmaxes(z, m)
+        q, denominator = factors(p, m)
+        losses = m.keep("between", m.total("forward_sum", np.where(q != 0, q * -log_a, m.wide.type(0)))[:, 0])
+        cost = m.keep("batch_sum", losses.sum()) / denominator
+        g = gradient(p, m, inner, q, denominator)
         if algorithm == "autograd":
             at_maximum = np.arange(p.classes) == z.argmax(1)[:, None]
-            g = g - at_maximum * g.sum(1, keepdims=True)
+            g = m.keep("between", g) - at_maximum * m.total("backward_sum", m.keep("between", g))
     out = {"a": a, "log_a": log_a, "loss": losses, "cost": np.asarray(cost), "dC/dz": g}
     if p.head == "layer":
-        out |= {"dC/db": g.sum(0), "dC/dw": g.T @ np.asarray(p.a_prev), "dC/da_prev": g @ np.asarray(p.w)}
-    return {name: out[name] for name in p.quantities}
+        g = g.astype(p.dtype).astype(m.wide)
+        a_prev, w = (np.asarray(x).astype(m.wide) for x in (p.a_prev, p.w))
+        out |= {"dC/db": g.sum(0), "dC/dw": g.T @ a_prev, "dC/da_prev": g @ w}
+    return {name: out[name].astype(p.dtype) for name in p.quantities}
 
 
-def p_type(p: Problem) -> Any:
-    """The scalar type of the problem's dtype."""
-    return np.dtype(p.dtype).type
+def softmaxes(z: Array, m: Machine) -> tuple[Array, Array, Array]:
+    """a, log a as the loss finds it, and the softmax of the gradient."""
+    top = z.max(1, keepdims=True)
+    t = m.keep("exponents", z - top)
+    e = m.keep("exponentials", np.exp(t))
+    total = m.keep("sum", m.total("forward_sum", e))
+    log_total = m.keep("log", np.log(total))
+    if m.contract.log_form == "lse":
+        log_a = z - m.keep("exponents", top + log_total)
+    else:
+        log_a = t - log_total
+    log_a = m.keep("log_a", m.keep("exponents", log_a))
+    a = m.keep("exponentials", e / total)
+    by_log = m.contract.gradient_form == "exp" and "exponentials" not in m.contract.stored
+    return a, log_a, np.exp(log_a) if by_log else a
 
 
-def logits_of(p: Problem) -> Array:
-    """(N, C) logits as the implementation has them: given, or computed."""
+def gradient(p: Problem, m: Machine, inner: Array, q: Array, denominator: Any) -> Array:
+    """s (a Q - q), s and its products rounded between kernels, Q summed in the backward accumulator."""
+    upstream = np.broadcast_to(p.upstream.reshape(-1).astype(m.wide), len(q))
+    factor = m.keep("between", upstream / denominator)[:, None]
+    terms = m.keep("between", factor * q)
+    return inner * m.keep("between", m.total("backward_sum", terms)) - terms
+
+
+def logits_of(p: Problem, m: Machine) -> Array:
+    """(N, C) logits as the implementation has them: given, or computed and stored."""
     if p.logits is not None:
-        return p.logits
+        return np.asarray(p.logits).astype(m.wide)
     assert p.head == "layer"
-    return np.asarray(p.a_prev) @ np.asarray(p.w).T + np.asarray(p.b)
+    a_prev, w, b = (np.asarray(x).astype(m.wide) for x in (p.a_prev, p.w, p.b))
+    return np.asarray((a_prev @ w.T + b).astype(p.dtype).astype(m.wide))
 
 
-def factors(p: Problem) -> tuple[Array, Any]:
+def factors(p: Problem, m: Machine) -> tuple[Array, Any]:
     """q (N, C) of -log a, and what the reduction divides by."""
-    one = p_type(p)(1)
-    weight = np.ones(p.classes, p.dtype) if p.weight is None else p.weight
+    one = m.wide.type(1)
+    between: Callable[[Any], Array] = lambda x: m.keep("between", x)  # noqa: E731 - one word for a rounding
+    weight = np.ones(p.classes, m.wide) if p.weight is None else p.weight.astype(m.wide)
     if p.probabilities:
-        return p.target * weight, p_type(p)(len(p.target)) if p.reduction == "mean" else one
+        return between(p.target.astype(m.wide) * weight), m.wide.type(len(p.target)) if p.reduction == "mean" else one
     kept = p.target != p.ignore_index
     label = np.where(kept, p.target, 0)
-    eps = p_type(p)(p.label_smoothing)
-    at_label = np.where(kept, weight[label], p_type(p)(0))
-    q = np.where(kept[:, None], weight * (eps / p_type(p)(p.classes)), p_type(p)(0))
-    q[np.arange(len(q)), label] += at_label * (one - eps)
-    return q, at_label.sum() if p.reduction == "mean" else one
+    eps = m.wide.type(p.label_smoothing)
+    at_label = np.where(kept, weight[label], m.wide.type(0))
+    q = np.where(kept[:, None], between(weight * between(eps / m.wide.type(p.classes))), m.wide.type(0))
+    q[np.arange(len(q)), label] += between(at_label * (one - eps))
+    return q, between(m.keep("batch_sum", at_label.sum())) if p.reduction == "mean" else one

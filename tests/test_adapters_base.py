@@ -257,7 +257,7 @@ def test_a_wrapper_takes_functions_only(framework: str) -> None:
 def test_a_wrapper_declares_what_it_is_told(framework: str) -> None:
     """Everything by default; what is given otherwise, in the vocabulary's order."""
     everything = WRAPPERS[framework](print)
-    assert (everything.name, everything.contract_name) == ("print", None)
+    assert (everything.name, everything.contract_for("cpu", "float32", "dC/dw")) == ("print", "stable")
     assert everything.capabilities.options == set(OPTIONS)
     assert everything.capabilities.quantities == ("loss", "cost", "dC/dz")
     assert everything.capabilities.heads == ("logits",)
@@ -270,7 +270,7 @@ def test_a_wrapper_declares_what_it_is_told(framework: str) -> None:
         options=[],
         devices=["cpu"],
     )
-    assert (some.name, some.contract_name) == ("own", "stash")
+    assert (some.name, some.contract_for("cpu", "bfloat16", "dC/dw")) == ("own", "stash")
     assert some.capabilities.dtypes == ("float32",)
     assert some.capabilities.reductions == ("mean", "none")
     assert some.capabilities.options == frozenset()

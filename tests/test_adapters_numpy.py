@@ -222,10 +222,14 @@ def test_the_network_has_a_sigmoid_layer_before(dtype: str) -> None:
 def test_the_adapter_is_always_there() -> None:
     """NumPy is a dependency: available, on the cpu, with its measured accuracy declared."""
     adapter = adapters.get("numpy")
-    assert (adapter.unavailable(), adapter.devices(), adapter.contract_name) == ("", ("cpu",), "fused")
+    assert (adapter.unavailable(), adapter.devices(), adapter.contract_for("cpu", "float16", "a")) == (
+        "",
+        ("cpu",),
+        "fused",
+    )
     assert (adapter.exp_ulps, adapter.log_ulps) == (3.0, 3.0)
     wrapped = adapters.from_numpy(Spy())
-    assert (wrapped.exp_ulps, wrapped.log_ulps, wrapped.contract_name) == (3.0, 3.0, None)
+    assert (wrapped.exp_ulps, wrapped.log_ulps, wrapped.contracts) == (3.0, 3.0, ())
     assert wrapped.steps(rows()) == {}
 
 

@@ -19,7 +19,7 @@ def adapters_command() -> int:
         devices = reason or ", ".join(adapter.devices()) or adapter.unavailable()
         c = adapter.capabilities
         options = "all" if c.options == frozenset(OPTIONS) else ", ".join(sorted(c.options))
-        contract = adapter.contract_name or "stable"
+        contract = ", ".join(dict.fromkeys(contract for *_, contract in adapter.contracts)) or "stable"
         row = (name, adapter.version() or "-", devices, ", ".join(c.dtypes), ", ".join(adapter.variants))
         table.add_row(*row, contract, options)
     Console().print(table)

@@ -94,7 +94,8 @@ def _print_elements(case: Case, subject: Subject, quantities: set[str], show: in
         return
     exact = Exact(problem)
     right = exact.evaluate(quantities)
-    bounds = Bounds(exact, contracts_of(subject)[0]).evaluate(quantities)
+    contracts = contracts_of(subject, problem.dtype)[0]
+    bounds = {q: Bounds(exact, contracts[q]).evaluate([q])[q] for q in quantities}
     for quantity in quantities_of(case):
         got = np.asarray(result.values.get(quantity))
         if quantity not in quantities or got.shape != bounds[quantity].shape:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
@@ -43,7 +44,7 @@ def _weights_vanish(p: Problem) -> bool:
     if p.weight is None or p.reduction != "mean" or p.probabilities or _no_row_kept(p):
         return False
     w = Targets.of(p).label_weight
-    return bool(abs(w.sum()) <= len(w) * float(np.finfo(p.dtype).eps) * np.abs(w).sum())
+    return bool(abs(w.sum()) <= len(w) * 2.0 * FORMATS[p.dtype].unit_roundoff * np.abs(w).sum())
 
 
 def _zero_times_inf(p: Problem) -> bool:

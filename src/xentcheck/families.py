@@ -23,8 +23,8 @@ FAR = -20000.0
 """A logit whose exponential underflows in every format, and whose distance is no power of two."""
 
 
-UNDERFLOW = {"float64": 708.0, "float32": 87.0}
-"""exp of minus this is about the smallest normal number."""
+UNDERFLOW = {"float64": 708.0, "float32": 87.0, "bfloat16": 87.0, "float16": 87.0}
+"""exp of minus this is about the smallest normal number of the arithmetic."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,11 @@ SHAPES = {
 }
 """(N, C) of each option set: no option and `ign` share a compilation; C is no multiple of a vector's width."""
 
+WIDE = ("float64", "float32")
+
+NARROW_SETS = ((0, "mean"), (0, "none"), (4, "mean"), (4, "none"), (3, "sum"), (6, "mean"))
+"""(option set, reduction) of narrow dtypes in `quick`."""
+
 FURTHER_SHAPES = ((5, 10), (7, 129), (64, 3), (5, 1003))
 """What `full` adds to them."""
 
@@ -50,9 +55,43 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     seeds = (seed,) if profile == "quick" else (seed, seed + 1)
     for dtype in DTYPES:
         for s in seeds:
-            for case in (*_lattice(dtype, s, profile), *_layers(dtype, s, profile), *_special(dtype, s)):
+            wide = dtype in WIDE or profile == "full"
+            lattice = (*_lattice(dtype, s, profile), *_layers(dtype, s, profile), *_special(dtype, s))
+            for case in lattice if wide else _narrow(dtype, s):
                 found[str(case)] = case
     return list(found.values())
+
+
+def _narrow(dtype: str, seed: int) -> Iterator[Case]:
+    """What `quick` has of a narrow dtype: every family with the option sets and reductions that differ most."""
+    for f, family in enumerate(FAMILIES):
+        for o, reduction in NARROW_SETS:
+            target, options = OPTION_SETS[o]
+            yield Case(
+                family=family,
+                shape=SHAPES[reduction][o],
+                dtype=dtype,
+                target=target,
+                options=options,
+                reduction=reduction,
+                upstream="rand" if reduction == "none" else ("one", "neg")[(f + o) % 2],
+                seed=seed,
+            )
+    for o in (0, 4):
+        target, options = OPTION_SETS[o]
+        for family in LAYER_FAMILIES:
+            yield Case(
+                family=family,
+                shape=(5, 10),
+                inputs=10,
+                dtype=dtype,
+                target=target,
+                options=options,
+                upstream="neg",
+                seed=seed,
+            )
+    for layout in ("trans", "sliced"):
+        yield Case(family="gaussian", shape=(5, 10), dtype=dtype, layout=(layout,), seed=seed)
 
 
 def _lattice(dtype: str, seed: int, profile: str) -> Iterator[Case]:

@@ -16,6 +16,10 @@ ALWAYS = {
 }
 """By quantity, whatever the options."""
 
+NARROW = ("bfloat16", "float16")
+COARSE = {"times_1_001": "times_1_25"}
+"""What stands in for a wrong answer in dtypes that cannot resolve it."""
+
 BY_OPTION = {
     "weight": "weights_left_out",
     "label_smoothing": "smoothing_left_out",
@@ -25,16 +29,18 @@ BY_OPTION = {
 """What an option's own cases must reject; `ignored_rows` is named differently for values and gradients."""
 
 
-def required(quantity: str, target_kind: str, reduction: str, options: Iterable[str], head: str) -> tuple[str, ...]:
+def required(
+    quantity: str, target_kind: str, reduction: str, options: Iterable[str], head: str, dtype: str
+) -> tuple[str, ...]:
     """The wrong answers that comparisons of this kind must reject somewhere in their group.
 
-    quantity, target_kind ("index", "smoothed", "probabilities"), reduction and head as in `vocabulary`; options: those
-    that the case uses and the adapter declares.
+    quantity, target_kind ("index", "smoothed", "probabilities"), reduction, head and dtype as in `vocabulary`; options:
+    those that the case uses and the adapter declares. bfloat16 and float16 cannot tell 1.001 from 1: there it is 1.25.
 
-    >>> required("cost", "index", "mean", {"weight"}, "logits")[-2:]
+    >>> required("cost", "index", "mean", {"weight"}, "logits", "float32")[-2:]
     ('divided_by_n', 'weights_left_out')
     """
-    names = list(ALWAYS[quantity])
+    names = [COARSE.get(name, name) if dtype in NARROW else name for name in ALWAYS[quantity]]
     if quantity in ("a", "log_a"):
         return tuple(names)
     used = set(options)

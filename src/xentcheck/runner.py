@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.adapters.base import Result, needed_options
-from xentcheck.reference.contracts import CATALOGUE, Contract, get
+from xentcheck.reference.contracts import CATALOGUE, Contract, distinct, get
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import Record
 
@@ -22,6 +22,7 @@ from .requirements import required
 from .subjects import Subject
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
+from .vocabulary import QUANTITIES
 
 Array = NDArray[Any]
 
@@ -47,12 +48,13 @@ def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
     )
 
 
-def contracts_of(subject: Subject) -> tuple[Contract, tuple[Contract, ...]]:
-    """The contract a subject is judged by (`stable` if it declares none), and the catalogue for its grade."""
+def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
+    """The contract that each quantity of a subject is judged by, and the catalogue for its grade."""
     adapter = subject.adapter
     accuracy = adapter.exp_ulps, adapter.log_ulps
     catalogue = {name: contract.with_accuracy(*accuracy) for name, contract in CATALOGUE.items()}
-    return catalogue[get(adapter.contract_name or "stable").name], tuple(catalogue.values())
+    declared = {q: catalogue[get(adapter.contract_for(subject.device, dtype, q)).name] for q in QUANTITIES}
+    return declared, distinct(tuple(catalogue.values()), dtype)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _judge(problem: Problem, quantities: Sequence[str], attempts: Sequence[Attem
     for a in attempts:
         assert a.result is not None
         values = {q: np.asarray(v) for q, v in a.result.values.items() if q in a.quantities}
-        subjects.append(Judged(values, *contracts_of(a.subject)))
+        subjects.append(Judged(values, *contracts_of(a.subject, problem.dtype)))
     return Judgement(problem, quantities, subjects).run()
 
 
@@ -127,9 +129,9 @@ def _base(
         "quantity": quantity,
         "case": str(case),
         "group": "/".join((*place, quantity, problem.target_kind, problem.reduction)),
-        "contract": contracts_of(subject)[0].name,
+        "contract": contracts_of(subject, problem.dtype)[0][quantity].name,
         "digest": digest,
-        "required": required(quantity, problem.target_kind, problem.reduction, options, problem.head),
+        "required": required(quantity, problem.target_kind, problem.reduction, options, problem.head, problem.dtype),
         "replay": f"xentcheck replay {case} {subject.command} --device {subject.device} --variant {subject.variant}",
     }
 

@@ -38,8 +38,11 @@ def softmax_deltas(block: Block, quantity: str, z: Array) -> Iterator[tuple[str,
             "unnormalised": exact * total if quantity == "a" else exact + log_total,
             "wrong_axis": columns,
             "shifted": np.roll(exact, 1, 1),
-            "times_1_001" if quantity == "a" else "negated": exact * 1.001 if quantity == "a" else -exact,
         }
+        if quantity == "a":
+            wrong |= {"times_1_001": exact * 1.001, "times_1_25": exact * 1.25}
+        else:
+            wrong["negated"] = -exact
         for name, answer in wrong.items():
             same = (answer == exact) | ~np.isfinite(t) & ~np.isfinite(answer)
             yield name, np.where(same, 0.0, np.where(np.isnan(answer - exact), np.inf, answer - exact))
@@ -57,6 +60,7 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
             "zero": -loss,
             "negated": -2.0 * loss,
             "times_1_001": 1e-3 * loss,
+            "times_1_25": 0.25 * loss,
             "without_largest_term": np.where(t.kept, mass * (np.log(others) - log_total), 0.0),
         }
         if block.rows.stop == rows:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from xentcheck.reference import exact_layers
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.contracts import Contract
+from xentcheck.reference.contracts import CATALOGUE, Arithmetic, Contract
+from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Block, Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.row_bounds import RowBounds
@@ -32,11 +33,24 @@ LAYERS = ("dC/db", "dC/dw", "dC/da_prev")
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One implementation's results on the problem, the contract they are judged by, and further ones for the grade."""
+    """One implementation's results, the contract they are judged by (or one per quantity), and more for the grade."""
 
     values: Mapping[str, Array]
-    contract: Contract
+    contract: Contract | Mapping[str, Contract]
     others: tuple[Contract, ...] = ()
+
+    def contract_for(self, quantity: str) -> Contract:
+        """The contract that a quantity is judged by."""
+        return self.contract if isinstance(self.contract, Contract) else self.contract[quantity]
+
+    @property
+    def declared(self) -> tuple[Contract, ...]:
+        """The contracts that its results are judged by."""
+        return tuple(dict.fromkeys(map(self.contract_for, self.values)))
+
+    def tried(self, quantity: str) -> tuple[Contract, ...]:
+        """All contracts that a quantity is compared under, the one it is judged by first."""
+        return tuple(dict.fromkeys((self.contract_for(quantity), *self.others)))
 
 
 @dataclass
@@ -72,7 +86,7 @@ class View:
     def rows(self, block: Block, shared: RowBase | None) -> RowBounds:
         """Bounds of a block; the base is shared by all contracts unless the logits' own errors depend on them."""
         base = shared if self.zeta is None else None
-        return self.bounds.rows(block, base or RowBase.of(block.softmax, self.bounds.format, self.zeta))
+        return self.bounds.rows(block, base or RowBase.of(block.softmax, self.bounds.arithmetic.wide, self.zeta))
 
 
 class Judgement:
@@ -86,20 +100,17 @@ class Judgement:
         self.quantities = tuple(quantities)
         self.subjects = subjects
         self.exact = Exact(problem)
-        contracts = {s.contract: True for s in subjects} | {c: False for s in subjects for c in s.others}
-        for s in subjects:
-            contracts[s.contract] = True
+        contracts = {c: False for s in subjects for c in s.others} | {c: True for s in subjects for c in s.declared}
         self.views = {c: View(self.exact, c, quantities, judged) for c, judged in contracts.items()}
         self.tallies = {
-            (i, q, c): Tally(self._format) for i, s in enumerate(subjects) for q in s.values for c in _all(s)
+            (i, q, c): Tally(FORMATS[problem.dtype])
+            for i, s in enumerate(subjects)
+            for q in s.values
+            for c in s.tried(q)
         }
         self.mismatches = self._mismatches()
         self.margins: list[list[Margin]] = [[] for _ in subjects]
         self._deltas: list[dict[str, Array]] = []
-
-    @property
-    def _format(self) -> Any:
-        return Bounds(self.exact, next(iter(self.views))).format if self.views else None
 
     def _mismatches(self) -> dict[tuple[int, str], str]:
         shapes = self.problem.shapes
@@ -126,7 +137,7 @@ class Judgement:
         B = self.exact.backend
         shared = None
         if self.problem.head == "logits":
-            shared = RowBase.of(block.softmax, self._format)
+            shared = RowBase.of(block.softmax, Arithmetic.of(CATALOGUE["fused"], self.problem.dtype).wide)
         bounds = {c: view.rows(block, shared) for c, view in self.views.items()}
         if "a" in self.quantities:
             exact = B.pair(block.softmax.softmax())
@@ -169,7 +180,7 @@ class Judgement:
             got = to_rows(found)[block.rows]
             self._add(i, "dC/dz", got, exact, bounds)
             if block.targets.hard:
-                self.margins[i] += margins_of(block, got, exact, bounds[self.subjects[i].contract])
+                self.margins[i] += margins_of(block, got, exact, bounds[self.subjects[i].contract_for("dC/dz")])
         for c, power in self._powers("dC/dz"):
             wrong.note(power, bounds[c])
 
@@ -206,21 +217,18 @@ class Judgement:
 
     def _add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
         subject = self.subjects[i]
-        for c in _all(subject):
-            self.tallies[i, q, c].add(got, *exact, bounds[c], counts=c == subject.contract)
+        for c in subject.tried(q):
+            self.tallies[i, q, c].add(got, *exact, bounds[c], counts=c == subject.contract_for(q))
 
     def _verdicts(self, i: int, subject: Subject) -> dict[str, Verdict]:
         out = {}
         for q in subject.values:
-            power = self.views[subject.contract].powers[q]
-            shares = {c.name: self.tallies[i, q, c].share for c in _all(subject)}
+            judged_by = subject.contract_for(q)
+            power = self.views[judged_by].powers[q]
+            shares = {c.name: self.tallies[i, q, c].share for c in subject.tried(q)}
             mismatch = self.mismatches.get((i, q), "")
-            tally = self.tallies[i, q, subject.contract]
+            tally = self.tallies[i, q, judged_by]
             out[q] = Verdict(
                 tally, power, mismatch, {} if mismatch else shares, self.margins[i] if q == "dC/dz" else []
             )
         return out
-
-
-def _all(subject: Subject) -> tuple[Contract, ...]:
-    return tuple(dict.fromkeys((subject.contract, *subject.others)))

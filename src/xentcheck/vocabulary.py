@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-DTYPES = ("float64", "float32")
-"""Storage dtypes that the harness can judge, widest first."""
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+"""Storage dtypes that the harness can judge, widest first; bfloat16 arrays are those of `ml_dtypes`."""
 
-SHORT_DTYPES = {"float64": "f64", "float32": "f32"}
+SHORT_DTYPES = {"float64": "f64", "float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 """Their names in case ids."""
 
 QUANTITIES = ("a", "log_a", "loss", "cost", "dC/dz", "dC/db", "dC/dw", "dC/da_prev")
@@ -13,6 +13,18 @@ QUANTITIES = ("a", "log_a", "loss", "cost", "dC/dz", "dC/db", "dC/dw", "dC/da_pr
 
 VALUES = ("loss", "cost")
 GRADIENTS = ("dC/dz", "dC/db", "dC/dw", "dC/da_prev")
+QUANTITY_FAMILIES = {
+    "a": "softmax",
+    "log_a": "log_softmax",
+    "loss": "loss",
+    "cost": "loss",
+    "dC/dz": "gradient",
+    "dC/db": "linear",
+    "dC/dw": "linear",
+    "dC/da_prev": "linear",
+}
+"""What kernels compute together: each family of quantities may have a contract of its own."""
+
 STEPS = ("dC/da", "da/dz")
 """Steps of the chain rule (37) that `explain` shows beside the quantities."""
 
