@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .double_double import DoubleDouble, dd_exp, dd_log1p, dd_matmul, dd_sum, two_sum
+from .double_double import CHUNK, DoubleDouble, dd_matmul, dd_sum, exact_difference
+from .elementary import dd_exp, dd_log1p
 
 Array = NDArray[np.float64]
 Number = Any
@@ -15,18 +16,17 @@ Number = Any
 
 ZERO = np.zeros(())
 
-CHUNK = 8192
-"""Elements per call of the double-double exponential: its temporaries stay in the cache."""
-
 
 class Backend(Protocol):
     """What the oracle's equations need beside + - * /."""
 
     name: str
+    lifts: bool
+    """Whether small numbers are to be formed in the normal range and scaled down."""
 
     def array(self, x: Any) -> Number: ...
     def difference(self, a: Array, b: Array) -> Number: ...
-    def exp(self, x: Number) -> Number: ...
+    def exp(self, x: Number, exponent: int = 0) -> Number: ...
     def log1p(self, x: Number) -> Number: ...
     def sum(self, x: Number, axis: int = -1) -> Number: ...
     def matmul(self, a: Number, b: Number) -> Number: ...
@@ -39,6 +39,7 @@ class Float64:
     """Plain float64: enough for float32 implementations (errors below 1e-8 of a float32 ULP, `docs/numerics.md`)."""
 
     name = "float64"
+    lifts = False
 
     def array(self, x: Any) -> Array:
         return np.asarray(x, np.float64)
@@ -46,8 +47,8 @@ class Float64:
     def difference(self, a: Array, b: Array) -> Array:
         return np.asarray(a - b)
 
-    def exp(self, x: Array) -> Array:
-        return np.asarray(np.exp(x))
+    def exp(self, x: Array, exponent: int = 0) -> Array:
+        return np.asarray(np.ldexp(np.exp(x), exponent) if exponent else np.exp(x))
 
     def log1p(self, x: Array) -> Array:
         return np.asarray(np.log1p(x))
@@ -73,24 +74,16 @@ class Double:
     """Double-double: the same bits on every platform (`double_double`)."""
 
     name = "double-double"
+    lifts = True
 
     def array(self, x: Any) -> DoubleDouble:
         return x if isinstance(x, DoubleDouble) else DoubleDouble(x)
 
     def difference(self, a: Array, b: Array) -> DoubleDouble:
-        hi, lo = two_sum(a, -b)
-        return DoubleDouble(hi, np.where(np.isfinite(hi), lo, 0.0))
+        return exact_difference(a, b)
 
-    def exp(self, x: DoubleDouble) -> DoubleDouble:
-        if x.hi.size <= CHUNK:
-            return dd_exp(x)
-        hi, lo = np.empty(x.shape), np.empty(x.shape)
-        flat = DoubleDouble(x.hi.ravel(), x.lo.ravel())
-        for start in range(0, x.hi.size, CHUNK):
-            part = slice(start, start + CHUNK)
-            e = dd_exp(flat[part])
-            hi.ravel()[part], lo.ravel()[part] = e.hi, e.lo
-        return DoubleDouble(hi, lo)
+    def exp(self, x: DoubleDouble, exponent: int = 0) -> DoubleDouble:
+        return dd_exp(x, exponent)
 
     def log1p(self, x: DoubleDouble) -> DoubleDouble:
         return dd_log1p(x)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends import Backend, Number
-from .double_double import LN2
 from .targets import Targets
 
 Array = NDArray[Any]
@@ -24,12 +23,15 @@ HUGE = 2.0**800
 SCALE = 128
 
 LIFT = 512
-"""Sums below 2^-LIFT are formed 2^LIFT times as large, so that they are rounded once, not once per term."""
+"""What is below 2^-LIFT is formed 2^LIFT times as large, so that it is rounded once, after sums and factors."""
 
 
 @dataclass(frozen=True)
 class RowSoftmax:
-    """Softmax of rows: t (n, C), e = exp(t), R, S = 1 + R and log S (n,); `defined`: rows with a finite maximum."""
+    """Softmax of rows: t (n, C), e = exp(t), R, S = 1 + R and log S (n,); `defined`: rows with a finite maximum.
+
+    `low`: rows with R < 2^-LIFT, of which `lifted` holds 2^LIFT R.
+    """
 
     backend: Backend
     t: Number
@@ -37,6 +39,8 @@ class RowSoftmax:
     maximum: Array
     argmax: Array
     others: Number
+    low: Array
+    lifted: Number
     total: Number
     log_total: Number
     defined: Array
@@ -60,13 +64,26 @@ class RowSoftmax:
     @classmethod
     def _of(cls, backend: Backend, t: Number, argmax: Array, maximum: Array) -> RowSoftmax:
         e = backend.exp(t)
-        others = sum_of_others(backend, t, e, argmax)
-        defined = np.isfinite(maximum)
-        return cls(backend, t, e, maximum, argmax, others, others + 1.0, backend.log1p(others), defined)
+        others, low, lifted = sum_of_others(backend, t, e, argmax)
+        total, log_total = others + 1.0, backend.log1p(others)
+        return cls(backend, t, e, maximum, argmax, others, low, lifted, total, log_total, np.isfinite(maximum))
 
     def softmax(self) -> Number:
         """(78): a = e / S."""
-        return self._where_defined(self.e / self.total[:, None])
+        return self._where_defined(self._times(self.backend.array(1.0) / self.total))
+
+    def _times(self, factor: Number) -> Number:
+        """e * factor[:, None], rounded once where e is subnormal: a factor would multiply the error of e."""
+        B = self.backend
+        product = self.e * factor[:, None]
+        hi, lo = B.pair(product)
+        small = B.pair(self.e)[0] < 2.0**-LIFT
+        if not B.lifts or not small.any():
+            return product
+        rows, columns = np.nonzero(small & np.isfinite(B.pair(self.t)[0]))
+        lifted = B.exp(self.t[rows, columns], LIFT) * factor[rows]
+        hi[rows, columns], lo[rows, columns] = B.pair(B.scale(lifted, -LIFT))
+        return product
 
     def log_softmax(self) -> Number:
         """[derived] log a = t - log S."""
@@ -96,6 +113,10 @@ class RowSoftmax:
         k = np.where(np.max(-hi, axis=1, initial=0.0, where=used) > HUGE, SCALE, 0)
         surprise = B.scale(B.where(used, log_total - B.where(used, terms_t, 0.0), 0.0), -k[:, None])
         value = B.sum(surprise * terms_q)
+        alone = self.low & (np.max(-hi, axis=1, initial=0.0, where=used) == 0)
+        if alone.any():
+            value = B.where(alone, self.lifted * B.sum(B.where(used, terms_q, 0.0)), value)
+            k = np.where(alone, -LIFT, k)
         blown = np.where(infinite, sign, 0.0)
         limit = np.where((blown > 0).any(1) & (blown < 0).any(1), np.nan, np.sign(blown.sum(1)) * np.inf)
         value = B.where(infinite.any(1), limit, value)
@@ -109,7 +130,7 @@ class RowSoftmax:
         B = self.backend
         if targets.probabilities is not None:
             q = targets.terms(B)
-            g = (self.e * (B.sum(q) / self.total)[:, None] - q) * factor[:, None]
+            g = self._times(B.sum(q) / self.total * factor) - q * factor[:, None]
         else:
             main = factor * targets.label_weight
             if targets.smoothing:
@@ -121,37 +142,46 @@ class RowSoftmax:
         return g if targets.kept.all() else B.where(targets.kept[:, None], g, 0.0)
 
     def _one_hot_gradient(self, label: Array, factor: Number) -> Number:
+        """[derived] S - e_y of a label that is not the maximum cancels nothing: it is at least 1, and e_y at most 1."""
         B = self.backend
         ratio = factor / self.total
-        rest = B.where(label == self.argmax, self.others, sum_except(B, self.e, label))
-        at_label = -(rest * ratio)
-        return replace(B, self.e * ratio[:, None], label, at_label)
+        first = label == self.argmax
+        rest = B.where(first, self.others, self.total - self.e[np.arange(len(label)), label])
+        at_label = rest * ratio
+        if self.low.any():
+            at_label = B.where(first & self.low, B.scale(self.lifted * ratio, -LIFT), at_label)
+        return replace(B, self._times(ratio), label, -at_label)
 
     def _uniform_gradient(self, targets: Targets, factor: Number) -> Number:
         B = self.backend
         weight = np.ones(targets.classes) if targets.weight is None else targets.weight
         share = factor * (B.array(targets.smoothing) / float(targets.classes))
-        return (self.e * (B.sum(B.array(weight)) / self.total)[:, None] - weight[None, :]) * share[:, None]
+        return self._times(B.sum(B.array(weight)) / self.total * share) - share[:, None] * weight[None, :]
 
     def _where_defined(self, x: Number) -> Number:
         return x if self.defined.all() else self.backend.where(self.defined[:, None], x, np.nan)
 
 
-def sum_of_others(backend: Backend, t: Number, e: Number, argmax: Array) -> Number:
-    """R: the row sums of e without the maximum, rounded once even where every term is subnormal.
+def sum_of_others(backend: Backend, t: Number, e: Number, argmax: Array) -> tuple[Number, Array, Number]:
+    """R: the row sums of e without the maximum; the rows with R < 2^-LIFT; and 2^LIFT R of those.
 
-    [derived] exp(t) = 2^-LIFT exp(t + LIFT ln 2): such rows are summed in the normal range and scaled down.
+    Such rows are summed in the normal range and scaled down, so that R is rounded once even if each term is subnormal.
     """
     others = sum_except(backend, e, argmax)
     hi = backend.pair(others)[0]
     low = (hi < 2.0**-LIFT) & np.isfinite(backend.pair(t)[0]).any(1)
-    if backend.name == "float64" or not low.any():
-        return others
-    lifted = backend.exp(t[low] + backend.array(LN2[0] * LIFT) + LN2[1] * LIFT)
-    scaled = backend.scale(sum_except(backend, lifted, argmax[low]), -LIFT)
-    new_hi, new_lo = (x.copy() for x in backend.pair(others))
-    new_hi[low], new_lo[low] = backend.pair(scaled)
-    return backend.array(new_hi) + new_lo
+    if not backend.lifts or not low.any():
+        return others, np.zeros(len(low), bool), backend.array(np.zeros(len(low)))
+    sums = sum_except(backend, backend.exp(t[low], LIFT), argmax[low])
+    lifted = backend.array(np.zeros(len(low))) + 0.0
+    for whole, part, lowered in zip(
+        backend.pair(lifted) + backend.pair(others),
+        backend.pair(sums) * 2,
+        (0, 0, -LIFT, -LIFT),
+        strict=True,
+    ):
+        whole[low] = np.ldexp(part, lowered)
+    return others, low, lifted
 
 
 def sum_except(backend: Backend, e: Number, index: Array) -> Number:

@@ -1,9 +1,9 @@
 """The oracle: exact results on the very inputs that an implementation receives, as (hi, lo) float64 pairs.
 
 One set of cancellation-free equations (`exact_rows`, `exact_layers`) on a backend: double-double for float64 problems
-(absolute error below 1e-4 ULP of float64), float64 for float32 problems (below 1e-3 ULP of float32), both of the
-quantity's scale: |value| for a, log_a, loss and dC/dz with index targets, the sum of absolute terms elsewhere; and at
-most one subnormal ULP more below the normal range. Certified by ball arithmetic in `tests/test_oracle.py`.
+(absolute error below 2^-90 of the quantity's scale, and 2^-1074), float64 for narrower ones (below 1e-3 ULP of float32
+at that scale). The scale is |value| for a, log_a, loss and dC/dz with index targets, the sum of absolute terms
+elsewhere. Certified by ball arithmetic in `tests/test_oracle.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from . import exact_layers
 from .backends import Backend, Number, backend_for
-from .exact_rows import RowSoftmax
+from .exact_rows import LIFT, RowSoftmax
 from .loss import problem_of
 from .problem import NO_IGNORE, Array, Problem
 from .rows import from_rows, to_rows
@@ -84,7 +84,7 @@ class Exact:
         pairs = [(*B.pair(number), k) for number, k in losses]
         hi, lo = (np.concatenate([p[i] for p in pairs] or [np.zeros(0)]) for i in (0, 1))
         k = np.concatenate([p[2] for p in pairs] or [np.zeros(0, int)])
-        top = int(k.max(initial=0))
+        top = int(k.max(initial=-LIFT, where=hi != 0))
         with np.errstate(all="ignore"):
             plain = hi.sum()
             if not np.isfinite(plain) and not np.isfinite(hi).all():

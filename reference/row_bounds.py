@@ -152,6 +152,8 @@ class RowBounds:
             bound += self.arithmetic.output * (g + bound) + np.where(
                 (self.base.e > 0) | (g > 0), self.arithmetic.underflow, 0.0
             )
+        if np.isnan(bound.max(initial=0.0)):
+            np.copyto(bound, np.inf, where=np.isnan(bound))  # 0 * inf: no bound on one factor
         if not t.kept.all():
             bound[~t.kept] = 0.0
         bound *= SLACK

@@ -24,10 +24,13 @@ LAST_PRECISION = 16384
 NEGLIGIBLE = arb("1e-6")
 """Largest radius of an enclosure, as a share of the error that is allowed."""
 
-ALLOWED = {"float64": "1e-4", "float32": "1e-3"}
-"""Allowed error of the oracle in ULPs of the storage dtype, at the quantity's scale."""
+SHARE = 2.0**-90
+"""Allowed error of the double-double oracle, as a share of the quantity's scale."""
 
-LOWEST = {"float64": 2.0**-1074, "float32": 0.0}
+ALLOWED = {"float64": SHARE * 2.0**53, "float32": 1e-3, "bfloat16": 1e-3, "float16": 1e-3}
+"""Allowed error in ULPs at the quantity's scale: of float64 (there at most `SHARE`), and of float32 for the others."""
+
+LOWEST = {"float64": 2.0**-1074, "float32": 0.0, "bfloat16": 0.0, "float16": 0.0}
 """Allowed on top: one subnormal ULP."""
 
 
@@ -136,13 +139,12 @@ def backward(p: Problem, g: Balls, form: Callable[[Balls], Balls]) -> dict[str, 
 
 
 def allowed_error(scale: arb, dtype: str) -> arb:
-    """What the oracle promises: a share of the ULP at the scale, and one subnormal ULP."""
-    size = float(scale.abs_upper())
+    """What the oracle promises: 2^-90 of the scale and one subnormal ULP, or a share of float32's ULP at the scale."""
     if dtype == "float64":
-        ulp = math.ulp(min(size, math.ldexp(1.0, 1023)))
-    else:
-        ulp = math.ldexp(1.0, max(math.frexp(min(size, 2.0**127))[1] - 24, -149))
-    return arb(ulp) * arb(ALLOWED[dtype]) + arb(LOWEST[dtype])
+        return scale.abs_lower() * SHARE + arb(LOWEST[dtype])
+    size = float(scale.abs_upper())
+    ulp = math.ldexp(1.0, max(math.frexp(min(size, 2.0**127))[1] - 24, -149))
+    return arb(ulp) * arb(ALLOWED[dtype])
 
 
 def error_share(ball: Any, scale: arb, hi: float, lo: float, dtype: str) -> tuple[float, bool]:

@@ -19,7 +19,8 @@ from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.profiles import cases
 from xentcheck.randomness import Stream
-from xentcheck.reference.double_double import DoubleDouble, dd_exp, dd_log1p
+from xentcheck.reference.double_double import DoubleDouble
+from xentcheck.reference.elementary import dd_exp, dd_log1p
 from xentcheck.reference.oracle import Exact
 from xentcheck.runner import digest_of
 
@@ -64,7 +65,12 @@ def enabled() -> list[str]:
 
 def digests_without_dispatch() -> dict[str, str]:
     """The digests of a process of its own in which NumPy runs its baseline code."""
-    environment = os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(enabled())}
+    return digests_elsewhere(NPY_DISABLE_CPU_FEATURES=" ".join(enabled()))
+
+
+def digests_elsewhere(**variables: str) -> dict[str, str]:
+    """The digests of a process of its own with some environment variables."""
+    environment = os.environ | variables
     done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, check=True)
     result: dict[str, str] = json.loads(done.stdout)
     return result

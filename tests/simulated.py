@@ -1,7 +1,8 @@
 """Each contract's algorithm, written out in NumPy, rounded where the contract says: what the bounds must hold for.
 
-Arithmetic is in float64 or float32 (for bfloat16 and float16 as well), and `keep` rounds a stage's result to the storage
-dtype. `autograd`: differentiation through the maximum, which takes each row's sum off the gradient at the first maximum.
+Arithmetic is in float64 or float32 (for bfloat16 and float16 as well), and `keep` rounds a stage's result to the
+storage dtype. `autograd`: differentiation through the maximum, which takes each row's sum off the gradient at the first
+maximum.
 """
 
 from __future__ import annotations
@@ -94,10 +95,8 @@ def softmaxes(z: Array, m: Machine) -> tuple[Array, Array, Array]:
     e = m.keep("exponentials", np.exp(t))
     total = m.keep("sum", m.total("forward_sum", e))
     log_total = m.keep("log", np.log(total))
-    if m.contract.log_form == "lse":
-        log_a = z - m.keep("exponents", top + log_total)
-    else:
-        log_a = t - log_total
+    by_lse = m.contract.log_form == "lse"
+    log_a = z - m.keep("exponents", top + log_total) if by_lse else t - log_total
     log_a = m.keep("log_a", m.keep("exponents", log_a))
     a = m.keep("exponentials", e / total)
     by_log = m.contract.gradient_form == "exp" and "exponentials" not in m.contract.stored

@@ -16,6 +16,7 @@ from xentcheck.adapters.base import Adapter, keywords, needed_options
 from xentcheck.adapters.layout import OwnCopies, own_copy
 from xentcheck.adapters.torch import TorchFunction
 from xentcheck.errors import AdapterError, UnavailableError
+from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, REDUCTIONS
 
@@ -215,12 +216,12 @@ WRAPPERS = {"torch": adapters.from_torch, "jax": adapters.from_jax, "numpy": ada
     [
         ({"options": ["weigth"]}, f"options has 'weigth'; allowed: {', '.join(OPTIONS)}"),
         ({"options": "weight"}, f"options is 'weight'; allowed: a collection of {', '.join(OPTIONS)}"),
-        ({"dtypes": ["float16"]}, "dtypes has 'float16'; allowed: float64, float32"),
-        ({"dtypes": []}, "dtypes is empty; allowed: float64, float32"),
+        ({"dtypes": ["float8"]}, f"dtypes has 'float8'; allowed: {', '.join(DTYPES)}"),
+        ({"dtypes": []}, f"dtypes is empty; allowed: {', '.join(DTYPES)}"),
         ({"reductions": ["max"]}, "reductions has 'max'; allowed: mean, sum, none"),
         (
             {"contract": "exact"},
-            "unknown contract 'exact'; allowed: fused, fused-lse, stash, stash-lse, stable",
+            f"unknown contract 'exact'; allowed: {', '.join(CATALOGUE)}",
         ),
     ],
     ids=["option", "string", "dtype", "nothing", "reduction", "contract"],

@@ -117,7 +117,10 @@ def test_bounds_are_tight(quantity: str, algorithm: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_catalogue_grades_each_algorithm_as_itself(dtype: str) -> None:
-    """The first contract that an algorithm meets on all families and quantities is the one it was written for."""
+    """The first contract that an algorithm meets on all families and quantities is the one it was written for.
+
+    In bfloat16 a sum of 1003 terms in storage may be anything, so that `storage-accumulate` takes `autograd`, too.
+    """
     grades = {}
     for algorithm in algorithms(dtype):
         worst: dict[str, float] = defaultdict(float)
@@ -126,16 +129,17 @@ def test_the_catalogue_grades_each_algorithm_as_itself(dtype: str) -> None:
                 if a == algorithm:
                     worst[contract] = max(worst[contract], share)
         grades[algorithm] = next(name for name in CATALOGUE if name in worst and worst[name] <= 1.0)
-    assert grades == algorithms(dtype)
+    before_stable = {"autograd": "storage-accumulate"} if dtype == "bfloat16" else {}
+    assert grades == algorithms(dtype) | before_stable
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_coarse_sum_exceeds_even_stable(dtype: str) -> None:
-    """Every contract of the catalogue rejects a sum of exponentials rounded to multiples of 1/32."""
+@pytest.mark.parametrize(("dtype", "bits"), [("float64", 5), ("float32", 5), ("bfloat16", -2), ("float16", 2)])
+def test_a_coarse_sum_exceeds_even_stable(dtype: str, bits: int) -> None:
+    """Every contract of the catalogue rejects a sum of exponentials rounded to multiples of 2^-bits."""
     p = build(next(c for c in cases("quick") if c.family == "few-active" and c.dtype == dtype and c.shape == (5, 1003)))
-    z = np.asarray(p.logits)
+    z = np.asarray(p.logits).astype(np.float64)
     e = np.exp(z - z.max(1, keepdims=True))
-    total = np.ldexp(np.rint(np.ldexp(e.sum(1, keepdims=True), 5)), -5).astype(dtype)
-    subject = Subject({"a": e / total}, CONTRACTS["stable"], tuple(CONTRACTS.values()))
+    total = np.ldexp(np.maximum(np.rint(np.ldexp(e.sum(1, keepdims=True), bits)), 1.0), -bits)
+    subject = Subject({"a": (e / total).astype(dtype)}, CONTRACTS["stable"], tuple(CONTRACTS.values()))
     (verdicts,) = Judgement(p, ("a",), [subject]).run()
     assert min(verdicts["a"].shares.values()) > 1.0

@@ -173,7 +173,7 @@ def test_a_wrong_step_has_a_large_error(monkeypatch: pytest.MonkeyPatch) -> None
             ProblemError,
             "a_prev[0] is 1e+39; allowed: numbers that are finite in float32",
         ),
-        (([1.0], 0, [1.0], "float8"), DtypeError, "dtype is 'float8'; allowed: float64, float32"),
+        (([1.0], 0, [1.0], "float8"), DtypeError, "dtype is 'float8'; allowed: float64, float32, bfloat16, float16"),
     ],
     ids=["target", "ignored", "no-logits", "no-a", "many", "nan", "inf", "overflow", "dtype"],
 )

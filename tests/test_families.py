@@ -11,6 +11,8 @@ from xentcheck.build import build
 from xentcheck.cases import UPSTREAMS, Case
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import cases
+from xentcheck.reference.contracts import CATALOGUE, Arithmetic
+from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES
 
@@ -35,6 +37,11 @@ def margins(p: Problem) -> Any:
     others = z.copy()
     others[rows, p.target] = -np.inf
     return z[rows, p.target] - others.max(1)
+
+
+def wide(dtype: str) -> Any:
+    """The format that a dtype's arithmetic is carried out in."""
+    return Arithmetic.of(CATALOGUE["fused"], dtype).wide
 
 
 def depths(p: Problem) -> Any:
@@ -83,9 +90,9 @@ def test_ties_tie_at_the_maximum(dtype: str) -> None:
 def test_deep_comes_near_underflow_without_reaching_it(dtype: str) -> None:
     """Gaps reach 90 % of where exp underflows, while every exponential stays a normal number."""
     d = depths(problem("deep", dtype))
-    limit = -np.log(float(np.finfo(dtype).smallest_normal))
+    limit = -np.log(wide(dtype).smallest_normal)
     assert d.max() > 0.9 * limit
-    assert (np.exp(-d).astype(dtype) >= np.finfo(dtype).smallest_normal).all()
+    assert (np.exp(-d) >= float(wide(dtype).smallest_normal)).all()
     assert ((d > 0) & (d < 2)).any(1).all()
 
 
@@ -124,19 +131,19 @@ def test_very_negative_underflows_without_a_shift(dtype: str) -> None:
     """exp of every logit is 0 in float64, rows differ in their offset by thousands, within a row they stay ordinary."""
     p = problem("very-negative", dtype)
     assert (np.exp(logits(p).astype(np.float64)) == 0.0).all()
-    assert np.ptp(logits(p).max(1)) > 1000.0
-    assert depths(p).max() < 24.0 + 1.0
+    assert np.ptp(logits(p).max(1).astype(np.float64)) > 1000.0
+    assert depths(p).max() < 24.0 + 1.0 + FORMATS[dtype].ulp(3e4)
 
 
 def test_near_overflow_keeps_differences_finite_and_overflows_their_sum(dtype: str) -> None:
     """z - max is representable, while a sum of a few losses is not."""
     p = problem("near-overflow", dtype)
     z = logits(p)
-    largest = float(np.finfo(dtype).max)
+    largest = FORMATS[dtype].largest
     assert np.isfinite(z - z.max(1, keepdims=True)).all()
     assert depths(p).max() > 0.5 * largest
     with np.errstate(over="ignore"):
-        assert np.isinf(depths(p)[np.arange(64), p.target].astype(dtype).sum(dtype=dtype))
+        assert np.isinf(depths(p)[np.arange(64), p.target].sum().astype(dtype))
 
 
 def test_masked_rows_hold_minus_inf_but_never_at_a_label(dtype: str) -> None:
@@ -215,9 +222,9 @@ def test_probability_rows_do_not_sum_to_1(dtype: str) -> None:
     """Rows sum to 3/4 or 5/4, so that a gradient a - q instead of a sum(q) - q is found; zeros occur."""
     sums = [problem("gaussian", dtype, target="prob", shape=(64, c)).target.astype(np.float64).sum(1) for c in (2, 10)]
     total = np.concatenate(sums)
-    error = 10 * float(np.finfo(dtype).eps)
+    error = 20 * FORMATS[dtype].unit_roundoff
     assert np.all((np.abs(total - 0.75) <= error) | (np.abs(total - 1.25) <= error))
-    assert len(np.unique(np.rint(4 * total))) == 2
+    assert set(np.rint(4 * total)) == {3.0, 5.0}
     assert (problem("gaussian", dtype, target="prob").target == 0).any()
 
 
@@ -227,7 +234,7 @@ def test_weights_are_of_the_sign_that_the_option_says(dtype: str) -> None:
     for p in (plain, signed, zero):
         assert p.weight is not None
         assert p.weight.dtype == dtype
-        assert len(np.unique(p.weight)) == 10
+        assert len(np.unique(p.weight)) >= 9
     assert np.all(np.asarray(plain.weight) > 0)
     assert set(np.sign(np.asarray(signed.weight))) == {-1.0, 1.0}
     assert np.asarray(zero.weight)[zero.target[0]] == 0.0
@@ -241,7 +248,7 @@ def test_upstream_gradients_are_what_their_names_say(dtype: str) -> None:
     assert up["neg"][0] < 0
     for name in ("rand", "str"):
         assert set(np.sign(up[name])) == {-1.0, 1.0}
-        assert len(np.unique(up[name])) == 64
+        assert len(np.unique(up[name].astype(np.float64))) >= 50
     assert up["exp"].strides == (0,)
     assert up["str"].strides == (2 * up["str"].itemsize,)
     assert np.isnan(gaps(up["str"])).all()

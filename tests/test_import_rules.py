@@ -18,8 +18,8 @@ ALLOWED = {
 }
 FRAMEWORKS = ("torch", "jax", "optax")
 # the one library that the equations may use; errors and vocabulary, which everyone imports, use none
-LIBRARIES = {"reference": {"numpy"}, "errors": set[str](), "vocabulary": set[str]()}
-HEAVY = ("numpy", "torch", "jax", "matplotlib", "jinja2")
+LIBRARIES = {"reference": {"numpy", "ml_dtypes"}, "errors": set[str](), "vocabulary": set[str]()}
+HEAVY = ("numpy", "ml_dtypes", "torch", "jax", "matplotlib", "jinja2")
 
 
 def folder(package: str) -> Path:

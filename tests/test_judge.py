@@ -98,8 +98,9 @@ def test_agreement_is_error_at_most_bound(got: float, bound: float, failing: int
 def test_infinities_pass_only_where_the_format_overflows(dtype: str) -> None:
     """An infinity is right where the exact value or its bound rounds to it, with the same sign."""
     fmt = FORMATS[dtype]
-    beyond = fmt.largest * (1.0 + fmt.unit_roundoff) if dtype == "float32" else INF
-    right = [(INF, beyond, 1.0), (-INF, -beyond, 1.0), (INF, fmt.largest * (1 - 1e-7), fmt.largest * 1e-6)]
+    beyond = INF if dtype == "float64" else fmt.largest * (1.0 + fmt.unit_roundoff)
+    near = fmt.largest * (1 - 1e-7), fmt.largest * max(1e-6, fmt.unit_roundoff)
+    right = [(INF, beyond, 1.0), (-INF, -beyond, 1.0), (INF, *near)]
     wrong = [(-INF, beyond, 1.0), (INF, fmt.largest / 2, fmt.largest / 4), (INF, -fmt.largest, fmt.largest / 8)]
     assert [tally(*element, dtype=dtype).failing for element in right] == [0, 0, 0]
     assert [tally(*element, dtype=dtype).failing for element in wrong] == [1, 1, 1]

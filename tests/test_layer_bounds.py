@@ -9,12 +9,18 @@ import pytest
 
 from xentcheck.randomness import Stream
 from xentcheck.reference.bounds import bound
+from xentcheck.reference.contracts import CATALOGUE, Arithmetic
 from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.layer_bounds import Uncertain, column_sum, exactly, product, sums_are_exact
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import DTYPES
 
-pytestmark = pytest.mark.parametrize("dtype", DTYPES)
+pytestmark = pytest.mark.parametrize("dtype", WIDE)
+
+
+def arithmetic(dtype: str) -> Arithmetic:
+    """Arithmetic without a rounding to storage."""
+    return Arithmetic.of(CATALOGUE["fused"], dtype)
 
 
 def sequential(a: Any, b: Any, dtype: str) -> Any:
@@ -33,7 +39,7 @@ def test_a_product_attains_its_bound_in_the_worst_order(inner: int, dtype: str) 
     a[0, 0] = 1.0
     lost = (inner - 1) * fmt.unit_roundoff
     assert sequential(a, b, dtype).item() == 1.0
-    limit = product(exactly(a), exactly(b), fmt).item()
+    limit = product(exactly(a), exactly(b), arithmetic(dtype)).item()
     assert lost <= limit
     assert limit < 3.0 * max(lost, fmt.unit_roundoff)
 
@@ -43,18 +49,17 @@ def test_a_column_sum_attains_its_bound_in_the_worst_order(dtype: str) -> None:
     fmt = FORMATS[dtype]
     g = np.full((100, 1), fmt.unit_roundoff)
     g[0] = 1.0
-    limit = column_sum(exactly(g), fmt).item()
+    limit = column_sum(exactly(g), arithmetic(dtype)).item()
     assert 99 * fmt.unit_roundoff <= limit < 100 * fmt.unit_roundoff
-    assert column_sum(exactly(g[:1]), fmt).item() == 0.0
+    assert column_sum(exactly(g[:1]), arithmetic(dtype)).item() == 0.0
 
 
 def test_random_products_stay_within_their_bound(dtype: str) -> None:
     """Products of both signs, from the left and from the right, against exact sums of integers."""
-    fmt = FORMATS[dtype]
     a, b = Stream("left").integers(-(2**20), 2**20, (7, 30)), Stream("right").integers(-(2**20), 2**20, (30, 5))
     exact = (a @ b).astype(np.float64)
     scale = 2.0**-20
-    limit = product(exactly(a * scale), exactly(b * scale), fmt)
+    limit = product(exactly(a * scale), exactly(b * scale), arithmetic(dtype))
     for order in (slice(None), slice(None, None, -1)):
         got = sequential((a * scale)[:, order], (b * scale)[order], dtype)
         assert np.all(np.abs(got - exact * scale**2) <= limit)
@@ -62,13 +67,12 @@ def test_random_products_stay_within_their_bound(dtype: str) -> None:
 
 def test_errors_of_the_factors_are_passed_on(dtype: str) -> None:
     """An error of one factor moves the product by that error times the other factor at least."""
-    fmt = FORMATS[dtype]
     a, b = np.array([[2.0, -3.0]]), np.array([[5.0], [-7.0]])
     error = np.array([[0.5, 0.25]])
-    plain = product(exactly(a), exactly(b), fmt)
-    assert np.all(product(Uncertain(a, error), exactly(b), fmt) >= plain + 0.5 * 5.0 + 0.25 * 7.0)
-    assert np.all(product(exactly(a), Uncertain(b, error.T), fmt) >= plain + 0.5 * 2.0 + 0.25 * 3.0)
-    moved = product(Uncertain(a, error), Uncertain(b, error.T), fmt)
+    plain = product(exactly(a), exactly(b), arithmetic(dtype))
+    assert np.all(product(Uncertain(a, error), exactly(b), arithmetic(dtype)) >= plain + 0.5 * 5.0 + 0.25 * 7.0)
+    assert np.all(product(exactly(a), Uncertain(b, error.T), arithmetic(dtype)) >= plain + 0.5 * 2.0 + 0.25 * 3.0)
+    moved = product(Uncertain(a, error), Uncertain(b, error.T), arithmetic(dtype))
     assert np.all(np.abs((a + error) @ (b - error.T) - a @ b) <= moved)
     assert np.all(np.abs((a - error) @ (b - error.T) - a @ b) <= moved)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import OPTION_SETS
 from xentcheck.profiles import cases as cases_of
+from xentcheck.randomness import Stream
+from xentcheck.reference.backends import Double
+from xentcheck.reference.double_double import DoubleDouble
 from xentcheck.reference.oracle import BLOCK, Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
@@ -103,7 +107,7 @@ def test_margins_up_to_underflow_are_certified(margin: float, dtype: str) -> Non
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sums_near_overflow_are_certified(dtype: str) -> None:
     """A mean stays finite where the sum of its losses overflows, and a weighted loss beyond the range is infinite."""
-    top = float(np.finfo(np.float64 if dtype == "float64" else np.float32).max)
+    top = {"float64": float(np.finfo(np.float64).max), "float16": float(np.finfo(np.float16).max)}.get(dtype, 2.0**127)
     z = np.array([[0.0, -0.9 * top], [-0.9 * top, 0.0], [0.9 * top, 0.0], [0.45 * top, -0.45 * top]], dtype)
     y = np.array([1, 0, 1, 1])
     for reduction in ("mean", "sum"):
@@ -111,6 +115,58 @@ def test_sums_near_overflow_are_certified(dtype: str) -> None:
     weight = np.array([2.0, 1.0], dtype)
     certify(Problem(logits=z, target=y, weight=weight, reduction="none", upstream=np.ones(4, dtype)))
     assert np.isfinite(ref.oracle.cross_entropy(z, y)[0])
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("margin", [360.0, 680.0, 712.0, 742.0, 780.0])
+def test_factors_do_not_multiply_the_error_of_subnormal_numbers(margin: float, reduction: str) -> None:
+    """Weights and upstream gradients above 1 act before a probability or a loss is rounded to a subnormal number."""
+    p = subnormal(margin, reduction)
+    certify(p)
+    certify(replace(p, target=np.eye(5)[p.target]))
+    certify(replace(p, weight=np.array([0.0, 3.0, 0.0, 900.0, 1e6]), label_smoothing=0.25))
+
+
+def subnormal(margin: float, reduction: str = "sum") -> Problem:
+    """Labels far ahead and not, weights of a thousand and of both signs."""
+    z = Stream("subnormal").uniform(0.0, 3.0, (6, 5))
+    z[np.arange(6), [0, 1, 2, 3, 4, 0]] += margin
+    upstream = np.array([3.0, -700.0, 1e5, 2.0**40, 0.7, 5.0]) if reduction == "none" else np.array(-300.0)
+    weight = np.array([1000.0, -3.0, 7.5, 900.0, 1.25])
+    return Problem(logits=z, target=np.arange(6) % 5, weight=weight, reduction=reduction, upstream=upstream)
+
+
+def test_a_sum_of_subnormal_losses_is_rounded_once() -> None:
+    """Forty equal losses of a subnormal number each, summed, err by one subnormal ULP in all."""
+    z = np.tile([-739.9, 0.0, -744.4], (40, 1))
+    certify(Problem(logits=z, target=np.ones(40, int), reduction="sum"))
+
+
+@pytest.mark.parametrize("family", ["gaussian", "confident", "few-active"])
+def test_the_largest_vocabulary_is_certified(family: str) -> None:
+    """Each 1499th class of a row of 262144, its loss and its cost are within the promised error."""
+    certify(build(Case(family=family, shape=(1, 262144), dtype="float64")), every=1499)
+
+
+def test_the_low_part_of_the_shift_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Distances to the maximum in float64 fail the certification."""
+    monkeypatch.setattr(Double, "difference", lambda self, a, b: DoubleDouble(a - b))
+    p = Problem(logits=Stream("thirds").uniform(-3.0, 3.0, (3, 5)) / 3.0, target=np.arange(3))
+    assert min(shares(p, Exact(p).evaluate(("a", "log_a", "dC/dz"))).values()) > 2.0**20
+
+
+def test_a_float64_sum_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums over classes in float64 fail the certification."""
+    monkeypatch.setattr(Double, "sum", lambda self, x, axis=-1: DoubleDouble(x.hi.sum(axis)))
+    p = build(Case(family="gaussian", shape=(3, 50), dtype="float64"))
+    assert min(shares(p, Exact(p).evaluate(("a", "log_a", "dC/dz"))).values()) > 2.0**20
+
+
+def test_a_factor_on_a_rounded_subnormal_number_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the scaling into the normal range the certification fails."""
+    monkeypatch.setattr(Double, "lifts", False)
+    p = subnormal(742.0)
+    assert shares(p, Exact(p).evaluate(["dC/dz"]))["dC/dz"] > 100.0
 
 
 def naive(p: Problem) -> Mapping[str, tuple[Any, Any]]:
@@ -141,7 +197,7 @@ def test_one_ulp_in_one_element_fails_the_certification(quantity: str) -> None:
     hi, lo = Exact(p).evaluate([quantity])[quantity]
     assert shares(p, {quantity: (hi, lo)})[quantity] <= 1.0
     hi.flat[-1] = np.nextafter(hi.flat[-1], np.inf)
-    assert shares(p, {quantity: (hi, lo)})[quantity] > 1e3
+    assert shares(p, {quantity: (hi, lo)})[quantity] > 2.0**36
 
 
 def test_results_do_not_depend_on_the_row_blocks() -> None:

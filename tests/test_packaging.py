@@ -75,7 +75,7 @@ def metadata_of(wheel: zipfile.ZipFile) -> tuple[Message, list[Requirement]]:
 def test_no_framework_is_a_hard_dependency(wheel: zipfile.ZipFile) -> None:
     """Without extras only NumPy and the command line's libraries are installed."""
     _, requirements = metadata_of(wheel)
-    assert {r.name for r in requirements if r.marker is None} == {"numpy", "click", "rich"}
+    assert {r.name for r in requirements if r.marker is None} == {"numpy", "ml_dtypes", "click", "rich"}
 
 
 def test_metadata_pins_nothing(wheel: zipfile.ZipFile) -> None:

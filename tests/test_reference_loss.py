@@ -13,10 +13,11 @@ from flint import ctx
 
 from xentcheck import reference as ref
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
+from xentcheck.reference.inputs import WIDE as DTYPES
 from xentcheck.reference.loss import problem_of
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows, to_rows
-from xentcheck.vocabulary import DTYPES, REDUCTIONS
+from xentcheck.vocabulary import REDUCTIONS
 
 SHAPES = {"C": (5,), "NC": (4, 5), "NCd": (2, 3, 2), "NCdd": (2, 3, 2, 4), "one-class": (3, 1)}
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -332,8 +333,8 @@ ERRORS = [
     ),
     (
         DtypeError,
-        lambda: ref.cross_entropy(np.zeros((1, 2), np.float16), [0]),
-        "logits have dtype float16; allowed: float64, float32",
+        lambda: ref.cross_entropy(np.zeros((1, 2), np.int64), [0]),
+        "logits have dtype int64; allowed: float64, float32, bfloat16, float16",
     ),
     (
         ProblemError,

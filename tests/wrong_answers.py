@@ -109,7 +109,7 @@ def values(p: Problem, z: Array) -> tuple[Array, Wrong]:
     value = reduce(right, loss)
     others = np.exp(z - z.max(1, keepdims=True))
     others[np.arange(len(z)), z.argmax(1)] = 0.0
-    wrong = {"zero": np.zeros_like(value), "negated": -value, "times_1_001": value * 1.001}
+    wrong = {"zero": np.zeros_like(value), "negated": -value, "times_1_001": value * 1.001, "times_1_25": value * 1.25}
     wrong["without_largest_term"] = reduce(right, right.against(np.log(others.sum(1)) + z.max(1)))
     if p.reduction == "none":
         wrong["last_row_dropped"] = np.concatenate([loss[:-1], [0.0]])
@@ -139,6 +139,7 @@ def softmaxes(z: Array, quantity: str) -> tuple[Array, Wrong]:
             "wrong_axis": columns,
             "shifted": a[:, np.arange(-1, a.shape[1] - 1)],
             "times_1_001": a * 1.001,
+            "times_1_25": a * 1.25,
         }
     log_a = t - np.log(np.exp(t).sum(1, keepdims=True))
     return log_a, {

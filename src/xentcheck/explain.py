@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck import adapters
-from xentcheck.reference.double_double import DoubleDouble, dd_exp, dd_sum
+from xentcheck.reference.double_double import DoubleDouble, dd_sum
+from xentcheck.reference.elementary import dd_exp
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact, Pair
 from xentcheck.reference.problem import Problem
