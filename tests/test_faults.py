@@ -15,10 +15,11 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases import Case
 from xentcheck.profiles import cases
+from xentcheck.reference.inputs import WIDE
 from xentcheck.reports.record import Record
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
-from xentcheck.vocabulary import DTYPES, FAILING, VALUES
+from xentcheck.vocabulary import FAILING, VALUES
 
 QUICK = cases("quick")
 LOGITS = [case for case in QUICK if not case.inputs]
@@ -86,7 +87,7 @@ def test_fault_in_last_layer_is_caught(fault: Fault, framework: str) -> None:
     assert sides(fault, LAYERS, faults_heads.adapter(framework, fault.implementation)) == fault.caught
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", WIDE)
 @pytest.mark.parametrize(
     ("museum", "chosen"),
     [

@@ -94,7 +94,7 @@ def reduced(losses: Any, reduction: str) -> Any:
 def grade(records: Sequence[Record]) -> str:
     """The first contract of the catalogue within whose bounds all results are."""
     shares = [r.shares for r in records if r.shares]
-    return next((name for name in CATALOGUE if all(s[name] <= 1 for s in shares)), "none")
+    return next((name for name in CATALOGUE if name in shares[0] and all(s[name] <= 1 for s in shares)), "none")
 
 
 GRADES = {

@@ -46,6 +46,8 @@ class Subject:
     @property
     def declared(self) -> tuple[Contract, ...]:
         """The contracts that its results are judged by."""
+        if isinstance(self.contract, Contract):
+            return (self.contract,)
         return tuple(dict.fromkeys(map(self.contract_for, self.values)))
 
     def tried(self, quantity: str) -> tuple[Contract, ...]:
