@@ -85,7 +85,8 @@ def simulate(p: Problem, algorithm: str) -> dict[str, Array]:
         g = g.astype(p.dtype).astype(m.wide)
         a_prev, w = (np.asarray(x).astype(m.wide) for x in (p.a_prev, p.w))
         out |= {"dC/db": g.sum(0), "dC/dw": g.T @ a_prev, "dC/da_prev": g @ w}
-    return {name: out[name].astype(p.dtype) for name in p.quantities}
+    with np.errstate(over="ignore"):
+        return {name: out[name].astype(p.dtype) for name in p.quantities}
 
 
 def softmaxes(z: Array, m: Machine) -> tuple[Array, Array, Array]:

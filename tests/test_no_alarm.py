@@ -98,24 +98,27 @@ def grade(records: Sequence[Record]) -> str:
 
 
 GRADES = {
-    framework_loss: ("torch", "stash"),
-    logsumexp_minus_label: ("torch", "stash-lse"),
-    autograd_through_maximum: ("torch", "stable"),
-    optax_integer_labels: ("jax", "fused-lse"),
+    framework_loss: ("torch", {"bfloat16": "stash-sum", "float16": "stash-sum"}, "stash"),
+    logsumexp_minus_label: ("torch", {"bfloat16": "storage", "float16": "storage"}, "stash-lse"),
+    autograd_through_maximum: ("torch", {"bfloat16": "storage-accumulate"}, "stable"),
+    optax_integer_labels: ("jax", {"bfloat16": "storage", "float16": "storage"}, "fused-lse"),
 }
+"""Framework, grades in narrow dtypes, grade in all others. `storage-accumulate` precedes `stable`, and allows a sum of
+1003 terms in bfloat16 to be anything.
+"""
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    ("implementation", "framework", "expected"),
+    ("implementation", "framework", "narrow", "wide"),
     [pytest.param(make, *known, id=make.__name__) for make, known in GRADES.items()],
 )
 def test_wrapped_implementation_raises_no_alarm_and_gets_its_grade(
-    implementation: Callable[[], Adapter], framework: str, expected: str, dtype: str
+    implementation: Callable[[], Adapter], framework: str, narrow: dict[str, str], wide: str, dtype: str
 ) -> None:
     """Without a declared contract nothing is an alarm, and the grade on the CPU says what the implementation does."""
     if missing := adapters.get(framework).unavailable():
         pytest.skip(missing)
     records = records_of(implementation(), quick(dtype, 0), ["cpu"])
     assert failing(records) == []
-    assert grade(records) == expected
+    assert grade(records) == narrow.get(dtype, wide)
