@@ -1,8 +1,9 @@
-"""Options of the matrix, and its report: records travel to the controller as properties of the test reports."""
+"""Options of the matrix, and its report: a worker hands its records to the controller when it has finished."""
 
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from xentcheck.profiles import PROFILES
 from xentcheck.reports.record import Record
 from xentcheck.reports.runfile import RunFile, RunWriter
 from xentcheck.reports.summary import Summary, summarize
+from xentcheck.subjects import Subject, subjects_of
 from xentcheck.vocabulary import QUANTITIES
 
-PROPERTY = "xentcheck-record"
+RECORDS = pytest.StashKey[list[Record]]()
+"""What the tests of this process have found."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,18 +32,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--xentcheck-out", type=Path, metavar="FILE", help="run file to write from the matrix")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Under `pytest -n` keep the cases of one signature on one worker: they share compilations."""
-    if config.getoption("numprocesses", None) and config.getoption("dist", "no") in ("no", "load"):
-        config.option.dist = "loadgroup"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Under `pytest -n` keep the cases of one signature on one worker: they share compilations.
+
+    xdist's own `loadgroup` marks groups in `Node._nodeid`, which pytest 9.2 no longer has.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class BySignature(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return signature_in(nodeid) or nodeid
+
+    return BySignature(config, log) if config.getoption("dist") == "load" else None
+
+
+def signature_in(nodeid: str) -> str:
+    """The signature of the case that ends a node id of the matrix; empty for other tests.
+
+    >>> signature_in("test_matrix.py::test_matrix[jax-jit-cpu-a-ties.5x3.f32.index.plain.mean.up-one.contig.s0]")
+    '5x3.f32.index.plain.mean'
+    """
+    return ".".join(nodeid.split(".")[-8:-3]) if "::test_matrix[" in nodeid else ""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     plan = Plan(config)
     config.stash[PLAN] = plan
+    config.stash[RECORDS] = []
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Collector(plan, config.getoption("--xentcheck-out")), "xentcheck-collector")
+        collector = Collector(plan, config.stash[RECORDS], config.getoption("--xentcheck-out"))
+        config.pluginmanager.register(collector, "xentcheck-collector")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker's records, as one string: execnet would send them number by number."""
+    if hasattr(session.config, "workeroutput"):
+        records = [record.to_json() for record in session.config.stash[RECORDS]]
+        session.config.workeroutput["xentcheck"] = json.dumps(records)
 
 
 class Plan:
@@ -48,32 +77,35 @@ class Plan:
 
     def __init__(self, config: pytest.Config) -> None:
         from xentcheck import adapters
-        from xentcheck.subjects import subjects_of
 
         self.profile = config.getoption("--xentcheck-profile")
         self.seed = config.getoption("--xentcheck-seed")
         try:
             self.cases = selected(self.profile, None, self.seed)
-            chosen = [adapters.get(name) for name in config.getoption("--xentcheck-adapter") or adapters.names()]
+            self.adapters = [adapters.get(name) for name in config.getoption("--xentcheck-adapter") or adapters.names()]
             self.groups = groups_of(self.cases)
-            self.subjects = [s for adapter in chosen for s in subjects_of(adapter)]
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
+
+    @cached_property
+    def subjects(self) -> list[Subject]:
+        """Adapters, variants and devices; asking for the devices starts the frameworks."""
+        return [s for adapter in self.adapters for s in subjects_of(adapter)]
 
 
 class Collector:
     """Gathers the records on the controller, writes the run file, and fails the session for what spans all tests."""
 
-    def __init__(self, plan: Plan, out: Path | None) -> None:
+    def __init__(self, plan: Plan, records: list[Record], out: Path | None) -> None:
         self.plan = plan
         self.out = out
-        self.records: list[Record] = []
+        self.records = records
         self.summary: Summary | None = None
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" or (report.when == "setup" and report.skipped):
-            found = (value for name, value in report.user_properties if name == PROPERTY)
-            self.records.extend(Record.from_json(json.loads(str(value))) for value in found)
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        found = json.loads(getattr(node, "workeroutput", {}).get("xentcheck", "[]"))
+        self.records.extend(map(Record.from_json, found))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not self.records:

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cache
 
 import pytest
-from conftest import PLAN, PROPERTY, Plan
+from conftest import PLAN, RECORDS, Plan
 
 from xentcheck.execution import Group, run_group
 from xentcheck.reports.record import Record
@@ -25,14 +24,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = metafunc.config.stash[PLAN]
     rows = []
     for g, group in enumerate(plan.groups):
-        mark = pytest.mark.xdist_group(group.signature)
         for case in group.cases:
             for subject in (s for s in plan.subjects if s.takes(case)):
                 place = (subject.adapter.name, subject.variant, subject.device)
                 for quantity in quantities_of(case):
                     if quantity in subject.adapter.capabilities.quantities:
                         key = (*place, quantity, str(case))
-                        rows.append(pytest.param(g, key, id="-".join(key), marks=mark))
+                        rows.append(pytest.param(g, key, id="-".join(key)))
     metafunc.parametrize(("group", "key"), rows)
 
 
@@ -54,11 +52,11 @@ def test_matrix(
     group: int,
     key: Key,
     records: Callable[[int], dict[Key, Record]],
-    record_property: Callable[[str, object], None],
+    pytestconfig: pytest.Config,
 ) -> None:
     """The implementation is within its derived bound, or the reason why it was not judged is on record."""
     record = records(group)[key]
-    record_property(PROPERTY, json.dumps(record.to_json()))
+    pytestconfig.stash[RECORDS].append(record)
     if record.outcome in ("unavailable", "unsupported"):
         pytest.skip(f"{record.outcome}: {record.reason}")
     if record.outcome in FAILING:

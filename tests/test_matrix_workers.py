@@ -1,0 +1,48 @@
+"""The matrix under `pytest -n`: the cases of one signature stay together, and nothing depends on the workers."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from conftest import signature_in
+
+from xentcheck.cases import Case
+from xentcheck.reports.runfile import RunFile
+
+ROOT = Path(__file__).parent.parent
+
+
+def matrix(*options: str) -> str:
+    """The output of the NumPy rows of some cases of the matrix."""
+    chosen = ["--xentcheck-adapter", "numpy", "-k", "ties or masked", "-p", "no:cacheprovider", "-v"]
+    command = [sys.executable, "-m", "pytest", "tests/test_matrix.py", *chosen, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
+def test_cases_of_one_signature_share_a_worker() -> None:
+    """Each signature is compiled by one worker only, and both workers have some."""
+    workers = defaultdict(set)
+    pattern = r"^\[(gw\d)\].*\[numpy-eager-cpu-(?:a|log_a|cost|loss|dC/\w+)-(.*?)\]"
+    for worker, case in re.findall(pattern, matrix("-n", "2"), re.MULTILINE):
+        workers[Case.parse(case).signature].add(worker)
+        assert signature_in(f"x.py::test_matrix[numpy-eager-cpu-a-{case}]") == Case.parse(case).signature
+    assert len(workers) > 20
+    assert {len(found) for found in workers.values()} == {1}
+    assert set.union(*workers.values()) == {"gw0", "gw1"}
+
+
+def test_records_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+    """The run files of one process and of two hold the same records in the same order."""
+    runs = []
+    for workers in ("0", "2"):
+        out = tmp_path / f"{workers}.jsonl"
+        matrix("-n", workers, "--xentcheck-out", str(out))
+        runs.append(RunFile.load(out).records)
+    assert len(runs[0]) > 100
+    assert runs[0] == runs[1]
