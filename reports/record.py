@@ -76,6 +76,13 @@ class Record:
         return cls(**{name: _rich(name, value) for name, value in data.items()})
 
 
+def rank(x: float | None) -> float:
+    """For the largest of some numbers: nan is above all, nothing below."""
+    if x is None:
+        return float("-inf")
+    return x if x == x else float("inf")
+
+
 def place_of(record: Record) -> Place:
     """Which implementation, where, in which dtype."""
     return (record.adapter, record.variant, record.device, record.dtype)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES
 
-from .record import Place, Record, order_key, place_of
+from .grades import Grade, grades
+from .record import Place, Record, order_key, place_of, rank
 from .runfile import RunFile
 from .words import describe, printable
 
@@ -41,16 +42,6 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Grade:
-    """The first contract of the catalogue that all comparisons at a place meet, and who excludes the one before it."""
-
-    place: Place
-    contract: str
-    declared: str
-    witness: Record | None
-
-
-@dataclass(frozen=True)
 class Summary:
     """Everything that the verdict rests on."""
 
@@ -62,6 +53,7 @@ class Summary:
     rows: tuple[Row, ...]
     groups: tuple[Group, ...]
     grades: tuple[Grade, ...]
+    family_grades: tuple[Grade, ...]
     failing: tuple[Record, ...]
     reasons: tuple[str, ...]
 
@@ -121,6 +113,7 @@ def summarize(run: RunFile) -> Summary:
         rows=_rows(records),
         groups=groups,
         grades=grades(records, run.header.catalogue),
+        family_grades=grades(records, run.header.catalogue, by_family=True),
         failing=failing,
         reasons=tuple(reasons),
     )
@@ -135,13 +128,6 @@ def _excess(r: Record) -> str:
     return "" if r.share <= 1 else f"at {r.share:.3g} of its bound"
 
 
-def _rank(x: float | None) -> float:
-    """For the largest of some numbers: nan is above all, nothing below."""
-    if x is None:
-        return float("-inf")
-    return x if x == x else float("inf")
-
-
 def _counts(records: Iterable[Record]) -> dict[str, int]:
     found = Counter(r.outcome for r in records)
     return {outcome: found[outcome] for outcome in OUTCOMES if found[outcome]}
@@ -149,7 +135,7 @@ def _counts(records: Iterable[Record]) -> dict[str, int]:
 
 def _severity(r: Record) -> tuple[int, float]:
     """Failures in order: worst outcome, then largest share."""
-    return (OUTCOMES.index(r.outcome), -_rank(r.share))
+    return (OUTCOMES.index(r.outcome), -rank(r.share))
 
 
 def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reasons: int) -> str:
@@ -171,8 +157,8 @@ def _rows(records: Sequence[Record]) -> tuple[Row, ...]:
     rows = []
     for (place, quantity), members in found.items():
         judged = [r for r in members if r.share is not None]
-        worst = max(judged, key=lambda r: _rank(r.share), default=None)
-        ulp = max((r.ulp for r in judged), key=_rank, default=None)
+        worst = max(judged, key=lambda r: rank(r.share), default=None)
+        ulp = max((r.ulp for r in judged), key=rank, default=None)
         rows.append(Row(place, quantity, _counts(members), sum(r.elements for r in members), worst, ulp))
     return tuple(rows)
 
@@ -196,24 +182,3 @@ def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:
         )
         for name in sorted(required)
     )
-
-
-def grades(records: Iterable[Record], catalogue: Sequence[str]) -> tuple[Grade, ...]:
-    """The grade of each place: `not (share <= 1)` excludes a contract, so that nan does; so does never being tried."""
-    found: dict[Place, list[Record]] = defaultdict(list)
-    for r in records:
-        if r.shares:
-            found[place_of(r)].append(r)
-    out = []
-    for place, members in found.items():
-        witness: Record | None = None
-        grade = "none"
-        for contract in catalogue:
-            tried = [r for r in members if contract in r.shares]
-            worst = max(tried, key=lambda r: _rank(r.shares[contract]), default=None)
-            if worst is not None and worst.shares[contract] <= 1:
-                grade = contract
-                break
-            witness = worst or witness
-        out.append(Grade(place, grade, ", ".join(sorted({r.contract for r in members})), witness))
-    return tuple(out)

@@ -9,6 +9,7 @@ from typing import Any
 
 from xentcheck.vocabulary import EXECUTED, FAILING
 
+from .grades import EVERYTHING
 from .record import Record, order_key, place_of
 from .runfile import RunFile
 from .summary import Group, Summary, summarize
@@ -163,12 +164,12 @@ def _agreement(summary: Summary) -> Table:
 
 
 def _grades(summary: Summary) -> Table:
-    columns = ["implementation", "judged by", "grade", "excludes the contract before it"]
-    rows = []
-    for g in summary.grades:
-        witness = f"{g.witness.quantity} of {g.witness.case}" if g.witness else "-"
-        rows.append(["/".join(g.place), g.declared, g.contract, witness])
-    return columns, rows
+    columns = ["implementation", "quantities", "judged by", "grade", "no stricter, because", "hint"]
+    rows = [
+        ["/".join(g.place), g.family, g.declared, g.contract, g.proof or "-", g.hint or "-"]
+        for g in (*summary.grades, *summary.family_grades)
+    ]
+    return columns, sorted(rows, key=lambda row: (row[0], row[1] != EVERYTHING))
 
 
 def _power(groups: Sequence[Group]) -> Table:

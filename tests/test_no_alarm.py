@@ -50,6 +50,28 @@ def test_unmodified_framework_raises_no_alarm_on_another_seed(name: str, dtype: 
     assert sum(r.outcome in EXECUTED for r in records) > len(chosen)
 
 
+CPU_GRADES = {
+    ("torch", "float64"): "stash",
+    ("torch", "float32"): "stash",
+    ("torch", "bfloat16"): "stash-sum",
+    ("torch", "float16"): "stash-sum",
+    ("jax", "float64"): "fused",
+    ("jax", "float32"): "fused",
+    ("jax", "bfloat16"): "storage-backsum",
+    ("jax", "float16"): "storage",
+    ("numpy", "bfloat16"): "fused",
+}
+"""What the frameworks do on the CPU, as the grades find it: nobody declares these to the grade."""
+
+
+@pytest.mark.parametrize(("name", "dtype"), CPU_GRADES)
+def test_frameworks_get_the_grade_of_what_they_do(name: str, dtype: str) -> None:
+    """The first contract that the main variant meets on the quick cases is the one of its arithmetic."""
+    records = records_of(adapters.get(name), quick(dtype, 0), ["cpu"])
+    main = [r for r in records if r.variant == adapters.get(name).variants[0]]
+    assert grade(main) == CPU_GRADES[name, dtype]
+
+
 def framework_loss() -> Adapter:
     """PyTorch's own."""
     import torch

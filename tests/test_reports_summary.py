@@ -115,6 +115,22 @@ def test_a_group_of_another_place_does_not_help() -> None:
     assert [g.name for g in summarize(run(record(), other)).blind] == ["jax/..."]
 
 
+def test_families_have_grades_of_their_own() -> None:
+    """Softmax and gradient of one place are graded apart; the proof names the comparison, the hint what to promise."""
+    names = ("fused", "fused-lse", "stash", "stable")
+    a, g = (
+        record(quantity=q, case=case, contract="stash", shares=dict(zip(names, shares, strict=True)))
+        for q, case, shares in (("a", "x", (0.5, 0.5, 0.2, 0.1)), ("dC/dz", "y", (3.0, 3.5, 0.9, 0.1)))
+    )
+    summary = summarize(run(a, g))
+    assert [(x.family, x.contract, x.hint) for x in summary.grades] == [("all", "stash", "")]
+    soft, gradient = summary.family_grades
+    assert (soft.family, soft.contract, soft.proof) == ("softmax", "fused", "")
+    assert soft.hint == "meets fused, stricter than the declared stash"
+    assert (gradient.family, gradient.contract, gradient.hint) == ("gradient", "stash", "")
+    assert gradient.proof == "fused-lse exceeded 3.5 times by dC/dz of y"
+
+
 def test_rows_hold_the_worst() -> None:
     """The record of the largest share, nan above all, and the largest ULP."""
     s = summarize(run(record(), record(case="y", share=0.9, ulp=0.5), record(case="z", share=0.1, ulp=7.0)))

@@ -151,6 +151,38 @@ def replay(
 
 
 @cli.command()
+@click.argument("adapter", required=False)
+@impl_option
+@framework_option
+@click.option("--profile", default="full", show_default=True, metavar="quick|full", help="How many cases.")
+@click.option("--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all.")
+@click.option("--device", "devices", multiple=True, metavar="cpu|cuda|gpu", help="Repeatable; default all there are.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw of every case.")
+@click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
+def grade(
+    adapter: str | None,
+    implementation: str | None,
+    framework: str | None,
+    profile: str,
+    dtypes: tuple[str, ...],
+    devices: tuple[str, ...],
+    seed: int,
+    jobs: str,
+) -> int:
+    """The arithmetic that ADAPTER does: the strictest contract it meets, per dtype and kind of quantity.
+
+    Exit code 1 if it exceeds the contract that it declares.
+    """
+    from .command_grade import grade_command
+    from .command_run import RunRequest
+
+    specs = specs_of((adapter,) if adapter else (), implementation, framework)
+    if len(specs) != 1:
+        raise AdapterError("grade needs one implementation: ADAPTER, or --impl with --framework")
+    return grade_command(RunRequest(tuple(specs), profile, dtypes, devices, seed, _jobs(jobs), None, None))
+
+
+@cli.command()
 @click.option("--logits", default="1,2,3", show_default=True, help="Comma-separated numbers.")
 @click.option("--target", default=1, show_default=True, help="Index of the right class.")
 @click.option("--a-prev", default="0.5,-1", show_default=True, help="Activations of the layer before.")

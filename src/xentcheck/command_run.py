@@ -41,6 +41,12 @@ class RunRequest:
 def run_command(request: RunRequest) -> int:
     """Run it; the exit code is 0 if everything agreed, else 1. Raises XentcheckError for bad input."""
     console = Console()
+    run = execute_request(request, console)
+    return 1 if run is None else _conclude(run, request, console)
+
+
+def execute_request(request: RunRequest, console: Console) -> Run | None:
+    """The run of the cases asked for, with progress; None if a worker process died, which is said on stderr."""
     chosen = selected(request.profile, request.dtypes or None, request.seed)
     specs = request.specs or tuple(Spec(name) for name in registry.names())
     subjects = _subjects(specs, request)
@@ -57,8 +63,8 @@ def run_command(request: RunRequest) -> int:
         except BrokenProcessPool:
             kept = f"; what was found before is in {request.out}" if request.out else ""
             click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)
-            return 1
-    return _conclude(run, request, console)
+            return None
+    return run
 
 
 def _conclude(run: Run, request: RunRequest, console: Console) -> int:

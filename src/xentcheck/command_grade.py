@@ -1,0 +1,39 @@
+"""`xentcheck grade`: what arithmetic an implementation does, found from its results."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xentcheck.reports.grades import EVERYTHING
+from xentcheck.reports.summary import Summary, summarize
+
+from .command_run import RunRequest, execute_request
+
+
+def grade_command(request: RunRequest) -> int:
+    """Run the cases and print the grades; the exit code is 1 if a declared contract is exceeded or nothing was run."""
+    console = Console()
+    run = execute_request(request, console)
+    if run is None:
+        return 1
+    summary = summarize(run.file)
+    console.print(_table(summary))
+    for grade in (*summary.grades, *summary.family_grades):
+        place = f"{' '.join(grade.place)} {grade.family}"
+        if grade.proof:
+            console.print(Text(f"{place}: {grade.proof}"), soft_wrap=True)
+        if grade.hint:
+            console.print(Text(f"{place}: {grade.hint}", style="yellow"), soft_wrap=True)
+    console.print(Text(summary.verdict, style="bold green" if summary.ok else "bold red"), soft_wrap=True)
+    return 0 if summary.grades and not summary.failing else 1
+
+
+def _table(summary: Summary) -> Table:
+    """A row per place and family of quantities."""
+    table = Table("implementation", "quantities", "judged by", "grade", box=box.SIMPLE_HEAD, pad_edge=False)
+    for grade in sorted((*summary.grades, *summary.family_grades), key=lambda g: (g.place, g.family != EVERYTHING)):
+        table.add_row(" ".join(grade.place), grade.family, grade.declared, grade.contract)
+    return table
