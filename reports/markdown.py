@@ -13,6 +13,12 @@ EXPLANATION = (
 )
 
 
+DIFFERENCES = (
+    "Where implementations differ: who is outside its bound; or that all are within and the input is ill-conditioned (its "
+    "bound is many ULPs wide); or that all return the same number, far from the exact one (cancellation in a_y - 1)."
+)
+
+
 def markdown(run: RunFile) -> str:
     """The report of a run."""
     view = view_of(run)
@@ -24,6 +30,7 @@ def markdown(run: RunFile) -> str:
         ("Agreement", "", view.agreement),
         ("Power", view.power_text, view.power),
         ("Grades", "", view.grades),
+        ("Who is wrong", DIFFERENCES, view.differences),
         ("Deviations", "", view.deviations),
         ("Conventions", "", view.conventions),
         ("Counted apart", "", view.apart),

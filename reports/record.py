@@ -10,6 +10,9 @@ from xentcheck.vocabulary import OUTCOMES, QUANTITIES
 ULP_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1024.0, 1048576.0)
 """Lower edges of the bins of `Record.ulp_counts`; the last bin has no upper end."""
 
+SHARE_EDGES = (0.0, 1e-3, 1e-2, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
+"""Lower edges of the bins of `Record.share_counts`; the last bin has no upper end."""
+
 Place = tuple[str, str, str, str]
 """adapter, variant, device, dtype"""
 
@@ -23,8 +26,9 @@ class Record:
     applicable, rejected: the standard wrong answers that this comparison could have told from the right one, and those
     that its bound rejects. required: those that its group must reject. blind_fraction: share of the non-zero elements
     that could be zeroed unnoticed. shares: contract -> share, for every contract of the catalogue that was evaluated.
-    elements: number of elements compared. ulp_counts: elements per bin of ULP_EDGES. margins: [margin of the target's
-    logit, relative error of dC/dz at the target, its relative bound] per row, for the plot of error against margin.
+    elements: number of elements compared. ulp_counts, share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
+    margins: [margin of the target's logit, relative error of dC/dz at the target, its relative bound] per row, for the
+    plot of error against margin.
 
     >>> place = dict(adapter="numpy", variant="eager", device="cpu", dtype="float64", quantity="a")
     >>> sample = Record(**place, case="c", group="g", contract="fused", outcome="agree", share=float("inf"))
@@ -58,6 +62,7 @@ class Record:
     blind_fraction: float | None = None
     shares: dict[str, float] = field(default_factory=dict)
     ulp_counts: tuple[int, ...] = ()
+    share_counts: tuple[int, ...] = ()
     margins: tuple[tuple[float, float, float], ...] = ()
     replay: str = ""
 
@@ -74,6 +79,10 @@ class Record:
             if name not in known:
                 raise ValueError(f"unknown field {name!r} in a record")
         return cls(**{name: _rich(name, value) for name, value in data.items()})
+
+
+COUNTS = {"ulp_counts": ULP_EDGES, "share_counts": SHARE_EDGES}
+"""Fields that count elements, and the edges of their bins."""
 
 
 def rank(x: float | None) -> float:
@@ -119,9 +128,9 @@ def _rich(name: str, value: Any) -> Any:
     if name == "margins":
         rows = [tuple(map(float, _typed(name, row, list))) for row in _typed(name, value, list)]
         return tuple(_sized(name, row, 3) for row in rows)
-    if name in ("index", "ulp_counts"):
+    if name in ("index", *COUNTS):
         whole = tuple(_typed(name, n, int) for n in _typed(name, value, list))
-        return whole if name == "index" else _sized(name, whole, len(ULP_EDGES))
+        return whole if name == "index" else _sized(name, whole, len(COUNTS[name]))
     if name in ("applicable", "rejected", "required"):
         return tuple(_typed(name, text, str) for text in _typed(name, value, list))
     if name == "elements":

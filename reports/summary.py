@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES
 
 from .grades import Grade, grades
-from .record import Place, Record, order_key, place_of, rank
+from .record import SHARE_EDGES, Place, Record, order_key, place_of, rank
 from .runfile import RunFile
 from .words import describe, printable
 
 
 @dataclass(frozen=True)
 class Row:
-    """All comparisons of one quantity at one place; worst: the record of the largest share."""
+    """All comparisons of one quantity at one place; worst: the record of the largest share.
+
+    median, p99: limits that half and 99 % of the elements' shares are below (edges of the bins that hold them).
+    """
 
     place: Place
     quantity: str
@@ -24,6 +27,8 @@ class Row:
     elements: int
     worst: Record | None
     ulp: float | None
+    median: float | None
+    p99: float | None
 
     @property
     def failing(self) -> int:
@@ -159,8 +164,20 @@ def _rows(records: Sequence[Record]) -> tuple[Row, ...]:
         judged = [r for r in members if r.share is not None]
         worst = max(judged, key=lambda r: rank(r.share), default=None)
         ulp = max((r.ulp for r in judged), key=rank, default=None)
-        rows.append(Row(place, quantity, _counts(members), sum(r.elements for r in members), worst, ulp))
+        limits = (share_limit(judged, part) for part in (0.5, 0.99))
+        rows.append(Row(place, quantity, _counts(members), sum(r.elements for r in members), worst, ulp, *limits))
     return tuple(rows)
+
+
+def share_limit(records: Iterable[Record], part: float) -> float | None:
+    """The smallest edge of a bin below which this part of all elements' shares lies; inf beyond 1."""
+    total = [sum(column) for column in zip(*(r.share_counts for r in records if r.share_counts), strict=True)]
+    below = 0
+    for n, edge in zip(total, (*SHARE_EDGES[1:], float("inf")), strict=False):
+        below += n
+        if below >= part * sum(total):
+            return edge
+    return None
 
 
 def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:

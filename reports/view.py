@@ -9,6 +9,7 @@ from typing import Any
 
 from xentcheck.vocabulary import EXECUTED, FAILING
 
+from .differences import differences
 from .grades import EVERYTHING
 from .record import Record, order_key, place_of
 from .runfile import RunFile
@@ -37,6 +38,7 @@ class View:
     power: Table
     power_gaps: Table
     power_text: str
+    differences: Table
     deviations: Table
     conventions: Table
     apart: Table
@@ -61,6 +63,7 @@ def view_of(run: RunFile) -> View:
         power=_power(summary.groups),
         power_gaps=_power([g for g in summary.groups if g.blind or g.not_exercised]),
         power_text=_power_text(summary),
+        differences=_differences(run),
         deviations=_deviations(run),
         conventions=_conventions(run),
         apart=_apart(run),
@@ -145,6 +148,8 @@ def _agreement(summary: Summary) -> Table:
         "agree",
         "fail",
         "other",
+        "median share",
+        "p99 share",
         "worst share",
         "worst ULP",
         "worst case",
@@ -159,7 +164,8 @@ def _agreement(summary: Summary) -> Table:
         case, replay = (worst.case, worst.replay) if worst else ("-", "-")
         agree = str(row.counts.get("agree", 0))
         place = [f"{adapter} {variant}", device, dtype, row.quantity]
-        rows.append([*place, agree, str(row.failing), other, share, _g(row.ulp), case, replay])
+        limits = [f"< {x:g}" if x is not None else "-" for x in (row.median, row.p99)]
+        rows.append([*place, agree, str(row.failing), other, *limits, share, _g(row.ulp), case, replay])
     return columns, rows
 
 
@@ -178,6 +184,11 @@ def _power(groups: Sequence[Group]) -> Table:
     return columns, [
         [g.name, str(len(g.rejected)), ", ".join(g.blind) or "-", ", ".join(g.not_exercised) or "-"] for g in ordered
     ]
+
+
+def _differences(run: RunFile) -> Table:
+    rows = [[d.kind, d.dtype, d.quantity, d.case, d.text, f"{d.condition:.3g}"] for d in differences(records_of(run))]
+    return ["kind", "dtype", "quantity", "case", "who", "bound in ULP"], rows
 
 
 def _deviations(run: RunFile) -> Table:

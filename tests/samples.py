@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from xentcheck.reports.record import ULP_EDGES, Record
+from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES, Record
 from xentcheck.reports.runfile import Header, RunFile
 
 CATALOGUE = ("fused", "fused-lse", "stash", "stable")
@@ -38,6 +38,7 @@ def record(**changes: Any) -> Record:
         blind_fraction=0.0,
         shares={"fused": 1.5, "fused-lse": 1.5, "stash": 0.25, "stable": 0.1},
         ulp_counts=tuple(range(len(ULP_EDGES))),
+        share_counts=tuple(range(len(SHARE_EDGES))),
         margins=((2.0, 1e-7, 1e-6), (15.0, 1e-2, 2e-2)),
         replay="xentcheck replay gaussian.5x10.f32.index.plain.mean.up-one.contig.s0 --adapter torch",
     )

@@ -7,6 +7,7 @@ import math
 import pytest
 from samples import record, run, varied
 
+from xentcheck.reports.record import SHARE_EDGES
 from xentcheck.reports.runfile import RunFile
 from xentcheck.reports.summary import summarize
 from xentcheck.vocabulary import FAILING
@@ -113,6 +114,14 @@ def test_a_group_of_another_place_does_not_help() -> None:
     """What one implementation's cases reject says nothing of another's."""
     other = record(adapter="jax", group="jax/...", rejected=("doubled",))
     assert [g.name for g in summarize(run(record(), other)).blind] == ["jax/..."]
+
+
+def test_limits_of_shares_come_from_the_counts_of_all_elements() -> None:
+    """Half of the elements below an edge, 99 % below another, over all comparisons of a row."""
+    few, many = [0] * len(SHARE_EDGES), [0] * len(SHARE_EDGES)
+    few[6], many[1], many[0] = 2, 50, 48
+    (row,) = summarize(run(record(share_counts=tuple(few)), record(case="y", share_counts=tuple(many)))).rows
+    assert (row.median, row.p99) == (SHARE_EDGES[2], SHARE_EDGES[7])
 
 
 def test_families_have_grades_of_their_own() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.reference.formats import Format
-from xentcheck.reports.record import ULP_EDGES
+from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES
 
 Array = NDArray[Any]
 
@@ -65,6 +65,7 @@ class Tally:
     expected: float = 0.0
     bound: float = 0.0
     ulp_counts: Array = field(default_factory=lambda: np.zeros(len(ULP_EDGES), np.int64))
+    share_counts: Array = field(default_factory=lambda: np.zeros(len(SHARE_EDGES), np.int64))
 
     def add(self, got: Array, hi: Array, lo: Array, bound: Array, *, counts: bool = True) -> None:
         """Compare elements that follow those added before."""
@@ -83,6 +84,7 @@ class Tally:
         self._worst(share, x, hi, bound)
         if counts:
             self._count_ulps(error, hi)
+            self.share_counts += counted(share, SHARE_EDGES)
         self.elements += x.size
 
     def _worst(self, share: Array, got: Array, hi: Array, bound: Array) -> None:
@@ -96,7 +98,13 @@ class Tally:
 
     def _count_ulps(self, error: Array, hi: Array) -> None:
         ulps = error / self.format.ulp(hi)
-        top = float(ulps.max(initial=0.0))
-        self.ulp = max(self.ulp, top)
-        reached = [int(np.count_nonzero(ulps >= edge)) if edge <= top else 0 for edge in ULP_EDGES]
-        self.ulp_counts -= np.diff(reached, append=0)
+        self.ulp = max(self.ulp, float(ulps.max(initial=0.0)))
+        self.ulp_counts += counted(ulps, ULP_EDGES)
+
+
+def counted(x: Array, edges: tuple[float, ...]) -> Array:
+    """How many elements lie in each bin that starts at an edge; the edges start at 0, the last bin has no end."""
+    top = float(x.max(initial=0.0))
+    reached = [int(np.count_nonzero(x >= edge)) if 0 < edge <= top else 0 for edge in edges]
+    reached[0] = x.size
+    return -np.diff(reached, append=0)

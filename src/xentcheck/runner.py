@@ -169,6 +169,7 @@ def _record(
         blind_fraction=p.blind_fraction,
         shares=verdict.shares,
         ulp_counts=tuple(int(n) for n in t.ulp_counts),
+        share_counts=tuple(int(n) for n in t.share_counts),
         margins=tuple(verdict.margins[:MARGIN_POINTS]),
     )
 
