@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,12 @@ from .words import decimal
 NOTEWORTHY = 1024.0
 """ULPs: below that a difference needs no explanation."""
 
+DIGITS = {"float64": 52, "float32": 23, "bfloat16": 7, "float16": 10}
+"""A unit in the last place is 2^-digits of the number, or up to half of that."""
+
+LOWEST = {"float64": -1022, "float32": -126, "bfloat16": -126, "float16": -14}
+"""Below 2^lowest numbers have fewer digits: a large relative error there needs no explanation."""
+
 SHOWN = 5
 """Differences of each kind that are shown, worst first."""
 
@@ -23,8 +30,8 @@ class Difference:
     """What several implementations returned for one quantity of a case, and which of them is to blame.
 
     kind: `outside` (some exceed their bound), `ill-conditioned` (all within, the input magnifies rounding errors) or
-    `all far` (all return the same number, far from the exact one). condition: the largest bound in ULPs of the exact
-    value, which is how much the input magnifies a rounding error.
+    `all far` (all return the same number, far from the exact one). Of the element with the largest share: error, and
+    condition = bound, which is how much the input magnifies a rounding error; both in ULPs of the exact value.
     """
 
     kind: str
@@ -32,7 +39,7 @@ class Difference:
     quantity: str
     case: str
     condition: float
-    ulp: float
+    error: float
     text: str
 
 
@@ -40,43 +47,42 @@ def differences(records: Iterable[Record]) -> tuple[Difference, ...]:
     """The worst differences of each kind between two implementations or more of the same dtype."""
     found: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
     for r in records:
-        if r.share is not None and r.ulp is not None and r.outcome != "convention":
+        if r.share is not None and r.outcome != "convention" and r.dtype in DIGITS:
             found[r.dtype, r.quantity, r.case].append(r)
     kinds: dict[tuple[str, str], list[Difference]] = defaultdict(list)
     for (dtype, quantity, case), members in found.items():
         if len({r.adapter for r in members}) > 1 and (difference := _explained(dtype, quantity, case, members)):
             kinds[difference.kind, dtype].append(difference)
-    worst = (sorted(group, key=lambda d: (-rank(d.ulp), d.case))[:SHOWN] for _, group in sorted(kinds.items()))
+    worst = (sorted(group, key=lambda d: (-rank(d.error), d.case))[:SHOWN] for _, group in sorted(kinds.items()))
     return tuple(d for group in worst for d in group)
 
 
 def _explained(dtype: str, quantity: str, case: str, members: Sequence[Record]) -> Difference | None:
+    unit = 2.0 ** -DIGITS[dtype]
+    error = max((_relative(r, unit) for r in members), key=rank)
+    condition = max((_relative(r, unit, float.fromhex(r.bound)) for r in members), key=rank)
     outside = [r for r in members if r.outcome in FAILING]
-    ulp = max((r.ulp for r in members), key=rank) or 0.0
-    condition = max(map(_condition, members), key=rank)
-    names = ", ".join(_name(r) for r in members)
     if outside:
         within = ", ".join(_name(r) for r in members if r not in outside)
         wrong = ", ".join(f"{_name(r)} ({rank(r.share):.3g} of its bound)" for r in outside)
         text = f"outside its bound: {wrong}; within: {within or 'none'}"
-        return Difference("outside", dtype, quantity, case, condition, ulp, text)
-    if not ulp >= NOTEWORTHY:
+        return Difference("outside", dtype, quantity, case, condition, error, text)
+    if not NOTEWORTHY <= error < math.inf or abs(float.fromhex(members[0].expected)) < 2.0 ** LOWEST[dtype]:
         return None
     if len({(r.got, r.index) for r in members}) == 1:
-        r = members[0]
-        text = f"{names} all return {decimal(r.got)}, the exact value is {decimal(r.expected)}: {r.ulp:.3g} ULP"
-        return Difference("all far", dtype, quantity, case, condition, ulp, text)
-    errors = ", ".join(f"{_name(r)} {r.ulp:.3g}" for r in members)
-    return Difference(
-        "ill-conditioned", dtype, quantity, case, condition, ulp, f"all within their bounds; ULP: {errors}"
-    )
+        names = ", ".join(_name(r) for r in members)
+        text = f"{names} all return {decimal(members[0].got)}, the exact value is {decimal(members[0].expected)}"
+        return Difference("all far", dtype, quantity, case, condition, error, text)
+    errors = ", ".join(f"{_name(r)} {_relative(r, unit):.3g}" for r in members)
+    return Difference("ill-conditioned", dtype, quantity, case, condition, error, f"all within; in ULP: {errors}")
 
 
 def _name(r: Record) -> str:
     return f"{r.adapter} {r.variant} {r.device}"
 
 
-def _condition(r: Record) -> float:
-    """The bound in ULPs of the exact value, from the error in ULPs; 0 where the worst element has no error."""
-    error = abs(float.fromhex(r.got) - float.fromhex(r.expected))
-    return float.fromhex(r.bound) / error * (r.ulp or 0.0) if error > 0 else 0.0
+def _relative(r: Record, unit: float, error: float | None = None) -> float:
+    """The error (or another) of the element with the largest share, in relative units of the dtype's precision."""
+    exact = abs(float.fromhex(r.expected))
+    found = abs(float.fromhex(r.got) - float.fromhex(r.expected)) if error is None else error
+    return found / exact / unit if exact > 0 else 0.0

@@ -14,8 +14,8 @@ EXPLANATION = (
 
 
 DIFFERENCES = (
-    "Where implementations differ: who is outside its bound; or that all are within and the input is ill-conditioned (its "
-    "bound is many ULPs wide); or that all return the same number, far from the exact one (cancellation in a_y - 1)."
+    "Where implementations differ: who is outside its bound; or that all are within and the input is ill-conditioned "
+    "(its bound is many ULPs wide); or that all return the same number, far from the exact one (cancellation)."
 )
 
 
