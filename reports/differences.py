@@ -30,7 +30,7 @@ class Difference:
     """What several implementations returned for one quantity of a case, and which of them is to blame.
 
     kind: `outside` (some exceed their bound), `ill-conditioned` (all within, the input magnifies rounding errors) or
-    `all far` (all return the same number, far from the exact one). Of the element with the largest share: error, and
+    `all far` (several return the same number, far from the exact one). Of the element with the largest share: error, and
     condition = bound, which is how much the input magnifies a rounding error; both in ULPs of the exact value.
     """
 
@@ -69,9 +69,11 @@ def _explained(dtype: str, quantity: str, case: str, members: Sequence[Record]) 
         return Difference("outside", dtype, quantity, case, condition, error, text)
     if not NOTEWORTHY <= error < math.inf or abs(float.fromhex(members[0].expected)) < 2.0 ** LOWEST[dtype]:
         return None
-    if len({(r.got, r.index) for r in members}) == 1:
-        names = ", ".join(_name(r) for r in members)
-        text = f"{names} all return {decimal(members[0].got)}, the exact value is {decimal(members[0].expected)}"
+    far = [r for r in members if not _relative(r, unit) < NOTEWORTHY]
+    if len({r.adapter for r in far}) > 1 and len({(r.got, r.index) for r in far}) == 1:
+        near = ", ".join(_name(r) for r in members if r not in far)
+        text = f"{', '.join(map(_name, far))} all return {decimal(far[0].got)}, the exact value is "
+        text += decimal(far[0].expected) + (f"; near it: {near}" if near else "")
         return Difference("all far", dtype, quantity, case, condition, error, text)
     errors = ", ".join(f"{_name(r)} {_relative(r, unit):.3g}" for r in members)
     return Difference("ill-conditioned", dtype, quantity, case, condition, error, f"all within; in ULP: {errors}")
