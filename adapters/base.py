@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module, metadata, util
 from typing import Any
 
@@ -71,10 +72,7 @@ class Adapter(ABC):
 
     def version(self) -> str:
         """Version of the package, without importing it; empty if it is not installed."""
-        try:
-            return metadata.version(self.package)
-        except metadata.PackageNotFoundError:
-            return ""
+        return version_of(self.package)
 
     def load(self) -> Any:
         """The imported package. Raises UnavailableError with the first line of whatever its start raises."""
@@ -138,6 +136,15 @@ class Adapter(ABC):
             return f"reduction {problem.reduction}"
         missing = sorted(needed_options(problem) - c.options)
         return f"option {missing[0]}" if missing else ""
+
+
+@cache
+def version_of(package: str) -> str:
+    """Version of an installed distribution, read once; empty if there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def needed_options(problem: Problem) -> set[str]:

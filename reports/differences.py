@@ -29,9 +29,9 @@ SHOWN = 5
 class Difference:
     """What several implementations returned for one quantity of a case, and which of them is to blame.
 
-    kind: `outside` (some exceed their bound), `ill-conditioned` (all within, the input magnifies rounding errors) or
-    `all far` (several return the same number, far from the exact one). Of the element with the largest share: error, and
-    condition = bound, which is how much the input magnifies a rounding error; both in ULPs of the exact value.
+    kind: `outside` (some exceed their bound), `ill-conditioned` (all within, the input magnifies rounding), or
+    `all far` (several return the same number, far from the exact one). error, condition: error and bound of the element
+    with the largest share, in ULPs of the exact value; the latter says how much the input magnifies a rounding error.
     """
 
     kind: str
