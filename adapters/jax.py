@@ -39,7 +39,7 @@ class JaxFunction(Adapter):
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
-        self._function = function
+        self.function = function
         self._compiled: dict[str, Callable[..., Any]] = {}
 
     def start(self) -> Any:
@@ -117,7 +117,7 @@ class JaxFunction(Adapter):
         import jax
 
         def loss(leaves: Pytree) -> JaxArray:
-            output: JaxArray = self._function(head(leaves), target, **dict(static), **given)
+            output: JaxArray = self.function(head(leaves), target, **dict(static), **given)
             self.require_shape(jax.numpy.shape(output), upstream.shape)
             return output
 

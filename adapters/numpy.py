@@ -33,7 +33,7 @@ class NumpyFunction(Adapter):
 
     def __init__(self, function: Callable[..., tuple[Any, Any]], name: str) -> None:
         self.name = name
-        self._function = function
+        self.function = function
 
     def devices(self) -> tuple[str, ...]:
         """`cpu`, which is always there."""
@@ -61,10 +61,10 @@ class NumpyFunction(Adapter):
     def _differentiate(self, problem: Problem, arrays: dict[str, Array], logits: Array) -> tuple[Any, Any]:
         options = {name: arrays.get(name, value) for name, value in keywords(problem).items()}
         if problem.backward_twice:
-            self._function(logits, arrays["target"], **options, upstream=-2 * arrays["upstream"])
+            self.function(logits, arrays["target"], **options, upstream=-2 * arrays["upstream"])
         if (arrays["upstream"] != 1).any():
             options["upstream"] = arrays["upstream"]
-        return self._function(logits, arrays["target"], **options)
+        return self.function(logits, arrays["target"], **options)
 
 
 class NumpyAdapter(NumpyFunction):

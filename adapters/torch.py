@@ -35,7 +35,7 @@ class TorchFunction(Adapter):
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
-        self._function = function
+        self.function = function
 
     def devices(self) -> tuple[str, ...]:
         """`cpu`, and `cuda` where PyTorch sees one."""
@@ -93,7 +93,7 @@ class TorchFunction(Adapter):
         options = keywords(problem)
         if "weight" in options:
             options["weight"] = inputs["weight"]
-        output = self._function(logits, inputs["target"], **options)
+        output = self.function(logits, inputs["target"], **options)
         if not isinstance(output, torch.Tensor):
             raise AdapterError(f"{self.name} returned {type(output).__name__}; allowed: a torch.Tensor, the loss")
         return output
@@ -174,8 +174,8 @@ def to_numpy(tensor: Tensor) -> Array:
 
     plain = tensor.detach().cpu()
     if plain.dtype == torch.bfloat16:
-        return plain.contiguous().view(torch.int16).numpy().view("bfloat16")
-    return plain.numpy(force=True)
+        return np.asarray(plain.contiguous().view(torch.int16).numpy().view("bfloat16"))
+    return np.asarray(plain.numpy(force=True))
 
 
 class Tensors:
