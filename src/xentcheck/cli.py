@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .errors import AdapterError, XentcheckError
+from .errors import AdapterError, DtypeError, XentcheckError
 from .vocabulary import DTYPES
 
 if TYPE_CHECKING:
@@ -180,6 +180,32 @@ def grade(
     if len(specs) != 1:
         raise AdapterError("grade needs one implementation: ADAPTER, or --impl with --framework")
     return grade_command(RunRequest(tuple(specs), profile, dtypes, devices, seed, _jobs(jobs), None, None))
+
+
+@cli.command()
+@adapter_option
+@impl_option
+@framework_option
+@click.option("--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another search.")
+@click.option("--rounds", default=30, show_default=True, type=click.IntRange(min=0), help="Steps of the climb.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+def accuracy(
+    adapters: tuple[str, ...],
+    implementation: str | None,
+    framework: str | None,
+    dtypes: tuple[str, ...],
+    seed: int,
+    rounds: int,
+    out: Path | None,
+) -> int:
+    """The largest error of each implementation, dtype and quantity that a directed search finds, with its input."""
+    from .command_accuracy import accuracy_command
+
+    for dtype in dtypes:
+        if dtype not in DTYPES:
+            raise DtypeError(f"dtype {dtype!r} is not judged; allowed: {', '.join(DTYPES)}")
+    return accuracy_command(specs_of(adapters, implementation, framework), dtypes, seed, rounds, out)
 
 
 @cli.command()

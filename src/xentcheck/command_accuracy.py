@@ -1,0 +1,80 @@
+"""`xentcheck accuracy`: the largest errors of implementations, with the inputs that make them, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from xentcheck import adapters as registry
+
+from .errors import OutputError
+from .search import Witness, largest_errors
+from .subjects import Spec, Subject, resolve, subjects_of
+from .vocabulary import DTYPES
+
+Row = tuple[str, str, Witness]
+"""Place (adapter, variant, device), dtype, and what was found there."""
+
+TEXT = """# Accuracy
+
+Written by `xentcheck accuracy --out docs/accuracy.md` (seed {seed}, {rounds} rounds; {versions}).
+
+The largest error found for each implementation, dtype and quantity, by a directed search that starts from the families
+of the harness and climbs on the logits: in units in the last place of the exact value, and as share of the bound of the
+declared contract. `loss` is that of one example, `dC/dz` its gradient. Elements below the normal range are left out of
+the ULPs. A large number of ULPs is no fault where the exact value cancels: a loss near 0 and a_y - 1 near 0 lose all
+digits in every implementation that does not sum the other activations; the share says whether the error is within what
+the arithmetic promises. Largest error found does not mean largest error.
+
+| implementation | dtype | quantity | ULP | share of bound | worst input by ULP: logits, label |
+|---|---|---|---|---|---|
+"""
+
+
+def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, rounds: int, out: Path | None) -> int:
+    """Search the main variants on all devices there are; print the table, or write it. Raises OutputError."""
+    chosen = list(specs) or [Spec(name) for name in registry.available()]
+    subjects = [s for spec in chosen for s in subjects_of(resolve(spec), None, spec.command) if _main(s)]
+    plan = [(s, dtype) for s in subjects for dtype in dtypes or DTYPES if dtype in s.adapter.capabilities.dtypes]
+    rows: list[Row] = []
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        for subject, dtype in bar.track(plan, description="searching"):
+            place = f"{subject.adapter.name} {subject.variant} {subject.device}"
+            if not console.is_terminal:
+                click.echo(f"searching: {place} {dtype}", err=True)
+            rows += [(place, dtype, w) for w in largest_errors(subject, dtype, seed=seed, rounds=rounds)]
+    versions = dict.fromkeys(f"{s.adapter.package} {s.adapter.version()}" for s in subjects)
+    text = TEXT.format(seed=seed, rounds=rounds, versions=", ".join(versions)) + "".join(map(_line, _paired(rows)))
+    if out is None:
+        click.echo(text)
+        return 0
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror}") from error
+    click.echo(f"wrote {out}")
+    return 0
+
+
+def _main(subject: Subject) -> bool:
+    return not subject.missing and subject.variant == subject.adapter.variants[0]
+
+
+def _paired(rows: Sequence[Row]) -> list[tuple[str, str, Witness, Witness]]:
+    """The two measures of a quantity side by side."""
+    found = {(place, dtype, w.quantity, w.measure): w for place, dtype, w in rows}
+    return [
+        (place, dtype, w, found[place, dtype, w.quantity, "share"]) for place, dtype, w in rows if w.measure == "ulp"
+    ]
+
+
+def _line(row: tuple[str, str, Witness, Witness]) -> str:
+    place, dtype, by_ulp, by_share = row
+    return (
+        f"| {place} | {dtype} | {by_ulp.quantity} | {by_ulp.value:.4g} | {by_share.value:.4g} | `{by_ulp.recipe}` |\n"
+    )
