@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .double_double import CHUNK, DoubleDouble, dd_matmul, dd_sum, exact_difference
+from .double_double import DoubleDouble, dd_matmul, dd_sum, exact_difference
 from .elementary import dd_exp, dd_log1p
 
 Array = NDArray[np.float64]
@@ -15,6 +16,12 @@ Number = Any
 """An array of a backend: it has + - * / and indexing."""
 
 ZERO = np.zeros(())
+
+
+@lru_cache(maxsize=256)
+def zeros(shape: tuple[int, ...]) -> Array:
+    """Read-only zeros, which take no memory."""
+    return np.broadcast_to(ZERO, shape)
 
 
 class Backend(Protocol):
@@ -67,7 +74,7 @@ class Float64:
 
     def pair(self, x: Any) -> tuple[Array, Array]:
         hi = np.asarray(x, np.float64)
-        return hi, np.zeros_like(hi) if hi.size < CHUNK else np.broadcast_to(ZERO, hi.shape)
+        return hi, zeros(hi.shape)
 
 
 class Double:

@@ -26,7 +26,7 @@ from .targets import Targets
 
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-BLOCK = 65536
+BLOCK = 131072
 """Elements of one row block: logits are evaluated a cache-sized block at a time."""
 
 

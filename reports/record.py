@@ -10,7 +10,7 @@ from xentcheck.vocabulary import OUTCOMES, QUANTITIES
 ULP_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1024.0, 1048576.0)
 """Lower edges of the bins of `Record.ulp_counts`; the last bin has no upper end."""
 
-SHARE_EDGES = (0.0, 1e-3, 1e-2, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
+SHARE_EDGES = (0.0, 2.0**-10, 2.0**-7, 2.0**-5, 2.0**-4, 2.0**-3, 0.25, 0.5, 1.0)
 """Lower edges of the bins of `Record.share_counts`; the last bin has no upper end."""
 
 Place = tuple[str, str, str, str]
