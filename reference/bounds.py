@@ -16,8 +16,8 @@ from . import layer_bounds
 from .contracts import CATALOGUE, Arithmetic, Contract, get
 from .oracle import Block, Exact
 from .problem import Array, Problem
+from .row_base import RowBase
 from .row_bounds import SLACK, LossBounds, RowBounds, Scaling, growth
-from .row_errors import RowBase
 from .rows import from_rows
 
 __all__ = ["CATALOGUE", "Bounds", "Contract", "bound"]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from .contracts import Arithmetic
 from .oracle import Block
-from .row_errors import RowBase, RowErrors
+from .row_base import RowBase
+from .row_errors import RowErrors
 from .targets import Targets
 
 Array = NDArray[Any]

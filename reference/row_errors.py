@@ -9,15 +9,14 @@ per row.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .contracts import Arithmetic
-from .exact_rows import RowSoftmax
 from .formats import Format
+from .row_base import RowBase
 
 Array = NDArray[Any]
 
@@ -32,49 +31,6 @@ def second_order(slope: Any, wide: Format) -> Any:
     """
     x = slope * -math.log(wide.smallest_subnormal)
     return np.where(x <= 1e-3, SECOND_ORDER, np.expm1(np.minimum(x, 700.0)) / np.maximum(x, 1e-300))
-
-
-@dataclass(frozen=True)
-class RowBase:
-    """What the errors of all contracts start from: exact d, e (n, C) and row sums (n, 1), in float64.
-
-    zeta: absolute error of each logit (n, C), or None where the implementation receives the logits.
-    """
-
-    format: Format
-    d: Array
-    e: Array
-    others: Array
-    total: Array
-    log_total: Array
-    maximum: Array
-    depth: Array
-    ties: Array
-    active: Array
-    low: Array
-    smallest: Array
-    zeta: Array | None
-
-    @classmethod
-    def of(cls, softmax: RowSoftmax, fmt: Format, zeta: Array | None = None) -> RowBase:
-        """The base of a block of exact rows."""
-        B = softmax.backend
-        e = B.pair(softmax.e)[0]
-        d = np.negative(B.pair(softmax.t)[0])
-        ties = np.count_nonzero(d == 0, axis=1)[:, None] - 1
-        if not np.isfinite(d).all():
-            np.copyto(d, 0.0, where=~np.isfinite(d))
-        others, total, log_total = (B.pair(x)[0][:, None] for x in (softmax.others, softmax.total, softmax.log_total))
-        smallest = e.min(axis=1, initial=1.0)[:, None] / total
-        if (smallest < 4 * fmt.smallest_normal).any():
-            active = np.count_nonzero(e > fmt.smallest_subnormal / 16, axis=1)[:, None]
-            low = np.count_nonzero((e > 0) & (e < 4 * fmt.smallest_normal * total), axis=1)[:, None]
-        else:
-            active = np.full_like(ties, e.shape[1])
-            low = np.zeros_like(ties)
-        depth = np.einsum("nc,nc->n", e, d)[:, None]
-        maximum = np.where(softmax.defined, softmax.maximum, 0.0)[:, None]
-        return cls(fmt, d, e, others, total, log_total, maximum, depth, ties, active, low, smallest, zeta)
 
 
 class RowErrors:

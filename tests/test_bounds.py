@@ -16,7 +16,7 @@ from xentcheck.errors import AdapterError, ProblemError
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import OPTION_SETS
 from xentcheck.reference.bounds import Bounds, bound
-from xentcheck.reference.contracts import CATALOGUE, Contract, get
+from xentcheck.reference.contracts import CATALOGUE, STAGES, Contract, get
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
@@ -32,7 +32,11 @@ WIDER = {
     "log_form": replace(FUSED, log_form="lse"),
     "gradient_form": replace(FUSED, gradient_form="exp"),
     "normwise": replace(FUSED, normwise=True),
+    "rescales": replace(FUSED, rescales=4),
 }
+
+STORED = {stage: replace(FUSED, stored=(stage,)) for stage in STAGES}
+"""One stage rounded to storage."""
 
 
 def problem(family: str, dtype: str = "float32", **fields: Any) -> Problem:
@@ -78,6 +82,50 @@ def test_bounds_grow_with_every_field_of_a_contract(field: str, dtype: str) -> N
     assert grown
 
 
+@pytest.mark.parametrize("stage", STORED)
+def test_bounds_grow_with_every_stage_that_is_stored(stage: str) -> None:
+    """In bfloat16 storing a stage never makes a bound smaller, and somewhere larger; in float32 it changes nothing."""
+    contract = replace(STORED[stage], gradient_form="exp") if stage == "log_a" else STORED[stage]
+    base = replace(contract, stored=())
+    for dtype, changes in (("bfloat16", True), ("float32", False)):
+        grown = False
+        for target, options in OPTION_SETS:
+            for inputs in (0, 10):
+                p = problem("gaussian", dtype, target=target, options=options, inputs=inputs)
+                plain, stored = evaluate(p, base), evaluate(p, contract)
+                assert all(np.all(stored[q] >= plain[q]) for q in p.quantities)
+                grown |= any(bool((stored[q] > plain[q]).any()) for q in p.quantities)
+        assert grown == changes
+
+
+def test_inputs_of_products_may_be_rounded() -> None:
+    """TF32 products have an error of 2^-10 of the sum of their terms more, and other quantities are as before."""
+    p = problem("dyadic", inputs=10)
+    plain, coarse = evaluate(p, FUSED), evaluate(p, replace(FUSED, product_inputs="tf32"))
+    assert p.a_prev is not None
+    assert np.array_equal(plain["dC/db"], coarse["dC/db"])
+    terms = np.abs(Exact(p).evaluate(["dC/dz"])["dC/dz"][0]).T @ np.abs(p.a_prev.astype(np.float64))
+    assert np.all(coarse["dC/dw"] >= plain["dC/dw"] + 2.0**-10 * terms)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_outputs_are_rounded_once_under_every_contract(dtype: str) -> None:
+    """Half a unit in the last place of storage is within each bound: a correctly rounded result agrees."""
+    p = problem("gaussian", dtype)
+    exact = Exact(p).evaluate(p.quantities)
+    for contract in CATALOGUE.values():
+        for q, limit in evaluate(p, contract).items():
+            assert np.all(np.abs(exact[q][0].astype(dtype).astype(np.float64) - exact[q][0]) <= limit)
+
+
+def test_a_sum_that_overflows_in_float16_leaves_no_bound() -> None:
+    """65520 equal logits: S is stored as infinity where it is stored, and nowhere else."""
+    for classes, infinite in ((64_000, False), (65_520, True)):
+        p = Problem(logits=np.zeros((1, classes), np.float16), target=np.array([0]))
+        assert np.isinf(bound("cost", p, "stash-sum")) == infinite
+        assert np.isfinite(bound("cost", p, "stash"))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("stronger", "weaker"),
@@ -87,6 +135,11 @@ def test_bounds_grow_with_every_field_of_a_contract(field: str, dtype: str) -> N
         ("stash", "stash-lse"),
         ("fused-lse", "stash-lse"),
         ("stash-lse", "stable"),
+        ("stash", "stash-sum"),
+        ("stash-sum", "storage"),
+        ("storage", "storage-backsum"),
+        ("storage-backsum", "storage-accumulate"),
+        ("storage-backsum", "stable"),
     ],
 )
 def test_the_catalogue_is_ordered(stronger: str, weaker: str, dtype: str) -> None:

@@ -214,3 +214,26 @@ def test_labels_of_any_integer_dtype() -> None:
     assert examples(z, np.array([0, 2], np.uint8))[1].dtype == np.int64
     assert examples(z, [[1, 0, 0], [0, 0, 1]])[1].dtype == np.float32
     assert examples(np.zeros((0, 3)), [])[1].shape == (0,)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_narrow_dtypes_go_through_float32_and_are_rounded_once(name: str, dtype: str) -> None:
+    """The result is that of the same numbers in float32, rounded to the dtype."""
+    z = np.array([[0.3, -1.7, 2.25]]).astype(dtype)
+    got = EQUATIONS[name](z)
+    assert str(got.dtype) == dtype
+    assert got.tobytes() == EQUATIONS[name](z.astype(np.float32)).astype(dtype).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_narrow_losses_go_through_float32(dtype: str) -> None:
+    """Loss, gradient and Hessian product, with weights in the dtype, too; all arguments are widened."""
+    z, w = np.array([[0.3, -1.7, 2.25], [4.0, 0.5, -1.0]]).astype(dtype), np.array([0.3, 1.7, 0.9]).astype(dtype)
+    wide = {"weight": w.astype(np.float32)}
+    for function in (ref.cross_entropy, ref.cross_entropy_grad):
+        got = function(z, [0, 2], weight=w)
+        assert got.tobytes() == function(z.astype(np.float32), [0, 2], **wide).astype(dtype).tobytes()
+    product = ref.cross_entropy_hvp(z, [0, 2], z, weight=w)
+    expected = ref.cross_entropy_hvp(z.astype(np.float32), [0, 2], z.astype(np.float32), **wide)
+    assert product.tobytes() == expected.astype(dtype).tobytes()

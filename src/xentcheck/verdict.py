@@ -15,8 +15,8 @@ from xentcheck.reference.contracts import CATALOGUE, Arithmetic, Contract
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Block, Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.reference.row_base import RowBase
 from xentcheck.reference.row_bounds import RowBounds
-from xentcheck.reference.row_errors import RowBase
 from xentcheck.reference.rows import to_rows
 
 from .gradient_power import WrongGradients, note_layer
