@@ -161,6 +161,7 @@ def needed_options(problem: Problem) -> set[str]:
         "unbatched": len(shape) == 1,
         "empty_batch": 0 in shape,
         "upstream": bool((np.asarray(p.upstream) != 1).any()),
+        "second_order": p.v is not None,
         "strided": any(not a.flags.c_contiguous for a in p.arrays().values()),
     }
     return {option for option, used in needed.items() if used}

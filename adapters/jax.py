@@ -12,7 +12,7 @@ import numpy as np
 
 from xentcheck.errors import UnavailableError
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import GRADIENTS, HEADS, VALUES
+from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
 
 from .base import Adapter, Array, Capabilities, Result, keywords
 from .jax_loss import cross_entropy
@@ -34,7 +34,7 @@ class JaxFunction(Adapter):
 
     package = "jax"
     variants = ("jit", "eager")
-    capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz"))
+    capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
     traced: tuple[str, ...] = ("weight",)
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
@@ -84,6 +84,8 @@ class JaxFunction(Adapter):
                 found |= self._call("softmax", variant)(arrays["logits"])
             if not {*VALUES, *GRADIENTS}.isdisjoint(wanted):
                 found |= self._differentiate(problem, arrays, variant)
+            if not set(DIRECTIONAL).isdisjoint(wanted):
+                found |= self._along(problem, arrays, variant)
             values = {q: np.asarray(found[q]) for q in wanted}
         return Result(values, copies.changed())
 
@@ -99,15 +101,42 @@ class JaxFunction(Adapter):
         value, gradients = call(static, leaves, arrays["target"], given, upstream)
         return {"loss" if problem.reduction == "none" else "cost": value, **gradients}
 
+    def _along(self, problem: Problem, arrays: Pytree, variant: str) -> Pytree:
+        options = keywords(problem)
+        static = tuple((name, value) for name, value in options.items() if name not in self.traced)
+        given = {name: arrays.get(name, value) for name, value in options.items() if name in self.traced}
+        call = self._call("along", variant)
+        found: Pytree = call(static, arrays["logits"], arrays["target"], given, arrays["upstream"], arrays["v"])
+        return found
+
+    def along(
+        self, static: tuple[tuple[str, Any], ...], logits: JaxArray, target: JaxArray, given: Pytree, *rest: JaxArray
+    ) -> Pytree:
+        """jvp by `jax.jvp`, hvp as the jvp of the gradient: forward over reverse."""
+        import jax
+
+        upstream, v = rest
+
+        def loss(z: JaxArray) -> JaxArray:
+            output: JaxArray = self.function(z, target, **dict(static), **given)
+            return output
+
+        def gradient(z: JaxArray) -> JaxArray:
+            value, pull = jax.vjp(loss, z)
+            found: JaxArray = pull(upstream.astype(value.dtype))[0]
+            return found
+
+        return {"jvp": jax.jvp(loss, (logits,), (v,))[1], "hvp": jax.jvp(gradient, (logits,), (v,))[1]}
+
     def _call(self, what: str, variant: str) -> Callable[..., Any]:
         """One of the two computations; jitted ones are made once, so that equal signatures compile once."""
-        function = self.differentiate if what == "differentiate" else softmaxes
+        function = {"differentiate": self.differentiate, "along": self.along, "softmax": softmaxes}[what]
         if variant == "eager":
             return function
         if what not in self._compiled:
             import jax
 
-            self._compiled[what] = jax.jit(function, static_argnums=0 if what == "differentiate" else None)
+            self._compiled[what] = jax.jit(function, static_argnums=None if what == "softmax" else 0)
         return self._compiled[what]
 
     def differentiate(

@@ -104,6 +104,12 @@ class NumpyAdapter(NumpyFunction):
         found = super()._evaluate(problem, arrays, wanted)
         if "a" in wanted or "log_a" in wanted:
             found |= softmaxes(arrays["logits"])
+        options = {name: arrays.get(name, value) for name, value in keywords(problem).items()}
+        z, y = arrays["logits"], arrays["target"]
+        if "jvp" in wanted:
+            found["jvp"] = reference.cross_entropy_jvp(z, y, arrays["v"], **options)
+        if "hvp" in wanted:
+            found["hvp"] = reference.cross_entropy_hvp(z, y, arrays["v"], **options, upstream=arrays["upstream"])
         return found
 
     def _backpropagate(self, problem: Problem, arrays: dict[str, Array]) -> dict[str, Array]:

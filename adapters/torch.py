@@ -11,7 +11,7 @@ import numpy as np
 
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import GRADIENTS, HEADS, VALUES
+from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
 
 from .base import Adapter, Array, Capabilities, Result, keywords
 from .layout import OwnCopies
@@ -31,7 +31,7 @@ class TorchFunction(Adapter):
     """
 
     package = "torch"
-    capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz"))
+    capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
@@ -85,7 +85,23 @@ class TorchFunction(Adapter):
             if not set(GRADIENTS).isdisjoint(wanted):
                 self.require_shape(output.shape, problem.upstream.shape)
                 found |= gradients(problem, output, leaves, inputs["upstream"])
+        if not set(DIRECTIONAL).isdisjoint(wanted):
+            found |= self._directional(problem, inputs, logits)
         return found
+
+    def _directional(self, problem: Problem, inputs: Tensors, logits: Tensor) -> dict[str, Tensor]:
+        """jvp by the double-vjp trick (the pullback is linear in its cotangent), hvp by double backward."""
+        import torch
+
+        v = inputs["v"]
+        output = self._loss(problem, inputs, logits)
+        cotangent = torch.ones_like(output, requires_grad=True)
+        pulled = torch.autograd.grad(output, logits, grad_outputs=cotangent, create_graph=True)[0]
+        jvp = torch.autograd.grad(pulled, cotangent, grad_outputs=v, retain_graph=True)[0]
+        upstream = inputs["upstream"].to(output.dtype)
+        gradient = torch.autograd.grad(output, logits, grad_outputs=upstream, create_graph=True)[0]
+        hvp = torch.autograd.grad(gradient, logits, grad_outputs=v)[0]
+        return {"jvp": jvp, "hvp": hvp}
 
     def _loss(self, problem: Problem, inputs: Tensors, logits: Tensor) -> Tensor:
         import torch

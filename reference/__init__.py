@@ -20,7 +20,7 @@ from .costs import (
     sigmoid_cross_entropy_minimum,
 )
 from .differences import central, one_sided
-from .loss import cross_entropy, cross_entropy_grad, cross_entropy_hvp
+from .loss import cross_entropy, cross_entropy_grad, cross_entropy_hvp, cross_entropy_jvp
 from .network import Gradients, Network, backprop, costs, deltas, feedforward, sgd_step, unrolled_delta
 from .problem import Problem
 from .regularization import bias_step, l1_cost, l1_grad, l1_step, l2_cost, l2_grad, l2_step
@@ -38,6 +38,7 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_grad",
     "cross_entropy_hvp",
+    "cross_entropy_jvp",
     "delta",
     "deltas",
     "dz_db",

@@ -182,6 +182,55 @@ def cross_entropy_grad(
 
 
 @in_float32
+def cross_entropy_jvp(
+    logits: Any,
+    target: Any,
+    v: Any,
+    *,
+    weight: Any = None,
+    ignore_index: int = NO_IGNORE,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array:
+    """Derivative of `cross_entropy` along v: Q (a.v) - q.v per row [derived], reduced like the loss.
+
+    v: the logits' shape. Returns the shape and dtype of the loss. v is shifted by its entry at the largest a, which changes
+    nothing exactly and keeps a.v from cancelling. Raises like `cross_entropy`.
+
+    >>> float(cross_entropy_jvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])))
+    0.5
+    """
+    p = problem_of(
+        logits, target, weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+    )
+    with np.errstate(all="ignore"):
+        rows = Rows(p)
+        d = direction_of(p, rows, v)
+        mean = (rows.e * d).sum(1) / rows.total[:, 0]
+        if p.probabilities:
+            moved = rows.q.sum(1) * mean - _dot(rows.q, d)
+        else:
+            at_label = rows.label_weight * (mean - d[np.arange(len(d)), rows.label])
+            share = rows.smoothing / rows.type(p.classes)
+            moved = (1 - rows.smoothing) * at_label + share * (
+                rows.weight.sum() * mean - _dot(rows.weight * np.ones_like(d), d)
+            )
+            moved = np.where(rows.kept, moved, rows.type(0))
+        if reduction == "none":
+            return np.asarray(moved, rows.type).reshape(p.loss_shape)
+        return np.asarray(moved.sum() / rows.denominator(), rows.type)
+
+
+def direction_of(p: Problem, rows: Rows, v: Any) -> Array:
+    """v in row form, minus its entry at the largest a. Raises ShapeError."""
+    direction = np.asarray(v, p.dtype)
+    if direction.shape != p.logits_shape:
+        raise ShapeError(f"v has shape {direction.shape}; allowed: {p.logits_shape}, the shape of the logits")
+    direction = to_rows(direction)
+    return np.asarray(direction - np.take_along_axis(direction, rows.t.argmax(1)[:, None], 1))
+
+
+@in_float32
 def cross_entropy_hvp(
     logits: Any,
     target: Any,
@@ -210,14 +259,10 @@ def cross_entropy_hvp(
         label_smoothing=label_smoothing,
         upstream=upstream,
     )
-    direction = np.asarray(v, p.dtype)
-    if direction.shape != p.logits_shape:
-        raise ShapeError(f"v has shape {direction.shape}; allowed: {p.logits_shape}, the shape of the logits")
     with np.errstate(all="ignore"):
         rows = Rows(p)
         a = rows.e / rows.total
-        direction = to_rows(direction)
-        direction = direction - np.take_along_axis(direction, rows.t.argmax(1)[:, None], 1)
+        direction = direction_of(p, rows, v)
         if p.probabilities:
             mass = rows.q.sum(1)
         else:

@@ -27,7 +27,7 @@ class Problem:
     logits a_prev w^T + b. Head `network`: a sigmoid layer hidden_w (H, K), hidden_b (H,) before that, and w (C, H).
 
     target: class indices (int64; shape of the logits without the class axis) or probabilities (dtype and shape of the
-    logits). weight: (C,) of any sign, or None. upstream: dC/d(output), 0-d for `mean` and `sum`, else of the loss's
+    logits). v: a direction of the logits. weight: (C,) of any sign, or None. upstream: dC/d(output), 0-d for `mean` and `sum`, else of the loss's
     shape.
 
     Raises ShapeError, DtypeError, TargetError (index and value of the first offender) or ProblemError.
@@ -50,6 +50,7 @@ class Problem:
     reduction: str = "mean"
     upstream: Array = field(default_factory=lambda: np.array(1.0))
     backward_twice: bool = False
+    v: Array | None = None
 
     def __post_init__(self) -> None:
         for name, array in self.arrays().items():
@@ -60,7 +61,7 @@ class Problem:
 
     def arrays(self) -> dict[str, Array]:
         """The arrays that are given, by name."""
-        names = ("logits", "a_prev", "w", "b", "hidden_w", "hidden_b", "target", "weight", "upstream")
+        names = ("logits", "a_prev", "w", "b", "hidden_w", "hidden_b", "target", "weight", "upstream", "v")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @property
@@ -113,7 +114,7 @@ class Problem:
         """What this problem defines: the value and the gradients of its head (a and log_a at the logits only)."""
         value = "loss" if self.reduction == "none" else "cost"
         if self.head == "logits":
-            return ("a", "log_a", value, "dC/dz")
+            return ("a", "log_a", value, "dC/dz", *(() if self.v is None else ("jvp", "hvp")))
         return (value, "dC/db", "dC/dw", "dC/da_prev")
 
     @property
@@ -126,6 +127,7 @@ class Problem:
             if self.hidden_w is not None and self.hidden_b is not None:
                 shapes["dC/db"] = (self.hidden_b.size + self.b.size,)
                 shapes["dC/dw"] = (self.hidden_w.size + self.w.size,)
+        shapes |= {"jvp": self.loss_shape if self.reduction == "none" else (), "hvp": rows}
         return {quantity: shapes[quantity] for quantity in self.quantities}
 
     @cached_property
@@ -168,6 +170,8 @@ def validate(p: Problem) -> None:
     expected = p.loss_shape if p.reduction == "none" else ()
     if p.upstream.shape != expected:
         raise ShapeError(f"upstream has shape {p.upstream.shape}; allowed: {expected}, the shape of the output")
+    if p.v is not None and (p.logits is None or p.v.shape != shape):
+        raise ShapeError(f"v has shape {p.v.shape}; allowed: {shape}, the shape of the logits that are given")
     _validate_target(p)
 
 

@@ -54,6 +54,7 @@ def _build(case: Case) -> Problem:
         reduction=case.reduction,
         upstream=_upstream(case, stream, loss_shape, dtype),
         backward_twice="twice" in case.layout,
+        v=_direction(case, stream).astype(dtype) if "dir" in case.options else None,
     )
 
 
@@ -105,6 +106,12 @@ def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
     if "wz" in kinds:
         weight[labels[:1]] = 0.0
     return weight
+
+
+def _direction(case: Case, stream: Stream) -> Array:
+    """Signed numbers with zeros among them, never constant along the classes: the Hessian's null vector."""
+    v = stream.uniform(0.25, 2.0, case.shape) * stream.signs(case.shape)
+    return np.where(stream.integers(0, 5, case.shape) == 0, 0.0, v)
 
 
 def _upstream(case: Case, stream: Stream, loss_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -20,6 +20,7 @@ OPTIONS = {
     "ign": "ignore_index -100 in some rows",
     "ign1": "ignore_index 1, inside [0, C)",
     "allign": "every row ignored",
+    "dir": "a direction, along which jvp and hvp are judged",
 }
 
 UPSTREAMS = {
@@ -80,6 +81,8 @@ class Case:
             raise CaseError(f"case {self}: upstream {self.upstream} needs reduction none; allowed: one, neg")
         if self.inputs and (len(self.shape) != 2 or self.layout not in (("contig",), ("twice",))):
             raise CaseError(f"case {self}: a layer has shape NxCkK and layout contig or twice")
+        if self.inputs and "dir" in self.options:
+            raise CaseError(f"case {self}: dir goes with logits only")
         if len(self.shape) > 4 or self.classes == 0:
             raise CaseError(f"case {self}: shape needs 1 to 4 axes and at least one class")
 

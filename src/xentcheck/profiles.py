@@ -44,6 +44,9 @@ NARROW_SETS = (
 )
 """(option set, reduction, shape) of narrow dtypes in `quick`."""
 
+DIRECTION_SETS = ((0, "mean", (5, 10)), (4, "none", (64, 3)), (6, "mean", (5, 10)), (0, "sum", (7, 129)))
+"""(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first two in `quick`."""
+
 FURTHER_SHAPES = ((5, 10), (7, 129), (64, 3), (5, 1003))
 """What `full` adds to them."""
 
@@ -98,6 +101,7 @@ def _narrow(dtype: str, seed: int) -> Iterator[Case]:
                 upstream="neg",
                 seed=seed,
             )
+    yield from _directions(dtype, seed, DIRECTION_SETS[:2])
     for layout in ("trans", "sliced"):
         yield Case(family="gaussian", shape=(5, 10), dtype=dtype, upstream="neg", layout=(layout,), seed=seed)
 
@@ -173,8 +177,26 @@ def _special(dtype: str, seed: int) -> Iterator[Case]:
                 upstream=upstream,
                 seed=seed,
             )
+    yield from _directions(dtype, seed, DIRECTION_SETS)
     yield from _ranks(dtype, seed)
     yield from _degenerate(dtype, seed)
+
+
+def _directions(dtype: str, seed: int, sets: tuple[tuple[int, str, tuple[int, int]], ...]) -> Iterator[Case]:
+    """Derivatives along a direction: the families on which they differ from nothing."""
+    for o, reduction, shape in sets:
+        target, options = OPTION_SETS[o]
+        for family in ("gaussian", "deep", "confident", "ties", "few-active"):
+            yield Case(
+                family=family,
+                shape=shape,
+                dtype=dtype,
+                target=target,
+                options=(*options, "dir"),
+                reduction=reduction,
+                upstream="rand" if reduction == "none" else "neg",
+                seed=seed,
+            )
 
 
 def _ranks(dtype: str, seed: int) -> Iterator[Case]:

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .vocabulary import GRADIENTS, VALUES
+from .vocabulary import DIRECTIONAL, GRADIENTS, VALUES
 
 ALWAYS = {
     "a": ("zero", "unnormalised", "wrong_axis", "shifted", "times_1_001"),
     "log_a": ("zero", "negated", "unnormalised", "wrong_axis", "shifted"),
     **dict.fromkeys(VALUES, ("zero", "negated", "times_1_001", "without_largest_term")),
+    "jvp": ("zero", "negated", "times_1_001"),
+    "hvp": ("zero", "negated", "doubled", "halved", "rank_one_dropped", "last_column_dropped"),
     **dict.fromkeys(GRADIENTS, ("zero", "negated", "doubled", "halved", "onehot_dropped", "last_column_dropped")),
 }
 """By quantity, whatever the options."""
@@ -44,6 +46,10 @@ def required(
     if quantity in ("a", "log_a"):
         return tuple(names)
     used = set(options)
+    if quantity in DIRECTIONAL:
+        names += ["not_divided"] if reduction == "mean" else []
+        names += ["upstream_ignored"] if quantity == "hvp" and "upstream" in used else []
+        return tuple(names)
     gradient = quantity in GRADIENTS
     if gradient:
         names.append("last_row_dropped")

@@ -22,7 +22,7 @@ from .requirements import required
 from .subjects import Subject
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
-from .vocabulary import QUANTITIES
+from .vocabulary import DIRECTIONAL, QUANTITIES
 
 Array = NDArray[Any]
 
@@ -32,6 +32,8 @@ MARGIN_POINTS = 32
 def quantities_of(case: Case) -> tuple[str, ...]:
     """What is judged of a case: a and log_a do not depend on targets, so that the cases without options carry them."""
     value = "loss" if case.reduction == "none" else "cost"
+    if "dir" in case.options:
+        return DIRECTIONAL
     if case.inputs:
         return (value, "dC/db", "dC/dw", "dC/da_prev")
     plain = case.target == "index" and not case.options
@@ -192,7 +194,7 @@ def _outcome(result: Result, verdict: Verdict) -> tuple[str, str]:
 def index_of(problem: Problem, quantity: str, position: int) -> tuple[int, ...]:
     """The index, in the quantity's own shape, of a position in row form."""
     shape = problem.shapes[quantity]
-    if quantity in ("a", "log_a", "dC/dz"):
+    if quantity in ("a", "log_a", "dC/dz", "hvp"):
         row, label = divmod(position, problem.classes)
         where = [int(i) for i in np.unravel_index(row, problem.loss_shape)] if problem.loss_shape else []
         return (*where[:1], label, *where[1:])

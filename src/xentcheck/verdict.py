@@ -19,6 +19,7 @@ from xentcheck.reference.row_base import RowBase
 from xentcheck.reference.row_bounds import RowBounds
 from xentcheck.reference.rows import to_rows
 
+from .directional import DirectionalJudge
 from .gradient_power import WrongGradients, note_layer
 from .judge import Tally, shape_and_dtype
 from .margins import Margin, margins_of
@@ -113,6 +114,7 @@ class Judgement:
         self.mismatches = self._mismatches()
         self.margins: list[list[Margin]] = [[] for _ in subjects]
         self._deltas: list[dict[str, Array]] = []
+        self._directional = DirectionalJudge(self)
 
     def _mismatches(self) -> dict[tuple[int, str], str]:
         shapes = self.problem.shapes
@@ -131,6 +133,7 @@ class Judgement:
                 for block in self.exact.blocks():
                     losses.append(block.loss if {"loss", "cost"} & set(self.quantities) else None)
                     self._block(block)
+                self._directional.finish()
                 if "cost" in self.quantities:
                     self._cost([loss for loss in losses if loss is not None])
         return [self._verdicts(i, s) for i, s in enumerate(self.subjects)]
@@ -141,6 +144,7 @@ class Judgement:
         if self.problem.head == "logits":
             shared = RowBase.of(block.softmax, Arithmetic.of(CATALOGUE["fused"], self.problem.dtype).wide)
         bounds = {c: view.rows(block, shared) for c, view in self.views.items()}
+        self._directional.block(block, bounds)
         if "a" in self.quantities:
             exact = B.pair(block.softmax.softmax())
             self._softmax(block, "a", exact, {c: b.softmax() for c, b in bounds.items()})
@@ -157,33 +161,33 @@ class Judgement:
             if set(LAYERS) & set(self.quantities):
                 self._layers(block, wrong, gradients)
 
-    def _compared(self, quantity: str) -> Iterator[tuple[int, Array]]:
+    def compared(self, quantity: str) -> Iterator[tuple[int, Array]]:
         """Subjects whose result for the quantity has the right shape and dtype, with the result."""
         for i, s in enumerate(self.subjects):
             if quantity in s.values and (i, quantity) not in self.mismatches:
                 yield i, np.asarray(s.values[quantity])
 
-    def _powers(self, quantity: str) -> Iterator[tuple[Contract, Power]]:
+    def powers(self, quantity: str) -> Iterator[tuple[Contract, Power]]:
         """The power of the quantity's comparisons under each contract that is judged by."""
         for c, view in self.views.items():
             if view.powers:
                 yield c, view.powers[quantity]
 
     def _softmax(self, block: Block, quantity: str, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
-        for i, got in self._compared(quantity):
-            self._add(i, quantity, to_rows(got)[block.rows], exact, bounds)
+        for i, got in self.compared(quantity):
+            self.add(i, quantity, to_rows(got)[block.rows], exact, bounds)
         z = to_rows(np.asarray(self.problem.logits))[block.rows].astype(np.float64)
-        for c, power in self._powers(quantity):
+        for c, power in self.powers(quantity):
             note_softmax(power, block, quantity, z, exact[0], bounds[c])
 
     def _gradient(self, block: Block, wrong: WrongGradients, bounds: dict[Contract, Array]) -> None:
         exact = self.exact.backend.pair(block.gradient)
-        for i, found in self._compared("dC/dz"):
+        for i, found in self.compared("dC/dz"):
             got = to_rows(found)[block.rows]
-            self._add(i, "dC/dz", got, exact, bounds)
+            self.add(i, "dC/dz", got, exact, bounds)
             if block.targets.hard:
                 self.margins[i] += margins_of(block, got, exact, bounds[self.subjects[i].contract_for("dC/dz")])
-        for c, power in self._powers("dC/dz"):
+        for c, power in self.powers("dC/dz"):
             wrong.note(power, bounds[c])
 
     def _losses(self, block: Block, bounds: dict[Contract, Array]) -> None:
@@ -192,17 +196,17 @@ class Judgement:
             return
         B = self.exact.backend
         exact = B.pair(B.scale(*block.loss))
-        for i, got in self._compared("loss"):
-            self._add(i, "loss", got.reshape(-1)[block.rows], exact, bounds)
-        for c, power in self._powers("loss"):
+        for i, got in self.compared("loss"):
+            self.add(i, "loss", got.reshape(-1)[block.rows], exact, bounds)
+        for c, power in self.powers("loss"):
             note_losses(power, self._deltas[-1], bounds[c])
 
     def _cost(self, losses: list[Any]) -> None:
         exact = self.exact.cost(losses)
         bounds = {c: view.bounds.cost() for c, view in self.views.items()}
-        for i, got in self._compared("cost"):
-            self._add(i, "cost", got, exact, bounds)
-        for c, power in self._powers("cost"):
+        for i, got in self.compared("cost"):
+            self.add(i, "cost", got, exact, bounds)
+        for c, power in self.powers("cost"):
             note_cost(power, self._deltas, self.exact, exact[0], bounds[c])
 
     def _layers(self, block: Block, wrong: WrongGradients, gradients: dict[Contract, Array]) -> None:
@@ -212,12 +216,12 @@ class Judgement:
         spread = wrong.spread()
         for quantity in LAYERS:
             if quantity in self.quantities:
-                for i, got in self._compared(quantity):
-                    self._add(i, quantity, got, exact[quantity], {c: b[quantity] for c, b in bounds.items()})
-                for c, power in self._powers(quantity):
+                for i, got in self.compared(quantity):
+                    self.add(i, quantity, got, exact[quantity], {c: b[quantity] for c, b in bounds.items()})
+                for c, power in self.powers(quantity):
                     note_layer(power, quantity, exact[quantity][0], bounds[c][quantity], spread)
 
-    def _add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
+    def add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
         subject = self.subjects[i]
         for c in subject.tried(q):
             self.tallies[i, q, c].add(got, *exact, bounds[c], counts=c == subject.contract_for(q))

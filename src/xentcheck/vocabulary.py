@@ -8,8 +8,10 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 SHORT_DTYPES = {"float64": "f64", "float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 """Their names in case ids."""
 
-QUANTITIES = ("a", "log_a", "loss", "cost", "dC/dz", "dC/db", "dC/dw", "dC/da_prev")
-"""What is compared: softmax (78), its logarithm, the loss per example (80), the reduced cost, and the gradients."""
+QUANTITIES = ("a", "log_a", "loss", "cost", "dC/dz", "dC/db", "dC/dw", "dC/da_prev", "jvp", "hvp")
+"""What is compared: softmax (78), its logarithm, the loss per example (80), the reduced cost, the gradients, and along a
+direction v of the logits the derivative of the output and of dC/dz.
+"""
 
 VALUES = ("loss", "cost")
 GRADIENTS = ("dC/dz", "dC/db", "dC/dw", "dC/da_prev")
@@ -22,9 +24,12 @@ QUANTITY_FAMILIES = {
     "dC/db": "linear",
     "dC/dw": "linear",
     "dC/da_prev": "linear",
+    "jvp": "gradient",
+    "hvp": "gradient",
 }
 """What kernels compute together: each family of quantities may have a contract of its own."""
 
+DIRECTIONAL = ("jvp", "hvp")
 STEPS = ("dC/da", "da/dz")
 """Steps of the chain rule (37) that `explain` shows beside the quantities."""
 

@@ -1,0 +1,115 @@
+"""Derivatives along a direction v of the logits: of the losses (jvp) and of dC/dz (hvp), exactly and their error bounds.
+
+[derived] with the factors q of -log a, Q = sum q_i and s = a.v: the loss C = -sum q_i log a_i of a row moves by
+jvp = Q s - q.v, and dC/dz = f (a Q - q) by hvp = f Q a o (v - s). Only differences of v count, so that v is shifted by its
+entry at the largest a, which keeps s from cancelling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends import Number
+from .oracle import Block
+from .row_bounds import SLACK, RowBounds, growth
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Directional:
+    """One block of rows: jvp (n,) without reduction and upstream, hvp (n, C), and the shifted direction (n, C)."""
+
+    jvp: Number
+    hvp: Number
+    shifted: Array
+
+    @classmethod
+    def of(cls, block: Block, v: Array) -> Directional:
+        """v: (n, C), exact in float64."""
+        B, s, t = block.softmax.backend, block.softmax, block.targets
+        top = v[np.arange(len(v)), s.argmax][:, None]
+        d = B.difference(v, np.broadcast_to(top, v.shape))
+        mean = B.sum(s.e * d) / s.total
+        q = t.terms(B) if not t.hard else B.array(_one_hot(block))
+        mass = B.sum(q)
+        jvp = mass * mean - B.sum(q * d)
+        hvp = (s.e / s.total[:, None]) * (d - mean[:, None]) * (mass * block.factor)[:, None]
+        kept = t.kept
+        return cls(B.where(kept, jvp, 0.0), B.where(kept[:, None], hvp, 0.0), B.pair(d)[0])
+
+
+def _one_hot(block: Block) -> Array:
+    t = block.targets
+    return (np.arange(t.classes) == t.label[:, None]) * t.label_weight[:, None]
+
+
+@dataclass(frozen=True)
+class DirectionalBounds:
+    """Bounds of jvp (n,) before the reduction, the sizes (n,) of what is summed in it, and of hvp (n, C)."""
+
+    jvp: Array
+    size: Array
+    hvp: Array
+
+
+def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> DirectionalBounds:
+    """With D the error of the gradient's softmax, on v itself or shifted:
+
+    s:    sum D |v| + g sum (a + D) |v| =: E, g = growth(C) + 8u (and 3 u_s between kernels)
+    jvp:  Q E + g (Q |s| + sum |q v|)
+    hvp:  f Q (D (|v - s| + E) + a E + g (a + D)(|v| + |s| + E)), and kappa of all products up to f
+
+    growth(C) is that of the backward sums. 8u covers the ways in which a o (v - s), a o v - a s, and derivatives of e/S as
+    e dt/S - e dS/S^2 round. Results below the normal range, and the rounding to storage, as for dC/dz.
+    """
+    block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
+    B, t = block.softmax.backend, block.targets
+    u = a.wide.unit_roundoff
+    softmax = base.e / base.total
+    error = e.gradient_softmax()
+    size = np.abs(v)
+    g = growth(t.classes, a.unit("backward_sum")) + 8.0 * u + 3.0 * a.extra("between")
+    moved = softmax + error
+    s = np.abs((softmax * v).sum(1, keepdims=True))
+    spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
+    q = np.abs(_one_hot(block)) if t.hard else np.abs(B.pair(t.terms(B))[0])
+    mass = q.sum(1, keepdims=True)
+    total = mass * (s + spread) + (q * size).sum(1, keepdims=True)
+    jvp = (mass * spread + g * total)[:, 0]
+    distance = np.abs(v - (softmax * v).sum(1, keepdims=True))
+    hvp = error * (distance + spread) + softmax * spread + g * moved * (size + s + spread)
+    factor = np.abs(B.pair(block.factor)[0])[:, None] * mass
+    value = np.abs(B.pair(exact.hvp)[0])
+    hvp = hvp * factor
+    hvp += rows.scaling.relative * (value + hvp)
+    if a.contract.normwise:
+        hvp += hvp.sum(1, keepdims=True) + g * factor * (size + s)
+    lost = 4.0 * (a.wide.smallest_normal + (a.storage.smallest_subnormal if a.narrow else 0.0))
+    reach = 1.0 + size + s
+    hvp += np.where(base.e > 0, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
+    hvp += a.output * (value + hvp) + a.underflow * (base.e > 0)
+    jvp = jvp + lost * (1.0 + (q * reach).sum(1))
+    hvp = np.where(np.isnan(hvp), np.inf, hvp) * SLACK
+    return DirectionalBounds(np.where(t.kept, jvp, 0.0), np.where(t.kept, total[:, 0], 0.0), hvp * t.kept[:, None])
+
+
+def jvp_bound(rows: RowBounds, bounds: DirectionalBounds, value: Array) -> Array:
+    """(n,): bound of jvp as an output, without a reduction."""
+    a = rows.arithmetic
+    return np.asarray(
+        (bounds.jvp + a.output * (np.abs(value) + bounds.jvp) + a.underflow) * SLACK * rows.block.targets.kept
+    )
+
+
+def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Array, denominator: float) -> Array:
+    """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage."""
+    a = rows.arithmetic
+    error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
+    relative = growth(len(size), a.unit("batch_sum")) + rows.scaling.relative + a.extra("between")
+    bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
+    return np.asarray((bound + a.output * (np.abs(value) + bound) + 2.0 * a.underflow) * SLACK)

@@ -1,0 +1,110 @@
+"""Verdicts and power of jvp and hvp: the derivatives along a direction of the logits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.contracts import Contract
+from xentcheck.reference.directions import (
+    Directional,
+    DirectionalBounds,
+    directional_bounds,
+    jvp_bound,
+    reduced_jvp_bound,
+)
+from xentcheck.reference.oracle import Block
+from xentcheck.reference.row_bounds import RowBounds
+from xentcheck.reference.rows import to_rows
+
+from .power import Power, largest
+
+if TYPE_CHECKING:
+    from .verdict import Judgement
+
+Array = NDArray[Any]
+
+
+class DirectionalJudge:
+    """Judges jvp and hvp block by block; a reduced jvp at the end."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        self.judgement = judgement
+        self.exact = judgement.exact
+        self.wanted = {"jvp", "hvp"} & set(judgement.quantities)
+        self._values: list[tuple[Array, Array]] = []
+        self._parts: dict[Contract, list[DirectionalBounds]] = {}
+        self._rows: dict[Contract, RowBounds] = {}
+
+    def block(self, block: Block, bounds: dict[Contract, RowBounds]) -> None:
+        """One block of rows."""
+        if not self.wanted:
+            return
+        j, B = self.judgement, self.exact.backend
+        v = to_rows(np.asarray(j.problem.v))[block.rows].astype(np.float64)
+        right = Directional.of(block, v)
+        found = {c: directional_bounds(rows, right, v) for c, rows in bounds.items()}
+        if "hvp" in self.wanted:
+            exact = B.pair(right.hvp)
+            for i, got in j.compared("hvp"):
+                j.add(i, "hvp", to_rows(got)[block.rows], exact, {c: b.hvp for c, b in found.items()})
+            for c, power in j.powers("hvp"):
+                note_hvp(power, block, right, found[c].hvp, v)
+        exact = B.pair(right.jvp)
+        self._values.append((exact[0], exact[1]))
+        for c, rows in bounds.items():
+            self._parts.setdefault(c, []).append(found[c])
+            self._rows[c] = rows
+        if "jvp" in self.wanted and j.problem.reduction == "none":
+            limits = {c: jvp_bound(rows, found[c], exact[0]) for c, rows in bounds.items()}
+            for i, got in j.compared("jvp"):
+                j.add(i, "jvp", got.reshape(-1)[block.rows], exact, limits)
+            for c, power in j.powers("jvp"):
+                note_jvp(power, exact[0], limits[c])
+
+    def finish(self) -> None:
+        """The reduced jvp, which needs all rows."""
+        j, B = self.judgement, self.exact.backend
+        if "jvp" not in self.wanted or j.problem.reduction == "none" or not self._values:
+            return
+        hi, lo = (np.concatenate([pair[k] for pair in self._values]) for k in (0, 1))
+        exact = B.pair(B.sum(B.array(hi) + lo) / self.exact.denominator)
+        denominator = float(B.pair(self.exact.denominator)[0])
+        limits = {c: reduced_jvp_bound(self._rows[c], parts, exact[0], denominator) for c, parts in self._parts.items()}
+        for i, got in j.compared("jvp"):
+            j.add(i, "jvp", got, exact, limits)
+        for c, power in j.powers("jvp"):
+            note_jvp(power, exact[0], limits[c])
+            if j.problem.reduction == "mean":
+                power.note("not_divided", largest(exact[0] * (denominator - 1.0), limits[c]))
+
+
+def note_jvp(power: Power, exact: Array, bound: Array) -> None:
+    """Power of a comparison of jvp."""
+    for name, factor in (("zero", -1.0), ("negated", -2.0), ("times_1_001", 1e-3), ("times_1_25", 0.25)):
+        power.note(name, largest(factor * exact, bound))
+    power.count_blind(exact, bound)
+
+
+def note_hvp(power: Power, block: Block, right: Directional, bound: Array, v: Array) -> None:
+    """Power of a comparison of hvp; `rank_one_dropped` leaves out a (a.v), so that s Q a o v remains."""
+    B, t = block.softmax.backend, block.targets
+    exact = B.pair(right.hvp)[0]
+    for name, factor in (("zero", -1.0), ("negated", -2.0), ("doubled", 1.0), ("halved", -0.5)):
+        power.note(name, largest(factor * exact, bound))
+    a = B.pair(block.softmax.softmax())[0]
+    mass = t.label_weight if t.hard else B.pair(B.sum(t.terms(B)))[0]
+    scale = (B.pair(block.factor)[0] * mass * t.kept)[:, None]
+    power.note("rank_one_dropped", largest(scale * a * (a * v).sum(1, keepdims=True), bound))
+    last = np.zeros_like(exact)
+    last[:, -1] = -exact[:, -1]
+    power.note("last_column_dropped", largest(last, bound))
+    if t.reduction == "mean":
+        denominator = t.denominator(B)
+        power.note("not_divided", largest(exact * (float(B.pair(denominator)[0]) - 1.0), bound))
+    with np.errstate(all="ignore"):
+        inverse = np.where(t.upstream != 0, 1.0 / t.upstream, 1.0)[:, None]
+    power.note("upstream_ignored", largest(exact * (inverse - 1.0), bound))
+    power.count_blind(exact, bound)
