@@ -130,13 +130,14 @@ class JaxFunction(Adapter):
 
     def _call(self, what: str, variant: str) -> Callable[..., Any]:
         """One of the two computations; jitted ones are made once, so that equal signatures compile once."""
-        function = {"differentiate": self.differentiate, "along": self.along, "softmax": softmaxes}[what]
+        calls: dict[str, Callable[..., Any]] = {"differentiate": self.differentiate, "along": self.along}
+        function = calls.get(what, softmaxes)
         if variant == "eager":
             return function
         if what not in self._compiled:
             import jax
 
-            self._compiled[what] = jax.jit(function, static_argnums=None if what == "softmax" else 0)
+            self._compiled[what] = jax.jit(function) if what == "softmax" else jax.jit(function, static_argnums=0)
         return self._compiled[what]
 
     def differentiate(

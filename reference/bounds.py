@@ -51,7 +51,8 @@ class Bounds:
     def cost(self) -> Array:
         """() bound of the reduced cost, from all rows that went through `loss`.
 
-        (sum of bounds + (growth(terms - 1) + 4u + 2u if weighted + error of the denominator) size)/|denominator|;
+        (sum of bounds + (growth(terms - 1) + 4u + 2u if weighted + error of the denominator) size)/|denominator|, and
+        the growth of a sum over rows in storage more;
         inf where the sum before the division may overflow.
         """
         t, a = self.exact.targets, self.arithmetic
@@ -59,7 +60,9 @@ class Bounds:
         size = np.concatenate([losses.size for losses in self._losses] or [np.zeros(0)])
         raw = np.concatenate([losses.raw for losses in self._losses] or [np.zeros(0)])
         terms = len(raw) if t.hard else len(raw) * t.classes
-        relative = growth(terms - 1, a.unit("batch_sum")) + self.scaling.relative
+        relative = (
+            growth(terms - 1, a.wide.unit_roundoff) + growth(len(raw) - 1, a.extra("reduction")) + self.scaling.relative
+        )
         denominator = abs(float(self.exact.backend.pair(self.exact.denominator)[0]))
         with np.errstate(all="ignore"):
             bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator

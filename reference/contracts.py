@@ -18,17 +18,20 @@ STAGES = (
     "backward_sum",
     "forward_sum",
     "batch_sum",
+    "reduction",
 )
 """Where a result may be rounded to the storage dtype.
 
 exponents: z - m, and every subtraction, product and quotient of the softmax. exponentials: exp(z - m) and the softmax
 made of it. sum, log: S and log S. log_a: the log-probabilities kept for the loss and the gradient. between: every other
 tensor between two kernels (losses per row, scaled upstream gradients, 1/N, eps/C, the denominator). forward_sum,
-backward_sum, batch_sum: sums over classes (forward and backward) and over examples are accumulated in storage.
+backward_sum, batch_sum: sums over classes (forward and backward) and over examples are accumulated in storage;
+reduction: those of the losses and of the weights that a mean divides by.
 """
 
 BETWEEN_KERNELS = ("log_a", "between")
-ELEMENTWISE = ("exponents", "exponentials", "sum", "log", *BETWEEN_KERNELS)
+ROUNDED_SUM = ("sum", "log", *BETWEEN_KERNELS)
+ELEMENTWISE = ("exponents", "exponentials", *ROUNDED_SUM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,7 @@ CATALOGUE: dict[str, Contract] = {
         Contract(name="fused-lse", log_form="lse"),
         Contract(name="stash", gradient_form="exp", stored=BETWEEN_KERNELS),
         Contract(name="stash-lse", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS),
-        Contract(name="stash-sum", gradient_form="exp", stored=("sum", "log", *BETWEEN_KERNELS)),
+        Contract(name="stash-sum", gradient_form="exp", stored=(*ROUNDED_SUM, "reduction")),
         Contract(name="storage", log_form="lse", gradient_form="exp", stored=ELEMENTWISE),
         Contract(name="storage-backsum", log_form="lse", gradient_form="exp", stored=(*ELEMENTWISE, "backward_sum")),
         Contract(name="storage-accumulate", log_form="lse", gradient_form="exp", stored=STAGES),
@@ -81,7 +84,7 @@ CATALOGUE: dict[str, Contract] = {
             name="stable",
             log_form="lse",
             gradient_form="exp",
-            stored=(*ELEMENTWISE, "backward_sum"),
+            stored=(*ELEMENTWISE, "backward_sum", "reduction"),
             exp_ulps=8.0,
             log_ulps=8.0,
             exp_slope=1.0,

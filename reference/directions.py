@@ -1,8 +1,8 @@
-"""Derivatives along a direction v of the logits: of the losses (jvp) and of dC/dz (hvp), exactly and their error bounds.
+"""Derivatives along a direction v of the logits: of the losses (jvp) and of dC/dz (hvp), exactly and their bounds.
 
 [derived] with the factors q of -log a, Q = sum q_i and s = a.v: the loss C = -sum q_i log a_i of a row moves by
-jvp = Q s - q.v, and dC/dz = f (a Q - q) by hvp = f Q a o (v - s). Only differences of v count, so that v is shifted by its
-entry at the largest a, which keeps s from cancelling.
+jvp = Q s - q.v, and dC/dz = f (a Q - q) by hvp = f Q a o (v - s). Only differences of v count, so that v is shifted by
+its entry at the largest a, which keeps s from cancelling.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Directional:
 
 def _one_hot(block: Block) -> Array:
     t = block.targets
-    return (np.arange(t.classes) == t.label[:, None]) * t.label_weight[:, None]
+    return np.asarray((np.arange(t.classes) == t.label[:, None]) * t.label_weight[:, None])
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     jvp:  Q E + g (Q |s| + sum |q v|)
     hvp:  f Q (D (|v - s| + E) + a E + g (a + D)(|v| + |s| + E)), and kappa of all products up to f
 
-    growth(C) is that of the backward sums. 8u covers the ways in which a o (v - s), a o v - a s, and derivatives of e/S as
-    e dt/S - e dS/S^2 round. Results below the normal range, and the rounding to storage, as for dC/dz.
+    growth(C) is that of the backward sums. 8u covers the ways in which a o (v - s), a o v - a s, and derivatives of e/S
+    as e dt/S - e dS/S^2 round. Results below the normal range, and the rounding to storage, as for dC/dz.
     """
     block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
     B, t = block.softmax.backend, block.targets
@@ -101,15 +101,14 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
 def jvp_bound(rows: RowBounds, bounds: DirectionalBounds, value: Array) -> Array:
     """(n,): bound of jvp as an output, without a reduction."""
     a = rows.arithmetic
-    return np.asarray(
-        (bounds.jvp + a.output * (np.abs(value) + bounds.jvp) + a.underflow) * SLACK * rows.block.targets.kept
-    )
+    stored = bounds.jvp + a.output * (np.abs(value) + bounds.jvp) + a.underflow
+    return np.asarray(stored * SLACK * rows.block.targets.kept)
 
 
 def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Array, denominator: float) -> Array:
     """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage."""
     a = rows.arithmetic
     error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
-    relative = growth(len(size), a.unit("batch_sum")) + rows.scaling.relative + a.extra("between")
+    relative = growth(len(size), a.unit("reduction")) + rows.scaling.relative + a.extra("between")
     bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
     return np.asarray((bound + a.output * (np.abs(value) + bound) + 2.0 * a.underflow) * SLACK)

@@ -194,8 +194,8 @@ def cross_entropy_jvp(
 ) -> Array:
     """Derivative of `cross_entropy` along v: Q (a.v) - q.v per row [derived], reduced like the loss.
 
-    v: the logits' shape. Returns the shape and dtype of the loss. v is shifted by its entry at the largest a, which changes
-    nothing exactly and keeps a.v from cancelling. Raises like `cross_entropy`.
+    v: the logits' shape. Returns the shape and dtype of the loss. v is shifted by its entry at the largest a, which
+    changes nothing exactly and keeps a.v from cancelling. Raises like `cross_entropy`.
 
     >>> float(cross_entropy_jvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])))
     0.5
@@ -212,9 +212,8 @@ def cross_entropy_jvp(
         else:
             at_label = rows.label_weight * (mean - d[np.arange(len(d)), rows.label])
             share = rows.smoothing / rows.type(p.classes)
-            moved = (1 - rows.smoothing) * at_label + share * (
-                rows.weight.sum() * mean - _dot(rows.weight * np.ones_like(d), d)
-            )
+            spread = rows.weight.sum() * mean - (rows.weight * d).sum(1)
+            moved = (1 - rows.smoothing) * at_label + share * spread
             moved = np.where(rows.kept, moved, rows.type(0))
         if reduction == "none":
             return np.asarray(moved, rows.type).reshape(p.loss_shape)

@@ -92,6 +92,21 @@ class Exact:
             terms = B.scale(B.array(hi) + lo, k - top)
             return B.pair(B.scale(B.sum(terms) / self.denominator, top))
 
+    def _along(self) -> dict[str, Pair]:
+        """jvp and hvp along the problem's direction."""
+        from .directions import Directional
+
+        p, B = self.problem, self.backend
+        v = to_rows(np.asarray(p.v)).astype(np.float64)
+        parts = [Directional.of(block, v[block.rows]) for block in self.blocks()]
+        jvp, hvp = ([B.pair(getattr(part, name)) for part in parts] for name in ("jvp", "hvp"))
+        rows = _join(jvp, (len(v),), rows=False)
+        if p.reduction == "none":
+            moved = rows[0].reshape(p.loss_shape), rows[1].reshape(p.loss_shape)
+        else:
+            moved = B.pair(B.sum(B.array(rows[0]) + rows[1]) / self.denominator)
+        return {"jvp": moved, "hvp": _join(hvp, p.logits_shape, rows=True)}
+
     def evaluate(self, quantities: Iterable[str]) -> dict[str, Pair]:
         """The quantities asked for, whole, in the shapes of the problem."""
         p, B = self.problem, self.backend
@@ -116,6 +131,8 @@ class Exact:
                     out |= {q: B.pair(value) for q, value in layer.items()}
             if "cost" in wanted:
                 out["cost"] = self.cost(losses)
+            if wanted & {"jvp", "hvp"}:
+                out |= self._along()
         for quantity, pairs in parts.items():
             if quantity in wanted and quantity not in out:
                 shape = p.loss_shape if quantity == "loss" else p.logits_shape

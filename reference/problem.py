@@ -27,8 +27,8 @@ class Problem:
     logits a_prev w^T + b. Head `network`: a sigmoid layer hidden_w (H, K), hidden_b (H,) before that, and w (C, H).
 
     target: class indices (int64; shape of the logits without the class axis) or probabilities (dtype and shape of the
-    logits). v: a direction of the logits. weight: (C,) of any sign, or None. upstream: dC/d(output), 0-d for `mean` and `sum`, else of the loss's
-    shape.
+    logits). weight: (C,) of any sign, or None. v: a direction of the logits, or None. upstream: dC/d(output), 0-d for
+    `mean` and `sum`, else of the loss's shape.
 
     Raises ShapeError, DtypeError, TargetError (index and value of the first offender) or ProblemError.
 

@@ -53,7 +53,7 @@ class Scaling:
             total = abs(float(w.sum()))
             spread = float(np.abs(w).sum())
             error = (
-                float(growth(targets.kept.sum() - 1, arithmetic.unit("batch_sum"))) * spread / total
+                float(growth(targets.kept.sum() - 1, arithmetic.unit("reduction"))) * spread / total
                 if total
                 else np.inf
             )

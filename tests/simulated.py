@@ -75,7 +75,7 @@ def simulate(p: Problem, algorithm: str) -> dict[str, Array]:
         a, log_a, inner = softmaxes(z, m)
         q, denominator = factors(p, m)
         losses = m.keep("between", m.total("forward_sum", np.where(q != 0, q * -log_a, m.wide.type(0)))[:, 0])
-        cost = m.keep("batch_sum", losses.sum()) / denominator
+        cost = m.total("reduction", losses[None])[0, 0] / denominator
         g = gradient(p, m, inner, q, denominator)
         if algorithm == "autograd":
             at_maximum = np.arange(p.classes) == z.argmax(1)[:, None]
@@ -134,4 +134,4 @@ def factors(p: Problem, m: Machine) -> tuple[Array, Any]:
     at_label = np.where(kept, weight[label], m.wide.type(0))
     q = np.where(kept[:, None], between(weight * between(eps / m.wide.type(p.classes))), m.wide.type(0))
     q[np.arange(len(q)), label] += between(at_label * (one - eps))
-    return q, between(m.keep("batch_sum", at_label.sum())) if p.reduction == "mean" else one
+    return q, between(m.total("reduction", at_label[None])[0, 0]) if p.reduction == "mean" else one

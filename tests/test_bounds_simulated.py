@@ -42,7 +42,7 @@ def measured(family: str, dtype: str, head: str) -> tuple[Shares, dict[str, str]
     for case in cases("quick"):
         if (case.family, case.dtype, bool(case.inputs)) != (family, dtype, head == "layer"):
             continue
-        if case.hidden or len(case.shape) != 2 or case.shape[0] == 0:
+        if case.hidden or "dir" in case.options or len(case.shape) != 2 or case.shape[0] == 0:
             continue
         p = build(case)
         for algorithm, verdicts in judge(p).items():

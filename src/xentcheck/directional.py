@@ -83,7 +83,7 @@ class DirectionalJudge:
 
 def note_jvp(power: Power, exact: Array, bound: Array) -> None:
     """Power of a comparison of jvp."""
-    for name, factor in (("zero", -1.0), ("negated", -2.0), ("times_1_001", 1e-3), ("times_1_25", 0.25)):
+    for name, factor in (("zero", -1.0), ("negated", -2.0), ("doubled", 1.0), ("times_1_001", 1e-3)):
         power.note(name, largest(factor * exact, bound))
     power.count_blind(exact, bound)
 

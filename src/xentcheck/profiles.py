@@ -36,7 +36,7 @@ WIDE = ("float64", "float32")
 NARROW_SETS = (
     (0, "mean", (5, 10)),
     (0, "none", (5, 1003)),
-    (0, "sum", (64, 10)),
+    (0, "sum", (5, 10)),
     (3, "none", (5, 1003)),
     (4, "mean", (5, 10)),
     (4, "none", (5, 10)),
@@ -44,8 +44,8 @@ NARROW_SETS = (
 )
 """(option set, reduction, shape) of narrow dtypes in `quick`."""
 
-DIRECTION_SETS = ((0, "mean", (5, 10)), (4, "none", (64, 3)), (6, "mean", (5, 10)), (0, "sum", (7, 129)))
-"""(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first two in `quick`."""
+DIRECTION_SETS = ((0, "mean", (5, 10)), (4, "none", (64, 3)), (6, "mean", (5, 10)))
+"""(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first in `quick`."""
 
 FURTHER_SHAPES = ((5, 10), (7, 129), (64, 3), (5, 1003))
 """What `full` adds to them."""
@@ -101,7 +101,7 @@ def _narrow(dtype: str, seed: int) -> Iterator[Case]:
                 upstream="neg",
                 seed=seed,
             )
-    yield from _directions(dtype, seed, DIRECTION_SETS[:2])
+    yield from _directions(dtype, seed, DIRECTION_SETS[:1])
     for layout in ("trans", "sliced"):
         yield Case(family="gaussian", shape=(5, 10), dtype=dtype, upstream="neg", layout=(layout,), seed=seed)
 

@@ -12,7 +12,7 @@ ALWAYS = {
     "a": ("zero", "unnormalised", "wrong_axis", "shifted", "times_1_001"),
     "log_a": ("zero", "negated", "unnormalised", "wrong_axis", "shifted"),
     **dict.fromkeys(VALUES, ("zero", "negated", "times_1_001", "without_largest_term")),
-    "jvp": ("zero", "negated", "times_1_001"),
+    "jvp": ("zero", "negated", "doubled"),
     "hvp": ("zero", "negated", "doubled", "halved", "rank_one_dropped", "last_column_dropped"),
     **dict.fromkeys(GRADIENTS, ("zero", "negated", "doubled", "halved", "onehot_dropped", "last_column_dropped")),
 }
@@ -47,6 +47,7 @@ def required(
         return tuple(names)
     used = set(options)
     if quantity in DIRECTIONAL:
+        names += ["times_1_001"] if quantity == "jvp" and dtype not in NARROW else []
         names += ["not_divided"] if reduction == "mean" else []
         names += ["upstream_ignored"] if quantity == "hvp" and "upstream" in used else []
         return tuple(names)

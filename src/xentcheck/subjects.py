@@ -77,7 +77,8 @@ class Subject:
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case: variants beside the main one run on one shape only."""
         main = self.variant == self.adapter.variants[0]
-        return main or (case.shape == EAGER_SHAPE and not case.inputs and case.layout == ("contig",))
+        plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
+        return main or (case.shape == EAGER_SHAPE and plain)
 
 
 def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command: str = "") -> list[Subject]:

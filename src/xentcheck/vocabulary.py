@@ -9,8 +9,8 @@ SHORT_DTYPES = {"float64": "f64", "float32": "f32", "bfloat16": "bf16", "float16
 """Their names in case ids."""
 
 QUANTITIES = ("a", "log_a", "loss", "cost", "dC/dz", "dC/db", "dC/dw", "dC/da_prev", "jvp", "hvp")
-"""What is compared: softmax (78), its logarithm, the loss per example (80), the reduced cost, the gradients, and along a
-direction v of the logits the derivative of the output and of dC/dz.
+"""What is compared: softmax (78), its logarithm, the loss per example (80), the reduced cost, the gradients; and along
+a direction v of the logits the derivatives of the output and of dC/dz.
 """
 
 VALUES = ("loss", "cost")
