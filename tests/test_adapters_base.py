@@ -260,7 +260,12 @@ def test_a_wrapper_declares_what_it_is_told(framework: str) -> None:
     everything = WRAPPERS[framework](print)
     assert (everything.name, everything.contract_for("cpu", "float32", "dC/dw")) == ("print", "stable")
     assert everything.capabilities.options == set(OPTIONS)
-    assert everything.capabilities.quantities == ("loss", "cost", "dC/dz")
+    assert everything.capabilities.quantities == (
+        "loss",
+        "cost",
+        "dC/dz",
+        *(() if framework == "numpy" else ("jvp", "hvp")),
+    )
     assert everything.capabilities.heads == ("logits",)
     some = WRAPPERS[framework](
         print,
