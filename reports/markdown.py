@@ -13,6 +13,11 @@ EXPLANATION = (
 )
 
 
+ACCURACY = (
+    "The largest errors that a directed search found, climbing on the logits; the largest there are may be larger. "
+    "Many ULPs are no fault where the exact value is near 0 by cancellation; the share says what the arithmetic allows."
+)
+
 DIFFERENCES = (
     "Where implementations differ: who is outside its bound; or that all are within and the input is ill-conditioned "
     "(its bound is many ULPs wide); or that all return the same number, far from the exact one (cancellation)."
@@ -30,6 +35,7 @@ def markdown(run: RunFile) -> str:
         ("Agreement", "", view.agreement),
         ("Power", view.power_text, view.power),
         ("Grades", "", view.grades),
+        ("Accuracy", ACCURACY, view.accuracy),
         ("Who is wrong", DIFFERENCES, view.differences),
         ("Deviations", "", view.deviations),
         ("Conventions", "", view.conventions),

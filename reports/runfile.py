@@ -1,4 +1,4 @@
-"""The run file: JSON Lines with a header, one line per record, run-level failures, timings, and an end line."""
+"""The run file: JSON Lines with a header, a line per record and per accuracy, failures, timings, and an end line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import IO, Any
 
 from xentcheck.errors import OutputError, RunFileError
 
+from .accuracy import Accuracy
 from .record import Record
 
 SCHEMA = 1
 TOOL = "xentcheck"
-BODY = ("record", "failure", "timing", "end")
+BODY = ("record", "accuracy", "failure", "timing", "end")
 """Kinds of the lines after the header."""
 
 HEADER_TYPES: dict[str, type] = {
@@ -48,7 +49,7 @@ class Header:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A run: header, records, failures of the run as a whole, and timings as (name, seconds).
+    """A run: header, records, failures of the run as a whole, timings as (name, seconds), and largest errors found.
 
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
     >>> header = Header(**plain, planned=0)
@@ -60,6 +61,7 @@ class RunFile:
     records: tuple[Record, ...]
     failures: tuple[str, ...] = ()
     timings: tuple[tuple[str, float], ...] = ()
+    accuracies: tuple[Accuracy, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> RunFile:
@@ -86,6 +88,7 @@ class _Reader:
         self.records: list[Record] = []
         self.failures: list[str] = []
         self.timings: list[tuple[str, float]] = []
+        self.accuracies: list[Accuracy] = []
         self.ended = False
 
     def line(self, number: int, line: str) -> None:
@@ -114,6 +117,8 @@ class _Reader:
     def _body(self, kind: object, data: dict[str, Any]) -> None:
         if kind == "record":
             self.records.append(Record.from_json(data))
+        elif kind == "accuracy":
+            self.accuracies.append(Accuracy.from_json(data))
         elif kind == "failure":
             self.failures.append(str(data["text"]))
         elif kind == "timing":
@@ -128,7 +133,8 @@ class _Reader:
             raise RunFileError(f"run file {self.path} is empty")
         if not self.ended or not complete:
             raise RunFileError(f"run file {self.path} is truncated: no end line after {len(self.records)} records")
-        return RunFile(self.header, tuple(self.records), tuple(self.failures), tuple(self.timings))
+        found = (tuple(lines) for lines in (self.records, self.failures, self.timings, self.accuracies))
+        return RunFile(self.header, *found)
 
 
 def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
@@ -185,6 +191,10 @@ class RunWriter:
         """Write one record."""
         self._line("record", record.to_json())
         self._count += 1
+
+    def accuracy(self, accuracy: Accuracy) -> None:
+        """Write the largest error found of one quantity."""
+        self._line("accuracy", accuracy.to_json())
 
     def failure(self, text: str) -> None:
         """Write what is wrong with the run as a whole."""

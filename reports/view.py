@@ -9,6 +9,7 @@ from typing import Any
 
 from xentcheck.vocabulary import EXECUTED, FAILING
 
+from .accuracy import accuracy_table
 from .differences import differences
 from .grades import EVERYTHING
 from .record import Record, order_key, place_of
@@ -38,6 +39,7 @@ class View:
     power: Table
     power_gaps: Table
     power_text: str
+    accuracy: Table
     differences: Table
     deviations: Table
     conventions: Table
@@ -63,6 +65,7 @@ def view_of(run: RunFile) -> View:
         power=_power(summary.groups),
         power_gaps=_power([g for g in summary.groups if g.blind or g.not_exercised]),
         power_text=_power_text(summary),
+        accuracy=accuracy_table(run.accuracies),
         differences=_differences(run),
         deviations=_deviations(run),
         conventions=_conventions(run),

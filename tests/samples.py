@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES, Record
 from xentcheck.reports.runfile import Header, RunFile
 
@@ -45,6 +46,22 @@ def record(**changes: Any) -> Record:
     return replace(sample, **changes)
 
 
+def accuracy(**changes: Any) -> Accuracy:
+    """A largest error found, with changes."""
+    sample = Accuracy(
+        adapter="torch",
+        variant="eager",
+        device="cpu",
+        dtype="float32",
+        quantity="a",
+        ulp=66.4,
+        ulp_input="0x1.8p+1 -0x1p+6 label 1",
+        share=0.98,
+        share_input="0x1p+1 -0x1p+5 label 0",
+    )
+    return replace(sample, **changes)
+
+
 def run(
     *records: Record, planned: int | None = None, profile: str = "quick", failures: tuple[str, ...] = ()
 ) -> RunFile:
@@ -65,7 +82,7 @@ def run(
 def varied() -> RunFile:
     """A run with every kind of section."""
     hostile = '<script>alert("x")</script> | [a](b) `c`'
-    return run(
+    whole = run(
         record(),
         record(adapter="jax", variant="jit", contract="fused", shares={"fused": 0.5}),
         record(quantity="cost", outcome="vacuous", reason="a result of zeros would pass as well", case="b"),
@@ -76,3 +93,4 @@ def varied() -> RunFile:
         record(adapter="absent", outcome="unavailable", reason="absent is not installed", share=None, ulp=None),
         failures=("deviation x matches no comparison",),
     )
+    return replace(whole, accuracies=(accuracy(), accuracy(quantity="dC/dz", ulp=float("inf"))))

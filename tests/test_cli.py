@@ -141,8 +141,9 @@ def test_the_run_file_does_not_depend_on_the_number_of_workers(here: Path) -> No
     """Byte for byte, timings and host aside; so do the reports made from it."""
     found = []
     for jobs in ("1", "2"):
-        code, lines = run(here, f"run{jobs}.jsonl", "--adapter", "numpy", "-j", jobs)
+        code, lines = run(here, f"run{jobs}.jsonl", "--adapter", "numpy", "-j", jobs, "--accuracy", "1")
         assert code == 0
+        assert [line["quantity"] for line in lines if line["kind"] == "accuracy"] == ["a", "log_a", "loss", "dC/dz"]
         lines[0].pop("host")
         found.append([json.dumps(line) for line in lines if line["kind"] != "timing"])
     assert found[0] == found[1]

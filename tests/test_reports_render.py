@@ -20,7 +20,6 @@ from samples import record, run, varied
 from xentcheck.errors import OutputError, UnavailableError
 from xentcheck.reports.markdown import markdown
 from xentcheck.reports.report import write_report
-from xentcheck.reports.runfile import RunFile
 from xentcheck.reports.terminal import print_summary
 from xentcheck.reports.view import FAILURES_SHOWN
 
@@ -39,7 +38,7 @@ def panels(figure: Any) -> list[Any]:
 def test_rendering_is_deterministic_and_ignores_order() -> None:
     """Twice, and from the reversed run: the same bytes."""
     sample = varied()
-    reversed_run = RunFile(sample.header, sample.records[::-1], sample.failures, sample.timings)
+    reversed_run = replace(sample, records=sample.records[::-1], accuracies=sample.accuracies[::-1])
     assert html(sample) == html(sample) == html(reversed_run)
     assert markdown(sample) == markdown(reversed_run)
 
@@ -135,7 +134,7 @@ def test_plots_survive_what_is_not_finite() -> None:
 
 @pytest.mark.parametrize("render", [html, markdown], ids=["html", "markdown"])
 def test_every_section_is_there(render: object) -> None:
-    """Verdict, reasons, failures, agreement, grades, deviations, conventions, power and environment."""
+    """Verdict, reasons, failures, agreement, grades, accuracy, deviations, conventions, power and environment."""
     assert callable(render)
     text = re.sub(r"\\", "", render(varied()))
     for part in (
@@ -146,6 +145,7 @@ def test_every_section_is_there(render: object) -> None:
         "all-ignored",
         "absent is not installed",
         "stash",
+        "0x1.8p+1 -0x1p+6 label 1",
         "2.13.0",
     ):
         assert part in text

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import record, run, varied
+from samples import accuracy, record, run, varied
 
 from xentcheck.errors import OutputError, RunFileError
 from xentcheck.reports.record import Record
@@ -20,6 +20,8 @@ def write(path: Path, sample: RunFile) -> Path:
     with RunWriter(path, sample.header) as writer:
         for r in sample.records:
             writer.record(r)
+        for a in sample.accuracies:
+            writer.accuracy(a)
         for text in sample.failures:
             writer.failure(text)
         for name, seconds in sample.timings:
@@ -28,7 +30,7 @@ def write(path: Path, sample: RunFile) -> Path:
 
 
 def test_a_run_survives_the_round_trip(tmp_path: Path) -> None:
-    """Header, records, failures and timings come back equal."""
+    """Header, records, accuracies, failures and timings come back equal."""
     sample = varied()
     assert RunFile.load(write(tmp_path / "deep" / "run.jsonl", sample)) == sample
 
@@ -66,11 +68,16 @@ def test_a_file_cut_anywhere_is_truncated(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+OTHER = {"kind": "accuracy", **accuracy().to_json()}
+
+
 def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
     """A run file with one line replaced, or changed in some fields."""
     path = write(tmp_path / "run.jsonl", run(record()))
     lines = path.read_text().splitlines()
-    lines[line] = change if isinstance(change, str) else json.dumps({**json.loads(lines[line]), **change})
+    whole = isinstance(change, str) or (change.get("kind") == "accuracy" and len(change) > 1)
+    fields = change if whole else {**json.loads(lines[line]), **change}
+    lines[line] = fields if isinstance(fields, str) else json.dumps(fields)
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -83,12 +90,16 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
         (0, {"planned_": 1}, "header fields planned_ are missing or unknown"),
         (0, "[]", "line 1 is not an object"),
         (1, {"colour": "red"}, "line 2: malformed record: unknown field 'colour' in a record"),
-        (1, {"kind": "picture"}, "line 2 is of kind 'picture'; allowed: record, failure, timing, end"),
+        (1, {"kind": "picture"}, "line 2 is of kind 'picture'; allowed: record, accuracy, failure, timing, end"),
         (1, {"share": "much"}, "line 2: malformed record: could not convert string to float: 'much'"),
         (0, {"planned": "7"}, "header field planned is of type str; allowed: int"),
         (0, {"catalogue": 5}, "header field catalogue is of type int; allowed: list"),
         (0, {"environment": []}, "header field environment is of type list; allowed: dict"),
-        (1, {"kind": "header"}, "line 2 is of kind 'header'; allowed: record, failure, timing, end"),
+        (1, {"kind": "header"}, "line 2 is of kind 'header'; allowed: record, accuracy, failure, timing, end"),
+        (1, {"kind": "accuracy"}, "line 2: malformed accuracy: fields "),
+        (1, {**OTHER, "ulp": "much"}, "line 2: malformed accuracy: could not convert string to float: 'much'"),
+        (1, {**OTHER, "dtype": "f8"}, "line 2: malformed accuracy: unknown dtype 'f8'; allowed: float64, float32"),
+        (1, {**OTHER, "adapter": 5}, "line 2: malformed accuracy: adapter is of type int; allowed: str"),
         (1, {"kind": "failure"}, "line 2: malformed failure: text is missing"),
         (1, {"outcome": "fine"}, "line 2: malformed record: unknown outcome 'fine'; allowed: crash, timeout"),
         (1, {"adapter": 5}, "line 2: malformed record: adapter is of type int; allowed: str"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xentcheck import adapters as registry
 from xentcheck.reference.contracts import CATALOGUE
+from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.record import Record
 from xentcheck.reports.runfile import Header, RunFile, RunWriter
 from xentcheck.reports.summary import Summary, summarize
@@ -98,13 +99,18 @@ def collect(
     """
     records: list[Record] = []
     timings: list[tuple[str, float]] = []
+    accuracies: list[Accuracy] = []
     with RunWriter(out, header) if out else nullcontext() as writer:
         for done in finished:
             for record in map(deviations.apply, done.records):
                 records.append(record)
                 if writer:
                     writer.record(record)
-            timings.append((done.group.signature, done.seconds))
+            for accuracy in done.accuracies:
+                accuracies.append(accuracy)
+                if writer:
+                    writer.accuracy(accuracy)
+            timings.append((done.task.signature, done.seconds))
             progress(done)
         failures = deviations.failures(complete)
         if writer:
@@ -112,7 +118,7 @@ def collect(
                 writer.failure(text)
             for name, seconds in timings:
                 writer.timing(name, seconds)
-    return Run(RunFile(header, tuple(records), tuple(failures), tuple(timings)))
+    return Run(RunFile(header, tuple(records), tuple(failures), tuple(timings), tuple(accuracies)))
 
 
 def check(

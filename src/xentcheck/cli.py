@@ -76,6 +76,14 @@ framework_option = click.option("--framework", metavar="torch|jax|numpy", help="
 @click.option("--device", "devices", multiple=True, metavar="cpu|cuda|gpu", help="Repeatable; default all there are.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw of every case.")
 @click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
+@click.option(
+    "--accuracy",
+    "rounds",
+    default=0,
+    type=click.IntRange(min=0),
+    metavar="ROUNDS",
+    help="Also search the largest errors.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
 @click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
 def run(
@@ -87,6 +95,7 @@ def run(
     devices: tuple[str, ...],
     seed: int,
     jobs: str,
+    rounds: int,
     out: Path | None,
     report_dir: Path | None,
 ) -> int:
@@ -97,7 +106,7 @@ def run(
     from .command_run import RunRequest, run_command
 
     specs = specs_of(adapters, implementation, framework)
-    request = RunRequest(tuple(specs), profile, dtypes, devices, seed, _jobs(jobs), out, report_dir)
+    request = RunRequest(tuple(specs), profile, dtypes, devices, seed, _jobs(jobs), out, report_dir, rounds)
     return run_command(request)
 
 

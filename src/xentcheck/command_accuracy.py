@@ -10,14 +10,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from xentcheck import adapters as registry
+from xentcheck.reports.accuracy import Accuracy, accuracy_table
+from xentcheck.reports.markdown import table
 
 from .errors import OutputError
-from .search import Witness, largest_errors
-from .subjects import Spec, Subject, resolve, subjects_of
+from .search import accuracies
+from .subjects import Spec, resolve, subjects_of
 from .vocabulary import DTYPES
-
-Row = tuple[str, str, Witness]
-"""Place (adapter, variant, device), dtype, and what was found there."""
 
 TEXT = """# Accuracy
 
@@ -30,26 +29,26 @@ the ULPs. A large number of ULPs is no fault where the exact value cancels: a lo
 digits in every implementation that does not sum the other activations; the share says whether the error is within what
 the arithmetic promises. Largest error found does not mean largest error.
 
-| implementation | dtype | quantity | ULP | share of bound | worst input by ULP: logits, label |
-|---|---|---|---|---|---|
 """
 
 
 def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, rounds: int, out: Path | None) -> int:
     """Search the main variants on all devices there are; print the table, or write it. Raises OutputError."""
     chosen = list(specs) or [Spec(name) for name in registry.available()]
-    subjects = [s for spec in chosen for s in subjects_of(resolve(spec), None, spec.command) if _main(s)]
+    subjects = [
+        s for spec in chosen for s in subjects_of(resolve(spec), None, spec.command) if s.is_main and not s.missing
+    ]
     plan = [(s, dtype) for s in subjects for dtype in dtypes or DTYPES if dtype in s.adapter.capabilities.dtypes]
-    rows: list[Row] = []
+    found: list[Accuracy] = []
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         for subject, dtype in bar.track(plan, description="searching"):
             place = f"{subject.adapter.name} {subject.variant} {subject.device}"
             if not console.is_terminal:
                 click.echo(f"searching: {place} {dtype}", err=True)
-            rows += [(place, dtype, w) for w in largest_errors(subject, dtype, seed=seed, rounds=rounds)]
+            found += accuracies(subject, dtype, seed=seed, rounds=rounds)
     versions = dict.fromkeys(f"{s.adapter.package} {s.adapter.version()}" for s in subjects)
-    text = TEXT.format(seed=seed, rounds=rounds, versions=", ".join(versions)) + "".join(map(_line, _paired(rows)))
+    text = TEXT.format(seed=seed, rounds=rounds, versions=", ".join(versions)) + table(accuracy_table(found)) + "\n"
     if out is None:
         click.echo(text)
         return 0
@@ -59,22 +58,3 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
         raise OutputError(f"{out} cannot be written: {error.strerror}") from error
     click.echo(f"wrote {out}")
     return 0
-
-
-def _main(subject: Subject) -> bool:
-    return not subject.missing and subject.variant == subject.adapter.variants[0]
-
-
-def _paired(rows: Sequence[Row]) -> list[tuple[str, str, Witness, Witness]]:
-    """The two measures of a quantity side by side."""
-    found = {(place, dtype, w.quantity, w.measure): w for place, dtype, w in rows}
-    return [
-        (place, dtype, w, found[place, dtype, w.quantity, "share"]) for place, dtype, w in rows if w.measure == "ulp"
-    ]
-
-
-def _line(row: tuple[str, str, Witness, Witness]) -> str:
-    place, dtype, by_ulp, by_share = row
-    return (
-        f"| {place} | {dtype} | {by_ulp.quantity} | {by_ulp.value:.4g} | {by_share.value:.4g} | `{by_ulp.recipe}` |\n"
-    )

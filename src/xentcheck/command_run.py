@@ -20,7 +20,7 @@ from xentcheck.reports.terminal import print_summary
 from .api import Run, collect, header_of, selected
 from .deviations import Deviations, load
 from .errors import AdapterError, DtypeError, UnavailableError
-from .execution import Finished, execute, execute_parallel, groups_of
+from .execution import Finished, Search, Task, execute, execute_parallel, groups_of
 from .subjects import Spec, Subject, resolve, subjects_of
 
 
@@ -36,6 +36,7 @@ class RunRequest:
     jobs: int
     out: Path | None
     report_dir: Path | None
+    accuracy_rounds: int = 0
 
 
 def run_command(request: RunRequest) -> int:
@@ -50,14 +51,17 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     chosen = selected(request.profile, request.dtypes or None, request.seed)
     specs = request.specs or tuple(Spec(name) for name in registry.names())
     subjects = _subjects(specs, request)
-    groups = groups_of(chosen)
+    tasks: list[Task] = list(groups_of(chosen))
+    if request.accuracy_rounds:
+        dtypes = dict.fromkeys(case.dtype for case in chosen)
+        tasks = [*(Search(dtype, request.seed, request.accuracy_rounds) for dtype in dtypes), *tasks]
     header = header_of(chosen, subjects, request.profile, request.seed, request.jobs)
     if request.jobs > 1:
-        finished = execute_parallel(groups, specs, request.devices or None, request.jobs)
+        finished = execute_parallel(tasks, specs, request.devices or None, request.jobs)
     else:
-        finished = execute(groups, subjects)
+        finished = execute(tasks, subjects)
     complete = not (request.dtypes or request.devices)
-    with _progress(console, len(groups)) as advance:
+    with _progress(console, len(tasks)) as advance:
         try:
             run = collect(header, finished, Deviations(load()), complete=complete, out=request.out, progress=advance)
         except BrokenProcessPool:
@@ -99,12 +103,12 @@ class Advance(Protocol):
 
 
 @contextmanager
-def _progress(console: Console, groups: int) -> Iterator[Advance]:
+def _progress(console: Console, tasks: int) -> Iterator[Advance]:
     """A bar on a terminal, a line every tenth of the way elsewhere."""
     if console.is_terminal:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("checking", total=groups)
+            task = bar.add_task("checking", total=tasks)
             yield lambda done: bar.advance(task)
         return
     count = 0
@@ -112,7 +116,7 @@ def _progress(console: Console, groups: int) -> Iterator[Advance]:
     def line(done: Finished) -> None:
         nonlocal count
         count += 1
-        if count * 10 // groups != (count - 1) * 10 // groups:
-            click.echo(f"checking: {count} of {groups} groups")
+        if count * 10 // tasks != (count - 1) * 10 // tasks:
+            click.echo(f"checking: {count} of {tasks} groups")
 
     yield line

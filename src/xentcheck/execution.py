@@ -7,15 +7,17 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from time import perf_counter
 
+from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.record import Record
 
 from .cases import Case
 from .errors import ProfileError
 from .runner import run_case
+from .search import accuracies
 from .subjects import Spec, Subject, resolve, subjects_of
 
 
@@ -28,12 +30,30 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """The records of one group and the seconds that they took."""
+class Search:
+    """A search for the largest errors of all implementations in one dtype."""
 
-    group: Group
+    dtype: str
+    seed: int
+    rounds: int
+
+    @property
+    def signature(self) -> str:
+        """What it is called among the timings."""
+        return f"accuracy {self.dtype}"
+
+
+Task = Group | Search
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What one task found, and the seconds that it took."""
+
+    task: Task
     records: list[Record]
     seconds: float
+    accuracies: list[Accuracy] = field(default_factory=list)
 
 
 def groups_of(cases: Sequence[Case]) -> list[Group]:
@@ -52,18 +72,35 @@ def run_group(group: Group, subjects: Sequence[Subject]) -> Finished:
     return Finished(group, records, perf_counter() - start)
 
 
-def execute(groups: Sequence[Group], subjects: Sequence[Subject]) -> Iterator[Finished]:
-    """The groups one after another, in this process."""
-    return (run_group(group, subjects) for group in groups)
+def run_search(search: Search, subjects: Sequence[Subject]) -> Finished:
+    """The search on the main variants of all subjects that are there and take the dtype."""
+    start = perf_counter()
+    found = [
+        accuracy
+        for s in subjects
+        if s.is_main and not s.missing and search.dtype in s.adapter.capabilities.dtypes
+        for accuracy in accuracies(s, search.dtype, seed=search.seed, rounds=search.rounds)
+    ]
+    return Finished(search, [], perf_counter() - start, found)
+
+
+def run_task(task: Task, subjects: Sequence[Subject]) -> Finished:
+    """Either kind of task."""
+    return run_search(task, subjects) if isinstance(task, Search) else run_group(task, subjects)
+
+
+def execute(tasks: Sequence[Task], subjects: Sequence[Subject]) -> Iterator[Finished]:
+    """The tasks one after another, in this process."""
+    return (run_task(task, subjects) for task in tasks)
 
 
 def execute_parallel(
-    groups: Sequence[Group], specs: Sequence[Spec], devices: Sequence[str] | None, jobs: int
+    tasks: Sequence[Task], specs: Sequence[Spec], devices: Sequence[str] | None, jobs: int
 ) -> Iterator[Finished]:
-    """The groups in several processes; results come in the order of the groups, whatever the number of workers."""
+    """The tasks in several processes; results come in the order of the tasks, whatever the number of workers."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(specs, devices)) as pool:
-        yield from pool.map(_work, groups)
+        yield from pool.map(_work, tasks)
 
 
 _subjects: list[Subject] = []
@@ -73,5 +110,5 @@ def _start(specs: Sequence[Spec], devices: Sequence[str] | None) -> None:
     _subjects.extend(s for spec in specs for s in subjects_of(resolve(spec), devices, spec.command))
 
 
-def _work(group: Group) -> Finished:
-    return run_group(group, _subjects)
+def _work(task: Task) -> Finished:
+    return run_task(task, _subjects)

@@ -43,8 +43,9 @@ class WrongGradients:
             power.note(name, float((np.abs(factor) * top).max(initial=0.0)) if factor.any() else 0.0)
         for name, delta in option_deltas(self.block, self.denominator, self.kept_rows):
             power.note(name, largest(delta, bound))
-        power.nonzero += int(np.count_nonzero(self.right))
-        power.blind += int(np.count_nonzero((t <= 1) & (self.right != 0)))
+        nonzero = int(np.count_nonzero(self.right))
+        power.nonzero += nonzero
+        power.blind += int(np.count_nonzero(t <= 1)) - (t.size - nonzero)  # the ratio of zeros is 0
         for name, found in structural_ratios(self.block, t, bound):
             power.note(name, found)
 

@@ -22,12 +22,12 @@ def error_of(got: Array, hi: Array, lo: Array) -> Array:
     with np.errstate(all="ignore"):
         error = got - hi
         error -= lo
-        error = np.abs(error)
-        special = ~np.isfinite(error)
-        if special.any():
+        error = np.asarray(np.abs(error))
+        if not np.isfinite(error.max(initial=0.0)):
+            special = ~np.isfinite(error)
             same = (got == hi) | (np.isnan(got) & np.isnan(hi))
             error = np.where(special, np.where(same, 0.0, np.inf), error)
-    return np.asarray(error)
+    return error
 
 
 def overflows(got: Array, hi: Array, bound: Array, fmt: Format) -> Array:
@@ -71,16 +71,19 @@ class Tally:
         """Compare elements that follow those added before."""
         x = got.astype(np.float64, copy=False)
         error = error_of(x, hi, lo)
-        if not np.isfinite(x).all():
+        good = error <= bound
+        nonfinite = ~np.isfinite(x)
+        if nonfinite.any():
             error = np.where(overflows(x, hi, bound, self.format), 0.0, error)
-            self.nonfinite += int(np.count_nonzero(~np.isfinite(x)))
-        bad = ~(error <= bound) | (np.isnan(x) & ~np.isnan(hi))
+            good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi))
+            self.nonfinite += int(np.count_nonzero(nonfinite))
         with np.errstate(all="ignore"):
             share = error / bound
-        if not np.isfinite(share).all():
+        if not np.isfinite(share.max(initial=0.0)):
             share = np.where(error == 0, 0.0, np.where(np.isinf(bound), 0.0, np.where(bound == 0, np.inf, share)))
-        share = np.where(bad, np.fmax(share, np.nextafter(1.0, 2.0)), share) if bad.any() else share
-        self.failing += int(np.count_nonzero(bad))
+        if not good.all():
+            share = np.where(good, share, np.fmax(share, np.nextafter(1.0, 2.0)))
+        self.failing += x.size - int(np.count_nonzero(good))
         self._worst(share, x, hi, bound)
         if counts:
             self._count_ulps(error, hi)

@@ -16,6 +16,7 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.reports.accuracy import Accuracy
 
 from .families import FAMILIES
 from .judge import error_of
@@ -62,6 +63,26 @@ def largest_errors(subject: Subject, dtype: str, *, seed: int = 0, rounds: int =
             if key not in best or witness.value > best[key].value:
                 best[key] = witness
     return [best[q, measure] for q in QUANTITIES for measure in ("ulp", "share") if (q, measure) in best]
+
+
+def accuracies(subject: Subject, dtype: str, *, seed: int, rounds: int) -> list[Accuracy]:
+    """`largest_errors`, both measures of a quantity together, as the report shows them."""
+    found = {(w.quantity, w.measure): w for w in largest_errors(subject, dtype, seed=seed, rounds=rounds)}
+    return [
+        Accuracy(
+            adapter=subject.adapter.name,
+            variant=subject.variant,
+            device=subject.device,
+            dtype=dtype,
+            quantity=q,
+            ulp=found[q, "ulp"].value,
+            ulp_input=found[q, "ulp"].recipe,
+            share=found[q, "share"].value,
+            share_input=found[q, "share"].recipe,
+        )
+        for q in QUANTITIES
+        if (q, "ulp") in found
+    ]
 
 
 def _climb(subject: Subject, dtype: str, classes: int, seed: int, rounds: int) -> Iterator[Witness]:

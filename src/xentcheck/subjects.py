@@ -74,11 +74,15 @@ class Subject:
     command: str
     missing: str = ""
 
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the adapter's main variant."""
+        return self.variant == self.adapter.variants[0]
+
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case: variants beside the main one run on one shape only."""
-        main = self.variant == self.adapter.variants[0]
         plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
-        return main or (case.shape == EAGER_SHAPE and plain)
+        return self.is_main or (case.shape == EAGER_SHAPE and plain)
 
 
 def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command: str = "") -> list[Subject]:
