@@ -13,11 +13,11 @@ import numpy as np
 from xentcheck.errors import ProblemError
 
 from . import layer_bounds
-from .contracts import CATALOGUE, Arithmetic, Contract, get
+from .contracts import CATALOGUE, Arithmetic, Contract, get, growth
 from .oracle import Block, Exact
 from .problem import Array, Problem
 from .row_base import RowBase
-from .row_bounds import SLACK, LossBounds, RowBounds, Scaling, growth
+from .row_bounds import SLACK, LossBounds, RowBounds, Scaling
 from .rows import from_rows
 
 __all__ = ["CATALOGUE", "Bounds", "Contract", "bound"]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .backends import Number
 from .oracle import Block
-from .row_bounds import SLACK, RowBounds, growth
+from .row_bounds import SLACK, RowBounds
 
 Array = NDArray[Any]
 
@@ -73,7 +73,7 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     softmax = base.e / base.total
     error = e.gradient_softmax()
     size = np.abs(v)
-    g = growth(t.classes, a.unit("backward_sum")) + 8.0 * u + 3.0 * a.extra("between")
+    g = a.growth(t.classes, "backward_sum") + 8.0 * u + 3.0 * a.extra("between")
     moved = softmax + error
     s = np.abs((softmax * v).sum(1, keepdims=True))
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
@@ -89,7 +89,7 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     hvp += rows.scaling.relative * (value + hvp)
     if a.contract.normwise:
         hvp += hvp.sum(1, keepdims=True) + g * factor * (size + s)
-    lost = 4.0 * (a.wide.smallest_normal + (a.storage.smallest_subnormal if a.narrow else 0.0))
+    lost = 4.0 * (a.tiny + (a.storage.smallest_subnormal if a.narrow else 0.0))
     reach = 1.0 + size + s
     hvp += np.where(base.e > 0, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
     hvp += a.output * (value + hvp) + a.underflow * (base.e > 0)
@@ -109,6 +109,6 @@ def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Ar
     """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage."""
     a = rows.arithmetic
     error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
-    relative = growth(len(size), a.unit("reduction")) + rows.scaling.relative + a.extra("between")
+    relative = a.growth(len(size), "reduction") + rows.scaling.relative + a.extra("between")
     bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
     return np.asarray((bound + a.output * (np.abs(value) + bound) + 2.0 * a.underflow) * SLACK)

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends import FLOAT64
-from .contracts import Arithmetic
+from .contracts import Arithmetic, growth
 from .exact_layers import float64, hidden_inputs, sigmoid
 from .formats import Format
 from .problem import Problem
-from .row_bounds import SLACK, growth
+from .row_bounds import SLACK
 
 Array = NDArray[Any]
 
@@ -46,7 +46,12 @@ def exactly(x: Array) -> Uncertain:
 
 
 def product(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Array:
-    """Error of the computed and stored a b: error(a) |b| + |a| error(b) + growth(k) |a||b| + k nu.
+    """Error of the computed and stored a b."""
+    return stored(wide_product(a, b, arithmetic), a.value, b.value, arithmetic)
+
+
+def wide_product(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Array:
+    """Error of the computed a b: error(a) |b| + |a| error(b) + growth(k) |a||b| + k nu.
 
     Inputs that are rounded to u_i first add 2 u_i + u_i^2 to growth(k).
     """
@@ -54,9 +59,8 @@ def product(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Array:
     inputs = arithmetic.product_input
     relative = growth(additions, arithmetic.wide.unit_roundoff) + inputs * (2.0 + inputs)
     rounding = relative * (a.magnitude @ b.magnitude)
-    underflow = arithmetic.wide.smallest_normal * additions
-    error = a.error @ b.magnitude + np.abs(a.value) @ b.error + rounding + underflow
-    return stored(error, a.value, b.value, arithmetic)
+    underflow = arithmetic.tiny * additions
+    return np.asarray(a.error @ b.magnitude + np.abs(a.value) @ b.error + rounding + underflow)
 
 
 def stored(error: Array, a: Array, b: Array, arithmetic: Arithmetic) -> Array:
@@ -69,7 +73,7 @@ def stored(error: Array, a: Array, b: Array, arithmetic: Arithmetic) -> Array:
 def column_sum(a: Uncertain, arithmetic: Arithmetic) -> Array:
     """Error of the computed and stored sum over rows: sum of errors + growth(terms - 1) sum |a|."""
     additions = np.count_nonzero(a.magnitude, axis=0) - 1
-    error = a.error.sum(0) + growth(additions, arithmetic.unit("batch_sum")) * a.magnitude.sum(0)
+    error = a.error.sum(0) + arithmetic.growth(additions, "batch_sum") * a.magnitude.sum(0)
     return stored(error, np.ones(len(a.value)), a.value, arithmetic)
 
 
@@ -81,21 +85,23 @@ def _terms(a: Array, b: Array) -> Array:
 def logit_errors(p: Problem, arithmetic: Arithmetic) -> Array:
     """zeta (m, C): error of the computed logits a w^T + b; 0 where no order of summation rounds (`sums_are_exact`)."""
     inputs = hidden_outputs(p, arithmetic)[0] if p.head == "network" else exactly(float64(p.a_prev))
-    return affine(inputs, float64(p.w), float64(p.b), arithmetic)
+    return affine(inputs, float64(p.w), float64(p.b), arithmetic, stores=arithmetic.stores("logits"))
 
 
-def affine(a: Uncertain, w: Array, b: Array, arithmetic: Arithmetic) -> Array:
+def affine(a: Uncertain, w: Array, b: Array, arithmetic: Arithmetic, *, stores: bool) -> Array:
     """Error of the computed a w^T + b; an infinite bias masks its class, without an error.
 
-    Both the product and the sum may be stored: each adds u_s of its magnitude.
+    stores: both the product and the sum may be rounded to storage, and each adds u_s of its magnitude.
     """
     finite = np.where(np.isfinite(b), b, 0.0)
-    if not a.error.any() and sums_are_exact(a.value, w, finite, arithmetic.storage):
+    if not a.error.any() and sums_are_exact(a.value, w, finite, arithmetic.storage if stores else arithmetic.wide):
         return np.zeros((len(a.value), len(w)))
-    error = product(a, exactly(w).T, arithmetic)
+    error = wide_product(a, exactly(w).T, arithmetic)
+    if stores:
+        error = stored(error, a.value, w.T, arithmetic)
     u = arithmetic.wide.unit_roundoff
     error = error + u * (a.magnitude @ np.abs(w).T + np.abs(finite) + error) * (1.0 + len(w.T) * u)
-    return np.asarray(error + arithmetic.output * (np.abs(a.value @ w.T + finite) + error))
+    return np.asarray(error + arithmetic.output * stores * (np.abs(a.value @ w.T + finite) + error))
 
 
 def sums_are_exact(a: Array, w: Array, b: Array, fmt: Format) -> bool:
@@ -122,7 +128,9 @@ def hidden_outputs(p: Problem, arithmetic: Arithmetic) -> tuple[Uncertain, Uncer
     adds |1 - 2 sigma| times that, its square, and 3 roundings. Stored step by step, each rounding is one to storage.
     """
     u = arithmetic.wide.unit_roundoff
-    zeta = affine(exactly(float64(p.a_prev)), float64(p.hidden_w), float64(p.hidden_b), arithmetic)
+    zeta = affine(
+        exactly(float64(p.a_prev)), float64(p.hidden_w), float64(p.hidden_b), arithmetic, stores=arithmetic.narrow
+    )
     value, slope = sigmoid(FLOAT64, hidden_inputs(FLOAT64, p))
     error = slope * np.expm1(zeta) * np.exp(zeta) + (arithmetic.contract.exp_ulps + 4.0) * u
     error = error + 4.0 * arithmetic.output
@@ -158,5 +166,5 @@ def hadamard(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Uncertain:
     """(28) The elementwise product; 3 roundings, since sigma (1 - sigma) may be multiplied in one factor at a time."""
     error = a.error * b.magnitude + np.abs(a.value) * b.error
     rounding = 3.0 * (arithmetic.wide.unit_roundoff + arithmetic.output) * a.magnitude * b.magnitude
-    lost = 3.0 * (arithmetic.wide.smallest_normal + arithmetic.underflow)
+    lost = 3.0 * (arithmetic.tiny + arithmetic.underflow)
     return Uncertain(a.value * b.value, error + rounding + lost)

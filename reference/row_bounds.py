@@ -24,11 +24,6 @@ SLACK = 1.0 + 1e-6
 """The bounds are themselves evaluated in float64, in fewer than 1e9 roundings of 2^-53."""
 
 
-def growth(additions: Any, u: float) -> Any:
-    """(1 + u)^n - 1: relative error of n successive roundings, or of a sum with n additions in any order."""
-    return np.expm1(np.minimum(np.maximum(additions, 0) * np.log1p(u), 700.0))
-
-
 @dataclass(frozen=True)
 class Scaling:
     """Relative errors of what all rows share: the denominator, and the chain of products up to s =
@@ -52,11 +47,7 @@ class Scaling:
             w = targets.label_weight
             total = abs(float(w.sum()))
             spread = float(np.abs(w).sum())
-            error = (
-                float(growth(targets.kept.sum() - 1, arithmetic.unit("reduction"))) * spread / total
-                if total
-                else np.inf
-            )
+            error = float(arithmetic.growth(targets.kept.sum() - 1, "reduction")) * spread / total if total else np.inf
         wide = (4.0 + 2.0 * weighted) * arithmetic.wide.unit_roundoff
         stored = (1.0 + 2.0 * mean + weighted) * arithmetic.extra("between")
         return cls(error / (1.0 - error) if error < 0.5 else np.inf, wide + stored)
@@ -91,6 +82,7 @@ class RowBounds:
         self.errors = RowErrors(base, arithmetic)
         self._u = arithmetic.wide.unit_roundoff
         self._nu = arithmetic.wide.smallest_normal
+        self._tiny = arithmetic.tiny
         self._between = arithmetic.extra("between")
         self._lost = arithmetic.storage.smallest_subnormal if arithmetic.stores("between") else 0.0
 
@@ -120,7 +112,7 @@ class RowBounds:
         error = self.errors.kept_log_softmax_at(depth)[:, 0]
         if b.zeta is not None:
             error = error + b.zeta[rows, t.label]
-        bound = weight * error + 2.0 * self._nu
+        bound = weight * error + 2.0 * self._tiny
         if t.weight is not None:
             bound = bound + (self._u + self._between) * (loss + bound) + self._lost
         return bound, loss, loss
@@ -132,9 +124,9 @@ class RowBounds:
         surprise = np.where(used, self.base.log_total + self.base.d, 0.0)
         errors = np.where(used, self.errors.kept_log_softmax(), 0.0)
         terms = np.count_nonzero(used, axis=1)
-        relative = growth(terms - 1, self.arithmetic.unit("forward_sum")) + 6.0 * self._u + 5.0 * self._between
+        relative = self.arithmetic.growth(terms - 1, "forward_sum") + 6.0 * self._u + 5.0 * self._between
         bound = (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1)
-        bound += (2.0 * self._nu + self._lost) * np.maximum(terms, 1)
+        bound += (2.0 * self._tiny + self._lost) * np.maximum(terms, 1)
         loss = (q * surprise).sum(1)
         raw = loss
         if t.weight is not None or t.smoothing:
@@ -174,7 +166,7 @@ class RowBounds:
         if self.arithmetic.contract.normwise:
             spread = 2.0 * g[rows, t.label][:, None]
             row_sum = scale * (e.gradient_softmax_sum() + self._u)
-            additions = growth(t.classes, self.arithmetic.unit("backward_sum"))
+            additions = self.arithmetic.growth(t.classes, "backward_sum")
             bound += (row_sum + (additions + kappa) * (spread + row_sum)) * t.kept[:, None]
         return self._with_underflow(bound, scale, np.arange(t.classes) == t.label[:, None])
 
@@ -184,7 +176,7 @@ class RowBounds:
         q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
         total = q.sum(1, keepdims=True)
         additions = np.count_nonzero(q, axis=1)[:, None] - 1
-        relative = growth(additions, self.arithmetic.unit("backward_sum")) + 5.0 * self._u + 3.0 * self._between
+        relative = self.arithmetic.growth(additions, "backward_sum") + 5.0 * self._u + 3.0 * self._between
         scale = factor * total
         offset = e.gradient_offset + relative * (1.0 + e.gradient_offset)
         bound = e.elementwise(offset, e.gradient_slope * (1.0 + relative), scale)
@@ -192,18 +184,18 @@ class RowBounds:
         bound += self.scaling.relative * (g + bound)
         if self.arithmetic.contract.normwise:
             row_sum = scale * (e.gradient_softmax_sum() + 2.0 * relative)
-            additions = growth(t.classes, self.arithmetic.unit("backward_sum"))
+            additions = self.arithmetic.growth(t.classes, "backward_sum")
             bound += row_sum + (additions + self.scaling.relative) * (2.0 * scale + row_sum)
         return self._with_underflow(bound, scale, q != 0)
 
     def _with_underflow(self, bound: Array, scale: Array, target: Array) -> Array:
-        """e, a, s a and their product with a weight may each fall below the smallest normal number: 4 nu max(1, s).
+        """e, a, s a and their product with a weight may each fall below the smallest normal number: 4 tiny max(1, s).
 
         Where they are stored between kernels, as much of the storage's smallest subnormal number; and each of the C
         terms that the row sum of a soft target adds up, which a_i multiplies.
         """
         if (self.base.smallest * np.minimum(scale, 1.0) < 4.0 * self._nu).any():
-            bound += np.where((self.base.e > 0) | target, 4.0 * self._nu * np.maximum(scale, 1.0), 0.0)
+            bound += np.where((self.base.e > 0) | target, 4.0 * self._tiny * np.maximum(scale, 1.0), 0.0)
         if self._lost:
             softmax = self.base.e / self.base.total
             bound += np.where((self.base.e > 0) | target, 4.0 * self._lost * np.maximum(scale, 1.0), 0.0)

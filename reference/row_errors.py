@@ -63,11 +63,7 @@ class RowErrors:
         b, a = self.base, self.arithmetic
         inexact = np.maximum(b.others - b.ties, 0.0) if b.zeta is None else b.others
         exponent_errors = self._slope * b.depth + self.exp_error * inexact + self._shift * b.others
-        error = (
-            self._second * exponent_errors
-            + self._zeta_mean * b.total * self._zeta_growth
-            + b.low * b.format.smallest_normal
-        )
+        error = self._second * exponent_errors + self._zeta_mean * b.total * self._zeta_growth + b.low * a.tiny
         if a.stores("exponentials"):
             error = error + a.underflow * np.count_nonzero(
                 (b.e > 0) & (b.e < 4.0 * a.storage.smallest_normal), axis=1, keepdims=True
@@ -88,11 +84,10 @@ class RowErrors:
         underflow add exactly; a sum of ones (no inexact term) is exact.
         """
         b = self.base
-        u = self.arithmetic.unit("forward_sum")
-        growth = np.expm1(np.minimum((b.active - 1) * np.log1p(u), 700.0))
+        growth = self.arithmetic.growth(b.active - 1, "forward_sum")
         rest = b.others + addend_error
         error = np.minimum(growth * (1.0 + rest), rest * (1.0 + 2.0 * growth))
-        return np.where(exact_ones & (b.active <= 1.0 / u), 0.0, error)
+        return np.where(exact_ones & (b.active <= 1.0 / self.arithmetic.unit("forward_sum")), 0.0, error)
 
     def _log_error(self) -> Array:
         """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r)."""
@@ -213,7 +208,7 @@ class RowErrors:
 
     def _underflow(self, active: Array) -> Array | float:
         a = self.arithmetic
-        lost = (self.base.format.smallest_normal if self.base.low.any() else 0.0) + a.underflow
+        lost = (a.tiny if self.base.low.any() else 0.0) + a.underflow
         lost += a.underflow if a.stores("exponentials") else 0.0
         return np.where(active, lost, 0.0) if lost else 0.0
 
