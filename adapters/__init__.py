@@ -5,6 +5,7 @@ No framework is imported here, nor by making an adapter; the first `devices` or 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ def get(name: str) -> Adapter:
     if name not in _BUILT_IN:
         raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(_BUILT_IN)}")
     adapter: Adapter = getattr(import_module(f"{__name__}.{name}"), _BUILT_IN[name])()
+    adapter.command = f"--adapter {name}"
     return adapter
 
 
@@ -143,6 +145,7 @@ def _wrap(
         contract_of(contract)
     module = import_module(f"{__name__}.{framework}")
     adapter: Adapter = getattr(module, _WRAPPERS[framework])(function, name or _name(function))
+    adapter.command = _command(function, framework)
     adapter.contracts = () if contract is None else (("*", "*", "*", contract),)
     adapter.capabilities = replace(
         adapter.capabilities,
@@ -156,6 +159,13 @@ def _wrap(
 
 def _name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _command(function: Callable[..., Any], framework: str) -> str:
+    """The options by which another process finds the function; empty for a local one, or one of `__main__`."""
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+    known = getattr(sys.modules.get(module), name, None) is function
+    return f"--impl {module}:{name} --framework {framework}" if known and module != "__main__" else ""
 
 
 def _selected(

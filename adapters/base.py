@@ -48,7 +48,8 @@ class Adapter(ABC):
     name: as on the command line. package: the distribution whose version is recorded. variants: ways to call it, the
     main one first. contracts: the arithmetic it promises, as rows (device, dtype, quantity family, contract) with `*`
     for any, the first that fits; where none fits it is judged as `stable`.
-    exp_ulps, log_ulps: the accuracy of its exp and log, in ULPs of the dtype.
+    exp_ulps, log_ulps: the accuracy of its exp and log, in ULPs of the dtype. command: the options that name it on the
+    command line; empty where only Python can.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Adapter(ABC):
     contracts: tuple[tuple[str, str, str, str], ...] = ()
     exp_ulps: float = 2.0
     log_ulps: float = 2.0
+    command: str = ""
 
     _broken: str = ""
 

@@ -24,9 +24,19 @@ def write_report(run: RunFile, out_dir: Path) -> list[Path]:
     Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`.
     """
     texts = {"report.html": html(run), "report.md": markdown(run), "report.json": _json(run)}
+    prepare(out_dir)
+    try:
+        return [_write(out_dir / name, text) for name, text in texts.items()]
+    except OSError as error:
+        raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
+
+
+def prepare(out_dir: Path) -> None:
+    """Make the folder, and see that a file can be made there. Raises OutputError: better before a long run."""
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        return [_write(out_dir / name, text) for name, text in texts.items()]
+        with tempfile.TemporaryFile(dir=out_dir):
+            pass
     except OSError as error:
         raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
 

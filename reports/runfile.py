@@ -133,8 +133,8 @@ class _Reader:
             raise RunFileError(f"run file {self.path} is empty")
         if not self.ended or not complete:
             raise RunFileError(f"run file {self.path} is truncated: no end line after {len(self.records)} records")
-        found = (tuple(lines) for lines in (self.records, self.failures, self.timings, self.accuracies))
-        return RunFile(self.header, *found)
+        lines = tuple(self.records), tuple(self.failures), tuple(self.timings), tuple(self.accuracies)
+        return RunFile(self.header, *lines)
 
 
 def _header(where: str, kind: object, data: dict[str, Any]) -> Header:

@@ -12,7 +12,9 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
+from xentcheck.cases import Case
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
 
 
@@ -45,6 +47,24 @@ def test_a_wrong_function_raises_with_all_that_is_needed() -> None:
     assert isinstance(caught.value, xentcheck.Disagreement)
     for part in ("FAILED", "wrong/eager/cpu/float64 dC/dz of ", "got ", "exact ", "bound ", "ULP", "replay"):
         assert part in str(caught.value)
+
+
+def test_the_replay_line_finds_the_function_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command for what another process can import; Python, which works, for a local function."""
+    case = "gaussian.5x3.f32.index.plain.mean.up-one.contig.s0"
+
+    def local(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        return wrong(logits, target, **options)
+
+    lines = {}
+    for function in (wrong, local):
+        adapter = adapters.from_numpy(function)
+        (subject,) = subjects_of(adapter, ["cpu"])
+        lines[function.__name__] = subject.replay(Case.parse(case))
+    assert lines["wrong"].startswith(f"xentcheck replay {case} --impl {__name__}:wrong --framework numpy --device cpu")
+    assert lines["local"] == f'xentcheck.replay(local, "{case}", device="cpu", variant="eager")'
+    assert eval(lines["local"], {"xentcheck": xentcheck, "local": adapters.from_numpy(local)}) == 1
+    assert "dC/dz: disagree" in capsys.readouterr().out
 
 
 def test_what_is_not_declared_is_unsupported_and_not_agreement() -> None:

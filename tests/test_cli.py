@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 CASE = "ties.2x3.f64.index.plain.mean.up-one.contig.s0"
@@ -63,7 +64,7 @@ BAD_INPUT = {
     ),
     "impl no function": (
         ["run", "--impl", "mine:number", "--framework", "numpy"],
-        "implementation 'mine:number' is a int; allowed: a function or an adapter",
+        "implementation 'mine:number' is of type int; allowed: a function or an adapter",
     ),
     "case": (["replay", "gaussian.5x3", "--adapter", "numpy"], "case id 'gaussian.5x3' has 2 fields; allowed: "),
     "family": (
@@ -80,6 +81,10 @@ BAD_INPUT = {
     "output": (
         ["run", "--adapter", "numpy", "--out", "mine.py/run.jsonl"],
         "run file mine.py/run.jsonl cannot be written",
+    ),
+    "report folder": (
+        ["run", "--adapter", "numpy", "--report", "mine.py/out"],
+        "report folder mine.py/out cannot be written",
     ),
     "target": (["explain", "--target", "3"], "target"),
     "logits": (
@@ -160,11 +165,20 @@ def test_run_writes_the_report(here: Path) -> None:
     assert {path.name: path.read_bytes() for path in (here / "again").iterdir()} == first
 
 
+def test_an_accuracy_without_a_result_is_not_an_empty_table(here: Path) -> None:
+    """An implementation that raises: said by name, exit code 1."""
+    options = ("--impl", "mine:crash", "--framework", "numpy", "--dtype", "float32", "--rounds", "1")
+    done = xentcheck("accuracy", *options, cwd=here)
+    assert done.returncode == 1
+    assert "nothing to measure: crash eager cpu float32" in done.stderr
+    assert done.stdout == ""
+
+
 def test_replay_and_adapters_print_their_tables() -> None:
-    """Every quantity with its bound; every adapter with its contract."""
+    """Every quantity with its bound; every adapter with its version and contract, whole on a narrow terminal."""
     replayed = xentcheck("replay", CASE, "--adapter", "numpy")
     assert replayed.returncode == 0
     assert all(f"{q}: agree" in replayed.stdout for q in ("a", "log_a", "cost", "dC/dz"))
     listed = xentcheck("adapters")
     assert listed.returncode == 0
-    assert all(word in listed.stdout for word in ("numpy", "torch", "jax", "fused", "stash"))
+    assert all(word in listed.stdout for word in (np.__version__, "cpu bfloat16: stash-sum", "jit, eager"))

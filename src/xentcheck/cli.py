@@ -151,12 +151,14 @@ def replay(
     show: int,
 ) -> int:
     """One case on one implementation, with its worst elements. Exit code 1 if it does not agree."""
-    from .command_replay import replay_command
+    from .command_replay import replay as replay_case
+    from .subjects import resolve
 
     specs = specs_of(adapters, implementation, framework)
     if len(specs) != 1:
         raise AdapterError("replay needs one implementation: --adapter NAME, or --impl with --framework")
-    return replay_command(case_id, specs[0], device, variant, show)
+    spec = specs[0]
+    return replay_case(resolve(spec), case_id, device=device, variant=variant, show=show, command=spec.command)
 
 
 @cli.command()

@@ -33,28 +33,40 @@ the arithmetic promises. Largest error found does not mean largest error.
 
 
 def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, rounds: int, out: Path | None) -> int:
-    """Search the main variants on all devices there are; print the table, or write it. Raises OutputError."""
+    """Search the main variants on all devices there are; print the table, or write it. Raises OutputError.
+
+    The exit code is 1 if an implementation gave no result that could be measured, or there is none.
+    """
     chosen = list(specs) or [Spec(name) for name in registry.available()]
     subjects = [
         s for spec in chosen for s in subjects_of(resolve(spec), None, spec.command) if s.is_main and not s.missing
     ]
     plan = [(s, dtype) for s in subjects for dtype in dtypes or DTYPES if dtype in s.adapter.capabilities.dtypes]
     found: list[Accuracy] = []
+    silent: list[str] = []
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         for subject, dtype in bar.track(plan, description="searching"):
             place = f"{subject.adapter.name} {subject.variant} {subject.device}"
             if not console.is_terminal:
                 click.echo(f"searching: {place} {dtype}", err=True)
-            found += accuracies(subject, dtype, seed=seed, rounds=rounds)
+            here = accuracies(subject, dtype, seed=seed, rounds=rounds)
+            found += here
+            if not here:
+                silent.append(f"{place} {dtype}")
+    if silent or not found:
+        names = ", ".join(silent) or "no implementation that is installed here"
+        click.echo(f"xentcheck: nothing to measure: {names}; `xentcheck run` shows what it answers", err=True)
+    if not found:
+        return 1
     versions = dict.fromkeys(f"{s.adapter.package} {s.adapter.version()}" for s in subjects)
     text = TEXT.format(seed=seed, rounds=rounds, versions=", ".join(versions)) + table(accuracy_table(found)) + "\n"
     if out is None:
         click.echo(text)
-        return 0
+        return int(bool(silent))
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{out} cannot be written: {error.strerror}") from error
     click.echo(f"wrote {out}")
-    return 0
+    return int(bool(silent))

@@ -6,21 +6,34 @@ from rich.console import Console
 from rich.table import Table
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.base import Adapter
 
 from .vocabulary import OPTIONS
 
 
 def adapters_command() -> int:
-    """Print one row per built-in adapter."""
-    table = Table("adapter", "version", "devices", "dtypes", "variants", "contract", "options")
+    """Print the built-in adapters one below the other, so that nothing is cut on a narrow terminal."""
+    table = Table("adapter", "", "what it declares")
     for name in registry.names():
         adapter = registry.get(name)
-        reason = adapter.unavailable()
-        devices = reason or ", ".join(adapter.devices()) or adapter.unavailable()
-        c = adapter.capabilities
-        options = "all" if c.options == frozenset(OPTIONS) else ", ".join(sorted(c.options))
-        contract = ", ".join(dict.fromkeys(contract for *_, contract in adapter.contracts)) or "stable"
-        row = (name, adapter.version() or "-", devices, ", ".join(c.dtypes), ", ".join(adapter.variants))
-        table.add_row(*row, contract, options)
+        for i, (what, value) in enumerate(_facts(adapter)):
+            table.add_row(name if i == 0 else "", what, value)
+        table.add_section()
     Console().print(table)
     return 0
+
+
+def _facts(adapter: Adapter) -> list[tuple[str, str]]:
+    c = adapter.capabilities
+    reason = adapter.unavailable()
+    devices = reason or ", ".join(adapter.devices()) or adapter.unavailable()
+    rules = [(" ".join(word for word in place if word != "*"), contract) for *place, contract in adapter.contracts]
+    contracts = "; ".join(f"{place}: {contract}" if place else contract for place, contract in rules)
+    return [
+        ("version", adapter.version() or "-"),
+        ("devices", devices),
+        ("dtypes", ", ".join(c.dtypes)),
+        ("variants", ", ".join(adapter.variants)),
+        ("contracts", contracts or "stable"),
+        ("options", "all" if c.options == frozenset(OPTIONS) else ", ".join(sorted(c.options))),
+    ]

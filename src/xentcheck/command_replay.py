@@ -1,8 +1,8 @@
-"""`xentcheck replay`: one case on one implementation, all numbers."""
+"""`xentcheck replay` and `xentcheck.replay`: one case on one implementation, all numbers."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,11 @@ from .cases import Case
 from .errors import AdapterError, UnavailableError
 from .judge import error_of
 from .runner import attempt, contracts_of, quantities_of, run_case
-from .subjects import Spec, Subject, resolve, subjects_of
+from .subjects import Subject, subjects_of
 from .vocabulary import FAILING
+
+if TYPE_CHECKING:
+    from xentcheck.adapters.base import Adapter
 
 Array = NDArray[Any]
 
@@ -30,10 +33,27 @@ WIDTH = 100
 """Columns that two numbers of 17 digits with their error and bound need."""
 
 
-def replay_command(case_id: str, spec: Spec, device: str, variant: str | None, show: int) -> int:
-    """Run one case and print its inputs, results, exact values and bounds; exit code 1 if it does not agree."""
+def replay(
+    adapter: Adapter,
+    case_id: str,
+    *,
+    device: str = "cpu",
+    variant: str | None = None,
+    show: int = 10,
+    command: str = "",
+) -> int:
+    """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, else 0.
+
+    adapter: as for `check`. show: elements per quantity, the worst first. command: the options that name the adapter on
+    the command line. Raises CaseError, AdapterError or UnavailableError.
+
+    >>> from xentcheck import adapters
+    >>> replay(adapters.get("numpy"), "ties.2x3.f64.index.plain.mean.up-one.contig.s0")  # doctest: +ELLIPSIS
+    ties.2x3...
+    0
+    """
     case = Case.parse(case_id)
-    subject = _subject(spec, device, variant)
+    subject = _subject(adapter, device, variant, command)
     records = run_case(case, [subject])
     console = Console(width=max(Console().width, WIDTH))
     _print_inputs(case, console)
@@ -43,15 +63,14 @@ def replay_command(case_id: str, spec: Spec, device: str, variant: str | None, s
     return int(any(r.outcome in FAILING for r in records))
 
 
-def _subject(spec: Spec, device: str, variant: str | None) -> Subject:
-    adapter = resolve(spec)
+def _subject(adapter: Adapter, device: str, variant: str | None, command: str) -> Subject:
     if missing := adapter.unavailable():
         raise UnavailableError(f"adapter {adapter.name}: {missing}")
     if device not in adapter.capabilities.devices:
         allowed = ", ".join(adapter.capabilities.devices)
         raise AdapterError(f"adapter {adapter.name} has no device {device!r}; allowed: {allowed}")
     chosen = variant or adapter.variants[0]
-    for subject in subjects_of(adapter, [device], spec.command):
+    for subject in subjects_of(adapter, [device], command):
         if subject.variant == chosen:
             return _Any(subject.adapter, subject.variant, subject.device, subject.command)
     raise AdapterError(f"adapter {adapter.name} has no variant {chosen!r}; allowed: {', '.join(adapter.variants)}")

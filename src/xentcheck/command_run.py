@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from xentcheck import adapters as registry
-from xentcheck.reports.report import write_report
+from xentcheck.reports.report import prepare, write_report
 from xentcheck.reports.terminal import print_summary
 
 from .api import Run, collect, header_of, selected
@@ -42,6 +42,8 @@ class RunRequest:
 def run_command(request: RunRequest) -> int:
     """Run it; the exit code is 0 if everything agreed, else 1. Raises XentcheckError for bad input."""
     console = Console()
+    if request.report_dir:
+        prepare(request.report_dir)
     run = execute_request(request, console)
     return 1 if run is None else _conclude(run, request, console)
 

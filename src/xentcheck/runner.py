@@ -134,7 +134,7 @@ def _base(
         "contract": contracts_of(subject, problem.dtype)[0][quantity].name,
         "digest": digest,
         "required": required(quantity, problem.target_kind, problem.reduction, options, problem.head, problem.dtype),
-        "replay": f"xentcheck replay {case} {subject.command} --device {subject.device} --variant {subject.variant}",
+        "replay": subject.replay(case),
     }
 
 

@@ -57,22 +57,27 @@ def resolve(spec: Spec) -> Adapter:
     if isinstance(found, Adapter):
         return found
     if not callable(found):
-        raise AdapterError(
-            f"implementation {spec.name!r} is a {type(found).__name__}; allowed: a function or an adapter"
-        )
+        kind = type(found).__name__
+        raise AdapterError(f"implementation {spec.name!r} is of type {kind}; allowed: a function or an adapter")
     wrap = {"torch": registry.from_torch, "jax": registry.from_jax, "numpy": registry.from_numpy}
     return wrap[spec.framework](found, name=attribute)
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One adapter variant on one device; `missing` says why it cannot run here; `command` names it for a replay."""
+    """One adapter variant on one device; `missing` says why it cannot run here; `command` names it to a shell."""
 
     adapter: Adapter
     variant: str
     device: str
     command: str
     missing: str = ""
+
+    def replay(self, case: Case) -> str:
+        """The line that runs one case again: a command, or Python for what no other process can import."""
+        if self.command:
+            return f"xentcheck replay {case} {self.command} --device {self.device} --variant {self.variant}"
+        return f'xentcheck.replay({self.adapter.name}, "{case}", device="{self.device}", variant="{self.variant}")'
 
     @property
     def is_main(self) -> bool:
@@ -100,5 +105,5 @@ def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command:
         if absent:
             raise UnavailableError(f"{adapter.name} sees no device {absent[0]!r}; available: {', '.join(seen)}")
     chosen = tuple(named) if devices else (seen or declared[:1])
-    command = command or f"--adapter {adapter.name}"
+    command = command or adapter.command
     return [Subject(adapter, variant, device, command, missing) for device in chosen for variant in adapter.variants]
