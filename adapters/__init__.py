@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import AdapterError
-from xentcheck.vocabulary import DTYPES, OPTIONS, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 if TYPE_CHECKING:
     from .base import Adapter
@@ -70,8 +70,8 @@ def from_torch(
     (C,), (N, C) or (N, C, d1..dk), and may be strided; the gradient comes from `torch.autograd.grad`.
 
     name: as in reports (default: the function's). dtypes, devices, reductions, options: what it supports (default:
-    all); the rest is `unsupported`. contract: the arithmetic that it promises; without one it is judged as `stable`.
-    Raises AdapterError for a word that is not allowed there.
+    all but `uint8_targets`); the rest is `unsupported`. contract: the arithmetic that it promises; without one it is
+    judged as `stable`. Raises AdapterError for a word that is not allowed there.
 
     >>> def own_loss(input, target, weight=None, reduction="mean"): ...
     >>> from_torch(own_loss, options={"weight", "upstream"}).name
@@ -146,13 +146,14 @@ def _wrap(
     module = import_module(f"{__name__}.{framework}")
     adapter: Adapter = getattr(module, _WRAPPERS[framework])(function, name or _name(function))
     adapter.command = _command(function, framework)
+    usual = adapter.capabilities.options - frozenset(RARE_OPTIONS)
     adapter.contracts = () if contract is None else (("*", "*", "*", contract),)
     adapter.capabilities = replace(
         adapter.capabilities,
         dtypes=_selected("dtypes", dtypes, DTYPES),
         devices=_selected("devices", devices, module.DEVICES),
         reductions=_selected("reductions", reductions, REDUCTIONS),
-        options=frozenset(_selected("options", options, OPTIONS, empty=True)),
+        options=frozenset(_selected("options", options, OPTIONS, empty=True)) if options is not None else usual,
     )
     return adapter
 

@@ -164,6 +164,8 @@ def needed_options(problem: Problem) -> set[str]:
         "empty_batch": 0 in shape,
         "upstream": bool((np.asarray(p.upstream) != 1).any()),
         "second_order": p.v is not None,
+        "uint8_targets": str(p.target.dtype) == "uint8",
+        "wide_sentinel": abs(p.ignore_index) > 2**31,
         "strided": any(not a.flags.c_contiguous for a in p.arrays().values()),
     }
     return {option for option, used in needed.items() if used}

@@ -12,7 +12,7 @@ import numpy as np
 
 from xentcheck.errors import UnavailableError
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
+from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, OPTIONS, VALUES
 
 from .base import Adapter, Array, Capabilities, Result, keywords
 from .jax_loss import cross_entropy
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from jax import Array as JaxArray
 
 DEVICES = ("cpu", "gpu")
+NARROW = frozenset(OPTIONS) - {"wide_sentinel"}
+"""JAX holds integers in 32 bits unless `jax_enable_x64` is set."""
+
 Pytree = dict[str, Any]
+
+
+def packed(problem: Problem) -> dict[str, Array]:
+    """A problem's arrays without strides, which JAX does not have."""
+    arrays = {**problem.arrays(), "upstream": np.asarray(problem.upstream, problem.dtype)}
+    return {name: array.copy(order="C") for name, array in arrays.items()}
 
 
 class JaxFunction(Adapter):
@@ -34,7 +43,7 @@ class JaxFunction(Adapter):
 
     package = "jax"
     variants = ("jit", "eager")
-    capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
+    capabilities = Capabilities(devices=DEVICES, options=NARROW, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
     traced: tuple[str, ...] = ("weight",)
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
@@ -76,9 +85,9 @@ class JaxFunction(Adapter):
         """Value and gradients of one `jax.vjp`, pulled back from the problem's upstream gradient."""
         jax = self.load()
         wanted = self.provided(problem, quantities)
-        copies = OwnCopies({**problem.arrays(), "upstream": np.asarray(problem.upstream, problem.dtype)})
+        copies = OwnCopies(packed(problem))
         with numerics(jax, problem.dtype), jax.default_device(jax.devices(device)[0]):
-            arrays = {name: jax.numpy.asarray(copy.view) for name, copy in copies.items()}
+            arrays = {name: jax.device_put(copy.view) for name, copy in copies.items()}
             found: Pytree = {}
             if "a" in wanted or "log_a" in wanted:
                 found |= self._call("softmax", variant)(arrays["logits"])
@@ -171,7 +180,7 @@ class JaxAdapter(JaxFunction):
         *(("*", dtype, "*", "storage-backsum") for dtype in ("bfloat16", "float16")),
         ("*", "*", "*", "fused"),
     )
-    capabilities = Capabilities(devices=DEVICES, heads=HEADS)
+    capabilities = Capabilities(devices=DEVICES, options=NARROW, heads=HEADS)
     traced = ("weight", "ignore_index")
 
     def __init__(self) -> None:
@@ -181,9 +190,9 @@ class JaxAdapter(JaxFunction):
         """The steps of (37) by `jax.grad` and `jax.jacobian`, eager, on the CPU."""
         jax = self.load()
         own = self.compute(problem, problem.quantities, device="cpu", variant="eager")
-        copies = OwnCopies(problem.arrays())
+        copies = OwnCopies(packed(problem))
         with numerics(jax, problem.dtype), jax.default_device(jax.devices("cpu")[0]):
-            arrays = {name: jax.numpy.asarray(copy.view) for name, copy in copies.items()}
+            arrays = {name: jax.device_put(copy.view) for name, copy in copies.items()}
             rows = head({name: arrays[name] for name in LEAVES if name in arrays})
             logits = {"logits": rows}
             upstream = arrays["upstream"].astype(rows.dtype)

@@ -34,19 +34,22 @@ def cross_entropy(
     if jnp.issubdtype(target.dtype, jnp.floating):
         q = target if label_smoothing == 0 else target * (1 - label_smoothing) + label_smoothing / classes
         loss = -((q if column is None else q * column) * log_a).sum(axis)
-        return reduced(loss, jnp.asarray(loss.size, loss.dtype), reduction)
+        return reduced(loss, jnp.asarray(loss.size, jnp.promote_types(loss.dtype, jnp.float32)), reduction)
     scaled = log_a if column is None else log_a * column
+    target = target.astype(int) if target.dtype == jnp.uint8 else target  # a uint8 would hold -100 as 156
     kept = target != ignore_index
     y = jnp.where(kept, target, 0)
     loss = -jnp.take_along_axis(scaled, jnp.expand_dims(y, axis), axis).squeeze(axis)
     if label_smoothing:
         loss = (1 - label_smoothing) * loss - label_smoothing / classes * scaled.sum(axis)
     share = kept.astype(loss.dtype) if weight is None else jnp.where(kept, weight[y], 0)
-    return reduced(jnp.where(kept, loss, 0), share.sum(), reduction)
+    wide = jnp.promote_types(loss.dtype, jnp.float32)  # float16 counts to 65504
+    return reduced(jnp.where(kept, loss, 0), share.astype(wide).sum(), reduction)
 
 
 def reduced(loss: JaxArray, denominator: JaxArray, reduction: str) -> JaxArray:
     """The loss itself, its sum, or its sum over the denominator."""
     if reduction == "none":
         return loss
-    return loss.sum() if reduction == "sum" else loss.sum() / denominator
+    total = loss.sum()
+    return total if reduction == "sum" else (total / denominator).astype(loss.dtype)

@@ -132,6 +132,13 @@ class TorchAdapter(TorchFunction):
     def __init__(self) -> None:
         super().__init__(criterion, "torch")
 
+    def unsupported(self, problem: Problem) -> str:
+        """Besides what is declared: uint8 targets of (N, C, d1..dk), or with weights, smoothing and mean at once."""
+        weighted = problem.weight is not None and problem.label_smoothing and problem.reduction == "mean"
+        if str(problem.target.dtype) == "uint8" and (len(problem.logits_shape) > 2 or weighted):
+            return "option uint8_targets"
+        return super().unsupported(problem)
+
     def steps(self, problem: Problem) -> dict[str, Array]:
         """The steps of (37) by `torch.autograd.functional.jacobian` and autograd, on the CPU."""
         torch = self.load()

@@ -86,7 +86,7 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     factor = np.abs(B.pair(block.factor)[0])[:, None] * mass
     value = np.abs(B.pair(exact.hvp)[0])
     hvp = hvp * factor
-    hvp += rows.scaling.relative * (value + hvp)
+    hvp += rows.kappa * (value + hvp)
     if a.contract.normwise:
         hvp += hvp.sum(1, keepdims=True) + g * factor * (size + s)
     lost = 4.0 * (a.tiny + (a.storage.smallest_subnormal if a.narrow else 0.0))

@@ -46,8 +46,11 @@ class RowBase:
             np.copyto(d, 0.0, where=~np.isfinite(d))
         others, total, log_total = (B.pair(x)[0][:, None] for x in (softmax.others, softmax.total, softmax.log_total))
         smallest = e.min(axis=1, initial=1.0)[:, None] / total
-        if (smallest < 4 * fmt.smallest_normal).any():
-            active = np.count_nonzero(e > fmt.smallest_subnormal / 16, axis=1)[:, None]
+        small = smallest < 4 * fmt.smallest_normal
+        if small.any():
+            active = np.where(small[:, 0], np.count_nonzero(e > fmt.smallest_subnormal / 16, axis=1), e.shape[1])[
+                :, None
+            ]
             low = np.count_nonzero((e > 0) & (e < 4 * fmt.smallest_normal * total), axis=1)[:, None]
         else:
             active = np.full_like(ties, e.shape[1])

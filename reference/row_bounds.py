@@ -7,6 +7,7 @@ Notation and derivation: `docs/numerics.md`, sections 2.3 and 2.4. s = upstream/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,21 @@ class RowBounds:
         self._between = arithmetic.extra("between")
         self._lost = arithmetic.storage.smallest_subnormal if arithmetic.stores("between") else 0.0
 
+    @cached_property
+    def kappa(self) -> Array:
+        """(n, 1): relative error of a gradient element from everything but the softmax.
+
+        Where 1/denominator and s are stored between kernels, they may be below the normal range; a denominator that
+        overflows there is no rounding error, and not covered.
+        """
+        relative = np.full((len(self.block.targets.label), 1), self.scaling.relative)
+        if self._lost:
+            s = np.abs(_hi(self.block, self.block.factor))[:, None]
+            upstream = np.abs(self.block.targets.upstream)[:, None]
+            with np.errstate(all="ignore"):
+                relative += np.where(s > 0, self._lost * (1.0 + upstream) / s, 0.0)
+        return relative
+
     def softmax(self) -> Array:
         """(n, C): bound of a."""
         return self.errors.softmax() * SLACK
@@ -157,12 +173,12 @@ class RowBounds:
         t, e = self.block.targets, self.errors
         rows = np.arange(len(t.label))
         scale = factor * np.abs(t.label_weight)[:, None]
-        kappa = self.scaling.relative
+        kappa = self.kappa
         bound = e.elementwise(
             e.gradient_offset + kappa * (1.0 + e.gradient_offset), e.gradient_slope * (1.0 + kappa), scale
         )
         at_label = e.elementwise_at(t.label, e.gradient_offset + self._u, e.gradient_slope) * scale[:, 0]
-        bound[rows, t.label] = at_label + kappa * (g[rows, t.label] + at_label)
+        bound[rows, t.label] = at_label + kappa[:, 0] * (g[rows, t.label] + at_label)
         if self.arithmetic.contract.normwise:
             spread = 2.0 * g[rows, t.label][:, None]
             row_sum = scale * (e.gradient_softmax_sum() + self._u)
@@ -181,11 +197,11 @@ class RowBounds:
         offset = e.gradient_offset + relative * (1.0 + e.gradient_offset)
         bound = e.elementwise(offset, e.gradient_slope * (1.0 + relative), scale)
         bound += factor * relative * q
-        bound += self.scaling.relative * (g + bound)
+        bound += self.kappa * (g + bound)
         if self.arithmetic.contract.normwise:
             row_sum = scale * (e.gradient_softmax_sum() + 2.0 * relative)
             additions = self.arithmetic.growth(t.classes, "backward_sum")
-            bound += row_sum + (additions + self.scaling.relative) * (2.0 * scale + row_sum)
+            bound += row_sum + (additions + self.kappa) * (2.0 * scale + row_sum)
         return self._with_underflow(bound, scale, q != 0)
 
     def _with_underflow(self, bound: Array, scale: Array, target: Array) -> Array:
@@ -194,8 +210,9 @@ class RowBounds:
         Where they are stored between kernels, as much of the storage's smallest subnormal number; and each of the C
         terms that the row sum of a soft target adds up, which a_i multiplies.
         """
-        if (self.base.smallest * np.minimum(scale, 1.0) < 4.0 * self._nu).any():
-            bound += np.where((self.base.e > 0) | target, 4.0 * self._tiny * np.maximum(scale, 1.0), 0.0)
+        small = self.base.smallest * np.minimum(scale, 1.0) < 4.0 * self._nu
+        if small.any():
+            bound += np.where(small & ((self.base.e > 0) | target), 4.0 * self._tiny * np.maximum(scale, 1.0), 0.0)
         if self._lost:
             softmax = self.base.e / self.base.total
             bound += np.where((self.base.e > 0) | target, 4.0 * self._lost * np.maximum(scale, 1.0), 0.0)

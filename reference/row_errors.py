@@ -208,9 +208,10 @@ class RowErrors:
 
     def _underflow(self, active: Array) -> Array | float:
         a = self.arithmetic
-        lost = (a.tiny if self.base.low.any() else 0.0) + a.underflow
-        lost += a.underflow if a.stores("exponentials") else 0.0
-        return np.where(active, lost, 0.0) if lost else 0.0
+        stored = a.underflow * (2.0 if a.stores("exponentials") else 1.0)
+        if not stored and not self.base.low.any():
+            return 0.0
+        return np.where(active, stored + a.tiny * (self.base.low > 0), 0.0)
 
 
 def _logit_uncertainty(base: RowBase) -> tuple[Array | float, Array | float]:

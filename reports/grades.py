@@ -46,11 +46,12 @@ class Grade:
 def grades(records: Iterable[Record], catalogue: Sequence[str], *, by_family: bool = False) -> tuple[Grade, ...]:
     """The grade of each place, or of each family of quantities at each place.
 
-    `not (share <= 1)` excludes a contract, so that nan does; so does never being tried.
+    `not (share <= 1)` excludes a contract, so that nan does; so does never being tried. Deviations are listed by
+    themselves and left out here.
     """
     found: dict[tuple[Place, str], list[Record]] = defaultdict(list)
     for r in records:
-        if r.shares:
+        if r.shares and r.outcome != "deviation":
             family = QUANTITY_FAMILIES.get(r.quantity, r.quantity) if by_family else EVERYTHING
             found[place_of(r), family].append(r)
     return tuple(_grade(place, family, members, catalogue) for (place, family), members in found.items())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from xentcheck.api import header_of, selected
+from xentcheck.cases import Case
 from xentcheck.deviations import Deviations, load
 from xentcheck.errors import XentcheckError
 from xentcheck.execution import groups_of
@@ -50,10 +51,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def signature_in(nodeid: str) -> str:
     """The signature of the case that ends a node id of the matrix; empty for other tests.
 
-    >>> signature_in("test_matrix.py::test_matrix[jax-jit-cpu-a-ties.5x3.f32.index.plain.mean.up-one.contig.s0]")
-    '5x3.f32.index.plain.mean'
+    >>> signature_in("test_matrix.py::test_matrix[jax-jit-cpu-a-ties.5x3.f32.index.w+ls.mean.up-one.contig.s0]")
+    '5x3.f32.index.ls+w.mean'
     """
-    return ".".join(nodeid.split(".")[-8:-3]) if "::test_matrix[" in nodeid else ""
+    _, found, parameters = nodeid.partition("::test_matrix[")
+    return Case.parse(parameters.removesuffix("]").split("-", 4)[4]).signature if found else ""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -124,7 +126,7 @@ class Collector:
             ),
         )
         records = [deviations.apply(record) for record in records]
-        failures = deviations.failures(complete)
+        failures = deviations.failures(self.plan.profile if complete else "")
         if self.out:
             with RunWriter(self.out, header) as writer:
                 for record in records:

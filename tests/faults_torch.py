@@ -10,7 +10,7 @@ from faults import BOTH, ERROR, GRADIENT, Array, CrossEntropy, Fault, fault
 
 from xentcheck.adapters import from_torch
 from xentcheck.adapters.base import Adapter
-from xentcheck.vocabulary import OPTIONS
+from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
 
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""
@@ -37,7 +37,7 @@ def adapter(implementation: type[CrossEntropy], contract: str | None = None) -> 
         apply: Any = Loss.apply
         return apply(input)
 
-    first_order = set(OPTIONS) - {"second_order"}
+    first_order = set(OPTIONS) - {"second_order", *RARE_OPTIONS}
     name = implementation.__name__
     return from_torch(cross_entropy, name=name, contract=contract, devices=["cpu"], options=first_order)
 

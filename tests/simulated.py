@@ -134,4 +134,7 @@ def factors(p: Problem, m: Machine) -> tuple[Array, Any]:
     at_label = np.where(kept, weight[label], m.wide.type(0))
     q = np.where(kept[:, None], between(weight * between(eps / m.wide.type(p.classes))), m.wide.type(0))
     q[np.arange(len(q)), label] += between(at_label * (one - eps))
-    return q, between(m.total("reduction", at_label[None])[0, 0]) if p.reduction == "mean" else one
+    if p.reduction != "mean":
+        return q, one
+    count = m.wide.type(kept.sum())  # a count is no sum of roundings
+    return q, between(count if p.weight is None else m.total("reduction", at_label[None])[0, 0])

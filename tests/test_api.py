@@ -71,7 +71,7 @@ def test_what_is_not_declared_is_unsupported_and_not_agreement() -> None:
     """options= leaves cases out by name; a function that supports no dtype compares nothing and fails."""
     run = xentcheck.check(adapters.from_numpy(right, options={"upstream"}), dtypes=["float32"])
     reasons = {record.reason for record in run.records if record.outcome == "unsupported"}
-    assert {"option weight", "option ignore_index", "option strided"} <= reasons
+    assert {"option label_smoothing", "option ignore_index", "option strided"} <= reasons
     assert run.ok
     nothing = xentcheck.check(adapters.from_numpy(right, dtypes=["float64"]), dtypes=["float32"])
     assert not nothing.ok
@@ -81,7 +81,7 @@ def test_what_is_not_declared_is_unsupported_and_not_agreement() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"profile": "slow"}, xentcheck.XentcheckError, "unknown profile 'slow'; allowed: quick, full"),
+        ({"profile": "slow"}, xentcheck.XentcheckError, "unknown profile 'slow'; allowed: quick, full, deep"),
         (
             {"dtypes": ["int8"]},
             xentcheck.XentcheckError,
@@ -133,7 +133,7 @@ def test_the_matrix_writes_the_run_file_of_the_command_line(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--xentcheck-profile", "slow"), "unknown profile 'slow'; allowed: quick, full"),
+        (("--xentcheck-profile", "slow"), "unknown profile 'slow'; allowed: quick, full, deep"),
         (("--xentcheck-adapter", "foo"), "unknown adapter 'foo'; allowed: numpy, torch, jax"),
     ],
 )

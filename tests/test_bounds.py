@@ -60,9 +60,12 @@ def as_float64(p: Problem) -> Problem:
     return Problem(**arrays, label_smoothing=p.label_smoothing, ignore_index=p.ignore_index, reduction=p.reduction)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [f for f in FAMILIES if f != "certain"])
 def test_bounds_grow_with_the_unit_roundoff(family: str) -> None:
-    """The same numbers in float32 instead of float64 have bounds about 2^29 times as large, element by element."""
+    """The same numbers in float32 instead of float64 have bounds about 2^29 times as large, element by element.
+
+    Rows that are certain in float32 are the exception: there the bound is 1 - a, whatever the unit roundoff.
+    """
     p = problem(family)
     narrow, wide = evaluate(p, FUSED), evaluate(as_float64(p), FUSED)
     for q in p.quantities:

@@ -45,7 +45,7 @@ def here(tmp_path: Path) -> Path:
 
 BAD_INPUT = {
     "adapter": (["run", "--adapter", "foo"], "unknown adapter 'foo'; allowed: numpy, torch, jax"),
-    "profile": (["run", "--profile", "x"], "unknown profile 'x'; allowed: quick, full"),
+    "profile": (["run", "--profile", "x"], "unknown profile 'x'; allowed: quick, full, deep"),
     "dtype": (["run", "--dtype", "int8"], "dtype 'int8' is not judged; allowed: float64, float32"),
     "device": (["run", "--device", "tpu"], "no adapter has a device among tpu; allowed: cpu, cuda, gpu"),
     "jobs": (["run", "-j", "none"], "Invalid value for -j: 'none'; allowed: a number of processes from 1, or auto"),

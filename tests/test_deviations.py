@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from xentcheck import adapters
 from xentcheck.deviations import SELECTORS, Deviation, Deviations, load
 from xentcheck.errors import DeviationError
+from xentcheck.profiles import cases
 from xentcheck.reports.record import Record
 from xentcheck.vocabulary import EXECUTED, OUTCOMES
 
@@ -45,7 +48,7 @@ def test_the_built_in_file_is_read_and_names_known_adapters() -> None:
     for entry in load():
         assert entry.adapter in adapters.names()
         assert entry.reason
-        assert entry.link.startswith("https://")
+        assert entry.link.startswith(("https://", "F.cross_entropy("))
 
 
 GOOD = f'adapter = "torch"\nreason = "r"\nlink = "{LINK}"\n'
@@ -57,6 +60,7 @@ MALFORMED = {
     "no entry": ("deviation = [1]\n", r"entry 1 has keys 1; needed: adapter, link, reason; allowed: .*$"),
     "missing key": ('[[deviation]]\nadapter = "a"\n', r"entry 1 has keys \['adapter'\]; needed: .*$"),
     "unknown key": (f"[[deviation]]\n{GOOD}seed = 'x'\n", r"entry 1 has keys \[.*'seed'\]; needed: .*; allowed: .*$"),
+    "profile": (f"[[deviation]]\n{GOOD}profile = 'x'\n", r"entry 1: profile is 'x'; allowed: quick, full, deep$"),
     "empty reason": ("[[deviation]]\n" + GOOD.replace('"r"', '""'), r"entry 1: every value is a string that .*$"),
     "no string": (f"[[deviation]]\n{GOOD}[[deviation]]\n{GOOD}case = 5\n", r"entry 2: every value is a string .*$"),
 }
@@ -96,7 +100,7 @@ def test_a_disagreement_that_an_entry_knows_becomes_a_deviation() -> None:
     found = deviations.apply(record(share=7.0))
     assert (found.outcome, found.reason, found.link) == ("deviation", "a known fault", LINK)
     assert (found.share, found.case) == (7.0, record().case)
-    assert deviations.failures(complete=True) == []
+    assert deviations.failures("quick") == []
 
 
 @pytest.mark.parametrize("outcome", [o for o in OUTCOMES if o != "disagree"])
@@ -118,8 +122,8 @@ def test_an_entry_whose_comparisons_all_agree_is_out_of_date() -> None:
     deviations.apply(record(outcome="agree"))
     deviations.apply(record(outcome="agree", dtype="float64"))
     expected = ["deviation torch/*/*/*/dC/dz/masked.* is out of date: all 2 comparisons agree"]
-    assert deviations.failures(complete=False) == expected
-    assert deviations.failures(complete=True) == expected
+    assert deviations.failures() == expected
+    assert deviations.failures("quick") == expected
 
 
 def test_an_entry_that_is_met_once_is_up_to_date() -> None:
@@ -127,15 +131,15 @@ def test_an_entry_that_is_met_once_is_up_to_date() -> None:
     deviations = Deviations([ENTRY])
     deviations.apply(record(outcome="agree"))
     deviations.apply(record())
-    assert deviations.failures(complete=True) == []
+    assert deviations.failures("quick") == []
 
 
 def test_an_entry_that_selects_nothing_fails_a_complete_run_only() -> None:
     """A selection of cases may leave an entry without comparisons; a whole profile may not."""
     deviations = Deviations([ENTRY])
     deviations.apply(record(quantity="cost", outcome="agree"))
-    assert deviations.failures(complete=False) == []
-    assert deviations.failures(complete=True) == ["deviation torch/*/*/*/dC/dz/masked.* matches no comparison"]
+    assert deviations.failures() == []
+    assert deviations.failures("quick") == ["deviation torch/*/*/*/dC/dz/masked.* matches no comparison"]
 
 
 @pytest.mark.parametrize("outcome", [o for o in OUTCOMES if o not in EXECUTED])
@@ -144,7 +148,7 @@ def test_an_adapter_that_compared_nothing_fails_no_entry(outcome: str) -> None:
     deviations = Deviations([ENTRY])
     deviations.apply(record(outcome=outcome))
     deviations.apply(record(adapter="jax", outcome="agree"))
-    assert deviations.failures(complete=True) == []
+    assert deviations.failures("quick") == []
 
 
 def test_the_first_entry_that_selects_speaks() -> None:
@@ -152,4 +156,19 @@ def test_the_first_entry_that_selects_speaks() -> None:
     wide = Deviation(adapter="torch", reason="wide", link=LINK)
     deviations = Deviations([ENTRY, wide])
     assert deviations.apply(record()).reason == "a known fault"
-    assert deviations.failures(complete=True) == ["deviation torch/*/*/*/*/* matches no comparison"]
+    assert deviations.failures("quick") == ["deviation torch/*/*/*/*/* matches no comparison"]
+
+
+def test_an_entry_for_cases_of_a_later_profile_is_not_missed_before() -> None:
+    """It is due from its own profile on."""
+    later = replace(ENTRY, profile="full")
+    deviations = Deviations([later])
+    deviations.apply(record(case="other.5x10.f32"))
+    assert deviations.failures("quick") == []
+    assert deviations.failures("full") == deviations.failures("deep") == [f"deviation {later} matches no comparison"]
+
+
+def test_every_built_in_entry_has_cases_in_its_profile() -> None:
+    """No entry waits for a case that nobody runs."""
+    for entry in load():
+        assert any(fnmatchcase(str(case), entry.case) for case in cases(entry.profile))

@@ -274,3 +274,37 @@ def test_layouts_keep_the_values_and_poison_the_gaps(dtype: str) -> None:
     assert np.all(gaps(p.target) >= p.classes)
     assert problem("gaussian", dtype, layout=("twice",)).backward_twice
     assert logits(problem("gaussian", dtype)).flags.c_contiguous
+
+
+def test_underflow_reaches_subnormal_exponentials_and_zero(dtype: str) -> None:
+    """Some exponentials are subnormal in the arithmetic's format, some round to 0, and some are ordinary."""
+    d = depths(problem("underflow", dtype))
+    with np.errstate(under="ignore"):
+        e = np.exp(-d).astype(np.float64)
+    low, least = float(wide(dtype).smallest_normal), float(wide(dtype).smallest_subnormal)
+    assert ((e > least) & (e < low)).any()
+    assert (d > -np.log(low)).mean() > 0.2
+    assert ((d > 0) & (d < 2)).any(1).all()
+
+
+def test_certain_labels_lead_until_a_rounds_to_1(dtype: str) -> None:
+    """The label always leads; in some rows 1 - a_y is below the unit roundoff, in others above it."""
+    p = problem("certain", dtype)
+    z = logits(p).astype(np.float64)
+    rest = np.exp(z - z.max(1, keepdims=True))
+    rest[np.arange(64), p.target] = 0.0
+    assert (margins(p) > 0).all()
+    assert (rest.sum(1) < FORMATS[dtype].unit_roundoff).any()
+    assert (rest.sum(1) > FORMATS[dtype].unit_roundoff).any()
+
+
+def test_equal_huge_loses_the_loss_if_the_offset_is_added_back(dtype: str) -> None:
+    """Half of the rows are all equal; m + log S rounds to m, so that the loss by log-sum-exp is off by log S."""
+    p = problem("equal-huge", dtype)
+    z = logits(p).astype(np.float64)
+    equal = (depths(p) == 0).all(1)
+    assert 0.2 < equal.mean() < 0.8
+    assert ((depths(p) > 0).any(1) == ~equal).all()
+    lse = (z.max(1) + np.log(10.0)).astype(dtype).astype(np.float64)
+    if dtype != "float64":
+        assert (lse[equal] == z[equal].max(1)).all()

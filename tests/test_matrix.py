@@ -11,6 +11,7 @@ from functools import cache
 import pytest
 from conftest import PLAN, RECORDS, Plan
 
+from xentcheck.deviations import Deviations, load
 from xentcheck.execution import Group, run_group
 from xentcheck.reports.record import Record
 from xentcheck.reports.summary import describe
@@ -59,6 +60,8 @@ def test_matrix(
     pytestconfig.stash[RECORDS].append(record)
     if record.outcome in ("unavailable", "unsupported"):
         pytest.skip(f"{record.outcome}: {record.reason}")
+    if (known := Deviations(load()).apply(record)).outcome == "deviation":
+        pytest.xfail(f"deviation: {known.reason}")
     if record.outcome in FAILING:
         pytest.fail(
             f"{describe(record)}\n  {record.replay}",

@@ -10,6 +10,7 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases import Case
+from xentcheck.deviations import Deviations, load
 from xentcheck.profiles import cases
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.record import Record
@@ -29,7 +30,8 @@ def records_of(adapter: Adapter, chosen: Sequence[Case], devices: Sequence[str] 
     if missing := adapter.unavailable():
         pytest.skip(missing)
     subjects = subjects_of(adapter, devices)
-    return [record for case in chosen for record in run_case(case, subjects)]
+    deviations = Deviations(load())
+    return [deviations.apply(record) for case in chosen for record in run_case(case, subjects)]
 
 
 def failing(records: Sequence[Record]) -> list[str]:
@@ -61,7 +63,7 @@ CPU_GRADES = {
     ("jax", "float16"): "storage",
     ("numpy", "bfloat16"): "fused",
 }
-"""What the frameworks do on the CPU, as the grades find it: nobody declares these to the grade."""
+"""What the frameworks do on the CPU, as the quick cases show it; full ones find `storage-backsum` in float16 too."""
 
 
 @pytest.mark.parametrize(("name", "dtype"), CPU_GRADES)
@@ -115,7 +117,7 @@ def reduced(losses: Any, reduction: str) -> Any:
 
 def grade(records: Sequence[Record]) -> str:
     """The first contract of the catalogue within whose bounds all results are."""
-    shares = [r.shares for r in records if r.shares]
+    shares = [r.shares for r in records if r.shares and r.outcome != "deviation"]
     return next((name for name in CATALOGUE if name in shares[0] and all(s[name] <= 1 for s in shares)), "none")
 
 

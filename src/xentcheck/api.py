@@ -112,7 +112,7 @@ def collect(
                     writer.accuracy(accuracy)
             timings.append((done.task.signature, done.seconds))
             progress(done)
-        failures = deviations.failures(complete)
+        failures = deviations.failures(header.profile if complete else "")
         if writer:
             for text in failures:
                 writer.failure(text)

@@ -19,6 +19,12 @@ Array = NDArray[Any]
 
 SMOOTHING = 0.1
 
+POISON = {"index": 10**6, "u8": 254, "prob": np.nan}
+"""What lies between the elements of strided targets."""
+
+SENTINELS = {"ign": NO_IGNORE, "ign1": 1, "ign255": 255, "ignbig": 10**6, "ignwide": 2**32}
+"""ignore_index of each option that ignores some rows."""
+
 
 def build(case: Case) -> Problem:
     """The problem of a case. Raises CaseError if it cannot be built: a case is never skipped.
@@ -38,18 +44,18 @@ def _build(case: Case) -> Problem:
     loss_shape = () if len(case.shape) == 1 else (case.shape[0], *case.shape[2:])
     rows = int(np.prod(loss_shape, dtype=np.int64))
     arrays, labels, usable = _inputs(case, stream, rows)
-    ignore_index = 1 if "ign1" in case.options else NO_IGNORE
     if case.target == "prob":
         target = _probabilities(stream, labels, usable).astype(dtype)
         target = from_rows(target, case.shape)
     else:
-        target = _ignore(case, labels).reshape(loss_shape)
+        target = _ignore(case, labels, usable).reshape(loss_shape)
+        target = target.astype(np.uint8 if case.target == "u8" else np.int64)
     weight = _weight(case, stream, labels)
     return Problem(
         **arrays,
-        target=_strided(target, 10**6) if "tstr" in case.layout else target.copy(order="C"),
+        target=_strided(target, POISON[case.target]) if "tstr" in case.layout else target.copy(order="C"),
         weight=None if weight is None else weight.astype(dtype),
-        ignore_index=ignore_index,
+        ignore_index=_sentinel(case),
         label_smoothing=SMOOTHING if "ls" in case.options else 0.0,
         reduction=case.reduction,
         upstream=_upstream(case, stream, loss_shape, dtype),
@@ -63,6 +69,7 @@ def _inputs(case: Case, stream: Stream, rows: int) -> tuple[dict[str, Array], Ar
     dtype = np.dtype(case.dtype)
     if not case.inputs:
         z, labels = FAMILIES[case.family].draw(stream, rows, case.classes, case.dtype)
+        z, labels = _expanded(case, z, labels) if "bcast" in case.layout else (z, labels)
         z = z.astype(dtype)
         return {"logits": _lay_out(from_rows(z, case.shape), case.layout)}, labels, np.isfinite(z)
     width = case.hidden or case.inputs
@@ -75,6 +82,14 @@ def _inputs(case: Case, stream: Stream, rows: int) -> tuple[dict[str, Array], Ar
     return {name: array.astype(dtype) for name, array in arrays.items()}, layer.labels, usable
 
 
+def _expanded(case: Case, z: Array, labels: Array) -> tuple[Array, Array]:
+    """The first example of the batch in the place of all others."""
+    if len(case.shape) == 1 or not case.shape[0]:
+        return z, labels
+    first = len(labels) // case.shape[0]
+    return np.tile(z[:first], (case.shape[0], 1)), np.tile(labels[:first], case.shape[0])
+
+
 def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:
     """Rows of multiples of a fraction, at least a quarter of it at the label, summing to 3/4 or 5/4 instead of 1."""
     counts = stream.integers(0, 9, usable.shape) * usable
@@ -83,17 +98,26 @@ def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:
     return np.asarray(q * np.where(q.max(1, keepdims=True, initial=0.0) <= 0.75, 1.25, 0.75))
 
 
-def _ignore(case: Case, labels: Array) -> Array:
-    """Labels with the ignored rows marked: about a third, never the first nor the last."""
+def _ignore(case: Case, labels: Array, usable: Array) -> Array:
+    """Labels with the ignored rows marked: about a third, never the first nor the last.
+
+    A kept row whose label is the sentinel gets another class that is not at -inf, if it has one.
+    """
     if "allign" in case.options:
         return np.full_like(labels, NO_IGNORE)
-    sentinel = 1 if "ign1" in case.options else NO_IGNORE if "ign" in case.options else None
-    if sentinel is None:
+    if not set(SENTINELS) & set(case.options):
         return labels
     middle = np.arange(len(labels)) % 3 == 1
     middle[-1:] = False
-    kept = labels if sentinel == NO_IGNORE else np.where(labels == sentinel, 0, labels)
+    sentinel = _sentinel(case)
+    others = usable & (np.arange(case.classes) != sentinel)
+    kept = np.where((labels == sentinel) & others.any(1), others.argmax(1), labels)
     return np.where(middle, sentinel, kept)
+
+
+def _sentinel(case: Case) -> int:
+    """The case's ignore_index."""
+    return next((SENTINELS[option] for option in case.options if option in SENTINELS), NO_IGNORE)
 
 
 def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
@@ -126,6 +150,8 @@ def _upstream(case: Case, stream: Stream, loss_shape: tuple[int, ...], dtype: np
 
 
 def _lay_out(logits: Array, layout: tuple[str, ...]) -> Array:
+    if "bcast" in layout and logits.ndim > 1:
+        return np.broadcast_to(np.ascontiguousarray(logits[:1]), logits.shape)
     if "trans" in layout:
         return np.ascontiguousarray(logits.T).T
     if "sliced" in layout:

@@ -10,16 +10,28 @@ from .errors import CaseError
 from .families import FAMILIES, LAYER_FAMILIES
 from .vocabulary import REDUCTIONS, SHORT_DTYPES
 
-TARGETS = ("index", "prob")
+TARGETS = ("index", "u8", "prob")
+"""Class indices as int64, or as uint8; probabilities in the dtype of the logits."""
 
-OPTIONS = {
+WEIGHTS = {
     "w": "positive class weights",
     "wn": "class weights of both signs",
     "wz": "class weights with a zero at a label",
-    "ls": "label smoothing 0.1",
+}
+
+IGNORE = {
     "ign": "ignore_index -100 in some rows",
     "ign1": "ignore_index 1, inside [0, C)",
+    "ign255": "ignore_index 255, the largest uint8",
+    "ignbig": "ignore_index 1000000, above every class",
+    "ignwide": "ignore_index 2^32, which is 0 in 32 bits",
     "allign": "every row ignored",
+}
+
+OPTIONS = {
+    **WEIGHTS,
+    **IGNORE,
+    "ls": "label smoothing 0.1",
     "dir": "a direction, along which jvp and hvp are judged",
 }
 
@@ -35,11 +47,12 @@ LAYOUTS = {
     "contig": "contiguous",
     "trans": "logits transposed in memory",
     "sliced": "logits sliced from a wider buffer",
+    "bcast": "logits expanded over the batch with stride 0",
     "tstr": "targets strided",
     "twice": "backward called twice, the second judged",
 }
 
-_SHAPE = re.compile(r"(\d+(?:x\d+){0,3})(?:k(\d+)(?:h(\d+))?)?")
+_SHAPE = re.compile(r"(\d+(?:x\d+){0,4})(?:k(\d+)(?:h(\d+))?)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +88,20 @@ class Case:
         _allowed("reduction", (self.reduction,), REDUCTIONS)
         _allowed("upstream", (self.upstream,), UPSTREAMS)
         _allowed("layout", self.layout, LAYOUTS)
-        if self.target == "prob" and {"ls", "ign", "ign1", "allign"} & set(self.options):
+        if self.target == "prob" and {"ls", *IGNORE} & set(self.options):
             raise CaseError(f"case {self}: probabilities go with weights only, not with ls or ignore_index")
+        if self.target == "u8" and {"ign", "ignbig", "ignwide", "allign"} & set(self.options):
+            raise CaseError(f"case {self}: a uint8 holds no sentinel but those of ign1 and ign255")
+        if len(set(self.options) & set(IGNORE)) > 1 or len(set(self.options) & set(WEIGHTS)) > 1:
+            raise CaseError(f"case {self}: one kind of weights and one ignore_index at most")
         if self.reduction != "none" and self.upstream not in ("one", "neg"):
             raise CaseError(f"case {self}: upstream {self.upstream} needs reduction none; allowed: one, neg")
         if self.inputs and (len(self.shape) != 2 or self.layout not in (("contig",), ("twice",))):
             raise CaseError(f"case {self}: a layer has shape NxCkK and layout contig or twice")
         if self.inputs and "dir" in self.options:
             raise CaseError(f"case {self}: dir goes with logits only")
-        if len(self.shape) > 4 or self.classes == 0:
-            raise CaseError(f"case {self}: shape needs 1 to 4 axes and at least one class")
+        if len(self.shape) > 5 or self.classes == 0:
+            raise CaseError(f"case {self}: shape needs 1 to 5 axes and at least one class")
 
     @property
     def classes(self) -> int:
@@ -92,8 +109,10 @@ class Case:
 
     @property
     def signature(self) -> str:
-        """What decides which code runs and compiles: everything but family, upstream values, layout and seed."""
-        return ".".join(str(self).split(".")[1:6])
+        """What decides which code runs and compiles: not the family, nor values, layout and seed."""
+        kinds = ("w" if o in WEIGHTS else "ign" if o in IGNORE else o for o in self.options)
+        _, shape, dtype, target, _, reduction, *_ = str(self).split(".")
+        return ".".join((shape, dtype, target, "+".join(sorted(kinds)) or "plain", reduction))
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))

@@ -71,7 +71,7 @@ framework_option = click.option("--framework", metavar="torch|jax|numpy", help="
 @adapter_option
 @impl_option
 @framework_option
-@click.option("--profile", default="quick", show_default=True, metavar="quick|full", help="How many cases.")
+@click.option("--profile", default="quick", show_default=True, metavar="quick|full|deep", help="How many cases.")
 @click.option("--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all.")
 @click.option("--device", "devices", multiple=True, metavar="cpu|cuda|gpu", help="Repeatable; default all there are.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw of every case.")
@@ -165,7 +165,7 @@ def replay(
 @click.argument("adapter", required=False)
 @impl_option
 @framework_option
-@click.option("--profile", default="full", show_default=True, metavar="quick|full", help="How many cases.")
+@click.option("--profile", default="full", show_default=True, metavar="quick|full|deep", help="How many cases.")
 @click.option("--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all.")
 @click.option("--device", "devices", multiple=True, metavar="cpu|cuda|gpu", help="Repeatable; default all there are.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw of every case.")

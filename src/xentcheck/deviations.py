@@ -12,6 +12,7 @@ from pathlib import Path
 from xentcheck.reports.record import Record
 
 from .errors import DeviationError
+from .profiles import PROFILES
 from .vocabulary import EXECUTED
 
 SELECTORS = ("adapter", "variant", "device", "dtype", "quantity", "case")
@@ -19,7 +20,10 @@ SELECTORS = ("adapter", "variant", "device", "dtype", "quantity", "case")
 
 @dataclass(frozen=True, kw_only=True)
 class Deviation:
-    """One entry: glob patterns that select comparisons, why they disagree, and where that is written down."""
+    """One entry: glob patterns that select comparisons, why they disagree, and where that is written down.
+
+    profile: the first profile that has such cases.
+    """
 
     adapter: str
     reason: str
@@ -29,10 +33,15 @@ class Deviation:
     dtype: str = "*"
     quantity: str = "*"
     case: str = "*"
+    profile: str = "quick"
 
     def selects(self, record: Record) -> bool:
         """Whether the entry speaks of this comparison."""
         return all(fnmatchcase(getattr(record, name), getattr(self, name)) for name in SELECTORS)
+
+    def due(self, profile: str) -> bool:
+        """Whether the cases it speaks of are in the profile."""
+        return PROFILES.index(self.profile) <= PROFILES.index(profile)
 
     def __str__(self) -> str:
         return "/".join(getattr(self, name) for name in SELECTORS)
@@ -63,6 +72,10 @@ def _entry(where: Path, number: int, entry: object) -> Deviation:
         )
     if not all(isinstance(value, str) and value for value in entry.values()):
         raise DeviationError(f"deviation file {where}, entry {number}: every value is a string that is not empty")
+    if (profile := entry.get("profile", "quick")) not in PROFILES:
+        raise DeviationError(
+            f"deviation file {where}, entry {number}: profile is {profile!r}; allowed: {', '.join(PROFILES)}"
+        )
     return Deviation(**entry)
 
 
@@ -89,14 +102,12 @@ class Deviations:
         self._matched[entry] += 1
         return replace(record, outcome="deviation", reason=entry.reason, link=entry.link)
 
-    def failures(self, complete: bool) -> list[str]:
-        """What is wrong with the entries: all that one selects agrees or, where the run is complete, it selects
-        none.
-        """
+    def failures(self, profile: str = "") -> list[str]:
+        """What is wrong with the entries: all that one selects agrees or, in a whole profile, it selects none."""
         failures = []
         for entry in self.entries:
             if self._selected[entry] and not self._matched[entry]:
                 failures.append(f"deviation {entry} is out of date: all {self._selected[entry]} comparisons agree")
-            elif complete and entry.adapter in self._adapters and not self._selected[entry]:
+            elif profile and entry.due(profile) and entry.adapter in self._adapters and not self._selected[entry]:
                 failures.append(f"deviation {entry} matches no comparison")
         return failures

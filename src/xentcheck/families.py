@@ -107,6 +107,30 @@ def _exact_ones(s: Stream, m: int, c: int, dtype: str) -> Draw:
     return z, y
 
 
+def _underflow(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    top = s.gaussian((m, 1))
+    z = top - s.uniform(0.97, 1.06, (m, c)) * UNDERFLOW[dtype]
+    near = s.subset(m, c, min(2, c))
+    np.put_along_axis(z, near, top - s.uniform(0.0, 1.0, near.shape), 1)
+    return z, _labels(s, m, c)
+
+
+def _certain(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    z, y = s.gaussian((m, c)), _labels(s, m, c)
+    rows = np.arange(m)
+    z[rows, y] = -9.0
+    lead = s.uniform(0.6, 1.2, (m,)) * -np.log(FORMATS[dtype].unit_roundoff)
+    z[rows, y] = z.max(1, initial=-9.0) + lead + np.log(max(c - 1, 1))
+    return z, y
+
+
+def _equal_huge(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    offset = 2.0 ** min(27, int(np.log2(float(FORMATS[dtype].largest))) - 1)
+    spacing = offset * FORMATS[dtype].unit_roundoff * 2.0
+    steps = s.integers(0, 3, (m, c)) * np.ceil(16.0 / spacing)
+    return offset + steps * spacing * (s.integers(0, 2, (m, 1)) == 1), _labels(s, m, c)
+
+
 FAMILIES = {
     f.name: f
     for f in (
@@ -122,6 +146,15 @@ FAMILIES = {
             _common_offset,
         ),
         Family("very-negative", "rows near -20000: exp underflows unless the maximum is subtracted", _very_negative),
+        Family("underflow", "gaps around where exp becomes subnormal, then 0: flushing, log of 0, 0/0", _underflow),
+        Family(
+            "certain", "the label leads until a_y rounds to 1: the gradient at the label is all cancellation", _certain
+        ),
+        Family(
+            "equal-huge",
+            "equal or far logits at the offset 2^27: a log-sum-exp that adds the offset back loses all digits",
+            _equal_huge,
+        ),
         Family("near-overflow", "logits near the largest number: overflow of differences and sums", _near_overflow),
         Family("masked", "half of the classes at -inf: 0 * inf, wrong masks", _masked),
         Family("few-active", "8 classes matter: the bound stays at a few ULP for every C", _few_active),

@@ -51,7 +51,8 @@ class Tally:
     """What one comparison has found so far; `add` takes it further, block by block.
 
     share: largest error / bound (0/0 is 0, x/0 is inf). failing: elements with `not (error <= bound)`, and nan where
-    the exact value is none. position: flat position of the worst element in row form.
+    the exact value is none, unless the bound is infinite: the contract's formats overflow on the way. position: flat
+    position of the worst element in row form.
     """
 
     format: Format
@@ -75,7 +76,7 @@ class Tally:
         nonfinite = ~np.isfinite(x)
         if nonfinite.any():
             error = np.where(overflows(x, hi, bound, self.format), 0.0, error)
-            good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi))
+            good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound))  # inf - inf, 0 * inf
             self.nonfinite += int(np.count_nonzero(nonfinite))
         with np.errstate(all="ignore"):
             share = error / bound

@@ -4,51 +4,59 @@ compiles one signature for all families."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from .cases import Case
 from .errors import ProfileError
 from .families import FAMILIES, LAYER_FAMILIES
+from .lattice import covering_cases
 from .vocabulary import DTYPES, REDUCTIONS
 
-PROFILES = ("quick", "full")
+PROFILES = ("quick", "full", "deep")
+"""`quick` covers every pair of option levels, `full` every three, `deep` every four."""
 
 OPTION_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("index", ()),
-    ("index", ("w",)),
-    ("index", ("ign",)),
+    ("index", ("w", "ign")),
     ("index", ("ls",)),
     ("index", ("w", "ls", "ign")),
-    ("prob", ()),
     ("prob", ("w",)),
+    ("prob", ()),
 )
-"""(target kind, options): each option alone, and all together."""
+"""(target kind, options). Each option alone is in the covering array."""
+
+PLAIN, EVERY, SOFT = 0, 3, 4
+"""Positions of the sets that differ most: no option, all at once, weighted probabilities."""
 
 SHAPES = {
-    "mean": ((5, 10), (64, 3), (5, 10), (5, 1003), (5, 10), (64, 3), (5, 10)),
-    "sum": ((64, 10), (5, 3), (64, 10), (5, 2), (5, 10), (5, 3), (5, 10)),
-    "none": ((5, 1003), (64, 3), (5, 1003), (5, 10), (5, 10), (64, 3), (5, 10)),
+    "mean": ((5, 10), (64, 3), (5, 1003), (5, 10), (5, 10), (64, 3)),
+    "sum": ((64, 10), (5, 3), (5, 2), (5, 10), (5, 10), (5, 3)),
+    "none": ((5, 1003), (64, 3), (5, 10), (5, 10), (5, 10), (64, 3)),
 }
-"""(N, C) of each option set: no option and `ign` share a compilation; C is no multiple of a vector's width."""
+"""(N, C) of each option set; C is no multiple of a vector's width."""
 
 WIDE = ("float64", "float32")
 
+QUICK_SETS = {(1, "mean"), (1, "none"), *product((EVERY, SOFT), REDUCTIONS)}
+"""(option set, reduction) of wide dtypes in `quick`, besides the plain ones."""
+
 NARROW_SETS = (
-    (0, "mean", (5, 10)),
-    (0, "none", (5, 1003)),
-    (0, "sum", (5, 10)),
-    (3, "none", (5, 1003)),
-    (4, "mean", (5, 10)),
-    (4, "none", (5, 10)),
-    (6, "mean", (5, 10)),
+    (PLAIN, "mean", (5, 10)),
+    (PLAIN, "none", (5, 1003)),
+    (PLAIN, "sum", (5, 10)),
+    (1, "mean", (5, 10)),
+    (1, "none", (5, 10)),
+    (2, "none", (5, 1003)),
+    *((o, reduction, (5, 10)) for o in (EVERY, SOFT) for reduction in REDUCTIONS),
 )
 """(option set, reduction, shape) of narrow dtypes in `quick`."""
 
-DIRECTION_SETS = ((0, "mean", (5, 10)), (4, "none", (64, 3)), (6, "mean", (5, 10)))
+DIRECTION_SETS = ((PLAIN, "mean", (5, 10)), (EVERY, "none", (64, 3)))
 """(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first in `quick`."""
 
-FURTHER_SHAPES = ((5, 10), (7, 129), (64, 3), (5, 1003))
-"""What `full` adds to them."""
+SHARP = ("gaussian", "deep", "confident", "certain", "common-offset", "few-active")
+"""The families that `quick` has with every option set; the others meet the options in the covering array."""
 
 EAGER_SHAPE = (5, 10)
 """The one shape on which variants other than the main one run too."""
@@ -62,33 +70,25 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     """
     if profile not in PROFILES:
         raise ProfileError(f"unknown profile {profile!r}; allowed: {', '.join(PROFILES)}")
-    found: dict[str, Case] = {}
-    seeds = (seed,) if profile == "quick" else (seed, seed + 1)
+    found: list[Case] = []
     for dtype in DTYPES:
-        for s in seeds:
-            wide = dtype in WIDE or profile == "full"
-            lattice = (*_lattice(dtype, s, profile), *_layers(dtype, s, profile), *_special(dtype, s))
-            for case in lattice if wide else _narrow(dtype, s):
-                found[str(case)] = case
-    return list(found.values())
+        if dtype in WIDE or profile != "quick":
+            found += [*_lattice(dtype, seed, profile), *_layers(dtype, seed, profile), *_special(dtype, seed)]
+        if dtype not in WIDE:
+            found += _narrow(dtype, seed)
+    for strength in range(2, 3 + PROFILES.index(profile)):
+        found += covering_cases(strength, seed)
+    found += _single(seed, profile)
+    return list(dict.fromkeys(found))
 
 
 def _narrow(dtype: str, seed: int) -> Iterator[Case]:
-    """What `quick` has of a narrow dtype: every family with the option sets and reductions that differ most."""
+    """What `quick` has of a narrow dtype besides the covering array: the option sets that differ most."""
     for f, family in enumerate(FAMILIES):
         for o, reduction, shape in NARROW_SETS:
-            target, options = OPTION_SETS[o]
-            yield Case(
-                family=family,
-                shape=shape,
-                dtype=dtype,
-                target=target,
-                options=options,
-                reduction=reduction,
-                upstream="rand" if reduction == "none" else ("one", "neg")[(f + o) % 2],
-                seed=seed,
-            )
-    for o in (0, 4):
+            if family in SHARP or (o, reduction) == (PLAIN, "none"):
+                yield _plain(family, shape, dtype, o, reduction, f, seed)
+    for o in (PLAIN, EVERY):
         target, options = OPTION_SETS[o]
         for family in LAYER_FAMILIES:
             yield Case(
@@ -102,32 +102,50 @@ def _narrow(dtype: str, seed: int) -> Iterator[Case]:
                 seed=seed,
             )
     yield from _directions(dtype, seed, DIRECTION_SETS[:1])
-    for layout in ("trans", "sliced"):
-        yield Case(family="gaussian", shape=(5, 10), dtype=dtype, upstream="neg", layout=(layout,), seed=seed)
+
+
+def _plain(family: str, shape: tuple[int, ...], dtype: str, o: int, reduction: str, f: int, seed: int) -> Case:
+    """A case of the o-th option set, whose upstream gradient has another sign for every second family."""
+    target, options = OPTION_SETS[o]
+    return Case(
+        family=family,
+        shape=shape,
+        dtype=dtype,
+        target=target,
+        options=options,
+        reduction=reduction,
+        upstream="rand" if reduction == "none" else ("one", "neg")[(f + o) % 2],
+        seed=seed,
+    )
 
 
 def _lattice(dtype: str, seed: int, profile: str) -> Iterator[Case]:
-    """Every family with every option set and reduction."""
+    """Sharp families with every option set and reduction; all families without options, in `full` with them too."""
     for f, family in enumerate(FAMILIES):
-        for o, (target, options) in enumerate(OPTION_SETS):
+        for o in range(len(OPTION_SETS)):
             for reduction in REDUCTIONS:
-                shapes = {SHAPES[reduction][o]: None} | (dict.fromkeys(FURTHER_SHAPES) if profile == "full" else {})
-                for shape in shapes:
-                    yield Case(
-                        family=family,
-                        shape=shape,
-                        dtype=dtype,
-                        target=target,
-                        options=options,
-                        reduction=reduction,
-                        upstream="rand" if reduction == "none" else ("one", "neg")[(f + o) % 2],
-                        seed=seed,
-                    )
+                chosen = o == PLAIN or (family in SHARP and (o, reduction) in QUICK_SETS)
+                if chosen or profile != "quick":
+                    yield _plain(family, SHAPES[reduction][o], dtype, o, reduction, f, seed)
+
+
+def _single(seed: int, profile: str) -> Iterator[Case]:
+    """A sentinel that is 0 in 32 bits, the label that is -100 as a uint8, a row alone, and many rows in float16.
+
+    1/20001 is subnormal in float16, 70001 is inf.
+    """
+    common: dict[str, Any] = {"family": "gaussian", "dtype": "float32", "reduction": "none", "seed": seed}
+    yield Case(shape=(64, 10), options=("ignwide",), **common)
+    yield Case(shape=(1025, 255), target="u8", options=("ls",), **common)
+    yield Case(shape=(10,), **common)
+    yield Case(family="gaussian", shape=(20001, 2), dtype="float16", seed=seed)
+    if profile != "quick":
+        yield Case(family="gaussian", shape=(70001, 2), dtype="float16", seed=seed)
 
 
 def _layers(dtype: str, seed: int, profile: str) -> Iterator[Case]:
     """The last layer and a small network; `full` with every option set, `quick` with those that differ most."""
-    chosen = OPTION_SETS if profile == "full" else (OPTION_SETS[0], OPTION_SETS[4], OPTION_SETS[6])
+    chosen = OPTION_SETS if profile != "quick" else tuple(OPTION_SETS[o] for o in (PLAIN, EVERY, SOFT))
     for o, (target, options) in enumerate(chosen):
         for r, reduction in enumerate(REDUCTIONS):
             common: dict[str, Any] = {
@@ -138,21 +156,20 @@ def _layers(dtype: str, seed: int, profile: str) -> Iterator[Case]:
                 "upstream": "rand" if reduction == "none" else "neg",
                 "seed": seed,
             }
-            yield Case(family="few-active", shape=(5, 10), inputs=10, **common)
-            yield Case(family="gaussian", shape=(5, 10), inputs=10, **common)
-            if r == o % 3 or profile == "full":
+            if profile != "quick":
                 yield Case(family="dyadic", shape=(64, 10), inputs=4, **common)
+            if profile != "quick" or r == o % 3:
                 for family in LAYER_FAMILIES:
                     yield Case(family=family, shape=(5, 10), inputs=10, **common)
                     yield Case(family=family, shape=(5, 10), inputs=8, hidden=6, **common)
 
 
 def _special(dtype: str, seed: int) -> Iterator[Case]:
-    """Memory layouts, second backward calls, upstream gradients, ranks, degenerate shapes, further options."""
-    every = OPTION_SETS[4][1]
+    """Memory layouts, second backward calls, upstream gradients, further options, on shapes of the lattice."""
+    every = OPTION_SETS[EVERY][1]
     for layout in (("trans",), ("sliced",), ("tstr",), ("trans", "tstr"), ("twice",), ("sliced", "twice")):
         for reduction, upstream in (("mean", "neg"), ("none", "rand")):
-            for o, options in ((0, ()), (4, every)):
+            for o, options in ((PLAIN, ()), (EVERY, every)):
                 yield Case(
                     family="gaussian",
                     shape=SHAPES[reduction][o],
@@ -166,19 +183,7 @@ def _special(dtype: str, seed: int) -> Iterator[Case]:
     for upstream in ("one", "neg", "str", "exp"):
         for family in ("gaussian", "few-active"):
             yield Case(family=family, shape=(5, 10), dtype=dtype, reduction="none", upstream=upstream, seed=seed)
-    for reduction, upstream in (("mean", "neg"), ("none", "rand")):
-        for options in ((), every):
-            yield Case(
-                family="deep",
-                shape=(64, 3),
-                dtype=dtype,
-                options=options,
-                reduction=reduction,
-                upstream=upstream,
-                seed=seed,
-            )
     yield from _directions(dtype, seed, DIRECTION_SETS)
-    yield from _ranks(dtype, seed)
     yield from _degenerate(dtype, seed)
 
 
@@ -199,48 +204,20 @@ def _directions(dtype: str, seed: int, sets: tuple[tuple[int, str, tuple[int, in
             )
 
 
-def _ranks(dtype: str, seed: int) -> Iterator[Case]:
-    """Unbatched logits, and class axes in the middle."""
-    for shape in ((10,), (2, 5, 3), (2, 5, 3, 2)):
-        choices = (
-            (OPTION_SETS[0], "none"),
-            (OPTION_SETS[4], "mean"),
-            (OPTION_SETS[6], "mean" if len(shape) < 4 else "none"),
-        )
-        for (target, options), reduction in choices:
-            kept = tuple(o for o in options if o != "ign") if len(shape) == 1 else options
-            for layout in ("contig",) if len(shape) == 1 else ("contig", "trans"):
-                yield Case(
-                    family="gaussian",
-                    shape=shape,
-                    dtype=dtype,
-                    target=target,
-                    options=kept,
-                    reduction=reduction,
-                    upstream="neg" if reduction == "mean" else "one" if len(shape) == 1 else "rand",
-                    layout=(layout,),
-                    seed=seed,
-                )
-
-
 def _degenerate(dtype: str, seed: int) -> Iterator[Case]:
-    """One class, one row, no row; every row ignored; a sentinel that is a class; weights of both signs and of 0."""
-    for shape, reductions in (((5, 1), ("mean", "none")), ((1, 10), ("mean", "sum")), ((0, 10), REDUCTIONS)):
-        for reduction in reductions:
-            yield Case(family="gaussian", shape=shape, dtype=dtype, reduction=reduction, seed=seed)
-    for options, reductions in (
-        (("allign",), ("mean", "none")),
-        (("w", "allign"), ("mean", "none")),
-        (("wn",), ("mean", "none")),
-        (("wz", "ls"), ("mean", "none")),
-        (("ign1",), ("mean", "sum")),
-        (("wn", "ls", "ign1"), ("mean", "sum")),
+    """Every row ignored; a sentinel that is a class; weights of both signs and of 0."""
+    for o, options in (
+        (1, ("w", "allign")),
+        (1, ("wn", "ign")),
+        (1, ("wz", "ign1")),
+        (EVERY, ("wz", "ls", "ign")),
+        (EVERY, ("wn", "ls", "ign1")),
     ):
-        for reduction in reductions:
+        for reduction in REDUCTIONS:
             for family in ("gaussian", "confident"):
                 yield Case(
                     family=family,
-                    shape=(5, 10),
+                    shape=SHAPES[reduction][o],
                     dtype=dtype,
                     options=options,
                     reduction=reduction,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from xentcheck import adapters as registry
 
 from .errors import AdapterError, UnavailableError
-from .profiles import EAGER_SHAPE
+from .profiles import EAGER_SHAPE, SHARP
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -85,9 +85,10 @@ class Subject:
         return self.variant == self.adapter.variants[0]
 
     def takes(self, case: Case) -> bool:
-        """Whether the subject runs a case: variants beside the main one run on one shape only."""
+        """Whether the subject runs a case: other variants than the main one run on one shape and sharp means."""
         plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
-        return self.is_main or (case.shape == EAGER_SHAPE and plain)
+        few = case.shape == EAGER_SHAPE and case.family in SHARP and case.reduction == "mean" and case.target == "index"
+        return self.is_main or (few and plain)
 
 
 def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command: str = "") -> list[Subject]:

@@ -50,8 +50,13 @@ OPTIONS = (
     "upstream",
     "strided",
     "second_order",
+    "uint8_targets",
+    "wide_sentinel",
 )
 """What an implementation may declare to support (`options=` of the adapters)."""
+
+RARE_OPTIONS = ("uint8_targets",)
+"""Those that a function supports only where it says so."""
 
 OUTCOMES = (
     "crash",

@@ -1,0 +1,93 @@
+"""The lattice: quick meets every pair of option levels, full every three; each level really makes its difference."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from test_covering import missing
+
+from xentcheck.build import SENTINELS, build
+from xentcheck.lattice import FACTORS, FORBIDDEN, covering_cases, levels_of
+from xentcheck.profiles import cases
+
+
+@pytest.mark.parametrize(("profile", "strength"), [("quick", 2), ("full", 3)])
+def test_a_profile_meets_every_combination(profile: str, strength: int) -> None:
+    """Counted on the levels that the cases have, not on those that they were made from."""
+    rows = [levels for case in cases(profile) if len(levels := levels_of(case)) == len(FACTORS)]
+    assert missing(rows, FACTORS, list(FORBIDDEN), strength) == []
+
+
+def test_a_missing_case_is_noticed() -> None:
+    """Without the cases of one layout all of its pairs are missing."""
+    rows = [x for case in cases("quick") if len(x := levels_of(case)) == len(FACTORS) and x["layout"] != "bcast"]
+    gaps = missing(rows, FACTORS, list(FORBIDDEN), 2)
+    assert {"family": "ties", "layout": "bcast"} in [dict(sorted(gap.items())) for gap in gaps]
+
+
+def test_signatures_are_few() -> None:
+    """What a JIT compiles for: the rows of quick's array share theirs."""
+    found = covering_cases(2, 0)
+    assert len(found) > 100
+    assert len({case.signature for case in found}) <= 60
+    assert len({case.signature for case in cases("quick")}) <= 120
+
+
+def test_another_seed_is_another_draw_of_the_same_rows() -> None:
+    """Only the seed differs, so that compilations are shared."""
+    first, other = covering_cases(2, 0), covering_cases(2, 1)
+    assert {c.signature for c in first} == {c.signature for c in other}
+    assert not set(first) & set(other)
+
+
+FOUND = [build(case) for case in covering_cases(2, 0) if case.classes <= 1000]
+
+
+def some(holds: Any) -> bool:
+    return any(holds(p) for p in FOUND)
+
+
+@pytest.mark.parametrize("sentinel", [v for k, v in SENTINELS.items() if k != "ignwide"])
+def test_ignored_and_kept_rows_occur_under_every_sentinel(sentinel: int) -> None:
+    """The option is not only named: some rows are ignored, others kept."""
+    found = [p.kept for p in FOUND if p.ignore_index == sentinel and not p.probabilities]
+    assert any(kept.any() and not kept.all() for kept in found)
+
+
+def test_weights_are_zero_and_negative_where_they_say_so() -> None:
+    """A zero meets the label of a kept row, and signs differ."""
+    assert some(lambda p: p.weight is not None and (p.weight < 0).any() and (p.weight > 0).any())
+    assert some(
+        lambda p: (
+            p.weight is not None
+            and not p.probabilities
+            and p.kept.any()
+            and (p.weight[p.target[p.kept].astype(int)] == 0).any()
+        )
+    )
+
+
+def test_layouts_have_their_strides() -> None:
+    """Expanded with stride 0, transposed, sliced; and strided targets and upstream gradients."""
+    several = [p for p in FOUND if p.logits.size and min(p.logits.shape) > 1 and p.logits.ndim > 1]
+    strides = [np.array(p.logits.strides) // p.logits.itemsize for p in several]
+    assert any((s == 0).any() for s in strides)
+    assert any(s[0] < s[-1] for s in strides)
+    assert any(s[-1] == 2 for s in strides)
+    assert some(lambda p: p.target.ndim and p.target.size > 1 and not p.target.flags.c_contiguous)
+    assert some(lambda p: p.upstream.size > 1 and p.upstream.strides[-1] == 0)
+
+
+def test_uint8_labels_and_ranks_occur() -> None:
+    """Targets of one byte, and logits of 1 to 5 axes."""
+    assert some(lambda p: p.target.dtype == np.uint8 and p.target.size > 1000)
+    assert {p.logits.ndim for p in FOUND} == {1, 2, 3, 4, 5}
+
+
+def test_factors_and_pairs_are_those_of_the_model() -> None:
+    """Twelve factors: 66 pairs of them, and no level that is named twice."""
+    assert len(list(combinations(FACTORS, 2))) == 66
+    assert all(len(set(levels)) == len(levels) for levels in FACTORS.values())
