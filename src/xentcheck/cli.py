@@ -220,6 +220,35 @@ def accuracy(
 
 
 @cli.command()
+@click.option("--atol", required=True, type=float, help="Absolute tolerance.")
+@click.option("--rtol", required=True, type=float, help="Relative tolerance.")
+@click.option("--shape", required=True, metavar="N,C", help="Shape of the logits.")
+@click.option("--reduction", default="mean", show_default=True, metavar="mean|sum|none")
+@click.option("--dtype", default="float32", show_default=True, metavar="|".join(DTYPES))
+@click.option("--upstream", default="ones", show_default=True, metavar="ones|negative|random")
+@click.option("--scale", default=1.0, show_default=True, type=float, help="Standard deviation of the logits.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw.")
+def audit(
+    atol: float, rtol: float, shape: str, reduction: str, dtype: str, upstream: str, scale: float, seed: int
+) -> int:
+    """What an assertion of another suite on the gradient would accept: zeros, and wrong gradients.
+
+    Exit code 1 if it accepts a wrong gradient.
+    """
+    from .audit import Assertion
+    from .command_audit import audit_command
+
+    sizes = shape.split(",")
+    if len(sizes) != 2 or not all(part.strip().isdecimal() for part in sizes):
+        raise click.BadParameter(f"{shape!r}; allowed: N,C, two numbers", param_hint="--shape")
+    n, classes = map(int, sizes)
+    assertion = Assertion(
+        atol=atol, rtol=rtol, shape=(n, classes), reduction=reduction, dtype=dtype, upstream=upstream, scale=scale
+    )
+    return audit_command(assertion, seed)
+
+
+@cli.command()
 @click.option("--logits", default="1,2,3", show_default=True, help="Comma-separated numbers.")
 @click.option("--target", default=1, show_default=True, help="Index of the right class.")
 @click.option("--a-prev", default="0.5,-1", show_default=True, help="Activations of the layer before.")

@@ -57,3 +57,7 @@ class OutputError(XentcheckError, OSError):
 
 class Disagreement(AssertionError):
     """Raised by `xentcheck.assert_agrees`: an implementation left its error bound."""
+
+
+class AuditError(XentcheckError, ValueError):
+    """An assertion to audit that makes no sense: a negative tolerance, an unknown reduction."""
