@@ -27,6 +27,7 @@ class Record:
     that its bound rejects. required: those that its group must reject. blind_fraction: share of the non-zero elements
     that could be zeroed unnoticed. shares: contract -> share, for every contract of the catalogue that was evaluated.
     elements: number of elements compared. ulp_counts, share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
+    suspects: known mistakes that explain a failure, "code: sentence" each.
     margins: [margin of the target's logit, relative error of dC/dz at the target, its relative bound] per row, for the
     plot of error against margin.
 
@@ -65,6 +66,7 @@ class Record:
     share_counts: tuple[int, ...] = ()
     margins: tuple[tuple[float, float, float], ...] = ()
     replay: str = ""
+    suspects: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A dict for JSON; fields at their default are left out; infinities and nan become strings."""
@@ -131,7 +133,7 @@ def _rich(name: str, value: Any) -> Any:
     if name in ("index", *COUNTS):
         whole = tuple(_typed(name, n, int) for n in _typed(name, value, list))
         return whole if name == "index" else _sized(name, whole, len(COUNTS[name]))
-    if name in ("applicable", "rejected", "required"):
+    if name in ("applicable", "rejected", "required", "suspects"):
         return tuple(_typed(name, text, str) for text in _typed(name, value, list))
     if name == "elements":
         return _typed(name, value, int)

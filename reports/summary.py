@@ -11,6 +11,7 @@ from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES
 from .grades import Grade, grades
 from .record import SHARE_EDGES, Place, Record, order_key, place_of, rank
 from .runfile import RunFile
+from .suspicion import suspicion
 from .words import describe, printable
 
 
@@ -77,6 +78,7 @@ class Summary:
         lines = [self.verdict, *self.reasons]
         for r in self.failing[:1]:
             lines += [describe(r), f"  {r.replay}"]
+        lines += [sentence] if (sentence := suspicion(self.failing)) else []
         return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from .runfile import RunFile
 from .summary import Summary, summarize
+from .suspicion import suspicion
 from .words import describe, printable
 
 SHOWN = 5
@@ -28,6 +29,8 @@ def print_summary(run: RunFile, console: Console) -> None:
         console.print(Text(f"  {r.replay}"), soft_wrap=True)
     if len(summary.failing) > SHOWN:
         console.print(f"... and {len(summary.failing) - SHOWN} more")
+    if sentence := suspicion(summary.failing):
+        console.print(Text(sentence, style="red"), soft_wrap=True)
     missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
         console.print(Text(f"{adapter}: unavailable, {reason}", style="yellow"))

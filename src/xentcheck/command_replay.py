@@ -99,6 +99,8 @@ def _print_record(r: Record, console: Console) -> None:
     if r.reason:
         line += f" ({r.reason})"
     console.print(Text(line, style="bold red" if r.outcome in FAILING else "bold"))
+    for text in r.suspects:
+        console.print(Text(f"  suspected {text}"))
     missed = sorted(set(r.applicable) - set(r.rejected))
     if r.applicable:
         console.print(Text(f"  would reject: {', '.join(r.rejected) or 'nothing'}"))

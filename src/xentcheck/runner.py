@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.adapters.base import Result, needed_options
+from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.contracts import CATALOGUE, Contract, distinct, get
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import Record
 
@@ -20,6 +22,7 @@ from .cases import Case
 from .conventions import Convention, convention_of, seen
 from .requirements import required
 from .subjects import Subject
+from .suspects import suspects, suspects_of_error
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
 from .vocabulary import DIRECTIONAL, QUANTITIES
@@ -142,7 +145,8 @@ def _record(
     base: dict[str, Any], problem: Problem, a: Attempt, quantity: str, verdict: Verdict | None, conv: Convention | None
 ) -> Record:
     if a.result is None:
-        return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason)
+        guess = suspects_of_error(a.reason) if a.outcome == "error" else ()
+        return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason, suspects=guess)
     if verdict is None:
         return Record(**base, outcome="error", reason=f"the implementation returned no {quantity}")
     if conv is not None:
@@ -150,6 +154,7 @@ def _record(
         return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
     outcome, reason = _outcome(a.result, verdict)
     t, p = verdict.tally, verdict.power
+    suspected = _suspects(problem, a, quantity, verdict) if outcome == "disagree" else ()
     worst: dict[str, Any] = {}
     if t.elements:
         worst = {
@@ -173,7 +178,20 @@ def _record(
         ulp_counts=tuple(int(n) for n in t.ulp_counts),
         share_counts=tuple(int(n) for n in t.share_counts),
         margins=tuple(verdict.margins[:MARGIN_POINTS]),
+        suspects=suspected,
     )
+
+
+def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
+    """The known mistakes that explain a disagreement."""
+    assert a.result is not None
+    if a.result.changed_inputs:
+        return (f"E53: writes into its input {', '.join(a.result.changed_inputs)}",)
+    if verdict.mismatch:
+        return (f"B26: {verdict.mismatch}",)
+    contract = contracts_of(a.subject, problem.dtype)[0][quantity]
+    bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
+    return suspects(problem, quantity, np.asarray(a.result.values[quantity]), bound)
 
 
 def _outcome(result: Result, verdict: Verdict) -> tuple[str, str]:

@@ -1,0 +1,228 @@
+"""Causes: the mistakes that implementations are known to make, each as a change of the right computation.
+
+The letter and number of a cause are those of the planted faults: A range and precision, B normaliser, C ignored rows,
+D smoothing and soft targets, E upstream gradient, F layout and axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.rows import to_rows
+
+from .counterfactual import Counterfactual
+
+Array = NDArray[Any]
+Cause = tuple[str, str, Counterfactual]
+"""Code, sentence, and the computation with that mistake."""
+
+CHUNKS = (2, 3, 4, 8, 16, 32, 64)
+
+
+def causes(right: Counterfactual) -> Iterator[Cause]:
+    """Every mistake that could make a difference to this problem."""
+    yield from _denominators(right)
+    yield from _ignored(right)
+    yield from _options(right)
+    yield from _upstreams(right)
+    yield from _axes(right)
+    yield from _ranges(right)
+
+
+def _denominators(c: Counterfactual) -> Iterator[Cause]:
+    t = c.targets
+    rows, kept = len(t.kept), int(np.count_nonzero(t.kept))
+    counted = float(t.label_weight.sum()) if t.probabilities is None else float(rows)
+    if not c.mean:
+        yield "B23", "divides by the denominator of the mean although nothing is to be divided", _over(c, counted)
+        yield "B23", "divides by the number of rows although nothing is to be divided", _over(c, float(rows))
+        return
+    yield "B20", f"off by the factor valid/N = {kept}/{rows}: divides by all rows", _over(c, float(rows))
+    yield "B21", "divides by the number of kept rows, not by the sum of their weights", _over(c, float(kept))
+    if t.weight is not None:
+        every = float(t.weight[t.label].sum())
+        yield "B21", "the denominator sums the weights of ignored rows too", _over(c, every)
+        yield "B21", "divides by the sum of all class weights", _over(c, float(t.weight.sum()))
+        yield "B21", "divides by the mean class weight times the rows", _over(c, float(t.weight.mean() * rows))
+    yield "B21", "does not divide: the sum instead of the mean", _over(c, 1.0)
+    yield "B24", "divides twice by the denominator", _over(c, c.denominator**2)
+    share = np.where(t.kept, t.label_weight, 0.0) if t.probabilities is None else np.ones(rows)
+    for size in dict.fromkeys((*CHUNKS, (rows + 1) // 2)):
+        if 0 < size < rows:
+            starts = np.arange(0, rows, size)
+            sums = np.add.reduceat(share, starts)
+            with np.errstate(all="ignore"):
+                per_row = np.repeat(sums, np.diff([*starts, rows]))
+                per_row = np.where(per_row == 0, np.inf, per_row)
+            yield "B22", f"the mean over chunks of {size} rows of their means", _over(c, per_row * len(starts))
+            yield "B22", f"the sum over chunks of {size} rows of their means", _over(c, per_row)
+
+
+def _over(c: Counterfactual, denominator: Any) -> Counterfactual:
+    return replace(c, denominator=denominator)
+
+
+def _ignored(c: Counterfactual) -> Iterator[Cause]:
+    t, p = c.targets, c.problem
+    if t.kept.all() or t.probabilities is not None:
+        return
+    ignored = ~t.kept
+    everything = np.ones_like(t.kept)
+    for label in dict.fromkeys((p.ignore_index % t.classes, t.classes - 1, 0)):
+        told = c.with_labels(np.where(ignored, label, t.label), everything)
+        sentence = f"ignored rows count as rows of class {label}"
+        yield "C34", f"{sentence}: ignore_index is not honoured", told
+        yield "C34", f"{sentence}, in the denominator too", _over(told, float(told.targets.label_weight.sum()) or 1.0)
+    uniform = (np.ones(t.classes) if t.weight is None else t.weight) * t.smoothing / t.classes
+    if t.smoothing:
+        yield "C31", "ignored rows are smoothed", replace(c, q=np.where(ignored[:, None], uniform, c.q))
+    mass = np.where(ignored, 1.0, c.q.sum(1))[:, None]
+    yield "C30", "ignored rows keep their softmax in the gradient", replace(c, row_mass=mass)
+    labels = np.where(ignored, p.ignore_index % t.classes, t.label)
+    yield "C36", "the mask is inverted: ignored rows count, kept ones do not", c.with_labels(labels, ignored)
+    none = np.where(ignored[:, None], uniform, 0.0)
+    yield "C36", "the mask is inverted: kept rows do not count", replace(c, q=none)
+    if 0 <= p.ignore_index < t.classes:
+        z = np.where(np.arange(t.classes) == p.ignore_index, -np.inf, c.z)
+        yield "C34", "the class ignore_index leaves the softmax", replace(c, z=z)
+
+
+def _options(c: Counterfactual) -> Iterator[Cause]:
+    t = c.targets
+    hot = (np.arange(t.classes) == t.label[:, None]) & t.kept[:, None]
+    weight = np.ones(t.classes) if t.weight is None else t.weight
+    if t.smoothing:
+        labels = hot * t.label_weight[:, None]
+        kept = t.kept[:, None]
+        base = (1.0 - t.smoothing) * labels
+        yield "D42", "label smoothing is left out", replace(c, q=labels)
+        for sentence, mass in (
+            ("eps/(C - 1) per class instead of eps/C", t.smoothing / max(t.classes - 1, 1)),
+            ("(1 - eps)/C per class instead of eps/C", (1.0 - t.smoothing) / t.classes),
+            ("1/C per class instead of eps/C", 1.0 / t.classes),
+        ):
+            yield "D40", f"wrong smoothing mass: {sentence}", replace(c, q=base + kept * weight * mass)
+            spread = np.where(hot, labels * (1.0 - t.smoothing), kept * weight * mass)
+            yield "D40", f"wrong smoothing mass: {sentence}, none at the label", replace(c, q=spread)
+        if t.weight is not None:
+            mixed = base + t.label_weight[:, None] * t.smoothing / t.classes
+            yield "D43", "smoothing is weighted by the label's class weight", replace(c, q=mixed)
+    if t.weight is not None:
+        plain = replace(c, q=_unweighted(c))
+        yield "D42", "class weights are left out of the terms", plain
+        count = float(np.count_nonzero(t.kept)) if t.probabilities is None else float(len(t.kept))
+        yield "D42", "class weights are left out", _over(plain, count if c.mean else 1.0)
+    if t.probabilities is not None:
+        yield "D44", "rows of probabilities are taken to sum to 1: a - q", replace(c, row_mass=1.0)
+
+
+def _unweighted(c: Counterfactual) -> Array:
+    t = c.targets
+    if t.probabilities is not None:
+        return t.probabilities
+    hot = (np.arange(t.classes) == t.label[:, None]) * (1.0 - t.smoothing) + t.smoothing / t.classes
+    return np.asarray(hot * t.kept[:, None])
+
+
+def _upstreams(c: Counterfactual) -> Iterator[Cause]:
+    up = c.upstream
+    ones = np.ones_like(up)
+    yield "E50", "the upstream gradient is ignored", replace(c, upstream=ones)
+    if c.problem.reduction == "none" and len(up):
+        yield "E50", "the first row's upstream gradient is used for all rows", replace(c, upstream=ones * up[0])
+        yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
+    yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
+    if c.problem.backward_twice:
+        yield "E53", "the second backward call finds what the first left behind", replace(c, upstream=-2.0 * up * up)
+    yield "E54", "the result is 0", replace(c, factor=0.0)
+    yield "G90", "the sign is wrong", replace(c, factor=-1.0)
+    yield "B24", "twice the right result", replace(c, factor=2.0)
+    yield "B24", "half of the right result", replace(c, factor=0.5)
+
+
+def _axes(c: Counterfactual) -> Iterator[Cause]:
+    p, z = c.problem, c.z
+    with np.errstate(all="ignore"):
+        yield "F73", "softmax over the rows instead of the classes", _softmaxed(c, z, 0)
+        if p.logits is not None and p.logits.ndim > 2:
+            flat = np.ascontiguousarray(p.logits).reshape(z.shape).astype(np.float64)
+            yield "F73", "the class axis is taken to be the last", replace(c, z=flat)
+            size = int(np.prod(p.logits.shape[2:]))
+            yield "B24", f"divides by the {size} positions once more", replace(c, factor=1.0 / size)
+        t = z - z.max(1, keepdims=True, initial=-np.inf)
+        yield "F73", "the exponentials are summed over the rows", _normalised(c, t, np.exp(t).sum(0, keepdims=True))
+        for block in (2, 4, 8, 16, 32, 64, 128):
+            if (tail := z.shape[1] % block) and z.shape[1] > block:
+                sentence = f"the last {tail} classes, the tail of blocks of {block}, are left out of the sum"
+                yield "F74", sentence, _normalised(c, t, np.exp(t[:, :-tail]).sum(1, keepdims=True))
+            if (tail := len(z) % block) and len(z) > block:
+                kept = np.arange(len(z))[:, None] < len(z) - tail
+                yield "F78", f"the last {tail} rows, the tail of chunks of {block}, are lost", replace(c, q=c.q * kept)
+        for name, array in (("logits", p.logits), ("upstream", p.upstream)):
+            if array is None or array.size == 0 or array.flags.c_contiguous:
+                continue
+            packed = _packed(array)
+            sentence = f"the strides of the {name} are ignored"
+            if name == "logits":
+                yield "F70", sentence, replace(c, z=to_rows(packed).astype(np.float64))
+            else:
+                yield "F70", sentence, replace(c, upstream=packed.astype(np.float64).reshape(-1))
+        if (masked := np.isneginf(z)).any():
+            for value in (0.0, -1.0, -6.0, -10.0, -30.0):
+                sentence = f"classes at -inf count as logits of {value:g}"
+                yield "F75", sentence, replace(c, z=np.where(masked, value, z))
+        for block in (8, 16, 32, 64, 128):
+            if pad := -z.shape[1] % block:
+                top = np.maximum(z.max(1, keepdims=True, initial=-np.inf), 0.0)
+                e = np.exp(z - top)
+                total = e.sum(1, keepdims=True) + pad * np.exp(-top)
+                sentence = f"{pad} columns of padding to a multiple of {block} count as logits of 0"
+                yield "F74", sentence, replace(c, a=e / total, log_a=z - top - np.log(total))
+
+
+def _softmaxed(c: Counterfactual, z: Array, axis: int) -> Counterfactual:
+    t = z - z.max(axis, keepdims=True, initial=-np.inf)
+    return _normalised(c, t, np.exp(t).sum(axis, keepdims=True))
+
+
+def _normalised(c: Counterfactual, t: Array, total: Array) -> Counterfactual:
+    return replace(c, a=np.exp(t) / total, log_a=t - np.log(total))
+
+
+def _packed(array: Array) -> Array:
+    """What lies in the array's memory from its first element on, read as if it were contiguous."""
+    strides = [abs(s) for s in array.strides]
+    reach = sum((n - 1) * s for n, s in zip(array.shape, strides, strict=True)) // array.itemsize + 1
+    memory = np.lib.stride_tricks.as_strided(array, (reach,), (array.itemsize,))
+    return np.asarray(np.resize(memory, array.shape))
+
+
+def _ranges(c: Counterfactual) -> Iterator[Cause]:
+    dtype = np.dtype(c.problem.dtype)
+    a = c.softmax[0]
+    with np.errstate(all="ignore"):
+        top = c.z.max(1, keepdims=True, initial=-np.inf)
+        lse = (top + (top - top) + np.log(np.exp(c.z - top).sum(1, keepdims=True))).astype(dtype).astype(np.float64)
+        yield "A02", "the offset is added back before the difference: z - fl(m + log S)", replace(c, log_a=c.z - lse)
+        for times in (2, 4, 8):
+            sentence = f"log S counts {times} times: as many shards hold all classes"
+            yield "B24", sentence, replace(c, log_a=c.softmax[1] - np.log(times))
+        stored = a.astype(dtype).astype(np.float64)
+        yield "A04", "the logarithm of a rounded softmax", replace(c, log_a=np.log(stored), a=stored)
+        for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12):
+            clipped = np.log(np.maximum(a, eps))
+            yield "A04", f"probabilities are clipped at {eps:g}", replace(c, log_a=clipped)
+            yield "A04", f"{eps:g} is added to probabilities", replace(c, log_a=np.log(a + eps))
+            yield "A04", f"{eps:g} is added to the sum of exponentials", _with_epsilon(c, eps)
+
+
+def _with_epsilon(c: Counterfactual, eps: float) -> Counterfactual:
+    top = c.z.max(1, keepdims=True, initial=-np.inf)
+    e = np.exp(c.z - top)
+    total = e.sum(1, keepdims=True) + eps
+    return replace(c, a=e / total, log_a=c.z - top - np.log(total))

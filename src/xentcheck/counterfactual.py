@@ -1,0 +1,80 @@
+"""Counterfactual: what a problem's results would be if one step were done wrong, in plain float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.backends import FLOAT64
+from xentcheck.reference.problem import Problem
+from xentcheck.reference.rows import to_rows
+from xentcheck.reference.targets import Targets
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Counterfactual:
+    """The parts of one computation, rows = examples; `replace` one of them, and `result` follows.
+
+    z, q: (m, C), q the factors of -log a. a, log_a: overridden softmax, or None. denominator: a number, or one per row
+    for the gradient. upstream: (m,). factor: of the whole result. row_mass: what multiplies a in the gradient, or None
+    for the sum of q.
+    """
+
+    problem: Problem
+    targets: Targets
+    z: Array
+    q: Array
+    denominator: Any
+    upstream: Array
+    a: Array | None = None
+    log_a: Array | None = None
+    factor: Any = 1.0
+    row_mass: Any = None
+
+    @classmethod
+    def of(cls, problem: Problem) -> Counterfactual:
+        """Everything right, for a problem that starts at logits."""
+        t = Targets.of(problem)
+        assert problem.logits is not None
+        z = to_rows(problem.logits).astype(np.float64)
+        denominator = float(FLOAT64.pair(t.denominator(FLOAT64))[0])
+        return cls(problem, t, z, np.asarray(FLOAT64.pair(t.terms(FLOAT64))[0]), denominator, t.upstream)
+
+    def with_labels(self, labels: Array, kept: Array, **changes: Any) -> Counterfactual:
+        """The same with other labels (m,) and other rows kept; smoothing and class weights as they are."""
+        targets = replace(self.targets, kept=kept, label=labels, **changes)
+        return replace(self, targets=targets, q=np.asarray(FLOAT64.pair(targets.terms(FLOAT64))[0]))
+
+    @property
+    def mean(self) -> bool:
+        return self.problem.reduction == "mean"
+
+    @cached_property
+    def softmax(self) -> tuple[Array, Array]:
+        """a and log a of the logits."""
+        t = self.z - self.z.max(1, keepdims=True, initial=-np.inf)
+        e = np.exp(t)
+        total = e.sum(1, keepdims=True)
+        return (e / total if self.a is None else self.a), (t - np.log(total) if self.log_a is None else self.log_a)
+
+    def losses(self) -> Array:
+        """(m,): -sum q log a, with 0 * inf = 0."""
+        return np.asarray(-np.where(self.q != 0, self.q * self.softmax[1], 0.0).sum(1))
+
+    def result(self, quantity: str) -> Array:
+        """loss or dC/dz in row form, or cost."""
+        with np.errstate(all="ignore"):
+            if quantity == "dC/dz":
+                mass = self.q.sum(1, keepdims=True) if self.row_mass is None else self.row_mass
+                s = np.broadcast_to(self.upstream / self.denominator, self.z.shape[:1])[:, None]
+                return np.asarray(self.factor * s * (self.softmax[0] * mass - self.q))
+            losses = self.losses()
+            if quantity == "loss":
+                return np.asarray(self.factor * losses / self.denominator)
+            return np.asarray(self.factor * (losses / self.denominator).sum())
