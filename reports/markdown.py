@@ -18,6 +18,11 @@ ACCURACY = (
     "Many ULPs are no fault where the exact value is near 0 by cancellation; the share says what the arithmetic allows."
 )
 
+COVERAGE = (
+    "Pairs of option levels (classes, rows, rank, dtype, target, weights, ignore_index, smoothing, reduction, "
+    "upstream, layout, family) that an implementation was really compared on, of all that go together."
+)
+
 DIFFERENCES = (
     "Where implementations differ: who is outside its bound; or that all are within and the input is ill-conditioned "
     "(its bound is many ULPs wide); or that all return the same number, far from the exact one (cancellation)."
@@ -36,6 +41,7 @@ def markdown(run: RunFile) -> str:
         ("Power", view.power_text, view.power),
         ("Grades", "", view.grades),
         ("Accuracy", ACCURACY, view.accuracy),
+        ("Coverage", COVERAGE, view.coverage),
         ("Who is wrong", DIFFERENCES, view.differences),
         ("Deviations", "", view.deviations),
         ("Conventions", "", view.conventions),

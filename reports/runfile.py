@@ -1,4 +1,4 @@
-"""The run file: JSON Lines with a header, a line per record and per accuracy, failures, timings, and an end line."""
+"""The run file: JSON Lines with a header, records, accuracies, coverages, failures, timings, and an end line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import IO, Any
 from xentcheck.errors import OutputError, RunFileError
 
 from .accuracy import Accuracy
+from .coverage import Coverage
 from .record import Record
 
 SCHEMA = 1
 TOOL = "xentcheck"
-BODY = ("record", "accuracy", "failure", "timing", "end")
+BODY = ("record", "accuracy", "coverage", "failure", "timing", "end")
 """Kinds of the lines after the header."""
 
 HEADER_TYPES: dict[str, type] = {
@@ -49,7 +50,8 @@ class Header:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A run: header, records, failures of the run as a whole, timings as (name, seconds), and largest errors found.
+    """A run: header, records, failures of the run as a whole, timings as (name, seconds), largest errors
+    found, and pairs of options met.
 
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
     >>> header = Header(**plain, planned=0)
@@ -62,6 +64,7 @@ class RunFile:
     failures: tuple[str, ...] = ()
     timings: tuple[tuple[str, float], ...] = ()
     accuracies: tuple[Accuracy, ...] = ()
+    coverages: tuple[Coverage, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> RunFile:
@@ -89,6 +92,7 @@ class _Reader:
         self.failures: list[str] = []
         self.timings: list[tuple[str, float]] = []
         self.accuracies: list[Accuracy] = []
+        self.coverages: list[Coverage] = []
         self.ended = False
 
     def line(self, number: int, line: str) -> None:
@@ -119,6 +123,8 @@ class _Reader:
             self.records.append(Record.from_json(data))
         elif kind == "accuracy":
             self.accuracies.append(Accuracy.from_json(data))
+        elif kind == "coverage":
+            self.coverages.append(Coverage.from_json(data))
         elif kind == "failure":
             self.failures.append(str(data["text"]))
         elif kind == "timing":
@@ -134,7 +140,7 @@ class _Reader:
         if not self.ended or not complete:
             raise RunFileError(f"run file {self.path} is truncated: no end line after {len(self.records)} records")
         lines = tuple(self.records), tuple(self.failures), tuple(self.timings), tuple(self.accuracies)
-        return RunFile(self.header, *lines)
+        return RunFile(self.header, *lines, tuple(self.coverages))
 
 
 def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
@@ -195,6 +201,10 @@ class RunWriter:
     def accuracy(self, accuracy: Accuracy) -> None:
         """Write the largest error found of one quantity."""
         self._line("accuracy", accuracy.to_json())
+
+    def coverage(self, coverage: Coverage) -> None:
+        """Write which pairs of options an implementation met."""
+        self._line("coverage", coverage.to_json())
 
     def failure(self, text: str) -> None:
         """Write what is wrong with the run as a whole."""

@@ -10,6 +10,7 @@ from typing import Any
 from xentcheck.vocabulary import EXECUTED, FAILING
 
 from .accuracy import accuracy_table
+from .coverage import coverage_table
 from .differences import differences
 from .grades import EVERYTHING
 from .record import Record, order_key, place_of
@@ -40,6 +41,7 @@ class View:
     power_gaps: Table
     power_text: str
     accuracy: Table
+    coverage: Table
     differences: Table
     deviations: Table
     conventions: Table
@@ -66,6 +68,7 @@ def view_of(run: RunFile) -> View:
         power_gaps=_power([g for g in summary.groups if g.blind or g.not_exercised]),
         power_text=_power_text(summary),
         accuracy=accuracy_table(run.accuracies),
+        coverage=coverage_table(run.coverages),
         differences=_differences(run),
         deviations=_deviations(run),
         conventions=_conventions(run),

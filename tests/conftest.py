@@ -11,6 +11,7 @@ import pytest
 
 from xentcheck.api import header_of, selected
 from xentcheck.cases import Case
+from xentcheck.coverage import coverages
 from xentcheck.deviations import Deviations, load
 from xentcheck.errors import XentcheckError
 from xentcheck.execution import groups_of
@@ -133,6 +134,8 @@ class Collector:
                     writer.record(record)
                 for text in failures:
                     writer.failure(text)
+                for met in coverages(records):
+                    writer.coverage(met)
         if complete:
             self.summary = summarize(RunFile(header, tuple(records), tuple(failures), ()))
             if not self.summary.ok and session.exitstatus == 0:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from xentcheck.reports.accuracy import Accuracy
+from xentcheck.reports.coverage import Coverage
 from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES, Record
 from xentcheck.reports.runfile import Header, RunFile
 
@@ -44,6 +45,12 @@ def record(**changes: Any) -> Record:
         replay="xentcheck replay gaussian.5x10.f32.index.plain.mean.up-one.contig.s0 --adapter torch",
     )
     return replace(sample, **changes)
+
+
+def coverage(**changes: Any) -> Coverage:
+    """An implementation that met both of two pairs."""
+    place = {"adapter": "numpy", "variant": "eager", "device": "cpu"}
+    return Coverage(**{**place, "possible": 2, "met": 2, "gaps": ()} | changes)
 
 
 def accuracy(**changes: Any) -> Accuracy:
@@ -93,4 +100,6 @@ def varied() -> RunFile:
         record(adapter="absent", outcome="unavailable", reason="absent is not installed", share=None, ulp=None),
         failures=("deviation x matches no comparison",),
     )
-    return replace(whole, accuracies=(accuracy(), accuracy(quantity="dC/dz", ulp=float("inf"))))
+    found = accuracy(), accuracy(quantity="dC/dz", ulp=float("inf"))
+    met = coverage(), coverage(adapter="torch", met=1, gaps=("target u8 x rank 3",))
+    return replace(whole, accuracies=found, coverages=met)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import accuracy, record, run, varied
+from samples import accuracy, coverage, record, run, varied
 
 from xentcheck.errors import OutputError, RunFileError
 from xentcheck.reports.record import Record
@@ -22,6 +22,8 @@ def write(path: Path, sample: RunFile) -> Path:
             writer.record(r)
         for a in sample.accuracies:
             writer.accuracy(a)
+        for c in sample.coverages:
+            writer.coverage(c)
         for text in sample.failures:
             writer.failure(text)
         for name, seconds in sample.timings:
@@ -68,6 +70,7 @@ def test_a_file_cut_anywhere_is_truncated(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+MET = {"kind": "coverage", **coverage().to_json()}
 OTHER = {"kind": "accuracy", **accuracy().to_json()}
 
 
@@ -75,7 +78,7 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
     """A run file with one line replaced, or changed in some fields."""
     path = write(tmp_path / "run.jsonl", run(record()))
     lines = path.read_text().splitlines()
-    whole = isinstance(change, str) or (change.get("kind") == "accuracy" and len(change) > 1)
+    whole = isinstance(change, str) or (change.get("kind") in ("accuracy", "coverage") and len(change) > 1)
     fields = change if whole else {**json.loads(lines[line]), **change}
     lines[line] = fields if isinstance(fields, str) else json.dumps(fields)
     path.write_text("\n".join(lines) + "\n")
@@ -90,13 +93,23 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
         (0, {"planned_": 1}, "header fields planned_ are missing or unknown"),
         (0, "[]", "line 1 is not an object"),
         (1, {"colour": "red"}, "line 2: malformed record: unknown field 'colour' in a record"),
-        (1, {"kind": "picture"}, "line 2 is of kind 'picture'; allowed: record, accuracy, failure, timing, end"),
+        (
+            1,
+            {"kind": "picture"},
+            "line 2 is of kind 'picture'; allowed: record, accuracy, coverage, failure, timing, end",
+        ),
         (1, {"share": "much"}, "line 2: malformed record: could not convert string to float: 'much'"),
         (0, {"planned": "7"}, "header field planned is of type str; allowed: int"),
         (0, {"catalogue": 5}, "header field catalogue is of type int; allowed: list"),
         (0, {"environment": []}, "header field environment is of type list; allowed: dict"),
-        (1, {"kind": "header"}, "line 2 is of kind 'header'; allowed: record, accuracy, failure, timing, end"),
+        (
+            1,
+            {"kind": "header"},
+            "line 2 is of kind 'header'; allowed: record, accuracy, coverage, failure, timing, end",
+        ),
         (1, {"kind": "accuracy"}, "line 2: malformed accuracy: fields "),
+        (1, {**MET, "gaps": ["x"]}, "line 2: malformed coverage: 2 pairs met of 2, and 1 gaps"),
+        (1, {**MET, "met": "2"}, "line 2: malformed coverage: met is of type str; allowed: int"),
         (1, {**OTHER, "ulp": "much"}, "line 2: malformed accuracy: could not convert string to float: 'much'"),
         (1, {**OTHER, "dtype": "f8"}, "line 2: malformed accuracy: unknown dtype 'f8'; allowed: float64, float32"),
         (1, {**OTHER, "adapter": 5}, "line 2: malformed accuracy: adapter is of type int; allowed: str"),

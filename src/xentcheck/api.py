@@ -15,6 +15,7 @@ from xentcheck.reports.record import Record
 from xentcheck.reports.runfile import Header, RunFile, RunWriter
 from xentcheck.reports.summary import Summary, summarize
 
+from .coverage import coverages
 from .deviations import Deviations, load
 from .environment import GENERATOR, environment, host
 from .errors import Disagreement, DtypeError
@@ -112,13 +113,16 @@ def collect(
                     writer.accuracy(accuracy)
             timings.append((done.task.signature, done.seconds))
             progress(done)
+        met = coverages(records)
         failures = deviations.failures(header.profile if complete else "")
         if writer:
+            for coverage in met:
+                writer.coverage(coverage)
             for text in failures:
                 writer.failure(text)
             for name, seconds in timings:
                 writer.timing(name, seconds)
-    return Run(RunFile(header, tuple(records), tuple(failures), tuple(timings), tuple(accuracies)))
+    return Run(RunFile(header, tuple(records), tuple(failures), tuple(timings), tuple(accuracies), tuple(met)))
 
 
 def check(

@@ -1,0 +1,52 @@
+"""Counting which pairs of option levels the comparisons of a run really met."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cache
+from itertools import combinations, product
+from typing import Any
+
+from xentcheck.reports.coverage import Coverage
+from xentcheck.reports.record import Record
+
+from .cases import Case
+from .covering import feasible
+from .lattice import FACTORS, FORBIDDEN, levels_of
+from .vocabulary import EXECUTED
+
+Pair = tuple[tuple[str, Any], tuple[str, Any]]
+
+
+@cache
+def possible_pairs() -> tuple[Pair, ...]:
+    """All pairs of levels that go together, in the order of the factors."""
+    return tuple(
+        pair
+        for f, g in combinations(FACTORS, 2)
+        for pair in product(((f, x) for x in FACTORS[f]), ((g, y) for y in FACTORS[g]))
+        if feasible(dict(pair), FORBIDDEN)
+    )
+
+
+def coverages(records: Iterable[Record]) -> list[Coverage]:
+    """One per implementation and device that met a pair at all: a case counts if a quantity of it was executed.
+
+    Conventions count too: the implementation was called, and its answer is on record.
+    """
+    ran: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for r in records:
+        if r.outcome in (*EXECUTED, "convention"):
+            ran[r.adapter, r.variant, r.device].add(r.case)
+    found = []
+    for (adapter, variant, device), cases in ran.items():
+        met: set[Pair] = set()
+        for case in cases:
+            met.update(combinations(levels_of(Case.parse(case)).items(), 2))
+        gaps = tuple(f"{f} {x} x {g} {y}" for (f, x), (g, y) in possible_pairs() if ((f, x), (g, y)) not in met)
+        count = len(possible_pairs())
+        if len(gaps) < count:
+            place = {"adapter": adapter, "variant": variant, "device": device}
+            found.append(Coverage(**place, possible=count, met=count - len(gaps), gaps=gaps))
+    return found
