@@ -23,6 +23,11 @@ COVERAGE = (
     "upstream, layout, family) that an implementation was really compared on, of all that go together."
 )
 
+PROBES = (
+    "Degenerate inputs on which libraries differ, in float32: the value, then the gradient row by row; recorded, not "
+    "judged."
+)
+
 DIFFERENCES = (
     "Where implementations differ: who is outside its bound; or that all are within and the input is ill-conditioned "
     "(its bound is many ULPs wide); or that all return the same number, far from the exact one (cancellation)."
@@ -45,6 +50,7 @@ def markdown(run: RunFile) -> str:
         ("Who is wrong", DIFFERENCES, view.differences),
         ("Deviations", "", view.deviations),
         ("Conventions", "", view.conventions),
+        ("Probes", PROBES, view.probes),
         ("Counted apart", "", view.apart),
         ("Environment", "", view.environment),
         ("Host and timings", "", view.host),

@@ -1,4 +1,4 @@
-"""The run file: JSON Lines with a header, records, accuracies, coverages, failures, timings, and an end line."""
+"""The run file: JSON Lines with a header, a line per finding of each kind, timings, and an end line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from xentcheck.errors import OutputError, RunFileError
 
 from .accuracy import Accuracy
 from .coverage import Coverage
+from .probe import ProbeResult
 from .record import Record
 
 SCHEMA = 1
 TOOL = "xentcheck"
-BODY = ("record", "accuracy", "coverage", "failure", "timing", "end")
+BODY = ("record", "accuracy", "coverage", "probe", "failure", "timing", "end")
 """Kinds of the lines after the header."""
 
 HEADER_TYPES: dict[str, type] = {
@@ -51,7 +52,7 @@ class Header:
 @dataclass(frozen=True)
 class RunFile:
     """A run: header, records, failures of the run as a whole, timings as (name, seconds), largest errors
-    found, and pairs of options met.
+    found, pairs of options met, and answers to probes.
 
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
     >>> header = Header(**plain, planned=0)
@@ -65,6 +66,7 @@ class RunFile:
     timings: tuple[tuple[str, float], ...] = ()
     accuracies: tuple[Accuracy, ...] = ()
     coverages: tuple[Coverage, ...] = ()
+    probes: tuple[ProbeResult, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> RunFile:
@@ -93,6 +95,7 @@ class _Reader:
         self.timings: list[tuple[str, float]] = []
         self.accuracies: list[Accuracy] = []
         self.coverages: list[Coverage] = []
+        self.probes: list[ProbeResult] = []
         self.ended = False
 
     def line(self, number: int, line: str) -> None:
@@ -125,6 +128,8 @@ class _Reader:
             self.accuracies.append(Accuracy.from_json(data))
         elif kind == "coverage":
             self.coverages.append(Coverage.from_json(data))
+        elif kind == "probe":
+            self.probes.append(ProbeResult.from_json(data))
         elif kind == "failure":
             self.failures.append(str(data["text"]))
         elif kind == "timing":
@@ -140,7 +145,7 @@ class _Reader:
         if not self.ended or not complete:
             raise RunFileError(f"run file {self.path} is truncated: no end line after {len(self.records)} records")
         lines = tuple(self.records), tuple(self.failures), tuple(self.timings), tuple(self.accuracies)
-        return RunFile(self.header, *lines, tuple(self.coverages))
+        return RunFile(self.header, *lines, tuple(self.coverages), tuple(self.probes))
 
 
 def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
@@ -205,6 +210,10 @@ class RunWriter:
     def coverage(self, coverage: Coverage) -> None:
         """Write which pairs of options an implementation met."""
         self._line("coverage", coverage.to_json())
+
+    def probe(self, result: ProbeResult) -> None:
+        """Write what an implementation answers to a degenerate input."""
+        self._line("probe", result.to_json())
 
     def failure(self, text: str) -> None:
         """Write what is wrong with the run as a whole."""

@@ -13,6 +13,7 @@ from .accuracy import accuracy_table
 from .coverage import coverage_table
 from .differences import differences
 from .grades import EVERYTHING
+from .probe import probe_table
 from .record import Record, order_key, place_of
 from .runfile import RunFile
 from .summary import Group, Summary, summarize
@@ -42,6 +43,7 @@ class View:
     power_text: str
     accuracy: Table
     coverage: Table
+    probes: Table
     differences: Table
     deviations: Table
     conventions: Table
@@ -69,6 +71,7 @@ def view_of(run: RunFile) -> View:
         power_text=_power_text(summary),
         accuracy=accuracy_table(run.accuracies),
         coverage=coverage_table(run.coverages),
+        probes=probe_table(run.probes),
         differences=_differences(run),
         deviations=_deviations(run),
         conventions=_conventions(run),

@@ -7,6 +7,7 @@ from typing import Any
 
 from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.coverage import Coverage
+from xentcheck.reports.probe import ProbeResult
 from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES, Record
 from xentcheck.reports.runfile import Header, RunFile
 
@@ -45,6 +46,13 @@ def record(**changes: Any) -> Record:
         replay="xentcheck replay gaussian.5x10.f32.index.plain.mean.up-one.contig.s0 --adapter torch",
     )
     return replace(sample, **changes)
+
+
+def probe(**changes: Any) -> ProbeResult:
+    """An answer to a degenerate input."""
+    place = {"adapter": "numpy", "variant": "eager", "device": "cpu"}
+    answer = {"probe": "all-ignored", "text": "every row ignored", "value": "nan", "gradient": "0 0 0"}
+    return ProbeResult(**{**place, **answer} | changes)
 
 
 def coverage(**changes: Any) -> Coverage:
@@ -102,4 +110,4 @@ def varied() -> RunFile:
     )
     found = accuracy(), accuracy(quantity="dC/dz", ulp=float("inf"))
     met = coverage(), coverage(adapter="torch", met=1, gaps=("target u8 x rank 3",))
-    return replace(whole, accuracies=found, coverages=met)
+    return replace(whole, accuracies=found, coverages=met, probes=(probe(), probe(adapter="torch", value="0")))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xentcheck import adapters as registry
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.accuracy import Accuracy
+from xentcheck.reports.probe import ProbeResult
 from xentcheck.reports.record import Record
 from xentcheck.reports.runfile import Header, RunFile, RunWriter
 from xentcheck.reports.summary import Summary, summarize
@@ -101,6 +102,7 @@ def collect(
     records: list[Record] = []
     timings: list[tuple[str, float]] = []
     accuracies: list[Accuracy] = []
+    probes: list[ProbeResult] = []
     with RunWriter(out, header) if out else nullcontext() as writer:
         for done in finished:
             for record in map(deviations.apply, done.records):
@@ -111,6 +113,10 @@ def collect(
                 accuracies.append(accuracy)
                 if writer:
                     writer.accuracy(accuracy)
+            for result in done.probes:
+                probes.append(result)
+                if writer:
+                    writer.probe(result)
             timings.append((done.task.signature, done.seconds))
             progress(done)
         met = coverages(records)
@@ -122,7 +128,8 @@ def collect(
                 writer.failure(text)
             for name, seconds in timings:
                 writer.timing(name, seconds)
-    return Run(RunFile(header, tuple(records), tuple(failures), tuple(timings), tuple(accuracies), tuple(met)))
+    lines = tuple(records), tuple(failures), tuple(timings), tuple(accuracies), tuple(met), tuple(probes)
+    return Run(RunFile(header, *lines))
 
 
 def check(

@@ -12,10 +12,12 @@ from itertools import groupby
 from time import perf_counter
 
 from xentcheck.reports.accuracy import Accuracy
+from xentcheck.reports.probe import ProbeResult
 from xentcheck.reports.record import Record
 
 from .cases import Case
 from .errors import ProfileError
+from .probes import probe
 from .runner import run_case
 from .search import accuracies
 from .subjects import Spec, Subject, resolve, subjects_of
@@ -43,7 +45,14 @@ class Search:
         return f"accuracy {self.dtype}"
 
 
-Task = Group | Search
+@dataclass(frozen=True)
+class Probing:
+    """All probes on all implementations."""
+
+    signature: str = "probes"
+
+
+Task = Group | Search | Probing
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Finished:
     records: list[Record]
     seconds: float
     accuracies: list[Accuracy] = field(default_factory=list)
+    probes: list[ProbeResult] = field(default_factory=list)
 
 
 def groups_of(cases: Sequence[Case]) -> list[Group]:
@@ -84,8 +94,17 @@ def run_search(search: Search, subjects: Sequence[Subject]) -> Finished:
     return Finished(search, [], perf_counter() - start, found)
 
 
+def run_probes(task: Probing, subjects: Sequence[Subject]) -> Finished:
+    """The probes on the main variants of all subjects that are there."""
+    start = perf_counter()
+    found = [result for s in subjects if s.is_main and not s.missing for result in probe(s)]
+    return Finished(task, [], perf_counter() - start, probes=found)
+
+
 def run_task(task: Task, subjects: Sequence[Subject]) -> Finished:
-    """Either kind of task."""
+    """Any kind of task."""
+    if isinstance(task, Probing):
+        return run_probes(task, subjects)
     return run_search(task, subjects) if isinstance(task, Search) else run_group(task, subjects)
 
 
