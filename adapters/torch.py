@@ -59,10 +59,14 @@ class TorchFunction(Adapter):
             }
 
     def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
-        """Value by the function, gradients by `torch.autograd.grad` with the problem's upstream gradient."""
+        """Value by the function, gradients by `torch.autograd.grad` with the problem's upstream gradient.
+
+        A value without a gradient is asked for under `torch.no_grad`.
+        """
         torch = self.load()
         wanted = self.provided(problem, quantities)
-        with numerics(torch):
+        differentiated = not {*GRADIENTS, *DIRECTIONAL}.isdisjoint(wanted)
+        with numerics(torch), torch.set_grad_enabled(differentiated):
             inputs = Tensors(problem, device)
             logits, leaves = head(problem, inputs)
             found = self._evaluate(problem, inputs, logits, leaves, wanted)
@@ -229,9 +233,9 @@ def head(problem: Problem, inputs: Tensors) -> tuple[Tensor, dict[str, list[Tens
     import torch
 
     if problem.head == "logits":
-        logits = inputs["logits"].requires_grad_()
+        logits = inputs["logits"].requires_grad_(torch.is_grad_enabled())
         return logits, {"dC/dz": [logits]}
-    a_prev = inputs["a_prev"].requires_grad_()
+    a_prev = inputs["a_prev"].requires_grad_(torch.is_grad_enabled())
     last = linear(inputs["w"], inputs["b"])
     if problem.head == "layer":
         return last(a_prev), {"dC/db": [last.bias], "dC/dw": [last.weight], "dC/da_prev": [a_prev]}

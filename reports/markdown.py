@@ -28,6 +28,11 @@ PROBES = (
     "judged."
 )
 
+LAWS = (
+    "Properties of every right implementation, compared without exact values; share is the deviation over what the "
+    "bounds of both sides allow."
+)
+
 DIFFERENCES = (
     "Where implementations differ: who is outside its bound; or that all are within and the input is ill-conditioned "
     "(its bound is many ULPs wide); or that all return the same number, far from the exact one (cancellation)."
@@ -47,6 +52,7 @@ def markdown(run: RunFile) -> str:
         ("Grades", "", view.grades),
         ("Accuracy", ACCURACY, view.accuracy),
         ("Coverage", COVERAGE, view.coverage),
+        ("Laws", LAWS, view.laws),
         ("Who is wrong", DIFFERENCES, view.differences),
         ("Deviations", "", view.deviations),
         ("Conventions", "", view.conventions),

@@ -12,12 +12,13 @@ from xentcheck.errors import OutputError, RunFileError
 
 from .accuracy import Accuracy
 from .coverage import Coverage
+from .law import LawResult
 from .probe import ProbeResult
 from .record import Record
 
 SCHEMA = 1
 TOOL = "xentcheck"
-BODY = ("record", "accuracy", "coverage", "probe", "failure", "timing", "end")
+BODY = ("record", "accuracy", "coverage", "probe", "law", "failure", "timing", "end")
 """Kinds of the lines after the header."""
 
 HEADER_TYPES: dict[str, type] = {
@@ -52,7 +53,7 @@ class Header:
 @dataclass(frozen=True)
 class RunFile:
     """A run: header, records, failures of the run as a whole, timings as (name, seconds), largest errors
-    found, pairs of options met, and answers to probes.
+    found, pairs of options met, answers to probes, laws.
 
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
     >>> header = Header(**plain, planned=0)
@@ -67,6 +68,7 @@ class RunFile:
     accuracies: tuple[Accuracy, ...] = ()
     coverages: tuple[Coverage, ...] = ()
     probes: tuple[ProbeResult, ...] = ()
+    laws: tuple[LawResult, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> RunFile:
@@ -96,6 +98,7 @@ class _Reader:
         self.accuracies: list[Accuracy] = []
         self.coverages: list[Coverage] = []
         self.probes: list[ProbeResult] = []
+        self.laws: list[LawResult] = []
         self.ended = False
 
     def line(self, number: int, line: str) -> None:
@@ -130,6 +133,8 @@ class _Reader:
             self.coverages.append(Coverage.from_json(data))
         elif kind == "probe":
             self.probes.append(ProbeResult.from_json(data))
+        elif kind == "law":
+            self.laws.append(LawResult.from_json(data))
         elif kind == "failure":
             self.failures.append(str(data["text"]))
         elif kind == "timing":
@@ -145,7 +150,7 @@ class _Reader:
         if not self.ended or not complete:
             raise RunFileError(f"run file {self.path} is truncated: no end line after {len(self.records)} records")
         lines = tuple(self.records), tuple(self.failures), tuple(self.timings), tuple(self.accuracies)
-        return RunFile(self.header, *lines, tuple(self.coverages), tuple(self.probes))
+        return RunFile(self.header, *lines, tuple(self.coverages), tuple(self.probes), tuple(self.laws))
 
 
 def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
@@ -214,6 +219,10 @@ class RunWriter:
     def probe(self, result: ProbeResult) -> None:
         """Write what an implementation answers to a degenerate input."""
         self._line("probe", result.to_json())
+
+    def law(self, result: LawResult) -> None:
+        """Write whether an implementation keeps a law."""
+        self._line("law", result.to_json())
 
     def failure(self, text: str) -> None:
         """Write what is wrong with the run as a whole."""

@@ -13,6 +13,7 @@ from .accuracy import accuracy_table
 from .coverage import coverage_table
 from .differences import differences
 from .grades import EVERYTHING
+from .law import law_table
 from .probe import probe_table
 from .record import Record, order_key, place_of
 from .runfile import RunFile
@@ -44,6 +45,7 @@ class View:
     accuracy: Table
     coverage: Table
     probes: Table
+    laws: Table
     differences: Table
     deviations: Table
     conventions: Table
@@ -72,6 +74,7 @@ def view_of(run: RunFile) -> View:
         accuracy=accuracy_table(run.accuracies),
         coverage=coverage_table(run.coverages),
         probes=probe_table(run.probes),
+        laws=law_table(run.laws),
         differences=_differences(run),
         deviations=_deviations(run),
         conventions=_conventions(run),

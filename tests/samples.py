@@ -7,6 +7,7 @@ from typing import Any
 
 from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.coverage import Coverage
+from xentcheck.reports.law import LawResult
 from xentcheck.reports.probe import ProbeResult
 from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES, Record
 from xentcheck.reports.runfile import Header, RunFile
@@ -46,6 +47,12 @@ def record(**changes: Any) -> Record:
         replay="xentcheck replay gaussian.5x10.f32.index.plain.mean.up-one.contig.s0 --adapter torch",
     )
     return replace(sample, **changes)
+
+
+def law(**changes: Any) -> LawResult:
+    """A law that holds."""
+    place = {"adapter": "numpy", "variant": "eager", "device": "cpu", "dtype": "float32"}
+    return LawResult(**{**place, "law": "shift", "share": 0.5, "detail": "adding 64 changes nothing"} | changes)
 
 
 def probe(**changes: Any) -> ProbeResult:
@@ -110,4 +117,10 @@ def varied() -> RunFile:
     )
     found = accuracy(), accuracy(quantity="dC/dz", ulp=float("inf"))
     met = coverage(), coverage(adapter="torch", met=1, gaps=("target u8 x rank 3",))
-    return replace(whole, accuracies=found, coverages=met, probes=(probe(), probe(adapter="torch", value="0")))
+    return replace(
+        whole,
+        accuracies=found,
+        coverages=met,
+        probes=(probe(), probe(adapter="torch", value="0")),
+        laws=(law(), law(share=2.0)),
+    )

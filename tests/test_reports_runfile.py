@@ -26,6 +26,8 @@ def write(path: Path, sample: RunFile) -> Path:
             writer.coverage(c)
         for answer in sample.probes:
             writer.probe(answer)
+        for held in sample.laws:
+            writer.law(held)
         for text in sample.failures:
             writer.failure(text)
         for name, seconds in sample.timings:
@@ -98,7 +100,7 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
         (
             1,
             {"kind": "picture"},
-            "line 2 is of kind 'picture'; allowed: record, accuracy, coverage, probe, failure, timing, end",
+            "line 2 is of kind 'picture'; allowed: record, accuracy, coverage, probe, law, failure, timing, end",
         ),
         (1, {"share": "much"}, "line 2: malformed record: could not convert string to float: 'much'"),
         (0, {"planned": "7"}, "header field planned is of type str; allowed: int"),
@@ -107,10 +109,11 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
         (
             1,
             {"kind": "header"},
-            "line 2 is of kind 'header'; allowed: record, accuracy, coverage, probe, failure, timing, end",
+            "line 2 is of kind 'header'; allowed: record, accuracy, coverage, probe, law, failure, timing, end",
         ),
         (1, {"kind": "accuracy"}, "line 2: malformed accuracy: fields "),
         (1, {**MET, "gaps": ["x"]}, "line 2: malformed coverage: 2 pairs met of 2, and 1 gaps"),
+        (1, {"kind": "law"}, "line 2: malformed law: fields "),
         (1, {"kind": "probe"}, "line 2: malformed probe: fields "),
         (1, {**MET, "met": "2"}, "line 2: malformed coverage: met is of type str; allowed: int"),
         (1, {**OTHER, "ulp": "much"}, "line 2: malformed accuracy: could not convert string to float: 'much'"),

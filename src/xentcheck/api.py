@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xentcheck import adapters as registry
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.accuracy import Accuracy
+from xentcheck.reports.law import LawResult
 from xentcheck.reports.probe import ProbeResult
 from xentcheck.reports.record import Record
 from xentcheck.reports.runfile import Header, RunFile, RunWriter
@@ -20,7 +21,7 @@ from .coverage import coverages
 from .deviations import Deviations, load
 from .environment import GENERATOR, environment, host
 from .errors import Disagreement, DtypeError
-from .execution import Finished, execute, groups_of
+from .execution import Finished, Probing, Task, execute, groups_of
 from .profiles import cases
 from .runner import planned
 from .subjects import Subject, subjects_of
@@ -103,6 +104,7 @@ def collect(
     timings: list[tuple[str, float]] = []
     accuracies: list[Accuracy] = []
     probes: list[ProbeResult] = []
+    laws: list[LawResult] = []
     with RunWriter(out, header) if out else nullcontext() as writer:
         for done in finished:
             for record in map(deviations.apply, done.records):
@@ -113,6 +115,10 @@ def collect(
                 accuracies.append(accuracy)
                 if writer:
                     writer.accuracy(accuracy)
+            for law in done.laws:
+                laws.append(law)
+                if writer:
+                    writer.law(law)
             for result in done.probes:
                 probes.append(result)
                 if writer:
@@ -121,6 +127,7 @@ def collect(
             progress(done)
         met = coverages(records)
         failures = deviations.failures(header.profile if complete else "")
+        failures += [str(law) for law in laws if not law.kept]
         if writer:
             for coverage in met:
                 writer.coverage(coverage)
@@ -129,7 +136,13 @@ def collect(
             for name, seconds in timings:
                 writer.timing(name, seconds)
     lines = tuple(records), tuple(failures), tuple(timings), tuple(accuracies), tuple(met), tuple(probes)
-    return Run(RunFile(header, *lines))
+    return Run(RunFile(header, *lines, tuple(laws)))
+
+
+def law_dtypes(chosen: Sequence[Case], profile: str) -> tuple[str, ...]:
+    """The dtypes in which the laws are checked: one in `quick`, where compilations are dear."""
+    dtypes = tuple(dict.fromkeys(case.dtype for case in chosen))
+    return tuple(d for d in dtypes if d == "float32") or dtypes[:1] if profile == "quick" else dtypes
 
 
 def check(
@@ -153,7 +166,8 @@ def check(
     subject = registry.get(adapter) if isinstance(adapter, str) else adapter
     subjects = subjects_of(subject, devices)
     header = header_of(chosen, subjects, profile, seed, jobs=1)
-    return collect(header, execute(groups_of(chosen), subjects), Deviations(load()), complete=dtypes is None)
+    tasks: list[Task] = [Probing(law_dtypes(chosen, profile)), *groups_of(chosen)]
+    return collect(header, execute(tasks, subjects), Deviations(load()), complete=dtypes is None)
 
 
 def assert_agrees(

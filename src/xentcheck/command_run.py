@@ -17,7 +17,7 @@ from xentcheck import adapters as registry
 from xentcheck.reports.report import prepare, write_report
 from xentcheck.reports.terminal import print_summary
 
-from .api import Run, collect, header_of, selected
+from .api import Run, collect, header_of, law_dtypes, selected
 from .deviations import Deviations, load
 from .errors import AdapterError, DtypeError, UnavailableError
 from .execution import Finished, Probing, Search, Task, execute, execute_parallel, groups_of
@@ -53,7 +53,7 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     chosen = selected(request.profile, request.dtypes or None, request.seed)
     specs = request.specs or tuple(Spec(name) for name in registry.names())
     subjects = _subjects(specs, request)
-    tasks: list[Task] = [Probing(), *groups_of(chosen)]
+    tasks: list[Task] = [Probing(law_dtypes(chosen, request.profile)), *groups_of(chosen)]
     if request.accuracy_rounds:
         dtypes = dict.fromkeys(case.dtype for case in chosen)
         tasks = [*(Search(dtype, request.seed, request.accuracy_rounds) for dtype in dtypes), *tasks]

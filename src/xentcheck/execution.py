@@ -12,11 +12,13 @@ from itertools import groupby
 from time import perf_counter
 
 from xentcheck.reports.accuracy import Accuracy
+from xentcheck.reports.law import LawResult
 from xentcheck.reports.probe import ProbeResult
 from xentcheck.reports.record import Record
 
 from .cases import Case
 from .errors import ProfileError
+from .laws import laws
 from .probes import probe
 from .runner import run_case
 from .search import accuracies
@@ -47,9 +49,10 @@ class Search:
 
 @dataclass(frozen=True)
 class Probing:
-    """All probes on all implementations."""
+    """All probes on all implementations, and the laws in some dtypes."""
 
-    signature: str = "probes"
+    dtypes: tuple[str, ...]
+    signature: str = "probes and laws"
 
 
 Task = Group | Search | Probing
@@ -64,6 +67,7 @@ class Finished:
     seconds: float
     accuracies: list[Accuracy] = field(default_factory=list)
     probes: list[ProbeResult] = field(default_factory=list)
+    laws: list[LawResult] = field(default_factory=list)
 
 
 def groups_of(cases: Sequence[Case]) -> list[Group]:
@@ -95,10 +99,12 @@ def run_search(search: Search, subjects: Sequence[Subject]) -> Finished:
 
 
 def run_probes(task: Probing, subjects: Sequence[Subject]) -> Finished:
-    """The probes on the main variants of all subjects that are there."""
+    """The probes and laws on the main variants of all subjects that are there."""
     start = perf_counter()
-    found = [result for s in subjects if s.is_main and not s.missing for result in probe(s)]
-    return Finished(task, [], perf_counter() - start, probes=found)
+    present = [s for s in subjects if s.is_main and not s.missing]
+    found = [result for s in present for result in probe(s)]
+    held = [law for s in present for d in task.dtypes if d in s.adapter.capabilities.dtypes for law in laws(s, d)]
+    return Finished(task, [], perf_counter() - start, probes=found, laws=held)
 
 
 def run_task(task: Task, subjects: Sequence[Subject]) -> Finished:

@@ -22,7 +22,7 @@ from .cases import Case
 from .conventions import Convention, convention_of, seen
 from .requirements import required
 from .subjects import Subject
-from .suspects import suspects, suspects_of_error
+from .suspects import EXAMINED, suspects, suspects_of_error
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
 from .vocabulary import DIRECTIONAL, QUANTITIES
@@ -189,6 +189,8 @@ def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> 
         return (f"E53: writes into its input {', '.join(a.result.changed_inputs)}",)
     if verdict.mismatch:
         return (f"B26: {verdict.mismatch}",)
+    if quantity not in EXAMINED:
+        return ()
     contract = contracts_of(a.subject, problem.dtype)[0][quantity]
     bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
     return suspects(problem, quantity, np.asarray(a.result.values[quantity]), bound)

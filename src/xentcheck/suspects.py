@@ -15,6 +15,9 @@ from .counterfactual import Counterfactual
 
 Array = NDArray[Any]
 
+EXAMINED = ("loss", "cost", "dC/dz")
+"""The quantities whose causes are looked for."""
+
 UNEXPLAINED = 0.02
 """Share of an element's error that a cause may leave open."""
 
@@ -34,7 +37,7 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     got, bound: in the quantity's shape. UNSURE where nothing known fits; empty where none is looked for: other
     quantities, logits behind a layer, more than 200,000 elements.
     """
-    if quantity not in ("loss", "cost", "dC/dz") or problem.logits is None or not 0 < problem.logits.size <= LARGEST:
+    if quantity not in EXAMINED or problem.logits is None or not 0 < problem.logits.size <= LARGEST:
         return ()
     right = Counterfactual.of(problem)
     exact = np.atleast_1d(right.result(quantity))
