@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Protocol
 
 import click
@@ -44,8 +45,14 @@ def run_command(request: RunRequest) -> int:
     console = Console()
     if request.report_dir:
         prepare(request.report_dir)
+    start = perf_counter()
     run = execute_request(request, console)
-    return 1 if run is None else _conclude(run, request, console)
+    if run is None:
+        return 1
+    seconds = perf_counter() - start
+    each = 1000 * seconds / max(len(run.records), 1)
+    console.print(f"{len(run.records)} comparisons in {seconds:.1f} s, {each:.1f} ms each", highlight=False)
+    return _conclude(run, request, console)
 
 
 def execute_request(request: RunRequest, console: Console) -> Run | None:
