@@ -91,8 +91,8 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
         hvp += hvp.sum(1, keepdims=True) + g * factor * (size + s)
     lost = 4.0 * (a.tiny + (a.storage.smallest_subnormal if a.narrow else 0.0))
     reach = 1.0 + size + s
-    hvp += np.where(base.e > 0, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
-    hvp += a.output * (value + hvp) + a.underflow * (base.e > 0)
+    hvp += np.where(base.reachable, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
+    hvp += a.output * (value + hvp) + a.underflow * base.reachable
     jvp = jvp + lost * (1.0 + (q * reach).sum(1))
     hvp = np.where(np.isnan(hvp), np.inf, hvp) * SLACK
     return DirectionalBounds(np.where(t.kept, jvp, 0.0), np.where(t.kept, total[:, 0], 0.0), hvp * t.kept[:, None])

@@ -13,6 +13,9 @@ from .formats import Format
 
 Array = NDArray[Any]
 
+REACH = 747.0
+"""exp of minus more than this is 0 in every format, however it is rounded; a little less may be computed as nonzero."""
+
 
 @dataclass(frozen=True)
 class RowBase:
@@ -51,10 +54,19 @@ class RowBase:
             active = np.where(small[:, 0], np.count_nonzero(e > fmt.smallest_subnormal / 16, axis=1), e.shape[1])[
                 :, None
             ]
-            low = np.count_nonzero((e > 0) & (e < 4 * fmt.smallest_normal * total), axis=1)[:, None]
+            low = np.count_nonzero(_reachable(d, e) & (e < 4 * fmt.smallest_normal * total), axis=1)[:, None]
         else:
             active = np.full_like(ties, e.shape[1])
             low = np.zeros_like(ties)
         depth = np.einsum("nc,nc->n", e, d)[:, None]
         maximum = np.where(softmax.defined, softmax.maximum, 0.0)[:, None]
         return cls(fmt, d, e, others, total, log_total, maximum, depth, ties, active, low, smallest, zeta)
+
+    @property
+    def reachable(self) -> Array:
+        """(n, C): where exp may be computed as nonzero, although the exact one may round to 0."""
+        return _reachable(self.d, self.e)
+
+
+def _reachable(d: Array, e: Array) -> Array:
+    return np.asarray((e > 0) | ((d > 0) & (d <= REACH)))

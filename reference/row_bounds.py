@@ -212,10 +212,10 @@ class RowBounds:
         """
         small = self.base.smallest * np.minimum(scale, 1.0) < 4.0 * self._nu
         if small.any():
-            bound += np.where(small & ((self.base.e > 0) | target), 4.0 * self._tiny * np.maximum(scale, 1.0), 0.0)
+            bound += np.where(small & (self.base.reachable | target), 4.0 * self._tiny * np.maximum(scale, 1.0), 0.0)
         if self._lost:
             softmax = self.base.e / self.base.total
-            bound += np.where((self.base.e > 0) | target, 4.0 * self._lost * np.maximum(scale, 1.0), 0.0)
+            bound += np.where(self.base.reachable | target, 4.0 * self._lost * np.maximum(scale, 1.0), 0.0)
             bound += 3.0 * self._lost * self.block.targets.classes * softmax
         return bound
 

@@ -149,7 +149,7 @@ class RowErrors:
         if b.zeta is None and not self.arithmetic.contract.normwise:
             exact_e = np.maximum(offset - self.exp_error, 0.0) / b.total
             np.copyto(bound, exact_e, where=(b.d == 0) & (b.e == 1))
-        return np.asarray(bound + self._underflow(b.e > 0))
+        return np.asarray(bound + self._underflow())
 
     def log_softmax(self) -> Array:
         """(n, C): |error of log a_i| once stored, 0 where it is -inf."""
@@ -206,12 +206,12 @@ class RowErrors:
             relative = relative + (np.expm1(np.minimum(b.zeta, 700.0)) * self._zeta_growth)[rows, index]
         return np.asarray(np.where(b.e[rows, index] > 0, relative * b.e[rows, index] / b.total[:, 0], 0.0))
 
-    def _underflow(self, active: Array) -> Array | float:
+    def _underflow(self) -> Array | float:
         a = self.arithmetic
         stored = a.underflow * (2.0 if a.stores("exponentials") else 1.0)
         if not stored and not self.base.low.any():
             return 0.0
-        return np.where(active, stored + a.tiny * (self.base.low > 0), 0.0)
+        return np.where(self.base.reachable, stored + a.tiny * (self.base.low > 0), 0.0)
 
 
 def _logit_uncertainty(base: RowBase) -> tuple[Array | float, Array | float]:
