@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import faults_heads
-import faults_jax
-import faults_numpy
-import faults_torch
 import pytest
-from faults import BOTH, ERROR, CrossEntropy, Fault
+from museum import heads
+from museum import jax as jax_museum
+from museum import numpy as numpy_museum
+from museum import torch as torch_museum
+from museum.base import BOTH, ERROR, CrossEntropy, Fault
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
@@ -24,7 +24,6 @@ from xentcheck.vocabulary import FAILING, VALUES
 QUICK = cases("quick")
 LOGITS = [case for case in QUICK if not case.inputs]
 LAYERS = [case for case in QUICK if case.inputs and not case.hidden]
-COMPILED = [case for case in LOGITS if faults_jax.compiled(case)]
 
 needs = {
     name: pytest.mark.skipif(bool(missing), reason=missing)
@@ -60,40 +59,40 @@ def sides(fault: Fault, chosen: Sequence[Case], adapter: Adapter) -> set[str]:
     return found
 
 
-@each(faults_numpy.FAULTS)
+@each(numpy_museum.FAULTS)
 def test_fault_in_numpy_is_caught(fault: Fault) -> None:
     """The quick profile catches the fault in NumPy, where it is."""
-    assert sides(fault, LOGITS, faults_numpy.adapter(fault.implementation, fault.contract)) == fault.caught
+    assert sides(fault, LOGITS, numpy_museum.adapter(fault.implementation, fault.contract)) == fault.caught
 
 
 @needs["torch"]
-@each(faults_torch.FAULTS)
+@each(torch_museum.FAULTS)
 def test_fault_in_torch_is_caught(fault: Fault) -> None:
     """The quick profile catches the fault in PyTorch, where it is."""
-    assert sides(fault, LOGITS, faults_torch.adapter(fault.implementation, fault.contract)) == fault.caught
+    assert sides(fault, LOGITS, torch_museum.adapter(fault.implementation, fault.contract)) == fault.caught
 
 
 @needs["jax"]
-@each(faults_jax.FAULTS)
+@each(jax_museum.FAULTS)
 def test_fault_in_jax_is_caught(fault: Fault) -> None:
     """The quick profile catches the fault in JAX, where it is."""
-    assert sides(fault, COMPILED, faults_jax.adapter(fault.implementation, fault.contract)) == fault.caught
+    assert sides(fault, LOGITS, jax_museum.adapter(fault.implementation, fault.contract)) == fault.caught
 
 
 @pytest.mark.parametrize("framework", [pytest.param(name, marks=needs[name]) for name in ("numpy", "torch")])
-@each(faults_heads.FAULTS)
+@each(heads.FAULTS)
 def test_fault_in_last_layer_is_caught(fault: Fault, framework: str) -> None:
     """The quick profile catches a wrong gradient or value of a last layer, where it is."""
-    assert sides(fault, LAYERS, faults_heads.adapter(framework, fault.implementation)) == fault.caught
+    assert sides(fault, LAYERS, heads.adapter(framework, fault.implementation)) == fault.caught
 
 
 @pytest.mark.parametrize("dtype", WIDE)
 @pytest.mark.parametrize(
     ("museum", "chosen"),
     [
-        pytest.param(faults_numpy, LOGITS, id="numpy"),
-        pytest.param(faults_torch, LOGITS, id="torch", marks=needs["torch"]),
-        pytest.param(faults_jax, COMPILED, id="jax", marks=needs["jax"]),
+        pytest.param(numpy_museum, LOGITS, id="numpy"),
+        pytest.param(torch_museum, LOGITS, id="torch", marks=needs["torch"]),
+        pytest.param(jax_museum, LOGITS, id="jax", marks=needs["jax"]),
     ],
 )
 def test_same_implementation_without_a_fault_raises_no_alarm(museum: object, chosen: list[Case], dtype: str) -> None:
@@ -105,12 +104,12 @@ def test_same_implementation_without_a_fault_raises_no_alarm(museum: object, cho
 @pytest.mark.parametrize("framework", [pytest.param(name, marks=needs[name]) for name in ("numpy", "torch")])
 def test_last_layer_without_a_fault_raises_no_alarm(framework: str) -> None:
     """The adapter of the last layer's faults is right as long as nothing is changed."""
-    assert list(alarms(LAYERS, [faults_heads.adapter(framework, faults_heads.right)])) == []
+    assert list(alarms(LAYERS, [heads.adapter(framework, heads.right)])) == []
 
 
 def test_museum_covers_every_class_of_fault_on_both_sides() -> None:
     """Every class A to G has faults, the value's and the gradient's among them, each under a name of its own."""
-    museums = (faults_numpy.FAULTS, faults_torch.FAULTS, faults_jax.FAULTS, faults_heads.FAULTS)
+    museums = (numpy_museum.FAULTS, torch_museum.FAULTS, jax_museum.FAULTS, heads.FAULTS)
     for faults in museums:
         assert len({f.name for f in faults}) == len(faults)
     caught = {(f.name[0], s) for faults in museums for f in faults for s in f.caught}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import faults_numpy
 import numpy as np
 import pytest
-from faults import BOTH, Array, CrossEntropy, Fault, anywhere, options
+from museum import numpy as numpy_museum
+from museum.base import BOTH, Array, CrossEntropy, Fault, anywhere, options
 
 from xentcheck.build import build
 from xentcheck.cases import Case
@@ -88,7 +88,7 @@ VARIANTS = [
 
 
 def failures(fault: Fault) -> Iterator[Record]:
-    subject = subjects_of(faults_numpy.adapter(fault.implementation, fault.contract))[0]
+    subject = subjects_of(numpy_museum.adapter(fault.implementation, fault.contract))[0]
     for case in QUICK:
         if case.dtype == fault.dtype and fault.among(case):
             yield from (r for r in run_case(case, [subject]) if r.outcome in FAILING)
@@ -103,7 +103,7 @@ def named(fault: Fault) -> str:
 
 def test_the_cause_of_most_faults_is_named() -> None:
     """At least 70 % of the museum and of its variants; where no cause fits, it says that it is unsure."""
-    every = [*faults_numpy.FAULTS, *VARIANTS]
+    every = [*numpy_museum.FAULTS, *VARIANTS]
     found = {fault.name: named(fault) for fault in every}
     right = [name for name, code in found.items() if name.startswith(code or "-")]
     assert len(right) >= 0.7 * len(every), {n: c for n, c in found.items() if n not in right}

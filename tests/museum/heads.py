@@ -7,9 +7,9 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from faults import GRADIENT, NO_THREAD, VALUE, Fault, fault
 from numpy.typing import NDArray
 
+from museum.base import GRADIENT, NO_THREAD, VALUE, Fault, fault
 from xentcheck import adapters, reference
 from xentcheck.adapters.base import Adapter, Result, keywords
 from xentcheck.reference.problem import Problem

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from faults import BOTH, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, families, fault
-
+from museum.base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, families, fault
 from xentcheck.cases import Case
 
 FAULTS: list[Fault] = []

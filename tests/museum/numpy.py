@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import faults_everywhere
 import numpy as np
-from faults import BOTH, GRADIENT, Array, CrossEntropy, Fault, fault
 
+from museum import everywhere
+from museum.base import BOTH, GRADIENT, Array, CrossEntropy, Fault, fault
 from xentcheck.adapters import from_numpy
 from xentcheck.adapters.base import Adapter
 
-FAULTS: list[Fault] = list(faults_everywhere.FAULTS)
+FAULTS: list[Fault] = list(everywhere.FAULTS)
 
 
 def adapter(implementation: type[CrossEntropy], contract: str | None = None) -> Adapter:

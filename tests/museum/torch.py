@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import faults_everywhere
-from faults import BOTH, ERROR, GRADIENT, Array, CrossEntropy, Fault, fault
-
+from museum import everywhere
+from museum.base import BOTH, ERROR, GRADIENT, Array, CrossEntropy, Fault, fault
 from xentcheck.adapters import from_torch
 from xentcheck.adapters.base import Adapter
 from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
@@ -15,7 +14,7 @@ from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""
 
-FAULTS: list[Fault] = [replace(f, caught=ERROR) if f.name in SHAPES else f for f in faults_everywhere.FAULTS]
+FAULTS: list[Fault] = [replace(f, caught=ERROR) if f.name in SHAPES else f for f in everywhere.FAULTS]
 
 
 def adapter(implementation: type[CrossEntropy], contract: str | None = None) -> Adapter:

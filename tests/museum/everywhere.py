@@ -1,0 +1,15 @@
+"""The faults that can be planted in every framework, by class."""
+
+from __future__ import annotations
+
+from museum import backward, layout, reduction, targets
+from museum import range as range_
+from museum.base import Fault
+
+FAULTS: list[Fault] = [
+    *range_.FAULTS,
+    *reduction.FAULTS,
+    *targets.FAULTS,
+    *backward.FAULTS,
+    *layout.FAULTS,
+]
