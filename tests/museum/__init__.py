@@ -1,6 +1,6 @@
 """The museum: planted faults, each a small wrong implementation of the loss that some check must notice.
 
 base: the right implementation and what a fault is; range, reduction, targets, backward, layout: faults by class;
-everywhere: those that can be planted in every framework; numpy, torch, jax: the adapters of each, and faults of their
-own; heads: faults behind a last layer.
+compositions: two at once; everywhere: those that can be planted in every framework; numpy, torch, jax: the adapters of
+each, and faults of their own; heads: faults behind a last layer.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from museum import backward, layout, reduction, targets
+from museum import backward, compositions, layout, reduction, targets
 from museum import range as range_
 from museum.base import Fault
 
@@ -12,4 +12,5 @@ FAULTS: list[Fault] = [
     *targets.FAULTS,
     *backward.FAULTS,
     *layout.FAULTS,
+    *compositions.FAULTS,
 ]

@@ -14,8 +14,8 @@ from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""
 
-HARMLESS = ("C32-sentinel-as-index",)
-"""JAX clamps an index that is out of range, and the mask drops what it finds there."""
+HARMLESS = ("C32-sentinel-as-index", "C38-sentinel-narrowed")
+"""JAX clamps an index that is out of range, and the mask drops what it finds there; its integers have 32 bits."""
 
 FAULTS: list[Fault] = [
     replace(f, caught=ERROR) if f.name in SHAPES else f for f in everywhere.FAULTS if f.name not in HARMLESS

@@ -85,6 +85,14 @@ class ZeroTimesInfinity(CrossEntropy):
         return -(self.q() * self.log_a()).sum(1)
 
 
+@fault(FAULTS, "A09-losses-summed-in-half-precision", "transformers#10674", VALUE, families("near-overflow"))
+class LossesSummedInHalfPrecision(CrossEntropy):
+    """The losses go through half precision before they are reduced: inf beyond 65504."""
+
+    def reduce(self, losses: Array) -> Array:
+        return super().reduce(self.cast(self.xp.asarray(losses, dtype=self.xp.float16)))
+
+
 @fault(FAULTS, "A10-float32-loss-of-float64", "pytorch#64163", VALUE, families("gaussian"), dtype="float64")
 class Float32Loss(CrossEntropy):
     """The losses are accumulated in float32, whatever the dtype."""

@@ -70,6 +70,14 @@ class DropsTheColumn(CrossEntropy):
         return t, e, e.sum(1, keepdims=True)
 
 
+@fault(FAULTS, "C38-sentinel-narrowed", NO_THREAD, BOTH, options("ignwide"))
+class SentinelNarrowed(CrossEntropy):
+    """ignore_index is compared as 32 bits: 2^32 becomes class 0."""
+
+    def kept(self) -> Array:
+        return super().kept() if self.soft else self.labels() != self.ignore_index % 2**32
+
+
 @fault(FAULTS, "C36-mask-inverted", "sockeye#200", BOTH, options("ign"))
 class MaskInverted(CrossEntropy):
     """Keeps the ignored rows and drops the others from the sums."""
