@@ -19,6 +19,7 @@ from xentcheck.reports.record import Record
 
 from .build import build
 from .cases import Case
+from .checks import CHANGED, MISSING
 from .conventions import Convention, convention_of, seen
 from .requirements import required
 from .subjects import Subject
@@ -148,7 +149,7 @@ def _record(
         guess = suspects_of_error(a.reason) if a.outcome == "error" else ()
         return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason, suspects=guess)
     if verdict is None:
-        return Record(**base, outcome="error", reason=f"the implementation returned no {quantity}")
+        return Record(**base, outcome="error", reason=f"{MISSING} {quantity}")
     if conv is not None:
         result = seen(np.asarray(a.result.values[quantity]))
         return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
@@ -199,7 +200,7 @@ def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> 
 def _outcome(result: Result, verdict: Verdict) -> tuple[str, str]:
     """Outcome and reason, by precedence: disagree, vacuous, trivial, agree."""
     if result.changed_inputs:
-        return "disagree", f"the call changed its input {', '.join(result.changed_inputs)}"
+        return "disagree", f"{CHANGED} {', '.join(result.changed_inputs)}"
     if verdict.mismatch:
         return "disagree", verdict.mismatch
     if not verdict.agrees:
