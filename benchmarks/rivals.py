@@ -2,9 +2,9 @@
 
 `python benchmarks/rivals.py --out docs/comparison.md` writes the table; it needs PyTorch and JAX, and takes minutes.
 
-Each check judges the planted faults of the tests (`tests/museum/`) and the right
-implementation they are planted in. The reading is the most favourable one for each check: cases on which it rejects the
-right implementation are left out, and counted as its false alarms.
+Each check judges the planted faults (`tests/museum/`) and the right implementation they are planted in. The
+reading is the most favourable one for each check: cases on which it rejects the right implementation are left out, and
+counted as its false alarms.
 """
 
 from __future__ import annotations

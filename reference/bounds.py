@@ -52,8 +52,8 @@ class Bounds:
         """() bound of the reduced cost, from all rows that went through `loss`.
 
         (sum of bounds + (growth(terms - 1) + 4u + 2u if weighted + error of the denominator) size)/|denominator|, and
-        the growth of a sum over rows in storage more;
-        inf where a sum of the row terms may overflow, or, before the factor eps/C, its quotient by the denominator.
+        the growth of a sum over rows in storage more; inf where a sum of row terms may overflow, or, with smoothing,
+        its quotient by the denominator before the factor eps/C.
         """
         t, a = self.exact.targets, self.arithmetic
         error = np.concatenate([losses.kept for losses in self._losses] or [np.zeros(0)])
@@ -67,7 +67,8 @@ class Bounds:
         with np.errstate(all="ignore"):
             bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
             bound += a.output * (size.sum() / denominator + bound) + 2.0 * a.underflow
-            return np.asarray(np.inf if raw.sum() / min(denominator, 1.0) >= self._overflow else bound * SLACK)
+            largest = raw.sum() / (min(denominator, 1.0) if t.smoothing else 1.0)
+            return np.asarray(np.inf if largest >= self._overflow else bound * SLACK)
 
     def layer(self, block: Block, gradient: Array) -> dict[str, Array]:
         """Bounds of dC/db, dC/dw and dC/da_prev, from the bound of dC/dz."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from museum import numpy as numpy_museum
 from museum import outputs
 
 from xentcheck.adapters.base import Adapter
@@ -19,7 +20,7 @@ CASES = [case for case in cases("quick") if case.dtype == "float32"]
 
 WITNESSES = {
     "raises": outputs.adapter("numpy", outputs.raises),
-    "inputs": outputs.adapter("numpy", outputs.nothing, ("weight",)),
+    "inputs": numpy_museum.adapter(numpy_museum.GradientWrittenIntoLogits),
     "present": outputs.adapter("numpy", outputs.gradient_missing),
     "shape": outputs.adapter("numpy", outputs.loss_with_an_axis),
     "dtype": outputs.adapter("numpy", outputs.gradient_in_float64),

@@ -321,3 +321,19 @@ def test_formats_agree_with_numpy(dtype: str) -> None:
     largest, zero = np.array(info.max, dtype), np.array(0, dtype)
     assert fmt.ulp(largest) == float(largest) - float(np.nextafter(largest, zero))
     assert fmt.ulp(np.inf) == fmt.ulp(1.0)
+
+
+def test_underflow_is_allowed_only_where_exp_can_be_nonzero() -> None:
+    """One subnormal number at 745.5, whose exp rounds to 0; none at 748, and none at a masked class."""
+    p = Problem(logits=np.array([[0.0, -745.5, -748.0, -np.inf]]), target=np.array([0]))
+    found = bound("dC/dz", p, "fused")[0]
+    assert found[1] > 0
+    assert found[2:].tolist() == [0.0, 0.0]
+
+
+def test_a_mean_that_overflows_has_to_be_infinite_without_smoothing() -> None:
+    """Only smoothing has a quotient before its last factor: else a small denominator leaves the bound finite."""
+    logits, weight = np.array([[-40000.0, 40000.0]], "float16"), np.array([2.0**-10, 2.0], "float16")
+    plain = Problem(logits=logits, target=np.array([0]), weight=weight)
+    assert np.isfinite(bound("cost", plain, "stash-sum"))
+    assert np.isinf(bound("cost", replace(plain, label_smoothing=0.125), "stash-sum"))

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from museum import outputs
 from museum.base import GRADIENT, NO_THREAD, VALUE, Fault, fault
-from xentcheck import adapters, reference
-from xentcheck.adapters.base import Adapter, Result, keywords
+from museum.outputs import Change, Values
+from xentcheck import reference
+from xentcheck.adapters.base import Adapter, keywords
 from xentcheck.reference.problem import Problem
-
-Values = dict[str, NDArray[Any]]
-Change = Callable[[Problem, Values], None]
 
 FAULTS: list[Fault] = []
 
 
 def adapter(framework: str, change: Change) -> Adapter:
     """A built-in adapter whose results for a last layer are changed in place; other heads stay right."""
-    base: Any = type(adapters.get(framework))
 
-    class WrongHead(base):  # type: ignore[misc]  # one class for every framework's adapter
-        def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
-            result = super().compute(problem, quantities, device=device, variant=variant)
-            values = {q: np.array(x) for q, x in result.values.items()}
-            if problem.head == "layer":
-                change(problem, values)
-            return Result(values, result.changed_inputs)
+    def behind_a_layer(problem: Problem, values: Values) -> None:
+        if problem.head == "layer":
+            change(problem, values)
 
-    made: Adapter = WrongHead()
-    return made
+    return outputs.adapter(framework, behind_a_layer)
 
 
 def right(problem: Problem, values: Values) -> None:
