@@ -19,13 +19,12 @@ from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from museum import jax as jax_museum
-from museum import numpy as numpy_museum
-from museum import torch as torch_museum
-from museum.base import Fault
-
 from xentcheck.cases import Case
 from xentcheck.checks import check_of
+from xentcheck.museum import jax as jax_museum
+from xentcheck.museum import numpy as numpy_museum
+from xentcheck.museum import torch as torch_museum
+from xentcheck.museum.base import Fault
 from xentcheck.profiles import cases
 from xentcheck.reports.markdown import table
 from xentcheck.runner import run_case

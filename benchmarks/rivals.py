@@ -26,14 +26,13 @@ from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from museum import jax as jax_museum
-from museum import torch as torch_museum
-from museum.base import CrossEntropy
-
 from xentcheck.adapters.base import Adapter, keywords
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.conventions import convention_of
+from xentcheck.museum import jax as jax_museum
+from xentcheck.museum import torch as torch_museum
+from xentcheck.museum.base import CrossEntropy
 from xentcheck.profiles import cases
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from museum import numpy as numpy_museum
-from museum import outputs
 
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases import Case
 from xentcheck.checks import CHECKS, check_of
+from xentcheck.museum import numpy as numpy_museum
+from xentcheck.museum import outputs
 from xentcheck.profiles import cases
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of

@@ -13,10 +13,10 @@ from types import ModuleType
 import pytest
 
 import xentcheck
-from xentcheck import adapters, reference, reports
+from xentcheck import adapters, museum, reference, reports
 
-PACKAGES = (xentcheck, reference, adapters, reports)
-# each package by its own path: an editable installation keeps the four folders apart
+PACKAGES = (xentcheck, reference, adapters, reports, museum)
+# each package by its own path: an editable installation keeps the five folders apart
 MODULES = sorted(
     {package.__name__ for package in PACKAGES}
     | {m.name for package in PACKAGES for m in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")}
@@ -55,6 +55,6 @@ def test_a_wrong_example_would_be_noticed() -> None:
 
 
 def test_no_module_is_left_out() -> None:
-    """Every file of the four folders is among the modules whose examples run."""
+    """Every file of the five folders is among the modules whose examples run."""
     files = [path for package in PACKAGES for folder in package.__path__ for path in Path(folder).glob("*.py")]
     assert len(MODULES) == len(files)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import pytest
-from museum import heads
-from museum import jax as jax_museum
-from museum import numpy as numpy_museum
-from museum import torch as torch_museum
-from museum.base import BOTH, ERROR, CrossEntropy, Fault
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases import Case
+from xentcheck.museum import heads
+from xentcheck.museum import jax as jax_museum
+from xentcheck.museum import numpy as numpy_museum
+from xentcheck.museum import torch as torch_museum
+from xentcheck.museum.base import BOTH, ERROR, CrossEntropy, Fault
 from xentcheck.profiles import cases
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reports.record import Record

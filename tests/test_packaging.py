@@ -48,7 +48,7 @@ def test_only_xentcheck_is_installed(wheel: zipfile.ZipFile) -> None:
 
 
 def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
-    """The four folders arrive under one namespace, with type markers, deviations and the template."""
+    """The five folders arrive under one namespace, with type markers, deviations and the template."""
     names = set(wheel.namelist())
     expected = {"xentcheck/adapters/deviations.toml", "xentcheck/reports/templates/report.html.j2"}
     for folder, target in (
@@ -56,6 +56,7 @@ def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
         ("reference", "reference/"),
         ("adapters", "adapters/"),
         ("reports", "reports/"),
+        ("tests/museum", "museum/"),
     ):
         expected |= {f"xentcheck/{target}{path.name}" for path in (ROOT / folder).glob("*.py")}
         expected.add(f"xentcheck/{target}py.typed")

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from museum import numpy as numpy_museum
-from museum.base import BOTH, Array, CrossEntropy, Fault, anywhere, options
 
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.causes import causes
 from xentcheck.counterfactual import Counterfactual
+from xentcheck.museum import numpy as numpy_museum
+from xentcheck.museum.base import BOTH, Array, CrossEntropy, Fault, anywhere, options
 from xentcheck.profiles import cases
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.contracts import CATALOGUE

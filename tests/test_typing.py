@@ -1,4 +1,4 @@
-"""mypy, strict, looks into all four packages: a type error planted in each is found, and there is no other."""
+"""mypy, strict, looks into all five packages: a type error planted in each is found, and there is no other."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ PLANTED = {
     "xentcheck.reference": "formats.py",
     "xentcheck.adapters": "layout.py",
     "xentcheck.reports": "record.py",
+    "xentcheck.museum": "base.py",
 }
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The four installed packages copied into one tree, as the wheel lays them out."""
+    """The five installed packages copied into one tree, as the wheel lays them out."""
     if find_spec("mypy") is None:
         missing = pytest.fail if os.environ.get("CI") else pytest.skip
         missing("mypy is not installed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from museum.base import GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, families, fault
+from .base import GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, families, fault
 
 FAULTS: list[Fault] = []
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from museum.backward import FirstUpstream, UpstreamIgnored
-from museum.base import BOTH, NO_THREAD, Array, Fault, fault, options
-from museum.range import HalfSoftmax, LogOfSoftmax
-from museum.reduction import DividesByAllRows, MeanOfChunkMeans, SumOfChunkMeans
-from museum.targets import (
+from .backward import FirstUpstream, UpstreamIgnored
+from .base import BOTH, NO_THREAD, Array, Fault, fault, options
+from .range import HalfSoftmax, LogOfSoftmax
+from .reduction import DividesByAllRows, MeanOfChunkMeans, SumOfChunkMeans
+from .targets import (
     IgnoredRowsAreSmoothed,
     IgnoredRowsKeepGradient,
     MaskInverted,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from museum import backward, compositions, layout, reduction, targets
-from museum import range as range_
-from museum.base import Fault
+from . import backward, compositions, layout, reduction, targets
+from . import range as range_
+from .base import Fault
 
 FAULTS: list[Fault] = [
     *range_.FAULTS,

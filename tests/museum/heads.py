@@ -8,12 +8,13 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from museum import outputs
-from museum.base import GRADIENT, NO_THREAD, VALUE, Fault, fault
-from museum.outputs import Change, Values
 from xentcheck import reference
 from xentcheck.adapters.base import Adapter, keywords
 from xentcheck.reference.problem import Problem
+
+from . import outputs
+from .base import GRADIENT, NO_THREAD, VALUE, Fault, fault
+from .outputs import Change, Values
 
 FAULTS: list[Fault] = []
 

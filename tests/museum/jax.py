@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from museum import everywhere
-from museum.base import ERROR, Array, CrossEntropy, Fault
 from xentcheck.adapters import from_jax
 from xentcheck.adapters.base import Adapter
 from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
+
+from . import everywhere
+from .base import ERROR, Array, CrossEntropy, Fault
 
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""

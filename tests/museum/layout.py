@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from museum.base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, families, fault
 from xentcheck.cases import Case
+
+from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, families, fault
 
 FAULTS: list[Fault] = []
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from museum import everywhere
-from museum.base import BOTH, GRADIENT, Array, CrossEntropy, Fault, fault
 from xentcheck.adapters import from_numpy
 from xentcheck.adapters.base import Adapter
+
+from . import everywhere
+from .base import BOTH, GRADIENT, Array, CrossEntropy, Fault, fault
 
 FAULTS: list[Fault] = list(everywhere.FAULTS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from museum.base import BOTH, GRADIENT, VALUE, Array, CrossEntropy, Fault, families, fault, options
+from .base import BOTH, GRADIENT, VALUE, Array, CrossEntropy, Fault, families, fault, options
 
 FAULTS: list[Fault] = []
 

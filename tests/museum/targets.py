@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from museum.base import BOTH, ERROR, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, fault, options
+from .base import BOTH, ERROR, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, fault, options
 
 FAULTS: list[Fault] = []
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from museum import everywhere
-from museum.base import BOTH, ERROR, GRADIENT, Array, CrossEntropy, Fault, fault
 from xentcheck.adapters import from_torch
 from xentcheck.adapters.base import Adapter
 from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
+
+from . import everywhere
+from .base import BOTH, ERROR, GRADIENT, Array, CrossEntropy, Fault, fault
 
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""
