@@ -33,6 +33,11 @@ LAWS = (
     "bounds of both sides allow."
 )
 
+FAULTS = (
+    "Wrong implementations that the harness plants to prove itself: the check and the case by which each profile first "
+    "catches them, and whether other checks notice them."
+)
+
 DIFFERENCES = (
     "Where implementations differ: who is outside its bound; or that all are within and the input is ill-conditioned "
     "(its bound is many ULPs wide); or that all return the same number, far from the exact one (cancellation)."
@@ -53,6 +58,7 @@ def markdown(run: RunFile) -> str:
         ("Accuracy", ACCURACY, view.accuracy),
         ("Coverage", COVERAGE, view.coverage),
         ("Laws", LAWS, view.laws),
+        ("Planted faults", f"{FAULTS} {view.faults_text}", view.faults),
         ("Who is wrong", DIFFERENCES, view.differences),
         ("Deviations", "", view.deviations),
         ("Conventions", "", view.conventions),

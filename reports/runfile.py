@@ -12,13 +12,26 @@ from xentcheck.errors import OutputError, RunFileError
 
 from .accuracy import Accuracy
 from .coverage import Coverage
+from .fault import FaultResult
 from .law import LawResult
 from .probe import ProbeResult
 from .record import Record
 
 SCHEMA = 1
 TOOL = "xentcheck"
-BODY = ("record", "accuracy", "coverage", "probe", "law", "failure", "timing", "end")
+
+Finding = Record | Accuracy | Coverage | ProbeResult | LawResult | FaultResult
+FINDINGS: dict[str, type[Finding]] = {
+    "record": Record,
+    "accuracy": Accuracy,
+    "coverage": Coverage,
+    "probe": ProbeResult,
+    "law": LawResult,
+    "fault": FaultResult,
+}
+"""Kinds of the lines that each hold one finding."""
+
+BODY = (*FINDINGS, "failure", "timing", "end")
 """Kinds of the lines after the header."""
 
 HEADER_TYPES: dict[str, type] = {
@@ -53,7 +66,7 @@ class Header:
 @dataclass(frozen=True)
 class RunFile:
     """A run: header, records, failures of the run as a whole, timings as (name, seconds), largest errors
-    found, pairs of options met, answers to probes, laws.
+    found, pairs of options met, answers to probes, laws, planted faults.
 
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
     >>> header = Header(**plain, planned=0)
@@ -69,6 +82,7 @@ class RunFile:
     coverages: tuple[Coverage, ...] = ()
     probes: tuple[ProbeResult, ...] = ()
     laws: tuple[LawResult, ...] = ()
+    faults: tuple[FaultResult, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> RunFile:
@@ -92,13 +106,9 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.header: Header | None = None
-        self.records: list[Record] = []
+        self.findings: dict[str, list[Any]] = {kind: [] for kind in FINDINGS}
         self.failures: list[str] = []
         self.timings: list[tuple[str, float]] = []
-        self.accuracies: list[Accuracy] = []
-        self.coverages: list[Coverage] = []
-        self.probes: list[ProbeResult] = []
-        self.laws: list[LawResult] = []
         self.ended = False
 
     def line(self, number: int, line: str) -> None:
@@ -124,33 +134,27 @@ class _Reader:
         except (TypeError, ValueError, OverflowError) as error:
             raise RunFileError(f"{where}: malformed {kind}: {error}") from error
 
-    def _body(self, kind: object, data: dict[str, Any]) -> None:
-        if kind == "record":
-            self.records.append(Record.from_json(data))
-        elif kind == "accuracy":
-            self.accuracies.append(Accuracy.from_json(data))
-        elif kind == "coverage":
-            self.coverages.append(Coverage.from_json(data))
-        elif kind == "probe":
-            self.probes.append(ProbeResult.from_json(data))
-        elif kind == "law":
-            self.laws.append(LawResult.from_json(data))
+    def _body(self, kind: str, data: dict[str, Any]) -> None:
+        if kind in FINDINGS:
+            self.findings[kind].append(FINDINGS[kind].from_json(data))
         elif kind == "failure":
             self.failures.append(str(data["text"]))
         elif kind == "timing":
             self.timings.append((str(data["name"]), float(data["seconds"])))
         else:
-            if data["records"] != len(self.records):
-                raise ValueError(f"{data['records']} records were written, {len(self.records)} are here")
+            here = len(self.findings["record"])
+            if data["records"] != here:
+                raise ValueError(f"{data['records']} records were written, {here} are here")
             self.ended = True
 
     def finish(self, complete: bool) -> RunFile:
         if self.header is None:
             raise RunFileError(f"run file {self.path} is empty")
         if not self.ended or not complete:
-            raise RunFileError(f"run file {self.path} is truncated: no end line after {len(self.records)} records")
-        lines = tuple(self.records), tuple(self.failures), tuple(self.timings), tuple(self.accuracies)
-        return RunFile(self.header, *lines, tuple(self.coverages), tuple(self.probes), tuple(self.laws))
+            n = len(self.findings["record"])
+            raise RunFileError(f"run file {self.path} is truncated: no end line after {n} records")
+        records, *others = (tuple(found) for found in self.findings.values())
+        return RunFile(self.header, records, tuple(self.failures), tuple(self.timings), *others)
 
 
 def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
@@ -203,26 +207,11 @@ class RunWriter:
         else:
             self._file.close()
 
-    def record(self, record: Record) -> None:
-        """Write one record."""
-        self._line("record", record.to_json())
-        self._count += 1
-
-    def accuracy(self, accuracy: Accuracy) -> None:
-        """Write the largest error found of one quantity."""
-        self._line("accuracy", accuracy.to_json())
-
-    def coverage(self, coverage: Coverage) -> None:
-        """Write which pairs of options an implementation met."""
-        self._line("coverage", coverage.to_json())
-
-    def probe(self, result: ProbeResult) -> None:
-        """Write what an implementation answers to a degenerate input."""
-        self._line("probe", result.to_json())
-
-    def law(self, result: LawResult) -> None:
-        """Write whether an implementation keeps a law."""
-        self._line("law", result.to_json())
+    def add(self, finding: Finding) -> None:
+        """Write one finding of any kind."""
+        kind = next(kind for kind, cls in FINDINGS.items() if isinstance(finding, cls))
+        self._line(kind, finding.to_json())
+        self._count += kind == "record"
 
     def failure(self, text: str) -> None:
         """Write what is wrong with the run as a whole."""

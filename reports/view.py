@@ -12,6 +12,7 @@ from xentcheck.vocabulary import EXECUTED, FAILING
 from .accuracy import accuracy_table
 from .coverage import coverage_table
 from .differences import differences
+from .fault import fault_table, fault_text
 from .grades import EVERYTHING
 from .law import law_table
 from .probe import probe_table
@@ -46,6 +47,8 @@ class View:
     coverage: Table
     probes: Table
     laws: Table
+    faults: Table
+    faults_text: str
     differences: Table
     deviations: Table
     conventions: Table
@@ -75,6 +78,8 @@ def view_of(run: RunFile) -> View:
         coverage=coverage_table(run.coverages),
         probes=probe_table(run.probes),
         laws=law_table(run.laws),
+        faults=fault_table(run.faults),
+        faults_text=fault_text(run.faults),
         differences=_differences(run),
         deviations=_deviations(run),
         conventions=_conventions(run),

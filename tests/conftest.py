@@ -131,11 +131,11 @@ class Collector:
         if self.out:
             with RunWriter(self.out, header) as writer:
                 for record in records:
-                    writer.record(record)
+                    writer.add(record)
                 for text in failures:
                     writer.failure(text)
                 for met in coverages(records):
-                    writer.coverage(met)
+                    writer.add(met)
         if complete:
             self.summary = summarize(RunFile(header, tuple(records), tuple(failures), ()))
             if not self.summary.ok and session.exitstatus == 0:

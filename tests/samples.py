@@ -7,6 +7,7 @@ from typing import Any
 
 from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.coverage import Coverage
+from xentcheck.reports.fault import FaultResult
 from xentcheck.reports.law import LawResult
 from xentcheck.reports.probe import ProbeResult
 from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES, Record
@@ -47,6 +48,20 @@ def record(**changes: Any) -> Record:
         replay="xentcheck replay gaussian.5x10.f32.index.plain.mean.up-one.contig.s0 --adapter torch",
     )
     return replace(sample, **changes)
+
+
+def fault(**changes: Any) -> FaultResult:
+    """A planted fault that `quick` catches."""
+    base: dict[str, Any] = {
+        "fault": "E54-zero-gradient",
+        "text": "Reduction none returns exact zeros.",
+        "issue": "DirectML#739",
+        "framework": "torch",
+        "profiles": ("quick",),
+        "kills": {"quick": ("bound of dC/dz", "gaussian.5x10.f32.index.plain.none.up-one.contig.s0")},
+        "rivals": {"assert_close": "caught", "gradcheck fast": "missed"},
+    }
+    return FaultResult(**base | changes)
 
 
 def law(**changes: Any) -> LawResult:
@@ -123,4 +138,5 @@ def varied() -> RunFile:
         coverages=met,
         probes=(probe(), probe(adapter="torch", value="0")),
         laws=(law(), law(share=2.0)),
+        faults=(fault(), fault(fault="E99-slips-through", kills={}), fault(fault="none", kills={}, rivals={})),
     )

@@ -91,6 +91,12 @@ BAD_INPUT = {
         ["explain", "--logits", "a,b"],
         "Invalid value for --logits: 'a,b'; allowed: numbers separated by commas",
     ),
+    "museum": (["faults", "--framework", "mxnet"], "no faults are planted in 'mxnet'; allowed: numpy, torch, jax"),
+    "faults profile": (["faults", "--profile", "slow"], "unknown profile 'slow'; allowed: quick, full, deep"),
+    "faults output": (
+        ["faults", "--framework", "numpy", "--profile", "quick", "--out", "mine.py/x.md"],
+        "mine.py/x.md cannot be written",
+    ),
     "option": (["run", "--bogus"], "No such option '--bogus'."),
 }
 

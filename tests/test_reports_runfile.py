@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,9 @@ from xentcheck.reports.runfile import RunFile, RunWriter
 def write(path: Path, sample: RunFile) -> Path:
     """A run as a file."""
     with RunWriter(path, sample.header) as writer:
-        for r in sample.records:
-            writer.record(r)
-        for a in sample.accuracies:
-            writer.accuracy(a)
-        for c in sample.coverages:
-            writer.coverage(c)
-        for answer in sample.probes:
-            writer.probe(answer)
-        for held in sample.laws:
-            writer.law(held)
+        findings = (sample.records, sample.accuracies, sample.coverages, sample.probes, sample.laws, sample.faults)
+        for finding in chain.from_iterable(findings):
+            writer.add(finding)
         for text in sample.failures:
             writer.failure(text)
         for name, seconds in sample.timings:
@@ -100,7 +94,7 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
         (
             1,
             {"kind": "picture"},
-            "line 2 is of kind 'picture'; allowed: record, accuracy, coverage, probe, law, failure, timing, end",
+            "line 2 is of kind 'picture'; allowed: record, accuracy, coverage, probe, law, fault, failure, timing, end",
         ),
         (1, {"share": "much"}, "line 2: malformed record: could not convert string to float: 'much'"),
         (0, {"planned": "7"}, "header field planned is of type str; allowed: int"),
@@ -109,7 +103,7 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
         (
             1,
             {"kind": "header"},
-            "line 2 is of kind 'header'; allowed: record, accuracy, coverage, probe, law, failure, timing, end",
+            "line 2 is of kind 'header'; allowed: record, accuracy, coverage, probe, law, fault, failure, timing, end",
         ),
         (1, {"kind": "accuracy"}, "line 2: malformed accuracy: fields "),
         (1, {**MET, "gaps": ["x"]}, "line 2: malformed coverage: 2 pairs met of 2, and 1 gaps"),
@@ -173,7 +167,7 @@ def test_equal_runs_are_equal_files(tmp_path: Path) -> None:
 def test_a_writer_can_be_closed_by_hand(tmp_path: Path) -> None:
     """`close` writes the end line."""
     writer = RunWriter(tmp_path / "run.jsonl", run(record()).header)
-    writer.record(record())
+    writer.add(record())
     writer.close()
     assert RunFile.load(tmp_path / "run.jsonl").records == (record(),)
 
@@ -190,7 +184,7 @@ def test_missing_and_unwritable_files(tmp_path: Path) -> None:
 def test_a_killed_run_keeps_its_lines_and_is_known_as_truncated(tmp_path: Path) -> None:
     """Lines are written as they come; without the end line the file does not pass for a whole run."""
     writer = RunWriter(tmp_path / "run.jsonl", run().header)
-    writer.record(replace(record(), case="x"))
+    writer.add(replace(record(), case="x"))
     assert len((tmp_path / "run.jsonl").read_text().splitlines()) == 2
     writer.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     with pytest.raises(RunFileError, match="truncated: no end line after 1 records"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from xentcheck import adapters as registry
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.accuracy import Accuracy
+from xentcheck.reports.fault import FaultResult
 from xentcheck.reports.law import LawResult
 from xentcheck.reports.probe import ProbeResult
 from xentcheck.reports.record import Record
-from xentcheck.reports.runfile import Header, RunFile, RunWriter
+from xentcheck.reports.runfile import Finding, Header, RunFile, RunWriter
 from xentcheck.reports.summary import Summary, summarize
 
 from .coverage import coverages
@@ -105,38 +106,36 @@ def collect(
     accuracies: list[Accuracy] = []
     probes: list[ProbeResult] = []
     laws: list[LawResult] = []
+    faults: list[FaultResult] = []
     with RunWriter(out, header) if out else nullcontext() as writer:
         for done in finished:
             for record in map(deviations.apply, done.records):
                 records.append(record)
                 if writer:
-                    writer.record(record)
-            for accuracy in done.accuracies:
-                accuracies.append(accuracy)
+                    writer.add(record)
+            findings: Iterable[Finding] = (*done.accuracies, *done.laws, *done.probes, *done.faults)
+            for finding in findings:
                 if writer:
-                    writer.accuracy(accuracy)
-            for law in done.laws:
-                laws.append(law)
-                if writer:
-                    writer.law(law)
-            for result in done.probes:
-                probes.append(result)
-                if writer:
-                    writer.probe(result)
+                    writer.add(finding)
+            accuracies += done.accuracies
+            laws += done.laws
+            probes += done.probes
+            faults += done.faults
             timings.append((done.task.signature, done.seconds))
             progress(done)
         met = coverages(records)
         failures = deviations.failures(header.profile if complete else "")
         failures += [str(law) for law in laws if not law.kept]
+        failures += [str(fault) for fault in faults if not fault.ok]
         if writer:
             for coverage in met:
-                writer.coverage(coverage)
+                writer.add(coverage)
             for text in failures:
                 writer.failure(text)
             for name, seconds in timings:
                 writer.timing(name, seconds)
     lines = tuple(records), tuple(failures), tuple(timings), tuple(accuracies), tuple(met), tuple(probes)
-    return Run(RunFile(header, *lines, tuple(laws)))
+    return Run(RunFile(header, *lines, tuple(laws), tuple(faults)))
 
 
 def law_dtypes(chosen: Sequence[Case], profile: str) -> tuple[str, ...]:

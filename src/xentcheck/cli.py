@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from .errors import AdapterError, DtypeError, XentcheckError
+from .options import (
+    adapter_option,
+    device_option,
+    dtype_option,
+    framework_option,
+    impl_option,
+    jobs_of,
+    jobs_option,
+    numbers_of,
+    seed_option,
+    specs_of,
+)
 from .vocabulary import DTYPES
-
-if TYPE_CHECKING:
-    from .subjects import Spec
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -41,41 +49,15 @@ def _refuse(text: str) -> int:
     return 2
 
 
-def specs_of(adapters: tuple[str, ...], implementation: str | None, framework: str | None) -> list[Spec]:
-    """The subjects named on the command line. Raises AdapterError."""
-    from xentcheck.adapters import names
-
-    from .subjects import Spec
-
-    for name in adapters:
-        if name not in names():
-            raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
-    specs = [Spec(name) for name in dict.fromkeys(adapters)]
-    if framework and not implementation:
-        raise AdapterError("--framework goes with --impl package.module:function")
-    if implementation:
-        if not framework:
-            raise AdapterError(f"--impl {implementation} needs --framework torch, jax or numpy")
-        specs.append(Spec(implementation, framework))
-    return specs
-
-
-adapter_option = click.option(
-    "--adapter", "adapters", multiple=True, metavar="NAME", help="Built-in adapter; repeatable."
-)
-impl_option = click.option("--impl", "implementation", metavar="PKG.MOD:FN", help="A function of your own.")
-framework_option = click.option("--framework", metavar="torch|jax|numpy", help="What --impl is written in.")
-
-
 @cli.command()
 @adapter_option
 @impl_option
 @framework_option
 @click.option("--profile", default="quick", show_default=True, metavar="quick|full|deep", help="How many cases.")
-@click.option("--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all.")
-@click.option("--device", "devices", multiple=True, metavar="cpu|cuda|gpu", help="Repeatable; default all there are.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw of every case.")
-@click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
+@dtype_option
+@device_option
+@seed_option
+@jobs_option
 @click.option(
     "--accuracy",
     "rounds",
@@ -84,6 +66,7 @@ framework_option = click.option("--framework", metavar="torch|jax|numpy", help="
     metavar="ROUNDS",
     help="Also search the largest errors.",
 )
+@click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
 @click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
 def run(
@@ -96,6 +79,7 @@ def run(
     seed: int,
     jobs: str,
     rounds: int,
+    faults: bool,
     out: Path | None,
     report_dir: Path | None,
 ) -> int:
@@ -106,18 +90,8 @@ def run(
     from .command_run import RunRequest, run_command
 
     specs = specs_of(adapters, implementation, framework)
-    request = RunRequest(tuple(specs), profile, dtypes, devices, seed, _jobs(jobs), out, report_dir, rounds)
+    request = RunRequest(tuple(specs), profile, dtypes, devices, seed, jobs_of(jobs), out, report_dir, rounds, faults)
     return run_command(request)
-
-
-def _jobs(text: str) -> int:
-    import os
-
-    if text == "auto":
-        return os.cpu_count() or 1
-    if not text.isdecimal() or int(text) < 1:
-        raise click.BadParameter(f"{text!r}; allowed: a number of processes from 1, or auto", param_hint="-j")
-    return int(text)
 
 
 @cli.command()
@@ -166,10 +140,10 @@ def replay(
 @impl_option
 @framework_option
 @click.option("--profile", default="full", show_default=True, metavar="quick|full|deep", help="How many cases.")
-@click.option("--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all.")
-@click.option("--device", "devices", multiple=True, metavar="cpu|cuda|gpu", help="Repeatable; default all there are.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw of every case.")
-@click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
+@dtype_option
+@device_option
+@seed_option
+@jobs_option
 def grade(
     adapter: str | None,
     implementation: str | None,
@@ -190,15 +164,15 @@ def grade(
     specs = specs_of((adapter,) if adapter else (), implementation, framework)
     if len(specs) != 1:
         raise AdapterError("grade needs one implementation: ADAPTER, or --impl with --framework")
-    return grade_command(RunRequest(tuple(specs), profile, dtypes, devices, seed, _jobs(jobs), None, None))
+    return grade_command(RunRequest(tuple(specs), profile, dtypes, devices, seed, jobs_of(jobs), None, None))
 
 
 @cli.command()
 @adapter_option
 @impl_option
 @framework_option
-@click.option("--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another search.")
+@dtype_option
+@seed_option
 @click.option("--rounds", default=30, show_default=True, type=click.IntRange(min=0), help="Steps of the climb.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
 def accuracy(
@@ -227,7 +201,7 @@ def accuracy(
 @click.option("--dtype", default="float32", show_default=True, metavar="|".join(DTYPES))
 @click.option("--upstream", default="ones", show_default=True, metavar="ones|negative|random")
 @click.option("--scale", default=1.0, show_default=True, type=float, help="Standard deviation of the logits.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw.")
+@seed_option
 def audit(
     atol: float, rtol: float, shape: str, reduction: str, dtype: str, upstream: str, scale: float, seed: int
 ) -> int:
@@ -249,6 +223,24 @@ def audit(
 
 
 @cli.command()
+@click.option("--framework", "frameworks", multiple=True, metavar="numpy|torch|jax", help="Repeatable; default all.")
+@click.option(
+    "--profile", "profiles", multiple=True, default=("quick", "full"), show_default=True, metavar="quick|full|deep"
+)
+@click.option("--rivals", is_flag=True, help="Also what assert_close, gradcheck and check_grads notice.")
+@jobs_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+def faults(frameworks: tuple[str, ...], profiles: tuple[str, ...], rivals: bool, jobs: str, out: Path | None) -> int:
+    """Which check catches each of the planted faults first, and on which case.
+
+    Exit code 1 if a profile misses a fault.
+    """
+    from .command_faults import faults_command
+
+    return faults_command(frameworks, profiles, rivals, jobs_of(jobs), out)
+
+
+@cli.command()
 @click.option("--logits", default="1,2,3", show_default=True, help="Comma-separated numbers.")
 @click.option("--target", default=1, show_default=True, help="Index of the right class.")
 @click.option("--a-prev", default="0.5,-1", show_default=True, help="Activations of the layer before.")
@@ -260,15 +252,8 @@ def explain(logits: str, target: int, a_prev: str, dtype: str) -> int:
     from .explain import explain as explanation_of
     from .explain import render
 
-    render(explanation_of(_numbers(logits, "--logits"), target, _numbers(a_prev, "--a-prev"), dtype), Console())
+    render(explanation_of(numbers_of(logits, "--logits"), target, numbers_of(a_prev, "--a-prev"), dtype), Console())
     return 0
-
-
-def _numbers(text: str, option: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{text!r}; allowed: numbers separated by commas", param_hint=option) from None
 
 
 @cli.command("adapters")

@@ -22,6 +22,7 @@ from .api import Run, collect, header_of, law_dtypes, selected
 from .deviations import Deviations, load
 from .errors import AdapterError, DtypeError, UnavailableError
 from .execution import Finished, Probing, Search, Task, execute, execute_parallel, groups_of
+from .faults import frameworks_of, hunts
 from .subjects import Spec, Subject, resolve, subjects_of
 
 
@@ -38,6 +39,7 @@ class RunRequest:
     out: Path | None
     report_dir: Path | None
     accuracy_rounds: int = 0
+    faults: bool = False
 
 
 def run_command(request: RunRequest) -> int:
@@ -64,6 +66,9 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     if request.accuracy_rounds:
         dtypes = dict.fromkeys(case.dtype for case in chosen)
         tasks = [*(Search(dtype, request.seed, request.accuracy_rounds) for dtype in dtypes), *tasks]
+    if request.faults:
+        names = {s.adapter.name for s in subjects if not s.missing}
+        tasks += hunts([name for name in frameworks_of(()) if name in names], (request.profile,), rivals=True)
     header = header_of(chosen, subjects, request.profile, request.seed, request.jobs)
     if request.jobs > 1:
         finished = execute_parallel(tasks, specs, request.devices or None, request.jobs)

@@ -12,6 +12,7 @@ from itertools import groupby
 from time import perf_counter
 
 from xentcheck.reports.accuracy import Accuracy
+from xentcheck.reports.fault import FaultResult
 from xentcheck.reports.law import LawResult
 from xentcheck.reports.probe import ProbeResult
 from xentcheck.reports.record import Record
@@ -55,7 +56,22 @@ class Probing:
     signature: str = "probes and laws"
 
 
-Task = Group | Search | Probing
+@dataclass(frozen=True)
+class Hunt:
+    """One planted fault of a framework, looked for by profiles and by other checks; it needs no subject."""
+
+    framework: str
+    fault: str
+    profiles: tuple[str, ...]
+    rivals: bool
+
+    @property
+    def signature(self) -> str:
+        """What it is called among the timings."""
+        return f"fault {self.framework} {self.fault}"
+
+
+Task = Group | Search | Probing | Hunt
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,7 @@ class Finished:
     accuracies: list[Accuracy] = field(default_factory=list)
     probes: list[ProbeResult] = field(default_factory=list)
     laws: list[LawResult] = field(default_factory=list)
+    faults: list[FaultResult] = field(default_factory=list)
 
 
 def groups_of(cases: Sequence[Case]) -> list[Group]:
@@ -107,10 +124,21 @@ def run_probes(task: Probing, subjects: Sequence[Subject]) -> Finished:
     return Finished(task, [], perf_counter() - start, probes=found, laws=held)
 
 
+def run_hunt(task: Hunt) -> Finished:
+    """What catches a planted fault."""
+    from .faults import by_name, result_of
+
+    start = perf_counter()
+    found = result_of(by_name(task.framework)[task.fault], task.profiles, task.rivals)
+    return Finished(task, [], perf_counter() - start, faults=[found])
+
+
 def run_task(task: Task, subjects: Sequence[Subject]) -> Finished:
     """Any kind of task."""
     if isinstance(task, Probing):
         return run_probes(task, subjects)
+    if isinstance(task, Hunt):
+        return run_hunt(task)
     return run_search(task, subjects) if isinstance(task, Search) else run_group(task, subjects)
 
 

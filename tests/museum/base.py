@@ -186,6 +186,10 @@ def options(*names: str) -> Where:
     return lambda case: set(names) <= set(case.options)
 
 
+RIGHT = Fault("none", NO_THREAD, frozenset(), anywhere, CrossEntropy)
+"""No fault: what the others are planted in."""
+
+
 def fault(
     into: list[Fault],
     name: str,

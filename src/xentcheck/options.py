@@ -1,0 +1,66 @@
+"""What the commands' options share: their names, and how text becomes subjects, processes and numbers."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from .errors import AdapterError
+from .vocabulary import DTYPES
+
+if TYPE_CHECKING:
+    from .subjects import Spec
+
+adapter_option = click.option(
+    "--adapter", "adapters", multiple=True, metavar="NAME", help="Built-in adapter; repeatable."
+)
+impl_option = click.option("--impl", "implementation", metavar="PKG.MOD:FN", help="A function of your own.")
+framework_option = click.option("--framework", metavar="torch|jax|numpy", help="What --impl is written in.")
+dtype_option = click.option(
+    "--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all."
+)
+device_option = click.option(
+    "--device", "devices", multiple=True, metavar="cpu|cuda|gpu", help="Repeatable; default all there are."
+)
+seed_option = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw of every case."
+)
+jobs_option = click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
+
+
+def specs_of(adapters: tuple[str, ...], implementation: str | None, framework: str | None) -> list[Spec]:
+    """The subjects named on the command line. Raises AdapterError."""
+    from xentcheck.adapters import names
+
+    from .subjects import Spec
+
+    for name in adapters:
+        if name not in names():
+            raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
+    specs = [Spec(name) for name in dict.fromkeys(adapters)]
+    if framework and not implementation:
+        raise AdapterError("--framework goes with --impl package.module:function")
+    if implementation:
+        if not framework:
+            raise AdapterError(f"--impl {implementation} needs --framework torch, jax or numpy")
+        specs.append(Spec(implementation, framework))
+    return specs
+
+
+def jobs_of(text: str) -> int:
+    """The number of worker processes. Raises click.BadParameter."""
+    if text == "auto":
+        return os.cpu_count() or 1
+    if not text.isdecimal() or int(text) < 1:
+        raise click.BadParameter(f"{text!r}; allowed: a number of processes from 1, or auto", param_hint="-j")
+    return int(text)
+
+
+def numbers_of(text: str, option: str) -> list[float]:
+    """Numbers separated by commas. Raises click.BadParameter."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r}; allowed: numbers separated by commas", param_hint=option) from None

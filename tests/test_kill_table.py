@@ -1,0 +1,160 @@
+"""The kill table: what catches each planted fault first, and what other checks make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from samples import fault, record, run
+
+from xentcheck import faults
+from xentcheck.api import collect
+from xentcheck.cases import Case
+from xentcheck.cli import cli
+from xentcheck.deviations import Deviations
+from xentcheck.execution import Finished, Hunt, run_hunt
+from xentcheck.faults import by_name, first_kill, result_of
+from xentcheck.museum.catalogue import MUSEUMS, planted
+from xentcheck.profiles import cases
+from xentcheck.reports.fault import RIGHT, FaultResult, fault_table, fault_text
+from xentcheck.reports.markdown import markdown
+from xentcheck.rivals import RIVALS, verdicts
+
+QUICK = tuple(cases("quick"))
+
+
+@pytest.fixture
+def only() -> Iterator[pytest.MonkeyPatch]:
+    """Profiles of a few cases, which blind the hunt."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def blinded(patch: pytest.MonkeyPatch, *families: str) -> None:
+    patch.setattr(faults, "_cases", lambda profile: tuple(c for c in QUICK if c.family in families))
+
+
+def test_the_first_case_and_its_check_are_named() -> None:
+    """What is named does catch the fault, and no case before it does."""
+    found = by_name("numpy")["A01-no-shift"]
+    kill = first_kill(found, QUICK)
+    assert kill is not None
+    check, case = kill
+    before = [c for c in QUICK[: [str(c) for c in QUICK].index(case)] if found.meets(c)]
+    assert before
+    assert first_kill(found, before) is None
+    assert first_kill(found, [Case.parse(case)]) == (check, case)
+
+
+def test_the_right_implementation_is_caught_by_nothing() -> None:
+    """It stands in the table under its own name, and would fail it if a profile raised an alarm."""
+    assert result_of(by_name("numpy")[RIGHT], ("quick",), rivals=False).ok
+    assert not fault(fault=RIGHT).ok
+
+
+def test_a_fault_that_a_profile_misses_is_said(only: pytest.MonkeyPatch) -> None:
+    """Without the cases that expose it a fault slips through, and its result says so."""
+    blinded(only, "gaussian")
+    result = result_of(by_name("numpy")["A01-no-shift"], ("quick",), rivals=False)
+    assert not result.ok
+    assert str(result) == "numpy: the planted fault A01-no-shift is missed by quick"
+    assert result_of(by_name("numpy")["E54-zero-gradient"], ("quick",), rivals=False).ok
+
+
+def test_a_missed_fault_is_exit_code_1(only: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command prints the table, the counts, and each fault that slipped through."""
+    blinded(only, "gaussian")
+    code = cli.main(["faults", "--framework", "numpy", "--profile", "quick"], standalone_mode=False)
+    out = capsys.readouterr().out
+    assert code == 1
+    assert "numpy: the planted fault A01-no-shift is missed by quick" in out
+    assert "quick catches " in out
+    assert "gaussian.64x10.f32.index.plain.sum.up-one.contig.s0" in out
+
+
+def test_all_faults_in_numpy_are_caught_and_written(tmp_path: Path) -> None:
+    """Exit code 0 and a row for each fault."""
+    out = tmp_path / "museum.md"
+    code = cli.main(["faults", "--framework", "numpy", "--profile", "quick", "--out", str(out)], standalone_mode=False)
+    text = out.read_text()
+    assert code == 0
+    n = len(planted("numpy")) - 1
+    assert f"quick catches {n} of {n}." in text
+    assert text.count("| numpy |") == n + 1
+
+
+def test_the_catalogue_has_every_fault_once() -> None:
+    """At least 60 faults in each framework, each with a sentence on what is wrong."""
+    for framework in MUSEUMS:
+        found = planted(framework)
+        assert len({p.fault.name for p in found}) == len(found) > 60
+        assert all(p.text.endswith(".") for p in found)
+
+
+def test_a_run_with_a_missed_fault_fails() -> None:
+    """The run file carries the faults, and the run is not ok with one that slipped through."""
+    task = Hunt("numpy", "E54-zero-gradient", ("quick",), rivals=False)
+    good = run_hunt(task)
+    bad = Finished(task, [], 0.0, faults=[fault(kills={})])
+    for done, reasons in ((good, ()), (bad, ("torch: the planted fault E54-zero-gradient is missed by quick",))):
+        made = collect(
+            run(record()).header, iter([Finished(task, [record()], 0.0), done]), Deviations([]), complete=False
+        )
+        assert made.file.faults == tuple(done.faults)
+        assert made.verdict.reasons == reasons
+        assert made.ok == (not reasons)
+
+
+def test_results_survive_json() -> None:
+    """What is written is read again; other shapes are refused."""
+    assert FaultResult.from_json(fault().to_json()) == fault()
+    for wrong in ({"kills": {"quick": "x"}}, {"issue": 1}, {"more": ""}):
+        with pytest.raises((TypeError, ValueError)):
+            FaultResult.from_json(fault().to_json() | wrong)
+
+
+def test_the_table_says_who_missed_what() -> None:
+    """A column for each profile and each other check; what was not asked is a dash."""
+    found = [fault(), fault(fault="E99-new", kills={}, rivals={}), fault(fault=RIGHT, kills={}, rivals={})]
+    columns, rows = fault_table(found)
+    by = columns.index("quick: by")
+    assert [row[by] for row in rows] == ["bound of dC/dz", "missed", "no alarm"]
+    assert [row[columns.index("gradcheck fast")] for row in rows] == ["missed", "-", "-"]
+    assert fault_text(found) == "quick catches 1 of 2; assert_close 1 of 1; gradcheck fast 0 of 1."
+    assert fault_text([]) == ""
+
+
+def test_a_report_without_faults_has_no_section() -> None:
+    """The section is there if faults were planted."""
+    assert "Planted faults" not in markdown(run())
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_other_checks_are_asked_about_the_same_fault(framework: str) -> None:
+    """A gradient of zeros is noticed by all of them; recombining an offset by none that compares with differences."""
+    pytest.importorskip(framework)
+    names = [r.name for r in RIVALS if r.framework == framework]
+    assert verdicts(by_name(framework)["B23-backward-always-divides"]) == dict.fromkeys(names, "caught")
+    blind = verdicts(by_name(framework)["B20-divides-by-all-rows"])
+    assert {name for name, verdict in blind.items() if verdict == "missed"} == set(names) - {"assert_close"}
+
+
+def test_fast_gradcheck_accepts_a_gradient_of_zeros() -> None:
+    """Of a mean over 64x1024 logits, whatever the seed: what the text of the table says."""
+    torch = pytest.importorskip("torch")
+
+    class Zero(torch.autograd.Function):  # type: ignore[misc, name-defined]  # torch is imported by the test
+        @staticmethod
+        def forward(ctx: object, z: object, y: object) -> object:
+            return torch.nn.functional.cross_entropy(z, y)
+
+        @staticmethod
+        def backward(ctx: object, upstream: object) -> object:
+            return torch.zeros(64, 1024, dtype=torch.float64), None
+
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        z = torch.randn(64, 1024, dtype=torch.float64, generator=generator).requires_grad_()
+        y = torch.randint(1024, (64,), generator=generator)
+        assert torch.autograd.gradcheck(lambda x, y=y: Zero.apply(x, y), (z,), fast_mode=True)
