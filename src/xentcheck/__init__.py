@@ -12,6 +12,7 @@ _EXPORTS = {
     "check": "xentcheck.api",
     "assert_agrees": "xentcheck.api",
     "Run": "xentcheck.api",
+    "check_projection": "xentcheck.projection",
     "replay": "xentcheck.command_replay",
     "Case": "xentcheck.cases",
     "Disagreement": "xentcheck.errors",

@@ -64,3 +64,11 @@ def numbers_of(text: str, option: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise click.BadParameter(f"{text!r}; allowed: numbers separated by commas", param_hint=option) from None
+
+
+def sizes_of(text: str, option: str) -> tuple[int, int]:
+    """N and C. Raises click.BadParameter."""
+    sizes = text.split(",")
+    if len(sizes) != 2 or not all(part.strip().isdecimal() for part in sizes):
+        raise click.BadParameter(f"{text!r}; allowed: N,C, two numbers", param_hint=option)
+    return int(sizes[0]), int(sizes[1])

@@ -1,0 +1,197 @@
+"""Projection check: whether the gradient of a large problem is the derivative of its losses, in few calls.
+
+The gradient, asked for once with a signed weight per row as its upstream gradient, is projected on K random directions
+of independent signs, one sign per class and the same for all rows; each row's projection is compared with the central
+difference of that row's loss. Signs cannot lie in the null space of the softmax's Jacobian, the constants, as positive
+directions nearly do. Tolerances and the probability of a miss: `docs/numerics.md`, section 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck import adapters as registry
+from xentcheck.reference.contracts import growth
+from xentcheck.reference.inputs import WIDE
+from xentcheck.reference.problem import Problem
+
+from .errors import AdapterError, DtypeError, ProblemError, UnavailableError
+from .projected_rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
+from .randomness import Stream
+from .runner import attempt, contracts_of
+from .subjects import Subject, subjects_of
+
+if TYPE_CHECKING:
+    from xentcheck.adapters.base import Adapter
+
+Array = NDArray[Any]
+
+SAMPLED = 8
+"""Rows per probe whose moved losses are compared with exact ones."""
+
+BLOCK = 1 << 25
+"""Elements that an implementation gets at a time unless told otherwise: 256 MiB of float64, and some copies."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What a projection check found; shares are error over tolerance, and not (share <= 1) is a disagreement.
+
+    calls: evaluations of the implementation. resolution: in every row, an error in one element of more than this times
+    the row's |upstream| is seen by each probe; if several elements err, with probability 1/2 at least. miss: how
+    probable it is at most that no probe sees them.
+    """
+
+    place: str
+    shape: tuple[int, int]
+    probes: int
+    calls: int
+    value_share: float
+    value_row: int
+    gradient_share: float
+    gradient_row: int
+    resolution: float
+
+    @property
+    def miss(self) -> float:
+        """Probability bound of missing what every single probe misses with 1/2."""
+        return 2.0**-self.probes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the losses are right, and the gradient is their derivative."""
+        return self.value_share <= 1.0 and self.gradient_share <= 1.0
+
+    def __str__(self) -> str:
+        n, c = self.shape
+        return (
+            f"{self.place} {n}x{c}, {self.calls} calls: losses at {self.value_share:.3g} of their bound (row "
+            f"{self.value_row}), gradient at {self.gradient_share:.3g} of its tolerance (row {self.gradient_row}); an "
+            f"element off by {self.resolution:.3g} of its row's upstream gradient is seen, several with probability "
+            f"1 - 2^-{self.probes} at least"
+        )
+
+
+class _Worst:
+    """The largest share so far, and its row; nan is worst."""
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        self.row = 0
+
+    def note(self, error: Array, limit: Array, rows: Array) -> None:
+        with np.errstate(all="ignore"):
+            shares = np.where(error == 0, 0.0, error / limit)
+        at = int(np.where(np.isnan(shares), np.inf, shares).argmax())
+        if not shares[at] <= self.share:
+            self.share, self.row = float(shares[at]), int(rows[at])
+
+
+class _Projector:
+    """Checks one row block after another, and keeps the worst of all."""
+
+    def __init__(self, subject: Subject, classes: int, dtype: str, probes: int, seed: int) -> None:
+        self.subject, self.classes, self.dtype, self.seed = subject, classes, dtype, seed
+        self.contracts = contracts_of(subject, dtype)[0]
+        self.directions = Stream(f"project.signs.{seed}").signs((classes, probes))
+        self.value, self.gradient = _Worst(), _Worst()
+        self.resolution = 0.0
+        self.calls = 0
+
+    def block(self, rows: range) -> None:
+        """The losses and the gradient of some rows."""
+        p = problem_of(rows, self.classes, self.dtype, self.seed)
+        answer = self._ask(p, "loss", "dC/dz")
+        exact, bounds, spread = judged(p, self.contracts["loss"], self.contracts["dC/dz"])
+        self.value.note(np.abs(answer["loss"] - exact), bounds, np.array(rows))
+        if not np.isfinite(bounds).all():
+            many = f"{self.classes} classes in {self.dtype}"
+            raise DtypeError(f"the contract bounds no loss of {many}; allowed: fewer, or float64")
+        step = step_of(float(np.median(bounds)))
+        projections, sizes = projections_of(answer["dC/dz"], self.directions)
+        upstream = np.abs(p.upstream.astype(np.float64))
+        # of the gradient itself, and of adding up its projection here
+        fixed = spread + growth(self.classes, 2.0**-53) * sizes
+        for k, direction in enumerate(self.directions.T):
+            sides = [moved(p, sign * step * direction) for sign in (1.0, -1.0)]
+            losses = [self._ask(side, "loss")["loss"] for side in sides]
+            sample = np.unique(Stream(f"project.rows.{self.seed}.{k}").integers(0, len(rows), (SAMPLED,)))
+            for side, found in zip(sides, losses, strict=True):
+                right, limit, _ = judged(some_rows(side, sample), self.contracts["loss"])
+                self.value.note(np.abs(found[sample] - right), limit, sample + rows.start)
+            error = np.abs(projections[:, k] - p.upstream * (losses[0] - losses[1]) / (2.0 * step))
+            tolerance = tolerance_of(2.0 * bounds, step, upstream, fixed)
+            if len(far := np.flatnonzero(~(error <= tolerance))):
+                one, other = (judged(some_rows(side, far), self.contracts["loss"])[1] for side in sides)
+                exactly = tolerance_of(one + other, step, upstream[far], fixed[far])
+                tolerance[far] = np.maximum(tolerance[far], exactly)
+            self.gradient.note(error, tolerance, np.array(rows))
+            self.resolution = max(self.resolution, float((2.0 * tolerance / upstream).max()))
+
+    def _ask(self, p: Problem, *quantities: str) -> dict[str, Array]:
+        """One call. Raises AdapterError if something is missing or has another shape."""
+        self.calls += 1
+        done = attempt(self.subject, p, quantities)
+        name = self.subject.adapter.name
+        if done.result is None:
+            raise AdapterError(f"{name} cannot be projected: {done.reason}")
+        values = done.result.values
+        for q, shape in (("loss", p.loss_shape), ("dC/dz", p.logits_shape)):
+            if q in quantities and (q not in values or np.shape(values[q]) != shape):
+                found = f"shape {np.shape(values[q])}" if q in values else "nothing"
+                raise AdapterError(f"{name} cannot be projected: {q} is {found}; allowed: shape {shape}")
+        return {q: x.astype(np.float64) if q == "loss" else x for q, x in values.items()}
+
+
+def check_projection(
+    adapter: Adapter | str,
+    shape: tuple[int, int],
+    *,
+    dtype: str = "float64",
+    probes: int = 20,
+    seed: int = 0,
+    device: str = "cpu",
+    rows: int | None = None,
+) -> Projection:
+    """Check the losses of one large problem, and that the gradient is their derivative, in 2 K + 1 calls [derived].
+
+    adapter: as for `check`. shape: (N, C). dtype: float64 or float32; only float64 sees single elements where C is
+    large. probes: K, random directions of signs. rows: how many the implementation gets at a time, by default what
+    keeps the whole below 8 GiB. Tolerances are in units of dC/dz, from the bounds of the declared
+    contract. Source: `docs/numerics.md`, section 6. Raises AdapterError if the implementation computes no losses or no
+    gradient, DtypeError, ProblemError for an empty problem, UnavailableError for a device that is not there.
+
+    >>> found = check_projection("numpy", (4, 101), probes=3)
+    >>> found.ok, found.calls
+    (True, 7)
+    """
+    n, classes = shape
+    if dtype not in WIDE:
+        raise DtypeError(f"dtype {dtype!r} is too narrow for differences; allowed: {', '.join(WIDE)}")
+    if min(n, classes, probes) < 1 or (rows is not None and rows < 1):
+        raise ProblemError(
+            f"{n}x{classes} logits, {probes} probes; allowed: one of each at least, and of rows at a time"
+        )
+    chosen = registry.get(adapter) if isinstance(adapter, str) else adapter
+    subject = subjects_of(chosen, [device])[0]
+    if subject.missing:
+        raise UnavailableError(f"adapter {chosen.name}: {subject.missing}")
+    projector = _Projector(subject, classes, dtype, probes, seed)
+    step = rows or max(1, BLOCK // classes)
+    for start in range(0, n, step):
+        projector.block(range(start, min(start + step, n)))
+    return Projection(
+        place=f"{chosen.name}/{subject.variant}/{device}/{dtype}",
+        shape=shape,
+        probes=probes,
+        calls=projector.calls,
+        value_share=projector.value.share,
+        value_row=projector.value.row,
+        gradient_share=projector.gradient.share,
+        gradient_row=projector.gradient.row,
+        resolution=projector.resolution,
+    )
