@@ -97,7 +97,10 @@ BAD_INPUT = {
         ["faults", "--framework", "numpy", "--profile", "quick", "--out", "mine.py/x.md"],
         "mine.py/x.md cannot be written",
     ),
-    "project shape": (["project", "numpy", "--shape", "8"], "Invalid value for --shape: '8'; allowed: N,C, two numbers"),
+    "project shape": (
+        ["project", "numpy", "--shape", "8"],
+        "Invalid value for --shape: '8'; allowed: N,C, two numbers",
+    ),
     "project nothing": (["project", "--shape", "8,8"], "project needs one implementation: ADAPTER, or --impl with"),
     "project dtype": (["project", "numpy", "--shape", "8,8", "--dtype", "float16"], "dtype 'float16' is too narrow"),
     "option": (["run", "--bogus"], "No such option '--bogus'."),

@@ -174,7 +174,7 @@ def check_projection(
         raise DtypeError(f"dtype {dtype!r} is too narrow for differences; allowed: {', '.join(WIDE)}")
     if min(n, classes, probes) < 1 or (rows is not None and rows < 1):
         raise ProblemError(
-            f"{n}x{classes} logits, {probes} probes; allowed: one of each at least, and of rows at a time"
+            f"{n}x{classes} logits, {probes} probes; allowed: at least one of each, and one row at a time"
         )
     chosen = registry.get(adapter) if isinstance(adapter, str) else adapter
     subject = subjects_of(chosen, [device])[0]
