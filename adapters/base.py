@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata, util
@@ -109,6 +110,10 @@ class Adapter(ABC):
         Keys: `a`, `log_a`, `dC/da` (m, K) for C = -ln a_y, `da/dz` (m, K, K), `dC/dz`, and the problem's quantities.
         """
         return {}
+
+    def poisoned(self) -> AbstractContextManager[None] | None:
+        """A context in which memory that is allocated and not written holds nan; None if there is no such way."""
+        return None
 
     def require_shape(self, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
         """Raise AdapterError if the implementation's loss has another shape than the upstream gradient."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -52,6 +54,10 @@ class NumpyFunction(Adapter):
             found = self._evaluate(problem, arrays, wanted)
         return Result({q: np.asarray(found[q]) for q in wanted}, copies.changed())
 
+    def poisoned(self) -> AbstractContextManager[None]:
+        """`np.empty` and `np.empty_like` give nan."""
+        return poisoned_memory()
+
     def _evaluate(self, problem: Problem, arrays: dict[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
         if {*VALUES, *GRADIENTS}.isdisjoint(wanted):
             return {}
@@ -65,6 +71,23 @@ class NumpyFunction(Adapter):
         if (arrays["upstream"] != 1).any():
             options["upstream"] = arrays["upstream"]
         return self.function(logits, arrays["target"], **options)
+
+
+@contextmanager
+def poisoned_memory() -> Iterator[None]:
+    """What `np.empty` and `np.empty_like` return is full of nan inside, where the dtype has one."""
+
+    def poison(allocate: Callable[..., Array]) -> Callable[..., Array]:
+        def allocated(*arguments: Any, **options: Any) -> Array:
+            found = allocate(*arguments, **options)
+            if found.dtype.kind == "f" or found.dtype.name == "bfloat16":
+                found[...] = np.nan
+            return found
+
+        return allocated
+
+    with patch.object(np, "empty", poison(np.empty)), patch.object(np, "empty_like", poison(np.empty_like)):
+        yield
 
 
 class NumpyAdapter(NumpyFunction):
@@ -93,6 +116,10 @@ class NumpyAdapter(NumpyFunction):
             found["da/dz"] = reference.softmax_jacobian(rows)
             found["dC/dz"] = self._differentiate(problem, arrays, rows)[1]
         return {**found, **own.values}
+
+    def poisoned(self) -> AbstractContextManager[None]:
+        """`np.empty` and `np.empty_like` give nan."""
+        return poisoned_memory()
 
     def _evaluate(self, problem: Problem, arrays: dict[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
         found = self._compute(problem, {name: widened(array) for name, array in arrays.items()}, wanted)

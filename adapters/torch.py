@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +72,10 @@ class TorchFunction(Adapter):
             found = self._evaluate(problem, inputs, logits, leaves, wanted)
             values = {q: to_numpy(found[q]) for q in wanted}
             return Result(values, inputs.changed())
+
+    def poisoned(self) -> AbstractContextManager[None]:
+        """PyTorch fills fresh memory with nan while deterministic algorithms are asked for."""
+        return poisoned_memory(self.load())
 
     def _evaluate(
         self, problem: Problem, inputs: Tensors, logits: Tensor, leaves: dict[str, list[Tensor]], wanted: Sequence[str]
@@ -184,6 +188,21 @@ def numerics(torch: Any) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(precision)
+
+
+@contextmanager
+def poisoned_memory(torch: Any) -> Iterator[None]:
+    """`torch.utils.deterministic.fill_uninitialized_memory` inside; the settings found, again after it."""
+    asked, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of operations that have no deterministic form
+            yield
+    finally:
+        torch.use_deterministic_algorithms(asked, warn_only=warn)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
 def from_numpy(array: Array) -> Tensor:

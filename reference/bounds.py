@@ -14,6 +14,7 @@ from xentcheck.errors import ProblemError
 
 from . import layer_bounds
 from .contracts import CATALOGUE, Arithmetic, Contract, get, growth
+from .directions import BoundsAlong
 from .oracle import Block, Exact
 from .problem import Array, Problem
 from .row_base import RowBase
@@ -84,6 +85,7 @@ class Bounds:
         p = self.exact.problem
         wanted = set(quantities)
         parts: dict[str, list[Array]] = {q: [] for q in ("a", "log_a", "loss", "dC/dz")}
+        along = BoundsAlong(self.exact) if wanted & {"jvp", "hvp"} else None
         out: dict[str, Array] = {}
         with np.errstate(all="ignore"):
             zeta = self.zeta()
@@ -95,7 +97,11 @@ class Bounds:
                 parts["dC/dz"].append(rows.gradient())
                 if zeta is not None:
                     out |= self.layer(block, parts["dC/dz"][-1])
+                if along:
+                    along.add(block, rows)
             out["cost"] = self.cost()
+            if along:
+                out |= along.whole()
         for quantity, blocks in parts.items():
             flat = np.concatenate(blocks) if blocks else np.zeros((0, p.classes))
             shape = p.loss_shape if quantity == "loss" else p.logits_shape

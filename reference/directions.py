@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends import Number
-from .oracle import Block
+from .oracle import Block, Exact
 from .row_bounds import SLACK, RowBounds
+from .rows import from_rows, to_rows
 
 Array = NDArray[Any]
 
@@ -96,6 +97,39 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     jvp = jvp + lost * (1.0 + (q * reach).sum(1))
     hvp = np.where(np.isnan(hvp), np.inf, hvp) * SLACK
     return DirectionalBounds(np.where(t.kept, jvp, 0.0), np.where(t.kept, total[:, 0], 0.0), hvp * t.kept[:, None])
+
+
+class BoundsAlong:
+    """The bounds of jvp and hvp of a whole problem; feed it the exact blocks in order."""
+
+    def __init__(self, exact: Exact) -> None:
+        self.exact = exact
+        self._v = to_rows(np.asarray(exact.problem.v)).astype(np.float64)
+        self._values: list[Array] = []
+        self._parts: list[DirectionalBounds] = []
+        self._jvp: list[Array] = []
+        self._rows: RowBounds | None = None
+
+    def add(self, block: Block, rows: RowBounds) -> None:
+        """One block of rows."""
+        right = Directional.of(block, self._v[block.rows])
+        self._parts.append(directional_bounds(rows, right, self._v[block.rows]))
+        self._values.append(block.softmax.backend.pair(right.jvp)[0])
+        self._jvp.append(jvp_bound(rows, self._parts[-1], self._values[-1]))
+        self._rows = rows
+
+    def whole(self) -> dict[str, Array]:
+        """jvp and hvp in the shapes of the problem; nothing without rows."""
+        p = self.exact.problem
+        if self._rows is None:
+            return {}
+        if p.reduction == "none":
+            jvp = np.concatenate(self._jvp).reshape(p.loss_shape)
+        else:
+            denominator = float(self.exact.backend.pair(self.exact.denominator)[0])
+            value = np.concatenate(self._values).sum() / denominator
+            jvp = reduced_jvp_bound(self._rows, self._parts, np.asarray(value), denominator)
+        return {"jvp": jvp, "hvp": from_rows(np.concatenate([b.hvp for b in self._parts]), p.logits_shape)}
 
 
 def jvp_bound(rows: RowBounds, bounds: DirectionalBounds, value: Array) -> Array:

@@ -1,83 +1,46 @@
 """Laws: properties that need no exact value, with tolerances from the same bounds; and how inputs and outputs are kept.
 
-Each law compares results of one implementation on related problems. A probe direction is signed and never constant
-along the classes: that would lie in the null space of the softmax's Jacobian.
+Each law compares results of one implementation on related problems. Directions are signed and never constant
+along the classes, which would lie in the null space of the softmax's Jacobian, but where that is the question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.law import LawResult
 
+from .asking import Answer, Asker, Deviation, Unanswered, compare
 from .randomness import Stream
-from .runner import attempt, contracts_of
 from .subjects import Subject
 
 Array = NDArray[Any]
 SHAPE = (6, 7)
 SHIFT = 64.0
+LARGE = (1030, 1003)
+IGNORED = -100
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What an implementation returned for a problem, in float64, with the bounds of its contract."""
-
-    problem: Problem
-    raw: Mapping[str, Array]
-    bounds: Mapping[str, Array]
-
-    def __getitem__(self, quantity: str) -> Array:
-        return np.asarray(self.raw[quantity]).astype(np.float64)
-
-
-class Unanswered(Exception):
-    """The implementation does not support the problem, or raises."""
-
-
-class Asker:
-    """Asks one implementation."""
-
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-
-    def __call__(self, problem: Problem, *quantities: str, shared: bool = False) -> Answer:
-        """Its answer, copied at once, unless what becomes of its own memory is the question (`shared`)."""
-        done = attempt(self.subject, problem, quantities)
-        if done.result is None or not set(quantities) <= set(done.result.values):
-            raise Unanswered(done.reason)
-        contracts = contracts_of(self.subject, problem.dtype)[0]
-        exact = Exact(problem)
-        bounds = {q: Bounds(exact, contracts[q]).evaluate([q])[q] for q in quantities if q not in ("jvp", "hvp")}
-        values = {q: np.asarray(x) if shared else np.array(x) for q, x in done.result.values.items()}
-        return Answer(problem, values, bounds)
-
-
-Deviation = tuple[Array, Array]
-"""What should be 0, and how far from it rounding alone may bring it."""
 
 Law = Callable[[Asker, Problem], Deviation]
 
 
-def base(dtype: str, reduction: str = "none") -> Problem:
+def base(dtype: str, shape: tuple[int, int] = SHAPE) -> Problem:
     """Multiples of 1/8 up to 4, so that shifts by 64 and permutations are exact in every dtype but bfloat16 (1/4)."""
     s = Stream(f"laws.{dtype}")
     step = 2 if dtype == "bfloat16" else 8
-    logits = s.integers(-2 * step, 2 * step + 1, SHAPE) / step
-    upstream = (s.integers(1, 5, SHAPE[:1]) / 2.0) * s.signs(SHAPE[:1])
+    logits = s.integers(-2 * step, 2 * step + 1, shape) / step
+    upstream = (s.integers(1, 5, shape[:1]) / 2.0) * s.signs(shape[:1])
     return Problem(
         logits=logits.astype(dtype),
-        target=s.integers(0, SHAPE[1], SHAPE[:1]),
-        reduction=reduction,
-        upstream=upstream.astype(dtype) if reduction == "none" else np.ones((), dtype),
+        target=s.integers(0, shape[1], shape[:1]),
+        reduction="none",
+        upstream=upstream.astype(dtype),
     )
 
 
@@ -88,7 +51,7 @@ def _rows_sum_to_0(ask: Asker, p: Problem) -> Deviation:
 
 def _shift(ask: Asker, p: Problem) -> Deviation:
     moved = replace(p, logits=(np.asarray(p.logits) + np.asarray(SHIFT, p.dtype)).astype(p.dtype))
-    return _compare(ask(p, "loss", "dC/dz"), ask(moved, "loss", "dC/dz"), ("loss", "dC/dz"))
+    return compare(ask(p, "loss", "dC/dz"), ask(moved, "loss", "dC/dz"), ("loss", "dC/dz"))
 
 
 def _permutation(ask: Asker, p: Problem) -> Deviation:
@@ -101,20 +64,20 @@ def _permutation(ask: Asker, p: Problem) -> Deviation:
         {"loss": other["loss"], "dC/dz": other["dC/dz"][:, inverse]},
         {"loss": other.bounds["loss"], "dC/dz": other.bounds["dC/dz"][:, inverse]},
     )
-    return _compare(first, back, ("loss", "dC/dz"))
+    return compare(first, back, ("loss", "dC/dz"))
 
 
 def _one_hot(ask: Asker, p: Problem) -> Deviation:
     hot = (np.arange(SHAPE[1]) == p.target[:, None]).astype(p.dtype)
-    return _compare(ask(p, "loss", "dC/dz"), ask(replace(p, target=hot), "loss", "dC/dz"), ("loss", "dC/dz"))
+    return compare(ask(p, "loss", "dC/dz"), ask(replace(p, target=hot), "loss", "dC/dz"), ("loss", "dC/dz"))
 
 
-def _batch(ask: Asker, p: Problem) -> Deviation:
-    """Each row alone has the loss and the gradient that it has among others."""
+def _batch(ask: Asker, p: Problem, first: int = 1) -> Deviation:
+    """The first rows alone, and the others alone, have the losses and gradients that they have together."""
     whole = ask(p, "loss", "dC/dz")
     z = np.asarray(p.logits)
     found, limit = [], []
-    for part in (slice(0, 1), slice(1, None)):
+    for part in (slice(0, first), slice(first, None)):
         piece = replace(p, logits=z[part].copy(), target=p.target[part].copy(), upstream=p.upstream[part].copy())
         alone = ask(piece, "loss", "dC/dz")
         for q in ("loss", "dC/dz"):
@@ -152,12 +115,62 @@ def _independent(ask: Asker, p: Problem) -> Deviation:
 
 def _value_alone(ask: Asker, p: Problem) -> Deviation:
     """The loss that is asked for alone is the one that comes with a gradient."""
-    return _compare(ask(p, "loss"), ask(p, "loss", "dC/dz"), ("loss",))
+    return compare(ask(p, "loss"), ask(p, "loss", "dC/dz"), ("loss",))
 
 
-def _compare(x: Answer, y: Answer, quantities: tuple[str, ...]) -> Deviation:
-    found = [(x[q] - y[q]).ravel() for q in quantities]
-    return np.concatenate(found), np.concatenate([(x.bounds[q] + y.bounds[q]).ravel() for q in quantities])
+def _additive(ask: Asker, p: Problem) -> Deviation:
+    """The gradients of two upstream gradients add up to that of their sum."""
+    one = np.abs(p.upstream)
+    other = (one[::-1] + 3).astype(p.dtype)
+    parts = [ask(replace(p, upstream=u), "dC/dz") for u in (one, other, (one + other).astype(p.dtype))]
+    g = [part["dC/dz"] for part in parts]
+    return g[0] + g[1] - g[2], np.asarray(sum(part.bounds["dC/dz"] for part in parts))
+
+
+def _chunks(ask: Asker, p: Problem) -> Deviation:
+    """More rows and classes than a block or a vector holds are what they are in two parts."""
+    large = base(p.dtype, shape=LARGE)
+    return _batch(ask, large, LARGE[0] // 2)
+
+
+def _fresh_memory(ask: Asker, p: Problem) -> Deviation:
+    """Nothing is returned that was never written: rows that are ignored are where that is forgotten."""
+    labels = np.where(np.arange(SHAPE[0]) % 3 == 0, IGNORED, p.target)
+    ignoring = replace(p, target=labels, ignore_index=IGNORED)
+    whole = ask(ignoring, "loss", "dC/dz", poisoned=True)
+    return compare(whole, ask(ignoring, "loss", "dC/dz"), ("loss", "dC/dz"))
+
+
+def _direction(p: Problem, name: str) -> Problem:
+    """With a direction of multiples of 1/4."""
+    v = Stream(f"laws.{name}").integers(-8, 9, SHAPE) / 4
+    return replace(p, v=v.astype(p.dtype))
+
+
+def _forward_is_reverse(ask: Asker, p: Problem) -> Deviation:
+    """The derivative of a row's loss along v is the product of its gradient with v."""
+    along = _direction(p, "v")
+    v = np.asarray(along.v).astype(np.float64)
+    jvp, g = ask(along, "jvp"), ask(replace(p, upstream=np.ones_like(p.upstream)), "dC/dz")
+    return jvp["jvp"] - (g["dC/dz"] * v).sum(1), jvp.bounds["jvp"] + (g.bounds["dC/dz"] * np.abs(v)).sum(1)
+
+
+def _hessian_symmetric(ask: Asker, p: Problem) -> Deviation:
+    """w H v = v H w, row by row."""
+    answers = [ask(_direction(p, name), "hvp") for name in ("v", "w")]
+    v, w = (np.asarray(x.problem.v).astype(np.float64) for x in answers)
+    found = (w * answers[0]["hvp"]).sum(1) - (v * answers[1]["hvp"]).sum(1)
+    return found, (np.abs(w) * answers[0].bounds["hvp"]).sum(1) + (np.abs(v) * answers[1].bounds["hvp"]).sum(1)
+
+
+def _hessian_null(ask: Asker, p: Problem) -> Deviation:
+    """The Hessian takes the direction of ones to 0, and its rows sum to 0 along any other."""
+    ones = ask(replace(p, v=np.ones(SHAPE, p.dtype)), "hvp")
+    other = ask(_direction(p, "v"), "hvp")
+    return (
+        np.concatenate([ones["hvp"].ravel(), other["hvp"].sum(1)]),
+        np.concatenate([ones.bounds["hvp"].ravel(), other.bounds["hvp"].sum(1)]),
+    )
 
 
 LAWS: dict[str, tuple[str, Law]] = {
@@ -168,6 +181,12 @@ LAWS: dict[str, tuple[str, Law]] = {
     "batch": ("a row alone is what it is among others", _batch),
     "sum-of-rows": ("the sum over the batch is the sum of its rows", _sum_of_rows),
     "upstream": ("the gradient is linear in the upstream gradient", _upstream),
+    "additive": ("the gradients of two upstream gradients add up to that of their sum", _additive),
+    "chunks": ("a large batch is what its halves are", _chunks),
+    "forward-reverse": ("the derivative along a direction is the gradient's product with it", _forward_is_reverse),
+    "hessian-symmetric": ("the Hessian is symmetric", _hessian_symmetric),
+    "hessian-null": ("the Hessian takes ones to 0, and its products sum to 0", _hessian_null),
+    "fresh-memory": ("nothing is returned that was never written", _fresh_memory),
     "independent": ("a call on other data changes no other call's results", _independent),
     "value-alone": ("the value does not depend on whether a gradient is asked for", _value_alone),
 }
