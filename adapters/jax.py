@@ -99,9 +99,7 @@ class JaxFunction(Adapter):
         return Result(values, copies.changed())
 
     def _differentiate(self, problem: Problem, arrays: Pytree, variant: str) -> Pytree:
-        options = keywords(problem)
-        static = tuple((name, value) for name, value in options.items() if name not in self.traced)
-        given = {name: arrays.get(name, value) for name, value in options.items() if name in self.traced}
+        static, given = self._options(problem, arrays)
         leaves = {name: arrays[name] for name in LEAVES if name in arrays}
         call = self._call("differentiate", variant)
         upstream = arrays["upstream"]
@@ -111,12 +109,18 @@ class JaxFunction(Adapter):
         return {"loss" if problem.reduction == "none" else "cost": value, **gradients}
 
     def _along(self, problem: Problem, arrays: Pytree, variant: str) -> Pytree:
-        options = keywords(problem)
-        static = tuple((name, value) for name, value in options.items() if name not in self.traced)
-        given = {name: arrays.get(name, value) for name, value in options.items() if name in self.traced}
+        static, given = self._options(problem, arrays)
         call = self._call("along", variant)
         found: Pytree = call(static, arrays["logits"], arrays["target"], given, arrays["upstream"], arrays["v"])
         return found
+
+    def _options(self, problem: Problem, arrays: Pytree) -> tuple[tuple[tuple[str, Any], ...], Pytree]:
+        """Those that are compiled in, and those that are traced; an ignore_index that is traced always is."""
+        options = keywords(problem)
+        if "ignore_index" in self.traced and not problem.probabilities:
+            options["ignore_index"] = problem.ignore_index
+        static = tuple((name, value) for name, value in options.items() if name not in self.traced)
+        return static, {name: arrays.get(name, value) for name, value in options.items() if name in self.traced}
 
     def along(
         self, static: tuple[tuple[str, Any], ...], logits: JaxArray, target: JaxArray, given: Pytree, *rest: JaxArray
