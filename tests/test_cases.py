@@ -22,7 +22,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.runner import digest_of, planned, quantities_of
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
-PINNED = "9ca5643078b4a75766eb561b71c3d177a18cf35717427585726c09149d594859"
+PINNED = "2c37a3b89fc9e15a011737ea6a343d601fac6bd723e6ac4bf2798acb3cb8572c"
 """SHA-256 of the ids and digests of all quick cases, in canonical order."""
 
 ALPHABET = set(string.ascii_lowercase + string.digits + ".+-")

@@ -9,7 +9,7 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases import Case
-from xentcheck.museum import heads
+from xentcheck.museum import along, heads
 from xentcheck.museum import jax as jax_museum
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import torch as torch_museum
@@ -102,6 +102,13 @@ def test_same_implementation_without_a_fault_raises_no_alarm(museum: object, cho
 
 
 @pytest.mark.parametrize("framework", [pytest.param(name, marks=needs[name]) for name in ("numpy", "torch")])
+@each(along.FAULTS)
+def test_fault_along_a_direction_is_caught(fault: Fault, framework: str) -> None:
+    """The quick profile catches a wrong derivative of second order, or of forward mode."""
+    assert sides(fault, LOGITS, along.adapter(framework, fault.implementation)) == fault.caught
+
+
+@pytest.mark.parametrize("framework", [pytest.param(name, marks=needs[name]) for name in ("numpy", "torch")])
 def test_last_layer_without_a_fault_raises_no_alarm(framework: str) -> None:
     """The adapter of the last layer's faults is right as long as nothing is changed."""
     assert list(alarms(LAYERS, [heads.adapter(framework, heads.right)])) == []
@@ -109,7 +116,7 @@ def test_last_layer_without_a_fault_raises_no_alarm(framework: str) -> None:
 
 def test_museum_covers_every_class_of_fault_on_both_sides() -> None:
     """Every class A to G has faults, the value's and the gradient's among them, each under a name of its own."""
-    museums = (numpy_museum.FAULTS, torch_museum.FAULTS, jax_museum.FAULTS, heads.FAULTS)
+    museums = (numpy_museum.FAULTS, torch_museum.FAULTS, jax_museum.FAULTS, heads.FAULTS, along.FAULTS)
     for faults in museums:
         assert len({f.name for f in faults}) == len(faults)
     caught = {(f.name[0], s) for faults in museums for f in faults for s in f.caught}

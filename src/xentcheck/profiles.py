@@ -52,6 +52,10 @@ NARROW_SETS = (
 )
 """(option set, reduction, shape) of narrow dtypes in `quick`."""
 
+DIRECTED = ("gaussian", "deep", "confident", "ties", "few-active", "common-offset", "masked")
+"""The families that have a direction: where derivatives along it differ from nothing, and where forward mode overflows
+or multiplies 0 with -inf."""
+
 DIRECTION_SETS = ((PLAIN, "mean", (5, 10)), (EVERY, "none", (64, 3)))
 """(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first in `quick`."""
 
@@ -188,10 +192,10 @@ def _special(dtype: str, seed: int) -> Iterator[Case]:
 
 
 def _directions(dtype: str, seed: int, sets: tuple[tuple[int, str, tuple[int, int]], ...]) -> Iterator[Case]:
-    """Derivatives along a direction: the families on which they differ from nothing."""
+    """Derivatives along a direction."""
     for o, reduction, shape in sets:
         target, options = OPTION_SETS[o]
-        for family in ("gaussian", "deep", "confident", "ties", "few-active"):
+        for family in DIRECTED:
             yield Case(
                 family=family,
                 shape=shape,

@@ -164,7 +164,7 @@ def alarms_of(framework: str) -> dict[str, str]:
 
 def verdicts(planted: Planted) -> dict[str, str]:
     """Rival -> `caught` or `missed`, for a fault in the logits' loss; others are not theirs to judge."""
-    if planted.behind_a_layer:
+    if planted.found_in != "logits":
         return {}
     adapter = planted.adapter()
     return {

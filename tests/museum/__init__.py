@@ -2,5 +2,6 @@
 
 base: the right implementation and what a fault is; range, reduction, targets, backward, layout: faults by class;
 compositions: two at once; everywhere: those that can be planted in every framework; numpy, torch, jax: the adapters of
-each, and faults of their own; heads: faults behind a last layer; outputs: one output wrong, one fault for each check.
+each, and faults of their own; heads: faults behind a last layer; along: of second order and forward mode; outputs: one
+output wrong, one fault for each check; catalogue: all of them.
 """

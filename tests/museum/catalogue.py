@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import heads
+from . import along, heads
 from . import jax as jax_museum
 from . import numpy as numpy_museum
 from . import torch as torch_museum
@@ -17,17 +17,20 @@ if TYPE_CHECKING:
     from xentcheck.cases import Case
 
 MUSEUMS: dict[str, Any] = {"numpy": numpy_museum, "torch": torch_museum, "jax": jax_museum}
-LAYER_FRAMEWORKS = ("numpy", "torch")
-"""Where the faults behind a last layer are planted: they change results after the framework has gone."""
+CHANGED: dict[str, Any] = {"layer": heads, "direction": along}
+"""Faults behind a last layer, and along a direction: changes of a right adapter's results."""
+
+CHANGED_FRAMEWORKS = ("numpy", "torch")
+"""Where they are planted; a third would show nothing new."""
 
 
 @dataclass(frozen=True)
 class Planted:
-    """One fault in one framework."""
+    """One fault in one framework; found_in: the cases it is looked for in, those of `logits`, `layer`, `direction`."""
 
     fault: Fault
     framework: str
-    behind_a_layer: bool = False
+    found_in: str = "logits"
 
     @property
     def text(self) -> str:
@@ -36,14 +39,17 @@ class Planted:
 
     def adapter(self) -> Adapter:
         """The implementation that has the fault."""
-        if self.behind_a_layer:
-            return heads.adapter(self.framework, self.fault.implementation)
-        made: Adapter = MUSEUMS[self.framework].adapter(self.fault.implementation, self.fault.contract)
+        if self.found_in in CHANGED:
+            made: Adapter = CHANGED[self.found_in].adapter(self.framework, self.fault.implementation)
+        else:
+            made = MUSEUMS[self.framework].adapter(self.fault.implementation, self.fault.contract)
         return made
 
     def meets(self, case: Case) -> bool:
         """Whether the fault is looked for in a case: its dtype, and what it is planted in."""
-        return case.dtype == self.fault.dtype and bool(case.inputs) == self.behind_a_layer
+        if case.dtype != self.fault.dtype or bool(case.inputs) != (self.found_in == "layer"):
+            return False
+        return self.found_in != "direction" or "dir" in case.options
 
 
 def planted(framework: str) -> list[Planted]:
@@ -53,6 +59,6 @@ def planted(framework: str) -> list[Planted]:
     True
     """
     found = [Planted(f, framework) for f in (RIGHT, *MUSEUMS[framework].FAULTS)]
-    if framework in LAYER_FRAMEWORKS:
-        found += [Planted(f, framework, behind_a_layer=True) for f in heads.FAULTS]
+    if framework in CHANGED_FRAMEWORKS:
+        found += [Planted(f, framework, found_in) for found_in, museum in CHANGED.items() for f in museum.FAULTS]
     return found

@@ -26,6 +26,16 @@ def adapter(implementation: type[CrossEntropy], contract: str | None = None) -> 
     return from_numpy(cross_entropy, name=implementation.__name__, contract=contract)
 
 
+@fault(FAULTS, "F72-gradient-written-as-packed", "pytorch#75923", GRADIENT, lambda c: "trans" in c.layout)
+class GradientWrittenAsPacked(CrossEntropy):
+    """The output is made with the logits' strides, and written as if it were packed."""
+
+    def gradient(self, upstream: Array) -> Array:
+        out = np.empty_like(self.logits)
+        np.lib.stride_tricks.as_strided(out, (out.size,), (out.itemsize,))[...] = super().gradient(upstream).ravel()
+        return out
+
+
 @fault(FAULTS, "F70-strides-ignored", "burn#4815", BOTH, lambda c: {"trans", "sliced"} & set(c.layout) != set())
 class StridesIgnored(CrossEntropy):
     """Reads the logits' memory as if it were packed."""

@@ -75,6 +75,16 @@ class ShiftInPlace(CrossEntropy):
         return super().value()
 
 
+@fault(FAULTS, "F72-gradient-written-as-packed", "pytorch#75923", GRADIENT, lambda c: "trans" in c.layout)
+class GradientWrittenAsPacked(CrossEntropy):
+    """The output is made with the logits' strides, and written as if it were packed."""
+
+    def gradient(self, upstream: Array) -> Array:
+        out = self.xp.empty_like(self.logits)
+        out.as_strided((out.numel(),), (1,)).copy_(super().gradient(upstream).reshape(-1))
+        return out
+
+
 @fault(FAULTS, "F70-strides-ignored", "mlx#657", BOTH, lambda c: {"trans", "sliced"} & set(c.layout) != set())
 class StridesIgnored(CrossEntropy):
     """Reads the logits' memory as if it were packed."""
