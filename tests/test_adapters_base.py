@@ -252,7 +252,7 @@ def test_devices_of_another_framework_are_refused(framework: str, device: str, a
 def test_a_wrapper_takes_functions_only(framework: str) -> None:
     """Something that cannot be called is refused at once, by its type."""
     with pytest.raises(AdapterError) as caught:
-        WRAPPERS[framework]("torch.nn.functional.cross_entropy")  # type: ignore[arg-type]
+        WRAPPERS[framework]("torch.nn.functional.cross_entropy")  # type: ignore[arg-type]  # a wrong argument on purpose
     assert str(caught.value) == f"from_{framework} got str; allowed: a function"
 
 

@@ -238,7 +238,7 @@ def test_the_second_backward_is_the_judged_one(jax: Any) -> None:
     """An implementation whose gradient grows with every call shows the second of two; the first had -2 x upstream."""
     calls: list[float] = []
 
-    @jax.custom_vjp  # type: ignore[untyped-decorator]
+    @jax.custom_vjp  # type: ignore[untyped-decorator]  # JAX does not annotate it
     def growing(x: Any) -> Any:
         return x
 

@@ -173,7 +173,7 @@ def test_a_scalar_upstream_is_taken_in_the_problems_dtype(torch: Any, dtype: str
 def test_the_second_backward_is_the_judged_one(torch: Any, twice: bool) -> None:
     """An implementation whose gradient grows with every backward call shows the second of two calls."""
 
-    class Growing(torch.autograd.Function):  # type: ignore[misc]
+    class Growing(torch.autograd.Function):  # type: ignore[misc]  # torch is imported by the test
         @staticmethod
         def forward(ctx: Any, loss: Any) -> Any:
             ctx.calls = []

@@ -94,10 +94,10 @@ def test_oracle_is_certified(family: str, dtype: str, target: str, options: tupl
     )
     found = Exact(p).evaluate(DIRECTIONAL)
     allowed = 2.0 ** (-90 if dtype == "float64" else -40)
-    z = p.logits.astype(np.float64)  # type: ignore[union-attr]
+    z = p.logits.astype(np.float64)  # type: ignore[union-attr]  # these cases have logits and a direction
     a = np.exp(z - z.max(1, keepdims=True))
     a /= a.sum(1, keepdims=True)
-    reach = 2 * np.abs(p.v.astype(np.float64)).max()  # type: ignore[union-attr]
+    reach = 2 * np.abs(p.v.astype(np.float64)).max()  # type: ignore[union-attr]  # these cases have logits and a direction
     with ctx.workprec(2048):
         jvp, hvp = enclosed(p)
         mass = [sum((abs(x) for x in row), arb(0)) for row in factors(p)]

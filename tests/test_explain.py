@@ -144,7 +144,7 @@ def test_a_wrong_step_has_a_large_error(monkeypatch: pytest.MonkeyPatch) -> None
     """y - a instead of a - y is seen at its own step, and at no other."""
     right = adapters.get("numpy")
 
-    class Wrong(type(right)):  # type: ignore[misc]
+    class Wrong(type(right)):  # type: ignore[misc]  # a class made in the test
         def steps(self, problem: Any) -> dict[str, Any]:
             found = right.steps(problem)
             return {**found, "dC/dz": -found["dC/dz"]}

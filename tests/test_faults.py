@@ -97,7 +97,7 @@ def test_fault_in_last_layer_is_caught(fault: Fault, framework: str) -> None:
 )
 def test_same_implementation_without_a_fault_raises_no_alarm(museum: object, chosen: list[Case], dtype: str) -> None:
     """What the faults are planted in is right, under every contract that a fault is judged by."""
-    tested = [museum.adapter(CrossEntropy, contract) for contract in (None, "fused")]  # type: ignore[attr-defined]
+    tested = [museum.adapter(CrossEntropy, contract) for contract in (None, "fused")]  # type: ignore[attr-defined]  # a module
     assert list(alarms([c for c in chosen if c.dtype == dtype], tested)) == []
 
 
