@@ -12,9 +12,11 @@ import pytest
 from xentcheck import adapters, check_projection
 from xentcheck.adapters.base import Adapter
 from xentcheck.errors import AdapterError, DtypeError, ProblemError
-from xentcheck.projected_rows import CURVATURE, problem_of
+from xentcheck.projected_rows import CURVATURE, judged, moved, problem_of, step_of
 from xentcheck.projection import Projection
+from xentcheck.randomness import Stream
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.reference.contracts import get
 
 SEEDS = 100
 
@@ -165,6 +167,17 @@ def test_the_truncation_is_the_largest_there_is() -> None:
     moment = p * (1 - (2 * p - 1)) ** 3 + (1 - p) * (-1 - (2 * p - 1)) ** 3
     assert (np.abs(moment) <= CURVATURE * (1 + 1e-15)).all()
     assert np.abs(moment).max() >= CURVATURE * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("classes", [10, 1000])
+def test_bounds_at_the_point_stand_for_those_around_it(classes: int) -> None:
+    """The bounds of the losses at z and at z +- h s differ by less than 1 %."""
+    contract = get("fused")
+    p = problem_of(range(32), classes, "float64", 0)
+    here = judged(p, contract)[1]
+    direction = step_of(float(np.median(here))) * Stream("around").signs((classes,))
+    for side in (direction, -direction):
+        assert (np.abs(judged(moved(p, side), contract)[1] / here - 1) <= 0.01).all()
 
 
 def test_logits_move_exactly() -> None:
