@@ -145,7 +145,7 @@ def _wrap(
         contract_of(contract)
     module = import_module(f"{__name__}.{framework}")
     adapter: Adapter = getattr(module, _WRAPPERS[framework])(function, name or _name(function))
-    adapter.command = _command(function, framework)
+    adapter.command = command_of(function, framework)
     usual = adapter.capabilities.options - frozenset(RARE_OPTIONS)
     adapter.contracts = () if contract is None else (("*", "*", "*", contract),)
     adapter.capabilities = replace(
@@ -162,7 +162,7 @@ def _name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _command(function: Callable[..., Any], framework: str) -> str:
+def command_of(function: object, framework: str) -> str:
     """The options by which another process finds the function; empty for a local one, or one of `__main__`."""
     module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
     known = getattr(sys.modules.get(module), name, None) is function

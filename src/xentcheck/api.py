@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xentcheck import adapters as registry
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.fault import FaultResult
@@ -27,10 +26,9 @@ from .profiles import cases
 from .runner import planned
 from .subjects import Subject, subjects_of
 from .vocabulary import DTYPES
+from .wrapping import adapter_of
 
 if TYPE_CHECKING:
-    from xentcheck.adapters.base import Adapter
-
     from .cases import Case
 
 
@@ -145,8 +143,11 @@ def law_dtypes(chosen: Sequence[Case], profile: str) -> tuple[str, ...]:
 
 
 def check(
-    adapter: Adapter | str,
+    implementation: object,
+    framework: str | None = None,
     *,
+    options: Collection[str] | None = None,
+    contract: str | None = None,
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
@@ -154,24 +155,29 @@ def check(
 ) -> Run:
     """Check one implementation against the exact values, on every case of a profile.
 
-    adapter: from `adapters.get`, `from_torch`, `from_jax` or `from_numpy`, or a built-in name. Raises AdapterError,
-    ProfileError, DtypeError or UnavailableError.
+    implementation: a function with the signature of `torch.nn.functional.cross_entropy` or of optax's losses, a loss
+    class or module; an adapter from `from_torch`, `from_jax` or `from_numpy`; or the name of a built-in one.
+    framework: torch, jax or numpy; needed for a function unless exactly one of torch and jax is imported. options: what
+    it supports (default: what its signature has parameters for); the rest is `unsupported`. contract: the arithmetic
+    that it promises. Raises AdapterError, ProfileError, DtypeError or UnavailableError.
 
     >>> run = check("numpy", dtypes=["float32"])
     >>> run.ok
     True
     """
     chosen = selected(profile, dtypes, seed)
-    subject = registry.get(adapter) if isinstance(adapter, str) else adapter
-    subjects = subjects_of(subject, devices)
+    subjects = subjects_of(adapter_of(implementation, framework, options=options, contract=contract), devices)
     header = header_of(chosen, subjects, profile, seed, jobs=1)
     tasks: list[Task] = [Probing(law_dtypes(chosen, profile)), *groups_of(chosen)]
     return collect(header, execute(tasks, subjects), Deviations(load()), complete=dtypes is None)
 
 
 def assert_agrees(
-    adapter: Adapter | str,
+    implementation: object,
+    framework: str | None = None,
     *,
+    options: Collection[str] | None = None,
+    contract: str | None = None,
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
@@ -181,6 +187,15 @@ def assert_agrees(
 
     >>> assert_agrees("numpy", dtypes=["float64"])
     """
-    run = check(adapter, profile=profile, dtypes=dtypes, devices=devices, seed=seed)
+    run = check(
+        implementation,
+        framework,
+        options=options,
+        contract=contract,
+        profile=profile,
+        dtypes=dtypes,
+        devices=devices,
+        seed=seed,
+    )
     if not run.ok:
         raise Disagreement(run.verdict.explanation())

@@ -52,15 +52,12 @@ def resolve(spec: Spec) -> Adapter:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise AdapterError(f"implementation {spec.name!r} cannot be imported: {error}") from error
-    from xentcheck.adapters.base import Adapter
+    from .wrapping import adapter_of
 
-    if isinstance(found, Adapter):
-        return found
-    if not callable(found):
+    if not callable(found) and not hasattr(found, "compute"):
         kind = type(found).__name__
         raise AdapterError(f"implementation {spec.name!r} is of type {kind}; allowed: a function or an adapter")
-    wrap = {"torch": registry.from_torch, "jax": registry.from_jax, "numpy": registry.from_numpy}
-    return wrap[spec.framework](found, name=attribute)
+    return adapter_of(found, spec.framework)
 
 
 @dataclass(frozen=True, eq=False)

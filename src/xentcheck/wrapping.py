@@ -1,0 +1,188 @@
+"""From a function, loss class or module of a user to the adapter that tests it, with what its signature supports."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xentcheck import adapters as registry
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
+
+from .errors import AdapterError
+
+if TYPE_CHECKING:
+    from xentcheck.adapters.base import Adapter
+
+WRAPPERS: dict[str, Callable[..., Adapter]] = {
+    "torch": registry.from_torch,
+    "jax": registry.from_jax,
+    "numpy": registry.from_numpy,
+}
+IMPORTED = ("torch", "jax")
+"""Frameworks that are known by being imported; NumPy always is."""
+
+NEEDS = {
+    "weight": "weight",
+    "negative_weight": "weight",
+    "ignore_index": "ignore_index",
+    "wide_sentinel": "ignore_index",
+    "label_smoothing": "label_smoothing",
+}
+"""Option -> the parameter without which a function cannot support it."""
+
+
+def adapter_of(
+    implementation: object,
+    framework: str | None = None,
+    *,
+    options: Collection[str] | None = None,
+    contract: str | None = None,
+) -> Adapter:
+    """The adapter of an adapter, a built-in name, a function, a loss class or a `torch.nn.Module`.
+
+    framework: torch, jax or numpy; needed unless exactly one of PyTorch and JAX is imported. options: what it supports;
+    by default everything that its signature has a parameter for. A function without `reduction` is tested with the one
+    that it does. Raises AdapterError.
+
+    >>> import numpy as np
+    >>> def loss(logits, target, upstream=1.0):
+    ...     from xentcheck.reference import cross_entropy, cross_entropy_grad
+    ...     return cross_entropy(logits, target), cross_entropy_grad(logits, target, upstream=upstream)
+    >>> adapter_of(loss, "numpy").capabilities.reductions
+    ('mean',)
+    """
+    from xentcheck.adapters.base import Adapter
+
+    if isinstance(implementation, str):
+        return registry.get(implementation)
+    if isinstance(implementation, Adapter):
+        return implementation
+    if not callable(implementation):
+        raise AdapterError(f"{type(implementation).__name__} is no implementation; allowed: a function, a loss class")
+    if framework is None:
+        framework = _guess(implementation)
+    if framework not in WRAPPERS:
+        raise AdapterError(f"unknown framework {framework!r}; allowed: {', '.join(WRAPPERS)}")
+    function = _as_function(implementation)
+    parameters = _parameters(function)
+    declared = _supported(parameters, framework) if options is None else options
+    name = str(getattr(implementation, "__name__", type(implementation).__name__))
+    wrap = WRAPPERS[framework]
+    if parameters is None or "reduction" in parameters:
+        made = wrap(function, name=name, options=declared, contract=contract)
+    else:
+        fixed = _without_reduction(function)
+        reductions = _reductions(wrap(fixed, name=name, options=declared))
+        made = wrap(fixed, name=name, options=declared, contract=contract, reductions=reductions)
+    made.command = registry.command_of(implementation, framework)
+    return made
+
+
+def _guess(implementation: object) -> str:
+    """The framework of a module or a class of one; else the only one that is imported."""
+    if _is_torch_module(implementation):
+        return "torch"
+    imported = [name for name in IMPORTED if name in sys.modules]
+    if len(imported) == 1:
+        return imported[0]
+    found = " and ".join(imported) or "neither torch nor jax"
+    raise AdapterError(
+        f"framework= is needed, as {found} {'are' if imported else 'is'} imported; allowed: torch, jax, numpy, as in "
+        "adapters.from_torch, adapters.from_jax, adapters.from_numpy"
+    )
+
+
+def _is_torch_module(implementation: object) -> bool:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    kind = implementation if isinstance(implementation, type) else type(implementation)
+    return issubclass(kind, torch.nn.Module)
+
+
+def _as_function(implementation: Any) -> Callable[..., Any]:
+    """A class is made with the options and called with (input, target); a module has its options already."""
+    if isinstance(implementation, type):
+
+        def made(input: Any, target: Any, **options: Any) -> Any:
+            return implementation(**options)(input, target)
+
+        made.__signature__ = _of_class(implementation)  # type: ignore[attr-defined]  # what inspect.signature looks for
+        return made
+    if _is_torch_module(implementation):
+        return lambda input, target: implementation(input, target)
+    function: Callable[..., Any] = implementation
+    return function
+
+
+def _of_class(kind: type) -> inspect.Signature:
+    """(input, target) and the constructor's parameters."""
+    own = [
+        p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(kind).parameters.values() if p.kind != p.VAR_KEYWORD
+    ]
+    first = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("input", "target")]
+    return inspect.Signature([*first, *own])
+
+
+def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
+    """The names of a function's parameters; None if it takes any keyword, or nobody knows."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind == p.VAR_KEYWORD for p in found):
+        return None
+    return frozenset(p.name for p in found)
+
+
+def _supported(parameters: frozenset[str] | None, framework: str) -> list[str] | None:
+    """The usual options, without those that the signature has no parameter for."""
+    if parameters is None:
+        return None
+    needs = NEEDS | ({"upstream": "upstream"} if framework == "numpy" else {})
+    return [o for o in OPTIONS if o not in RARE_OPTIONS and (o not in needs or needs[o] in parameters)]
+
+
+def _without_reduction(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a reduction that it is not told, and its own axis argument, if it has one, at the classes."""
+    parameters = _parameters(function) or frozenset()
+
+    def call(input: Any, target: Any, *, reduction: str = "mean", **options: Any) -> Any:
+        if "axis" in parameters:
+            options["axis"] = 0 if input.ndim == 1 else 1
+        return function(input, target, **options)
+
+    return call
+
+
+def _reductions(adapter: Adapter) -> list[str]:
+    """What a function without `reduction` does: by the shape of what it returns, then by which number is nearer.
+
+    All of them if it returns nothing usable: the tests then say why.
+    """
+    logits = np.array([[0.0, 1.0, 3.0], [2.0, 0.0, 0.5]], np.float32)
+    target = np.array([0, 2])
+    if adapter.unavailable():
+        return ["mean"]
+    distance: dict[str, float] = {}
+    for reduction in ("mean", "sum", "none"):
+        p = Problem(logits=logits, target=target, reduction=reduction, upstream=_ones(reduction))
+        quantity = "loss" if reduction == "none" else "cost"
+        try:
+            found = adapter.compute(p, [quantity], device="cpu", variant=adapter.variants[0]).values[quantity]
+        except Exception:
+            continue
+        exact = Exact(p).evaluate([quantity])[quantity][0]
+        if np.shape(found) == exact.shape:
+            distance[reduction] = float(np.abs(np.asarray(found).astype(np.float64) - exact).max())
+    return [min(distance, key=lambda r: distance[r])] if distance else ["mean", "sum", "none"]
+
+
+def _ones(reduction: str) -> np.ndarray[Any, Any]:
+    return np.ones(2 if reduction == "none" else (), np.float32)

@@ -1,0 +1,112 @@
+"""From what a user has to an adapter: functions, loss classes, modules, losses of optax; and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xentcheck
+from xentcheck.errors import AdapterError
+from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.wrapping import adapter_of
+
+
+def mean_loss(logits: Any, target: Any, upstream: Any = 1.0) -> tuple[Any, Any]:
+    """Neither options nor a choice of reduction."""
+    return cross_entropy(logits, target), cross_entropy_grad(logits, target, upstream=upstream)
+
+
+def sum_loss(logits: Any, target: Any) -> tuple[Any, Any]:
+    return cross_entropy(logits, target, reduction="sum"), cross_entropy_grad(logits, target, reduction="sum")
+
+
+def row_losses(logits: Any, target: Any, ignore_index: int = -100) -> tuple[Any, Any]:
+    options: dict[str, Any] = {"reduction": "none", "ignore_index": ignore_index}
+    return cross_entropy(logits, target, **options), cross_entropy_grad(logits, target, upstream=1.0, **options)
+
+
+@pytest.mark.parametrize(("function", "reduction"), [(mean_loss, "mean"), (sum_loss, "sum"), (row_losses, "none")])
+def test_a_function_without_reduction_is_tested_with_its_own(function: Any, reduction: str) -> None:
+    """By what it returns on a small problem."""
+    assert adapter_of(function, "numpy").capabilities.reductions == (reduction,)
+
+
+def test_what_the_signature_has_no_parameter_for_is_unsupported() -> None:
+    """Options by the signature, unless they are declared."""
+    assert {"weight", "ignore_index", "label_smoothing", "upstream"}.isdisjoint(
+        adapter_of(sum_loss, "numpy").capabilities.options
+    )
+    assert "ignore_index" in adapter_of(row_losses, "numpy").capabilities.options
+    assert "upstream" in adapter_of(mean_loss, "numpy").capabilities.options
+    assert adapter_of(mean_loss, "numpy", options=["k_dims"]).capabilities.options == {"k_dims"}
+
+
+def test_a_right_function_with_few_parameters_agrees_and_a_wrong_one_does_not() -> None:
+    """Nothing has to be declared; what it cannot do is counted as unsupported."""
+    run = xentcheck.check(mean_loss, "numpy", dtypes=["float32"])
+    assert run.ok
+    assert run.verdict.counts["unsupported"] > 0
+
+    def wrong(logits: Any, target: Any) -> tuple[Any, Any]:
+        loss, g = sum_loss(logits, target)
+        return loss, g * np.float32(1.001)
+
+    with pytest.raises(xentcheck.Disagreement, match="dC/dz"):
+        xentcheck.assert_agrees(wrong, "numpy", dtypes=["float32"])
+
+
+def test_the_framework_is_asked_for_unless_it_is_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that names the three wrappers."""
+    for name in ("torch", "jax"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(
+        AdapterError, match=r"neither torch nor jax is imported; .*from_torch, .*from_jax, .*from_numpy"
+    ):
+        adapter_of(mean_loss)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(AdapterError, match="torch and jax are imported"):
+        adapter_of(mean_loss)
+    with pytest.raises(AdapterError, match="unknown framework 'mxnet'; allowed: torch, jax, numpy"):
+        adapter_of(mean_loss, "mxnet")
+    with pytest.raises(AdapterError, match="int is no implementation"):
+        adapter_of(3, "numpy")
+
+
+def test_a_loss_class_is_made_with_the_options() -> None:
+    """`torch.nn.CrossEntropyLoss` itself agrees; what its constructor does not take is unsupported."""
+    torch = pytest.importorskip("torch")
+    adapter = adapter_of(torch.nn.CrossEntropyLoss)
+    assert adapter.name == "CrossEntropyLoss"
+    assert {"weight", "ignore_index", "label_smoothing"} <= adapter.capabilities.options
+    xentcheck.assert_agrees(torch.nn.CrossEntropyLoss, contract="stash", dtypes=["float32"])
+
+
+def test_a_module_has_its_own_options() -> None:
+    """An instance is tested with the reduction that it was made with."""
+    torch = pytest.importorskip("torch")
+    for reduction in ("mean", "sum", "none"):
+        adapter = adapter_of(torch.nn.CrossEntropyLoss(reduction=reduction))
+        assert adapter.capabilities.reductions == (reduction,)
+        assert "weight" not in adapter.capabilities.options
+    xentcheck.assert_agrees(torch.nn.CrossEntropyLoss(reduction="none"), dtypes=["float32"])
+
+    class Twice(torch.nn.CrossEntropyLoss):  # type: ignore[misc, name-defined]  # torch is imported by the test
+        def forward(self, input: Any, target: Any) -> Any:
+            return 2 * super().forward(input, target)
+
+    with pytest.raises(xentcheck.Disagreement):
+        xentcheck.assert_agrees(Twice(), dtypes=["float32"])
+
+
+def test_losses_of_optax_agree_as_they_are() -> None:
+    """Losses per example, and their own axis argument."""
+    optax = pytest.importorskip("optax")
+    loss = optax.softmax_cross_entropy_with_integer_labels
+    adapter = adapter_of(loss, "jax")
+    assert adapter.capabilities.reductions == ("none",)
+    options = adapter.capabilities.options - {"probabilities", "second_order", "empty_batch"}
+    xentcheck.assert_agrees(loss, "jax", options=options, dtypes=["float32"])
