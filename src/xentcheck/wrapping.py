@@ -12,9 +12,9 @@ import numpy as np
 from xentcheck import adapters as registry
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
 
 from .errors import AdapterError
+from .vocabulary import OPTIONS, RARE_OPTIONS
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
