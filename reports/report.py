@@ -23,7 +23,7 @@ def write_report(run: RunFile, out_dir: Path) -> list[Path]:
 
     Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`.
     """
-    texts = {"report.html": html(run), "report.md": markdown(run), "report.json": _json(run)}
+    texts = {"report.html": html(run), "report.md": markdown(run), "report.json": to_json(run)}
     prepare(out_dir)
     try:
         return [_write(out_dir / name, text) for name, text in texts.items()]
@@ -56,7 +56,7 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _json(run: RunFile) -> str:
+def to_json(run: RunFile) -> str:
     """The summary for programs, without host and timings."""
     s = summarize(run)
     data = {

@@ -43,6 +43,7 @@ HEADER_TYPES: dict[str, type] = {
     "environment": dict,
     "host": dict,
     "planned": int,
+    "selection": list,
 }
 
 
@@ -51,6 +52,7 @@ class Header:
     """The first line: what was run, with what. `host` is where equal runs may differ.
 
     catalogue: contract names in the order in which a grade is looked for. planned: number of records of a whole run.
+    selection: the patterns that narrowed the profile; none means all of its cases.
     """
 
     version: str
@@ -61,6 +63,7 @@ class Header:
     environment: dict[str, Any]
     host: dict[str, Any]
     planned: int
+    selection: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,8 @@ def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
         if not isinstance(data[name], allowed):
             found = type(data[name]).__name__
             raise RunFileError(f"{where}: header field {name} is of type {found}; allowed: {allowed.__name__}")
-    return Header(**{**data, "catalogue": tuple(map(str, data["catalogue"]))})
+    lists = {name: tuple(map(str, data[name])) for name in ("catalogue", "selection")}
+    return Header(**{**data, **lists})
 
 
 class RunWriter:

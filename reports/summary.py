@@ -87,7 +87,7 @@ def summarize(run: RunFile) -> Summary:
 
     Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, agreement beyond its
     bound, a group blind to a wrong answer that it must reject, or, in the profile `full`, one that its cases never
-    exercise.
+    exercise. A run of selected cases need not have the power of a profile.
 
     >>> from .runfile import Header
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
@@ -107,8 +107,10 @@ def summarize(run: RunFile) -> Summary:
     for r in records:
         if excess := _excess(r):
             reasons.append(f"{'/'.join(place_of(r))} {r.quantity} of {r.case} is {r.outcome} {excess}")
-    reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind]
-    if run.header.profile == "full":
+    whole = not run.header.selection
+    if whole:
+        reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind]
+    if whole and run.header.profile == "full":
         reasons += [f"{g.name} never exercises {', '.join(g.not_exercised)}" for g in groups if g.not_exercised]
     ok = not failing and not reasons
     return Summary(

@@ -91,6 +91,7 @@ BAD_INPUT = {
         ["explain", "--logits", "a,b"],
         "Invalid value for --logits: 'a,b'; allowed: numbers separated by commas",
     ),
+    "no case": (["run", "--case", "knots.*"], "no case matches 'knots.*'; allowed: a glob of some of the 764 of quick"),
     "museum": (["faults", "--framework", "mxnet"], "no faults are planted in 'mxnet'; allowed: numpy, torch, jax"),
     "faults profile": (["faults", "--profile", "slow"], "unknown profile 'slow'; allowed: quick, full, deep"),
     "faults output": (
@@ -164,6 +165,35 @@ def test_the_run_file_does_not_depend_on_the_number_of_workers(here: Path) -> No
         lines[0].pop("host")
         found.append([json.dumps(line) for line in lines if line["kind"] != "timing"])
     assert found[0] == found[1]
+
+
+def test_selected_cases_run_alone_and_need_no_power(here: Path) -> None:
+    """A glob narrows a run, also one that is blind in its group; the header says by what."""
+    pattern = "ties.5x10.f32.*"
+    listed = xentcheck("run", "--list-cases", "--case", pattern).stdout.split()
+    assert listed
+    code, lines = run(here, "run.jsonl", "--adapter", "numpy", "--case", pattern)
+    assert code == 0
+    assert lines[0]["selection"] == [pattern]
+    assert {line["case"] for line in lines if line["kind"] == "record"} == set(listed)
+
+
+def test_the_first_failure_stops_the_run(here: Path) -> None:
+    """With and without workers; what was not run is no agreement."""
+    arguments = ("--impl", "mine:zeros", "--framework", "numpy")
+    all_of_it = len(run(here, "all.jsonl", *arguments)[1])
+    for jobs in ("1", "2"):
+        code, lines = run(here, f"x{jobs}.jsonl", *arguments, "-x", "-j", jobs)
+        assert code == 1
+        assert len(lines) < all_of_it / 2
+        assert {"kind": "failure", "text": "stopped at the first failure"} in lines
+
+
+def test_the_verdict_as_json_is_all_that_stdout_holds(here: Path) -> None:
+    """For programs; people read stderr."""
+    done = xentcheck("run", "--adapter", "numpy", "--dtype", "float32", "--case", "ties.*", "--json", cwd=here)
+    assert json.loads(done.stdout)["ok"] is True
+    assert "agreed: " in done.stderr
 
 
 def test_run_writes_the_report(here: Path) -> None:

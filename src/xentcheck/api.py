@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,12 @@ from xentcheck.reports.summary import Summary, summarize
 from .coverage import coverages
 from .deviations import Deviations, load
 from .environment import GENERATOR, environment, host
-from .errors import Disagreement, DtypeError
+from .errors import Disagreement, DtypeError, ProfileError
 from .execution import Finished, Probing, Task, execute, groups_of
 from .profiles import cases
 from .runner import planned
 from .subjects import Subject, subjects_of
-from .vocabulary import DTYPES
+from .vocabulary import DTYPES, FAILING
 from .wrapping import adapter_of
 
 if TYPE_CHECKING:
@@ -63,15 +64,31 @@ class Run:
         return cls(RunFile.load(Path(path)))
 
 
-def selected(profile: str, dtypes: Sequence[str] | None, seed: int) -> list[Case]:
-    """The cases of a profile in some dtypes. Raises ProfileError or DtypeError."""
+def selected(profile: str, dtypes: Sequence[str] | None, seed: int, patterns: Sequence[str] = ()) -> list[Case]:
+    """The cases of a profile in some dtypes, of which the id matches one of some globs, if any are given.
+
+    Raises DtypeError, ProfileError also for a glob that matches nothing.
+    """
     for dtype in dtypes or ():
         if dtype not in DTYPES:
             raise DtypeError(f"dtype {dtype!r} is not judged; allowed: {', '.join(DTYPES)}")
-    return [case for case in cases(profile, seed) if case.dtype in (dtypes or DTYPES)]
+    chosen = [case for case in cases(profile, seed) if case.dtype in (dtypes or DTYPES)]
+    for pattern in patterns:
+        if not any(fnmatchcase(str(case), pattern) for case in chosen):
+            raise ProfileError(
+                f"no case matches {pattern!r}; allowed: a glob of some of the {len(chosen)} of {profile}"
+            )
+    return [case for case in chosen if not patterns or any(fnmatchcase(str(case), p) for p in patterns)]
 
 
-def header_of(chosen: Sequence[Case], subjects: Sequence[Subject], profile: str, seed: int, jobs: int) -> Header:
+def header_of(
+    chosen: Sequence[Case],
+    subjects: Sequence[Subject],
+    profile: str,
+    seed: int,
+    jobs: int,
+    selection: Sequence[str] = (),
+) -> Header:
     """The first line of a run file."""
     from importlib.metadata import version
 
@@ -84,6 +101,7 @@ def header_of(chosen: Sequence[Case], subjects: Sequence[Subject], profile: str,
         environment=environment(subjects),
         host=host(jobs),
         planned=planned(chosen, subjects),
+        selection=tuple(selection),
     )
 
 
@@ -94,10 +112,13 @@ def collect(
     *,
     complete: bool,
     out: Path | None = None,
+    stop: bool = False,
     progress: Callable[[Finished], None] = lambda done: None,
 ) -> Run:
     """Gather a run's records, writing each to `out` as it comes, so that a killed run loses the check in flight
     only.
+
+    stop: go no further than the first task with a failing record.
     """
     records: list[Record] = []
     timings: list[tuple[str, float]] = []
@@ -105,6 +126,7 @@ def collect(
     probes: list[ProbeResult] = []
     laws: list[LawResult] = []
     faults: list[FaultResult] = []
+    stopped = False
     with RunWriter(out, header) if out else nullcontext() as writer:
         for done in finished:
             for record in map(deviations.apply, done.records):
@@ -121,8 +143,12 @@ def collect(
             faults += done.faults
             timings.append((done.task.signature, done.seconds))
             progress(done)
+            if stop and any(record.outcome in FAILING for record in done.records):
+                stopped = True
+                break
         met = coverages(records)
-        failures = deviations.failures(header.profile if complete else "")
+        failures = deviations.failures(header.profile if complete and not stopped else "")
+        failures += ["stopped at the first failure"] if stopped else []
         failures += [str(law) for law in laws if not law.kept]
         failures += [str(fault) for fault in faults if not fault.ok]
         if writer:

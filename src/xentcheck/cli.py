@@ -65,6 +65,10 @@ def _refuse(text: str) -> int:
     metavar="ROUNDS",
     help="Also search the largest errors.",
 )
+@click.option("--case", "patterns", multiple=True, metavar="GLOB", help="Only cases whose id matches; repeatable.")
+@click.option("--list-cases", is_flag=True, help="Print the ids of the cases, and run nothing.")
+@click.option("-x", "stop", is_flag=True, help="Stop at the first group of cases with a failure.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, and everything else on stderr.")
 @click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
 @click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
@@ -78,6 +82,10 @@ def run(
     seed: int,
     jobs: str,
     rounds: int,
+    patterns: tuple[str, ...],
+    list_cases: bool,
+    stop: bool,
+    as_json: bool,
     faults: bool,
     out: Path | None,
     report_dir: Path | None,
@@ -87,10 +95,25 @@ def run(
     Exit code 0: all agreed; 1: a disagreement, an error or a blind group; 2: bad input.
     """
     from .command_run import RunRequest, run_command
+    from .command_run import list_cases as print_cases
 
-    specs = specs_of(adapters, implementation, framework)
-    request = RunRequest(tuple(specs), profile, dtypes, devices, seed, jobs_of(jobs), out, report_dir, rounds, faults)
-    return run_command(request)
+    specs = tuple(specs_of(adapters, implementation, framework))
+    request = RunRequest(
+        specs,
+        profile,
+        dtypes,
+        devices,
+        seed,
+        jobs_of(jobs),
+        out,
+        report_dir,
+        accuracy_rounds=rounds,
+        faults=faults,
+        patterns=patterns,
+        stop=stop,
+        as_json=as_json,
+    )
+    return print_cases(request) if list_cases else run_command(request)
 
 
 @cli.command()

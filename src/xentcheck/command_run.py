@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from xentcheck import adapters as registry
-from xentcheck.reports.report import prepare, write_report
+from xentcheck.reports.report import prepare, to_json, write_report
 from xentcheck.reports.terminal import print_summary
 
 from .api import Run, collect, header_of, law_dtypes, selected
@@ -40,11 +40,14 @@ class RunRequest:
     report_dir: Path | None
     accuracy_rounds: int = 0
     faults: bool = False
+    patterns: tuple[str, ...] = ()
+    stop: bool = False
+    as_json: bool = False
 
 
 def run_command(request: RunRequest) -> int:
     """Run it; the exit code is 0 if everything agreed, else 1. Raises XentcheckError for bad input."""
-    console = Console()
+    console = Console(stderr=request.as_json)
     if request.report_dir:
         prepare(request.report_dir)
     start = perf_counter()
@@ -59,7 +62,7 @@ def run_command(request: RunRequest) -> int:
 
 def execute_request(request: RunRequest, console: Console) -> Run | None:
     """The run of the cases asked for, with progress; None if a worker process died, which is said on stderr."""
-    chosen = selected(request.profile, request.dtypes or None, request.seed)
+    chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
     specs = request.specs or tuple(Spec(name) for name in registry.names())
     subjects = _subjects(specs, request)
     tasks: list[Task] = [Probing(law_dtypes(chosen, request.profile)), *groups_of(chosen)]
@@ -69,15 +72,23 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     if request.faults:
         names = {s.adapter.name for s in subjects if not s.missing}
         tasks += hunts([name for name in frameworks_of(()) if name in names], (request.profile,), rivals=True)
-    header = header_of(chosen, subjects, request.profile, request.seed, request.jobs)
+    header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, request.patterns)
     if request.jobs > 1:
         finished = execute_parallel(tasks, specs, request.devices or None, request.jobs)
     else:
         finished = execute(tasks, subjects)
-    complete = not (request.dtypes or request.devices)
+    complete = not (request.dtypes or request.devices or request.patterns)
     with _progress(console, len(tasks)) as advance:
         try:
-            run = collect(header, finished, Deviations(load()), complete=complete, out=request.out, progress=advance)
+            run = collect(
+                header,
+                finished,
+                Deviations(load()),
+                complete=complete,
+                out=request.out,
+                stop=request.stop,
+                progress=advance,
+            )
         except BrokenProcessPool:
             kept = f"; what was found before is in {request.out}" if request.out else ""
             click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)
@@ -90,7 +101,16 @@ def _conclude(run: Run, request: RunRequest, console: Console) -> int:
     if request.report_dir:
         for path in write_report(run.file, request.report_dir):
             console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    if request.as_json:
+        click.echo(to_json(run.file), nl=False)
     return 0 if run.ok else 1
+
+
+def list_cases(request: RunRequest) -> int:
+    """Print the ids of the cases that a run would have, one per line."""
+    for case in selected(request.profile, request.dtypes or None, request.seed, request.patterns):
+        click.echo(str(case))
+    return 0
 
 
 def _subjects(specs: tuple[Spec, ...], request: RunRequest) -> list[Subject]:
@@ -131,6 +151,6 @@ def _progress(console: Console, tasks: int) -> Iterator[Advance]:
         nonlocal count
         count += 1
         if count * 10 // tasks != (count - 1) * 10 // tasks:
-            click.echo(f"checking: {count} of {tasks} groups")
+            console.print(f"checking: {count} of {tasks} groups", highlight=False)
 
     yield line

@@ -153,7 +153,10 @@ def execute_parallel(
     """The tasks in several processes; results come in the order of the tasks, whatever the number of workers."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(specs, devices)) as pool:
-        yield from pool.map(_work, tasks)
+        try:
+            yield from pool.map(_work, tasks)
+        finally:
+            pool.shutdown(cancel_futures=True)  # whoever stops listening wants no more
 
 
 _subjects: list[Subject] = []

@@ -24,7 +24,9 @@ def adapter(implementation: type[CrossEntropy], contract: str | None = None) -> 
     def cross_entropy(input: Array, target: Array, **options: Any) -> Array:
         import torch
 
-        class Loss(torch.autograd.Function):
+        base: Any = torch.autograd.Function
+
+        class Loss(base):  # type: ignore[misc]  # PyTorch need not be installed where types are checked
             @staticmethod
             def forward(ctx: Any, logits: Array) -> Array:
                 ctx.call = implementation(torch, logits, target, **options)
