@@ -91,6 +91,10 @@ BAD_INPUT = {
         ["explain", "--logits", "a,b"],
         "Invalid value for --logits: 'a,b'; allowed: numbers separated by commas",
     ),
+    "deviations": (
+        ["run", "--adapter", "numpy", "--deviations", "absent.toml"],
+        "deviation file absent.toml cannot be read: No such file or directory",
+    ),
     "no case": (["run", "--case", "knots.*"], "no case matches 'knots.*'; allowed: a glob of some of the 764 of quick"),
     "museum": (["faults", "--framework", "mxnet"], "no faults are planted in 'mxnet'; allowed: numpy, torch, jax"),
     "faults profile": (["faults", "--profile", "slow"], "unknown profile 'slow'; allowed: quick, full, deep"),
@@ -176,6 +180,35 @@ def test_selected_cases_run_alone_and_need_no_power(here: Path) -> None:
     assert code == 0
     assert lines[0]["selection"] == [pattern]
     assert {line["case"] for line in lines if line["kind"] == "record"} == set(listed)
+
+
+ZEROS = """
+[[deviation]]
+adapter = "zeros"
+quantity = "dC/dz"
+case = "{case}"
+reason = "zeros, until the kernel is written"
+link = "https://example.org/1"
+expires = {expires}
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "expires", "code", "failure"),
+    [
+        ("ties.*", "2999-12-31", 0, ""),
+        ("ties.*", "2020-12-31", 1, "expired on 2020-12-31"),
+        ("ties.5x3.*", "2999-12-31", 1, ""),
+        ("*", "2999-12-31", 0, ""),
+    ],
+)
+def test_known_faults_of_ones_own_are_excused(case: str, expires: str, code: int, failure: str, here: Path) -> None:
+    """A deviation file of the user: what it selects is a deviation until its last day, and nothing else is."""
+    (here / "known.toml").write_text(ZEROS.format(case=case, expires=expires))
+    arguments = ("--impl", "mine:zeros", "--framework", "numpy", "--case", "ties.5x10.*", "--deviations", "known.toml")
+    found, lines = run(here, "run.jsonl", *arguments)
+    assert found == code
+    assert bool(failure) == any(line["kind"] == "failure" and failure in line["text"] for line in lines)
 
 
 def test_the_first_failure_stops_the_run(here: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,11 @@ MALFORMED = {
     "missing key": ('[[deviation]]\nadapter = "a"\n', r"entry 1 has keys \['adapter'\]; needed: .*$"),
     "unknown key": (f"[[deviation]]\n{GOOD}seed = 'x'\n", r"entry 1 has keys \[.*'seed'\]; needed: .*; allowed: .*$"),
     "profile": (f"[[deviation]]\n{GOOD}profile = 'x'\n", r"entry 1: profile is 'x'; allowed: quick, full, deep$"),
+    "expires": (
+        f"[[deviation]]\n{GOOD}expires = 'soon'\n",
+        r"entry 1: expires is 'soon'; allowed: a date as .*$",
+    ),
+    "expires at an hour": (f"[[deviation]]\n{GOOD}expires = 2027-01-31T10:00:00\n", r"entry 1: every value is a .*$"),
     "empty reason": ("[[deviation]]\n" + GOOD.replace('"r"', '""'), r"entry 1: every value is a string that .*$"),
     "no string": (f"[[deviation]]\n{GOOD}[[deviation]]\n{GOOD}case = 5\n", r"entry 2: every value is a string .*$"),
 }
@@ -140,6 +146,16 @@ def test_an_entry_that_selects_nothing_fails_a_complete_run_only() -> None:
     deviations.apply(record(quantity="cost", outcome="agree"))
     assert deviations.failures() == []
     assert deviations.failures("quick") == ["deviation torch/*/*/*/dC/dz/masked.* matches no comparison"]
+
+
+def test_an_entry_is_good_until_its_last_day(tmp_path: Path) -> None:
+    """As a date or as text; from the day after on, what it excuses fails the run."""
+    for day in ("2027-01-31", '"2027-01-31"'):
+        (entry,) = load(written(tmp_path, f"[[deviation]]\n{GOOD}expires = {day}\n"))
+        for today, failures in ((31, []), (32, [f"deviation {entry} expired on 2027-01-31"])):
+            at_work = Deviations([entry], date(2027, 1, 1) + timedelta(days=today - 1))
+            assert at_work.apply(record()).outcome == "deviation"
+            assert at_work.failures() == failures
 
 
 @pytest.mark.parametrize("outcome", [o for o in OUTCOMES if o not in EXECUTED])

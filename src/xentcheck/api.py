@@ -178,6 +178,7 @@ def check(
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
     seed: int = 0,
+    deviations: str | Path | None = None,
 ) -> Run:
     """Check one implementation against the exact values, on every case of a profile.
 
@@ -185,7 +186,8 @@ def check(
     class or module; an adapter from `from_torch`, `from_jax` or `from_numpy`; or the name of a built-in one.
     framework: torch, jax or numpy; needed for a function unless exactly one of torch and jax is imported. options: what
     it supports (default: what its signature has parameters for); the rest is `unsupported`. contract: the arithmetic
-    that it promises. Raises AdapterError, ProfileError, DtypeError or UnavailableError.
+    that it promises. deviations: a TOML file of known faults, besides the built-in one. Raises AdapterError,
+    ProfileError, DtypeError, DeviationError or UnavailableError.
 
     >>> run = check("numpy", dtypes=["float32"])
     >>> run.ok
@@ -195,7 +197,8 @@ def check(
     subjects = subjects_of(adapter_of(implementation, framework, options=options, contract=contract), devices)
     header = header_of(chosen, subjects, profile, seed, jobs=1)
     tasks: list[Task] = [Probing(law_dtypes(chosen, profile)), *groups_of(chosen)]
-    return collect(header, execute(tasks, subjects), Deviations(load()), complete=dtypes is None)
+    known = load() + (load(Path(deviations)) if deviations else [])
+    return collect(header, execute(tasks, subjects), Deviations(known), complete=dtypes is None)
 
 
 def assert_agrees(
@@ -208,6 +211,7 @@ def assert_agrees(
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
     seed: int = 0,
+    deviations: str | Path | None = None,
 ) -> None:
     """`check`, and raise Disagreement with the worst finding and its replay if the run is not ok.
 
@@ -222,6 +226,7 @@ def assert_agrees(
         dtypes=dtypes,
         devices=devices,
         seed=seed,
+        deviations=deviations,
     )
     if not run.ok:
         raise Disagreement(run.verdict.explanation())

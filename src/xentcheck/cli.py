@@ -68,6 +68,9 @@ def _refuse(text: str) -> int:
 @click.option("--case", "patterns", multiple=True, metavar="GLOB", help="Only cases whose id matches; repeatable.")
 @click.option("--list-cases", is_flag=True, help="Print the ids of the cases, and run nothing.")
 @click.option("-x", "stop", is_flag=True, help="Stop at the first group of cases with a failure.")
+@click.option(
+    "--deviations", type=click.Path(path_type=Path), help="TOML file of known faults, besides the built-in one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, and everything else on stderr.")
 @click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
@@ -85,6 +88,7 @@ def run(
     patterns: tuple[str, ...],
     list_cases: bool,
     stop: bool,
+    deviations: Path | None,
     as_json: bool,
     faults: bool,
     out: Path | None,
@@ -112,6 +116,7 @@ def run(
         patterns=patterns,
         stop=stop,
         as_json=as_json,
+        deviations=deviations,
     )
     return print_cases(request) if list_cases else run_command(request)
 

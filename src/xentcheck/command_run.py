@@ -43,6 +43,7 @@ class RunRequest:
     patterns: tuple[str, ...] = ()
     stop: bool = False
     as_json: bool = False
+    deviations: Path | None = None
 
 
 def run_command(request: RunRequest) -> int:
@@ -62,6 +63,7 @@ def run_command(request: RunRequest) -> int:
 
 def execute_request(request: RunRequest, console: Console) -> Run | None:
     """The run of the cases asked for, with progress; None if a worker process died, which is said on stderr."""
+    known = load() + (load(request.deviations) if request.deviations else [])
     chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
     specs = request.specs or tuple(Spec(name) for name in registry.names())
     subjects = _subjects(specs, request)
@@ -83,7 +85,7 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
             run = collect(
                 header,
                 finished,
-                Deviations(load()),
+                Deviations(known),
                 complete=complete,
                 out=request.out,
                 stop=request.stop,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +23,7 @@ SELECTORS = ("adapter", "variant", "device", "dtype", "quantity", "case")
 class Deviation:
     """One entry: glob patterns that select comparisons, why they disagree, and where that is written down.
 
-    profile: the first profile that has such cases.
+    profile: the first profile that has such cases. expires: the last day on which it excuses anything, as 2027-01-31.
     """
 
     adapter: str
@@ -34,6 +35,7 @@ class Deviation:
     quantity: str = "*"
     case: str = "*"
     profile: str = "quick"
+    expires: str = ""
 
     def selects(self, record: Record) -> bool:
         """Whether the entry speaks of this comparison."""
@@ -42,6 +44,10 @@ class Deviation:
     def due(self, profile: str) -> bool:
         """Whether the cases it speaks of are in the profile."""
         return PROFILES.index(self.profile) <= PROFILES.index(profile)
+
+    def expired(self, today: date) -> bool:
+        """Whether its last day is over."""
+        return bool(self.expires) and date.fromisoformat(self.expires) < today
 
     def __str__(self) -> str:
         return "/".join(getattr(self, name) for name in SELECTORS)
@@ -70,20 +76,29 @@ def _entry(where: Path, number: int, entry: object) -> Deviation:
             f"deviation file {where}, entry {number} has keys {sorted(entry) if isinstance(entry, dict) else entry}; "
             f"needed: {', '.join(sorted(needed))}; allowed: {', '.join(sorted(allowed))}"
         )
+    entry = {name: value.isoformat() if type(value) is date else value for name, value in entry.items()}
     if not all(isinstance(value, str) and value for value in entry.values()):
         raise DeviationError(f"deviation file {where}, entry {number}: every value is a string that is not empty")
     if (profile := entry.get("profile", "quick")) not in PROFILES:
         raise DeviationError(
             f"deviation file {where}, entry {number}: profile is {profile!r}; allowed: {', '.join(PROFILES)}"
         )
+    try:
+        date.fromisoformat(entry.get("expires", "2000-01-01"))
+    except ValueError:
+        found = f"expires is {entry['expires']!r}"
+        raise DeviationError(
+            f"deviation file {where}, entry {number}: {found}; allowed: a date as 2027-01-31"
+        ) from None
     return Deviation(**entry)
 
 
 class Deviations:
     """The entries of a file at work: turns the disagreements that they select into `deviation`, and keeps count."""
 
-    def __init__(self, entries: Iterable[Deviation]) -> None:
+    def __init__(self, entries: Iterable[Deviation], today: date | None = None) -> None:
         self.entries = list(entries)
+        self.today = today or datetime.now(UTC).date()
         self._selected = dict.fromkeys(self.entries, 0)
         self._matched = dict.fromkeys(self.entries, 0)
         self._adapters: set[str] = set()
@@ -103,10 +118,16 @@ class Deviations:
         return replace(record, outcome="deviation", reason=entry.reason, link=entry.link)
 
     def failures(self, profile: str = "") -> list[str]:
-        """What is wrong with the entries: all that one selects agrees or, in a whole profile, it selects none."""
+        """What is wrong with the entries.
+
+        One has expired and still excuses something; all that it selects agrees; or, in a whole profile, it selects
+        nothing.
+        """
         failures = []
         for entry in self.entries:
-            if self._selected[entry] and not self._matched[entry]:
+            if self._matched[entry] and entry.expired(self.today):
+                failures.append(f"deviation {entry} expired on {entry.expires}")
+            elif self._selected[entry] and not self._matched[entry]:
                 failures.append(f"deviation {entry} is out of date: all {self._selected[entry]} comparisons agree")
             elif profile and entry.due(profile) and entry.adapter in self._adapters and not self._selected[entry]:
                 failures.append(f"deviation {entry} matches no comparison")
