@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import AdapterError
@@ -19,28 +20,69 @@ if TYPE_CHECKING:
 _BUILT_IN = {"numpy": "NumpyAdapter", "torch": "TorchAdapter", "jax": "JaxAdapter"}
 _WRAPPERS = {"numpy": "NumpyFunction", "torch": "TorchFunction", "jax": "JaxFunction"}
 
-__all__ = ["available", "from_jax", "from_numpy", "from_torch", "get", "names"]
+GROUP = "xentcheck.adapters"
+"""Entry-point group of adapters in other packages."""
+
+__all__ = ["available", "built_in", "from_jax", "from_numpy", "from_torch", "get", "names"]
 
 
 def names() -> tuple[str, ...]:
-    """The names of the built-in adapters.
+    """The names of the built-in adapters, then of those that installed packages bring along, in alphabetical order.
 
-    >>> names()
+    A package names its own in the entry-point group `xentcheck.adapters`.
+
+    >>> names()[:3]
+    ('numpy', 'torch', 'jax')
+    """
+    return (*_BUILT_IN, *sorted(_plugins()))
+
+
+def built_in() -> tuple[str, ...]:
+    """The names of those that come with xentcheck.
+
+    >>> built_in()
     ('numpy', 'torch', 'jax')
     """
     return tuple(_BUILT_IN)
 
 
 def get(name: str) -> Adapter:
-    """The built-in adapter of that name, whether or not its framework is installed. Raises AdapterError.
+    """The adapter of that name, whether or not its framework is installed.
+
+    Raises AdapterError if there is none, or a package's entry point gives something else.
 
     >>> get("torch").name
     'torch'
     """
-    if name not in _BUILT_IN:
-        raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(_BUILT_IN)}")
-    adapter: Adapter = getattr(import_module(f"{__name__}.{name}"), _BUILT_IN[name])()
+    if name in _BUILT_IN:
+        adapter: Adapter = getattr(import_module(f"{__name__}.{name}"), _BUILT_IN[name])()
+    elif name in (plugins := _plugins()):
+        adapter = _loaded(plugins[name])
+    else:
+        raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
     adapter.command = f"--adapter {name}"
+    return adapter
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    """Entry points by name; a built-in name cannot be taken."""
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in _BUILT_IN}
+
+
+def _loaded(point: EntryPoint) -> Adapter:
+    """The adapter of an entry point: an Adapter, or a function without arguments that makes one."""
+    from .base import Adapter
+
+    try:
+        found = point.load()
+        adapter = found if isinstance(found, Adapter) else found()
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise AdapterError(f"adapter {point.name!r} of {point.value} fails: {type(error).__name__}: {first}") from error
+    if not isinstance(adapter, Adapter):
+        kind = type(adapter).__name__
+        raise AdapterError(f"adapter {point.name!r} of {point.value} is of type {kind}; allowed: an Adapter")
+    adapter.name = point.name
     return adapter
 
 

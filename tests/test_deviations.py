@@ -47,7 +47,7 @@ def test_entries_are_read(tmp_path: Path) -> None:
 def test_the_built_in_file_is_read_and_names_known_adapters() -> None:
     """Every entry of the file beside the adapters has a reason, a link, and an adapter that exists."""
     for entry in load():
-        assert entry.adapter in adapters.names()
+        assert entry.adapter in adapters.built_in()
         assert entry.reason
         assert entry.link.startswith(("https://", "F.cross_entropy("))
 

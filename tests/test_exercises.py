@@ -206,7 +206,7 @@ exercises = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda statement:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", adapters.names())
+@pytest.mark.parametrize("name", adapters.built_in())
 @exercises
 def test_exercise_holds(exercise: Statement, name: str, dtype: str) -> None:
     """On each framework."""

@@ -27,7 +27,7 @@ LAYERS = [case for case in QUICK if case.inputs and not case.hidden]
 
 needs = {
     name: pytest.mark.skipif(bool(missing), reason=missing)
-    for name in adapters.names()
+    for name in adapters.built_in()
     for missing in [adapters.get(name).unavailable()]
 }
 

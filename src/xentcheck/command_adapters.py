@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.base import Adapter
 
+from .errors import AdapterError
 from .vocabulary import OPTIONS
 
 
 def adapters_command() -> int:
-    """Print the built-in adapters one below the other, so that nothing is cut on a narrow terminal."""
+    """Print the adapters one below the other, so that nothing is cut on a narrow terminal.
+
+    One of another package that fails is listed with its error; the exit code is then 1.
+    """
     table = Table("adapter", "", "what it declares")
+    failed = 0
     for name in registry.names():
-        adapter = registry.get(name)
-        for i, (what, value) in enumerate(_facts(adapter)):
-            table.add_row(name if i == 0 else "", what, value)
+        try:
+            facts = _facts(registry.get(name))
+        except AdapterError as error:
+            facts = [("fails", str(error))]
+            failed = 1
+        for i, (what, value) in enumerate(facts):
+            table.add_row(name if i == 0 else "", what, Text(value))
         table.add_section()
     Console().print(table)
-    return 0
+    return failed
 
 
 def _facts(adapter: Adapter) -> list[tuple[str, str]]:

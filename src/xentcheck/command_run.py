@@ -65,7 +65,7 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     """The run of the cases asked for, with progress; None if a worker process died, which is said on stderr."""
     known = load() + (load(request.deviations) if request.deviations else [])
     chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
-    specs = request.specs or tuple(Spec(name) for name in registry.names())
+    specs = request.specs or tuple(Spec(name) for name in registry.built_in())
     subjects = _subjects(specs, request)
     tasks: list[Task] = [Probing(law_dtypes(chosen, request.profile)), *groups_of(chosen)]
     if request.accuracy_rounds:
