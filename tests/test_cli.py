@@ -77,6 +77,7 @@ BAD_INPUT = {
     ),
     "no subject": (["replay", CASE], "replay needs one implementation: --adapter NAME, or --impl with --framework"),
     "run file": (["report", "absent.jsonl"], "run file absent.jsonl cannot be read: No such file or directory"),
+    "comparison": (["compare", "absent.jsonl", "mine.py"], "run file absent.jsonl cannot be read: No such file or"),
     "foreign file": (["report", "mine.py"], "run file mine.py, line 1 is not JSON"),
     "output": (
         ["run", "--adapter", "numpy", "--out", "mine.py/run.jsonl"],

@@ -135,6 +135,27 @@ def report(run_file: Path, out_dir: Path) -> int:
 
 
 @cli.command()
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option(
+    "--repeat",
+    "repeats",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Another run of BASE's installation: what differs between them is no change. Repeatable.",
+)
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+def compare(base: Path, new: Path, repeats: tuple[Path, ...], markdown: Path | None) -> int:
+    """What changed from the run file BASE to NEW: versions, devices or machines.
+
+    Exit code 1 if something got worse: a larger share or more ULPs than in every run of BASE, or a new failure.
+    """
+    from .command_compare import compare_command
+
+    return compare_command((base, *repeats), new, markdown)
+
+
+@cli.command()
 @click.argument("case_id")
 @adapter_option
 @impl_option
