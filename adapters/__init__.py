@@ -6,13 +6,13 @@ No framework is imported here, nor by making an adapter; the first `devices` or 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import AdapterError
-from xentcheck.vocabulary import DTYPES, OPTIONS, RARE_OPTIONS, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, OPTIONS, RARE_OPTIONS, REDUCTIONS, TIMEOUT
 
 if TYPE_CHECKING:
     from .base import Adapter
@@ -23,7 +23,7 @@ _WRAPPERS = {"numpy": "NumpyFunction", "torch": "TorchFunction", "jax": "JaxFunc
 GROUP = "xentcheck.adapters"
 """Entry-point group of adapters in other packages."""
 
-__all__ = ["available", "built_in", "from_jax", "from_numpy", "from_torch", "get", "names"]
+__all__ = ["available", "built_in", "from_jax", "from_numpy", "from_process", "from_torch", "get", "names"]
 
 
 def names() -> tuple[str, ...]:
@@ -165,6 +165,34 @@ def from_numpy(
     ('mean',)
     """
     return _wrap("numpy", function, name, dtypes, devices, reductions, contract, options)
+
+
+def from_process(command: str | Sequence[str], *, name: str = "", timeout: float = TIMEOUT) -> Adapter:
+    """Adapter of a program, in any language, that speaks the protocol of docs/other-languages.md.
+
+    command: its command line, as text for a shell or as words. name: as in reports (default: what the program says).
+    timeout: seconds for a call; 300 more for the first of each signature. Starts the program. Raises AdapterError if
+    that fails, or it speaks another version of the protocol.
+
+    >>> from_process("no-such-program --loss")
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.AdapterError: program 'no-such-program' is not installed
+    """
+    import shlex
+
+    from .process import ProcessAdapter
+
+    words = shlex.split(command) if isinstance(command, str) else list(command)
+    if not words:
+        raise AdapterError("from_process got no command; allowed: a program and its arguments")
+    adapter = ProcessAdapter(words, name=name, timeout=timeout)
+    if reason := adapter.unavailable():
+        raise AdapterError(reason)
+    adapter.greet()
+    adapter.name = name or adapter.name
+    adapter.command = f"--impl {shlex.quote(shlex.join(words))} --framework process"
+    return adapter
 
 
 def _wrap(

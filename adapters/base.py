@@ -24,11 +24,13 @@ Array = NDArray[Any]
 class Result:
     """What an implementation returned: quantity -> array, exactly as it came (dtype and shape are judged).
 
-    changed_inputs: names of the input arrays whose bytes differ after the call.
+    changed_inputs: names of the input arrays whose bytes differ after the call. warnings: what it warned of, where that
+    was caught in another process.
     """
 
     values: Mapping[str, Array]
     changed_inputs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

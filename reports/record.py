@@ -67,6 +67,7 @@ class Record:
     margins: tuple[tuple[float, float, float], ...] = ()
     replay: str = ""
     suspects: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A dict for JSON; fields at their default are left out; infinities and nan become strings."""
@@ -133,7 +134,7 @@ def _rich(name: str, value: Any) -> Any:
     if name in ("index", *COUNTS):
         whole = tuple(_typed(name, n, int) for n in _typed(name, value, list))
         return whole if name == "index" else _sized(name, whole, len(COUNTS[name]))
-    if name in ("applicable", "rejected", "required", "suspects"):
+    if name in ("applicable", "rejected", "required", "suspects", "warnings"):
         return tuple(_typed(name, text, str) for text in _typed(name, value, list))
     if name == "elements":
         return _typed(name, value, int)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from xentcheck.vocabulary import EXECUTED, FAILING
 
 from .runfile import RunFile
 from .summary import Summary, summarize
@@ -31,6 +35,11 @@ def print_summary(run: RunFile, console: Console) -> None:
         console.print(f"... and {len(summary.failing) - SHOWN} more")
     if sentence := suspicion(summary.failing):
         console.print(Text(sentence, style="red"), soft_wrap=True)
+    warned = Counter((r.adapter, text) for r in run.records for text in r.warnings)
+    for (adapter, text), times in warned.most_common(SHOWN):
+        console.print(
+            Text(f"{adapter} warned in {times} comparisons: {printable(text)}", style="yellow"), soft_wrap=True
+        )
     missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
         console.print(Text(f"{adapter}: unavailable, {reason}", style="yellow"))
@@ -50,9 +59,11 @@ def _table(summary: Summary) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    for column in table.columns:
+    for column in table.columns[1:]:
         column.no_wrap = True
     for row in summary.rows:
+        if not {*EXECUTED, *FAILING, "convention"} & set(row.counts):
+            continue
         agree = row.counts.get("agree", 0)
         apart = sum(row.counts.values()) - agree - row.failing
         share = "-" if row.worst is None or row.worst.share is None else f"{row.worst.share:.3g}"

@@ -49,7 +49,12 @@ BAD_INPUT = {
     "dtype": (["run", "--dtype", "int8"], "dtype 'int8' is not judged; allowed: float64, float32"),
     "device": (["run", "--device", "tpu"], "no adapter has a device among tpu; allowed: cpu, cuda, gpu"),
     "jobs": (["run", "-j", "none"], "Invalid value for -j: 'none'; allowed: a number of processes from 1, or auto"),
-    "impl": (["run", "--impl", "mine"], "--impl mine needs --framework torch, jax or numpy"),
+    "impl": (
+        ["run", "--impl", "mine:zeros"],
+        "framework= is needed, as neither torch nor jax is imported; allowed: torch, jax, numpy",
+    ),
+    "timeout": (["run", "--adapter", "numpy", "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the"),
+    "isolation": (["run", "--isolation", "jail"], "Invalid value for '--isolation': 'jail' is not one of 'process'"),
     "framework": (
         ["run", "--impl", "mine:zeros", "--framework", "x"],
         "unknown framework 'x'; allowed: torch, jax, numpy",

@@ -14,10 +14,12 @@ from .options import (
     dtype_option,
     framework_option,
     impl_option,
+    isolation_option,
     jobs_of,
     jobs_option,
     seed_option,
     specs_of,
+    timeout_option,
 )
 from .tools import TOOLS
 
@@ -52,6 +54,8 @@ def _refuse(text: str) -> int:
 @adapter_option
 @impl_option
 @framework_option
+@isolation_option
+@timeout_option
 @click.option("--profile", default="quick", show_default=True, metavar="quick|full|deep", help="How many cases.")
 @dtype_option
 @device_option
@@ -79,6 +83,8 @@ def run(
     adapters: tuple[str, ...],
     implementation: str | None,
     framework: str | None,
+    isolation: str,
+    timeout: float,
     profile: str,
     dtypes: tuple[str, ...],
     devices: tuple[str, ...],
@@ -101,7 +107,7 @@ def run(
     from .command_run import RunRequest, run_command
     from .command_run import list_cases as print_cases
 
-    specs = tuple(specs_of(adapters, implementation, framework))
+    specs = tuple(specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0))
     request = RunRequest(
         specs,
         profile,
@@ -160,6 +166,8 @@ def compare(base: Path, new: Path, repeats: tuple[Path, ...], markdown: Path | N
 @adapter_option
 @impl_option
 @framework_option
+@isolation_option
+@timeout_option
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--variant", help="How to call it; default: the main one.")
 @click.option("--show", default=10, show_default=True, type=click.IntRange(min=1), help="Elements per quantity.")
@@ -168,6 +176,8 @@ def replay(
     adapters: tuple[str, ...],
     implementation: str | None,
     framework: str | None,
+    isolation: str,
+    timeout: float,
     device: str,
     variant: str | None,
     show: int,
@@ -176,7 +186,7 @@ def replay(
     from .command_replay import replay as replay_case
     from .subjects import resolve
 
-    specs = specs_of(adapters, implementation, framework)
+    specs = specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0)
     if len(specs) != 1:
         raise AdapterError("replay needs one implementation: --adapter NAME, or --impl with --framework")
     spec = specs[0]

@@ -61,3 +61,23 @@ class Disagreement(AssertionError):
 
 class AuditError(XentcheckError, ValueError):
     """An assertion to audit that makes no sense: a negative tolerance, an unknown reduction."""
+
+
+class ProtocolError(XentcheckError, ValueError):
+    """What a process of an implementation wrote is no message, or not the one that was asked for."""
+
+
+class ImplementationError(Exception):
+    """An exception of an implementation in another process: its type and first line."""
+
+
+class ProcessEnded(Exception):
+    """The process of an implementation ended while it was asked: how, and the tail of its standard error."""
+
+    outcome = "crash"
+
+
+class ProcessTimeout(ProcessEnded):
+    """The process of an implementation was ended, as it did not answer in time."""
+
+    outcome = "timeout"

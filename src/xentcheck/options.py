@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .errors import AdapterError
-from .vocabulary import DTYPES
+from .vocabulary import DTYPES, TIMEOUT
 
 if TYPE_CHECKING:
     from .subjects import Spec
@@ -17,7 +17,23 @@ adapter_option = click.option(
     "--adapter", "adapters", multiple=True, metavar="NAME", help="Built-in adapter; repeatable."
 )
 impl_option = click.option("--impl", "implementation", metavar="PKG.MOD:FN", help="A function of your own.")
-framework_option = click.option("--framework", metavar="torch|jax|numpy", help="What --impl is written in.")
+framework_option = click.option(
+    "--framework", metavar="torch|jax|numpy|process", help="What --impl is written in; process: IMPL is a command line."
+)
+isolation_option = click.option(
+    "--isolation",
+    default="process",
+    show_default=True,
+    type=click.Choice(["process", "none"]),
+    help="Run what is not built in in a process of its own, so that it may crash or hang; none: for debuggers.",
+)
+timeout_option = click.option(
+    "--timeout",
+    default=TIMEOUT,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds for one call in that process, compilation apart.",
+)
 dtype_option = click.option(
     "--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all."
 )
@@ -30,22 +46,22 @@ seed_option = click.option(
 jobs_option = click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
 
 
-def specs_of(adapters: tuple[str, ...], implementation: str | None, framework: str | None) -> list[Spec]:
-    """The subjects named on the command line. Raises AdapterError."""
-    from xentcheck.adapters import names
+def specs_of(
+    adapters: tuple[str, ...], implementation: str | None, framework: str | None, timeout: float = TIMEOUT
+) -> list[Spec]:
+    """The subjects named on the command line; timeout 0: all in this process. Raises AdapterError."""
+    from xentcheck.adapters import built_in, names
 
-    from .subjects import Spec
+    from .subjects import GUESSED, Spec
 
     for name in adapters:
         if name not in names():
             raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
-    specs = [Spec(name) for name in dict.fromkeys(adapters)]
+    specs = [Spec(name, timeout=0 if name in built_in() else timeout) for name in dict.fromkeys(adapters)]
     if framework and not implementation:
         raise AdapterError("--framework goes with --impl package.module:function")
     if implementation:
-        if not framework:
-            raise AdapterError(f"--impl {implementation} needs --framework torch, jax or numpy")
-        specs.append(Spec(implementation, framework))
+        specs.append(Spec(implementation, framework or GUESSED, timeout))
     return specs
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from .build import build
 from .cases import Case
 from .checks import CHANGED, MISSING
 from .conventions import Convention, convention_of, seen
+from .errors import ImplementationError, ProcessEnded
 from .requirements import required
 from .subjects import Subject
 from .suspects import EXAMINED, suspects, suspects_of_error
@@ -65,30 +67,46 @@ def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tup
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a subject did with a problem: a result, or the outcome and reason that stand in its place."""
+    """What a subject did with a problem: a result, or the outcome and reason that stand in its place; its warnings."""
 
     subject: Subject
     quantities: tuple[str, ...]
     result: Result | None = None
     outcome: str = ""
     reason: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def attempt(subject: Subject, problem: Problem, quantities: Sequence[str]) -> Attempt:
-    """Let a subject compute a problem; an exception of the implementation is an `error`, never the end of the run."""
+    """Let a subject compute a problem; an exception of the implementation is an `error`, never the end of the run.
+
+    Where it has a process of its own, the end of that is a `crash` or a `timeout`. Its warnings are caught.
+    """
     wanted = tuple(q for q in quantities if q in subject.adapter.capabilities.quantities)
     if subject.missing:
         return Attempt(subject, wanted, outcome="unavailable", reason=subject.missing)
-    if reason := subject.adapter.unsupported(problem):
-        return Attempt(subject, wanted, outcome="unsupported", reason=reason)
-    if not wanted:
-        return Attempt(subject, wanted)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        done = _attempt(subject, problem, wanted)
+    own = [f"{w.category.__name__}: {w.message}" for w in caught]
+    return replace(done, warnings=tuple(dict.fromkeys([*own, *done.warnings])))
+
+
+def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Attempt:
     try:
+        if reason := subject.adapter.unsupported(problem):
+            return Attempt(subject, wanted, outcome="unsupported", reason=reason)
+        if not wanted:
+            return Attempt(subject, wanted)
         result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
+    except ProcessEnded as error:
+        return Attempt(subject, wanted, outcome=error.outcome, reason=str(error))
+    except ImplementationError as error:
+        return Attempt(subject, wanted, outcome="error", reason=str(error))
     except Exception as error:
         first = (str(error).strip().splitlines() or ["no message"])[0]
         return Attempt(subject, wanted, outcome="error", reason=f"{type(error).__name__}: {first}")
-    return Attempt(subject, wanted, result)
+    return Attempt(subject, wanted, result, warnings=result.warnings)
 
 
 def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
@@ -107,7 +125,7 @@ def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
     for a in attempts:
         options = needed_options(problem) & a.subject.adapter.capabilities.options
         for q in a.quantities:
-            base = _base(case, problem, a.subject, q, digest, options)
+            base = {**_base(case, problem, a.subject, q, digest, options), "warnings": a.warnings}
             records.append(_record(base, problem, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
     return records
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,37 +12,58 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.process import ProcessAdapter
 
 from .errors import AdapterError, UnavailableError
 from .profiles import EAGER_SHAPE, SHARP
+from .vocabulary import TIMEOUT
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
 
     from .cases import Case
 
-FRAMEWORKS = ("torch", "jax", "numpy")
+FRAMEWORKS = ("torch", "jax", "numpy", "process")
+"""What an implementation may be written in; `process`: a program with the protocol of docs/other-languages.md."""
+
+GUESSED = "guessed"
+"""The framework of an implementation whose module imports one, and not the other."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """How to find an adapter in any process: a built-in name, or `package.module:function` and its framework."""
+    """How to find an adapter in any process: a registered name, or `package.module:function` and its framework, or a
+    command line and the framework `process`.
+
+    timeout: seconds for a call, which then runs in a process of its own; 0: it runs in this one.
+    """
 
     name: str
     framework: str = ""
+    timeout: float = 0
 
     @property
     def command(self) -> str:
         """The options that name it on the command line."""
-        return f"--impl {self.name} --framework {self.framework}" if self.framework else f"--adapter {self.name}"
+        if not self.framework:
+            return f"--adapter {self.name}"
+        named = "" if self.framework == GUESSED else f" --framework {self.framework}"
+        return f"--impl {shlex.quote(self.name)}{named}"
 
 
 @cache
 def resolve(spec: Spec) -> Adapter:
     """The adapter of a spec. Raises AdapterError if there is none, or the function cannot be imported."""
+    if spec.framework == "process":
+        return registry.from_process(spec.name, timeout=spec.timeout or TIMEOUT)
+    if spec.timeout:
+        worker = (sys.executable, "-m", "xentcheck.worker", spec.name, spec.framework)
+        isolated = ProcessAdapter(worker, name=spec.name, timeout=spec.timeout).greet()
+        isolated.command = spec.command
+        return isolated
     if not spec.framework:
         return registry.get(spec.name)
-    if spec.framework not in FRAMEWORKS:
+    if spec.framework not in (*FRAMEWORKS, GUESSED):
         raise AdapterError(f"unknown framework {spec.framework!r}; allowed: {', '.join(FRAMEWORKS)}")
     module, _, attribute = spec.name.partition(":")
     if not module or not attribute:
@@ -57,7 +79,7 @@ def resolve(spec: Spec) -> Adapter:
     if not callable(found) and not hasattr(found, "compute"):
         kind = type(found).__name__
         raise AdapterError(f"implementation {spec.name!r} is of type {kind}; allowed: a function or an adapter")
-    return adapter_of(found, spec.framework)
+    return adapter_of(found, None if spec.framework == GUESSED else spec.framework)
 
 
 @dataclass(frozen=True, eq=False)

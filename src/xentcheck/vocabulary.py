@@ -78,3 +78,6 @@ FAILING = ("crash", "timeout", "error", "disagree")
 
 EXECUTED = ("disagree", "deviation", "vacuous", "trivial", "agree")
 """Outcomes in which numbers were compared with a bound."""
+
+TIMEOUT = 60.0
+"""Seconds for a call of an implementation in a process of its own."""

@@ -1,0 +1,340 @@
+"""An implementation in a process of its own: one in another language, or one that may crash or hang.
+
+The program reads messages (`wire`) from its standard input and answers each on its standard output; the protocol is
+documented in docs/other-languages.md. A call that ends the process, or does not end, is one failed call: the next one
+starts the program anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+import numpy as np
+
+from xentcheck.errors import (
+    AdapterError,
+    ImplementationError,
+    ProcessEnded,
+    ProcessTimeout,
+    ProtocolError,
+    UnavailableError,
+)
+from xentcheck.reference.problem import Problem
+from xentcheck.vocabulary import DTYPES, HEADS, OPTIONS, QUANTITIES, REDUCTIONS, TIMEOUT
+
+from . import wire
+from .base import Adapter, Array, Capabilities, Result, needed_options
+from .layout import own_copy
+from .wire import Message
+
+PROTOCOL = "1"
+
+STARTING = 300.0
+"""Seconds for the start of the program, which imports frameworks."""
+
+COMPILING = 5
+"""So many times the limit, besides, for the first call of each signature, which may compile."""
+
+PATIENCE = {"crash": 20, "timeout": 3}
+"""So many calls in a row may end like this; the later ones are not made."""
+
+TAIL = 20_000
+"""Bytes of standard error that are looked at when a process ended."""
+
+KEPT = 6
+"""Lines of them that are told."""
+
+
+class ProcessAdapter(Adapter):
+    """The program of a command line, started when it is first asked for anything."""
+
+    def __init__(self, command: Sequence[str], *, name: str = "", timeout: float = TIMEOUT) -> None:
+        self.command_line = tuple(command)
+        self.name = name or os.path.basename(self.command_line[-1])
+        self.timeout = timeout
+        self._program: Program | None = None
+        self._hello: Mapping[str, str] = {}
+        self._met: set[tuple[object, ...]] = set()
+        self._ended: dict[str, int] = dict.fromkeys(PATIENCE, 0)
+        self._poison = False
+
+    def greet(self) -> ProcessAdapter:
+        """Start the program and take over what it says of itself. Raises AdapterError if it cannot."""
+        try:
+            hello = self._call(Message({"message": "hello", "protocols": PROTOCOL}), STARTING)
+        except ImplementationError as error:
+            raise AdapterError(str(error).removeprefix("AdapterError: ")) from error
+        except (ProcessEnded, ProtocolError) as error:
+            raise AdapterError(f"implementation {self.name!r} cannot start: {error}") from error
+        if hello.text.get("protocol") != PROTOCOL:
+            spoken = hello.text.get("protocol")
+            raise AdapterError(f"implementation {self.name!r} speaks protocol {spoken!r}; allowed: {PROTOCOL}")
+        self._hello = hello.text
+        self.name = hello.text.get("name", self.name)
+        self.package = hello.text.get("package", "")
+        self._broken = hello.text.get("unavailable", "")
+        try:
+            self._declared(hello.text)
+        except (ValueError, TypeError) as error:
+            raise AdapterError(f"implementation {self.name!r} declares what cannot be read: {error}") from error
+        return self
+
+    def _declared(self, text: Mapping[str, str]) -> None:
+        """Words are separated by blanks; a missing field leaves the narrowest: logits, cpu, float32, no options."""
+        self.variants = tuple(text.get("variants", "eager").split())
+        self.capabilities = Capabilities(
+            options=frozenset(_words(text, "options", "", OPTIONS)),
+            dtypes=_words(text, "dtypes", "float32", DTYPES),
+            reductions=_words(text, "reductions", "mean", REDUCTIONS),
+            quantities=_words(text, "quantities", "loss cost dC/dz", QUANTITIES),
+            heads=_words(text, "heads", "logits", HEADS),
+            devices=tuple(text.get("devices", "cpu").split()),
+        )
+        rows = json.loads(text.get("contracts", "[]"))
+        if contract := text.get("contract"):
+            rows = [["*", "*", "*", contract]]
+        self.contracts = tuple(tuple(map(str, row)) for row in rows)  # type: ignore[misc]  # four each, by the protocol
+        self.exp_ulps = float(text.get("exp_ulps", self.exp_ulps))
+        self.log_ulps = float(text.get("log_ulps", self.log_ulps))
+
+    def unavailable(self) -> str:
+        """Why it cannot run, as far as is known without starting it."""
+        if self._broken:
+            return self._broken
+        program = self.command_line[0]
+        return "" if shutil.which(program) else f"program {program!r} is not installed"
+
+    def version(self) -> str:
+        """What the program calls its version."""
+        return self._hello.get("version", "")
+
+    def devices(self) -> tuple[str, ...]:
+        """The devices that the program says it has."""
+        return tuple(self._hello.get("available", " ".join(self.capabilities.devices)).split())
+
+    def settings(self) -> dict[str, str]:
+        """What the program tells of its settings, and its own process."""
+        found: dict[str, str] = json.loads(self._hello.get("settings", "{}"))
+        return {**found, "process": "own"}
+
+    def unsupported(self, problem: Problem) -> str:
+        """By what is declared; a program that is `choosy` is asked as well."""
+        reason = super().unsupported(problem)
+        if reason or "choosy" not in self._hello:
+            return reason
+        return self._call(_request("unsupported", problem), self.timeout).text.get("reason", "")
+
+    @contextmanager
+    def _poisoned(self) -> Iterator[None]:
+        self._poison = True
+        try:
+            yield
+        finally:
+            self._poison = False
+
+    def poisoned(self) -> Any:
+        """A context in which the program is told to poison fresh memory, if it can."""
+        return self._poisoned() if "poisons" in self._hello else None
+
+    def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
+        """Let the program compute it. Raises ProcessEnded, ProcessTimeout, or ProtocolError for an unfit answer."""
+        if reason := self.unavailable():
+            raise UnavailableError(reason)
+        wanted = self.provided(problem, quantities)
+        text = {"quantities": " ".join(wanted), "device": device, "variant": variant}
+        if self._poison:
+            text["poisoned"] = "yes"
+        limit = self.timeout * (1 + COMPILING * self._is_new(problem, wanted, variant))
+        answer = self._call(_request("compute", problem, text), limit)
+        if missing := [q for q in wanted if q not in answer.arrays]:
+            raise ProtocolError(f"{self.name} answers without {missing[0]}")
+        warned = tuple(json.loads(answer.text.get("warnings", "[]")))
+        changed = tuple(answer.text.get("changed_inputs", "").split())
+        return Result({q: answer.arrays[q] for q in wanted}, changed, warned)
+
+    def close(self) -> None:
+        """End the program, if it runs."""
+        if self._program:
+            self._program.stop()
+            self._program = None
+
+    def _is_new(self, problem: Problem, wanted: Sequence[str], variant: str) -> bool:
+        """Whether this process has not been called with such a problem before."""
+        signature = (
+            *(problem.dtype, problem.logits_shape, problem.target.dtype, problem.reduction, variant),
+            *(frozenset(needed_options(problem)), tuple(wanted)),
+        )
+        new = signature not in self._met
+        self._met.add(signature)
+        return new
+
+    def _call(self, message: Message, limit: float) -> Message:
+        """One message and its answer, in a program that is started if none runs."""
+        for outcome, patience in PATIENCE.items():
+            if self._ended[outcome] >= patience:
+                ended = ProcessTimeout if outcome == "timeout" else ProcessEnded
+                raise ended(f"not called: its last {patience} calls ended in a {outcome}")
+        if self._program is None:
+            self._program = Program(self.command_line)
+            self._met.clear()
+        try:
+            answer = self._program.exchange(message, limit)
+        except ProcessEnded as error:
+            self._ended[error.outcome] += 1
+            self.close()
+            raise
+        except ProtocolError:
+            self.close()
+            raise
+        self._ended = dict.fromkeys(PATIENCE, 0)
+        if (kind := answer.text.get("message")) == "error":
+            raise ImplementationError(answer.text.get("text", "no message"))
+        if kind != message.text["message"]:
+            self.close()
+            raise ProtocolError(f"{self.name} answers {message.text['message']!r} with {kind!r}")
+        return answer
+
+
+class Program:
+    """A running program: its pipes, its standard error in a file, and a thread that talks to it."""
+
+    def __init__(self, command_line: Sequence[str]) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
+        try:
+            self._process = subprocess.Popen(
+                command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+            )
+        except OSError as error:
+            raise UnavailableError(f"program {command_line[0]!r} cannot start: {error.strerror}") from error
+        self._thread = ThreadPoolExecutor(1, "xentcheck-process")
+        self._stop = weakref.finalize(self, _end, self._process, self._thread, self._errors)
+
+    def exchange(self, message: Message, limit: float) -> Message:
+        """The answer to a message. Raises ProcessTimeout, ProcessEnded or ProtocolError."""
+        future: Future[Message | None] = self._thread.submit(_exchange, self._process, message)
+        try:
+            answer = future.result(limit)
+        except FutureTimeout:
+            self._process.kill()
+            raise ProcessTimeout(f"no answer after {limit:g} s{self._tail()}") from None
+        except OSError:  # it closed its end of a pipe
+            answer = None
+        if answer is None:
+            raise ProcessEnded(f"{_death(self._process)}{self._tail()}")
+        return answer
+
+    def stop(self) -> None:
+        """Close its standard input, which ends it, or kill it."""
+        self._stop()
+
+    def _tail(self) -> str:
+        """The end of its standard error, on one line."""
+        self._process.wait()
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - TAIL))
+        kept = last_lines(self._errors.read().decode(errors="replace"))
+        return f"; stderr ends: {' | '.join(kept)}" if kept else ""
+
+
+def _words(text: Mapping[str, str], name: str, default: str, allowed: Sequence[str]) -> tuple[str, ...]:
+    """The words of a field. Raises ValueError for one that is not allowed there."""
+    found = tuple(text.get(name, default).split())
+    for word in found:
+        if word not in allowed:
+            raise ValueError(f"{name} has {word!r}; allowed: {', '.join(allowed)}")
+    return found
+
+
+def last_lines(text: str) -> list[str]:
+    """The last lines of standard error; of a dump of Python's faulthandler the first ones, which are the innermost.
+
+    >>> last_lines("start\\nFatal Python error: Aborted\\n\\nStack:\\n" + "File a\\n" * 50 + "Extension modules: x")
+    ['start', 'Fatal Python error: Aborted', 'Stack:', 'File a', 'File a', 'File a']
+    """
+    lines = [line.strip() for line in text.split("\n") if line.strip() and not line.startswith("Extension modules:")]
+    fatal = next((i for i, line in enumerate(lines) if line.startswith("Fatal Python error")), None)
+    return lines[-KEPT:] if fatal is None else lines[max(0, fatal - 1) :][:KEPT]
+
+
+def _exchange(process: subprocess.Popen[bytes], message: Message) -> Message | None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    wire.write(process.stdin, message)
+    return wire.read(process.stdout)
+
+
+def _end(process: subprocess.Popen[bytes], thread: ThreadPoolExecutor, errors: IO[bytes]) -> None:
+    process.kill()
+    process.wait()
+    thread.shutdown()
+    for stream in (process.stdin, process.stdout, errors):
+        if stream is not None:
+            with suppress(OSError):  # what was still to be flushed has nobody to read it
+                stream.close()
+
+
+def _death(process: subprocess.Popen[bytes]) -> str:
+    """How a process ended."""
+    try:
+        code = process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return "it closed its standard output"
+    if code >= 0:
+        return f"it exited with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def _request(kind: str, problem: Problem, text: Mapping[str, str] | None = None) -> Message:
+    """A problem as a message; arrays that are not contiguous go as their buffer, with the layout in `layouts`."""
+    arrays: dict[str, Array] = {}
+    layouts: dict[str, object] = {}
+    for name, array in problem.arrays().items():
+        array = np.asarray(array, problem.dtype) if name == "upstream" else array
+        if array.flags.c_contiguous:
+            arrays[name] = array
+            continue
+        copy = own_copy(array)
+        arrays[name] = copy.buffer
+        layouts[name] = [copy.shape, copy.strides, copy.offset]
+    given = {
+        "message": kind,
+        "reduction": problem.reduction,
+        "ignore_index": str(problem.ignore_index),
+        "label_smoothing": repr(float(problem.label_smoothing)),
+        **({"backward": "twice"} if problem.backward_twice else {}),
+        **({"layouts": json.dumps(layouts)} if layouts else {}),
+    }
+    return Message({**given, **(text or {})}, arrays)
+
+
+def problem_of(message: Message) -> Problem:
+    """The inverse of a request: the problem, in its layout. Raises ProblemError or ProtocolError."""
+    layouts = json.loads(message.text.get("layouts", "{}"))
+    arrays = dict(message.arrays)
+    for name, (shape, strides, offset) in layouts.items():
+        buffer = arrays[name]
+        steps = [s * buffer.itemsize for s in strides]
+        arrays[name] = np.lib.stride_tricks.as_strided(buffer[offset:], shape, steps)
+    return Problem(
+        **arrays,
+        ignore_index=int(message.text["ignore_index"]),
+        label_smoothing=float(message.text["label_smoothing"]),
+        reduction=message.text["reduction"],
+        backward_twice="backward" in message.text,
+    )

@@ -1,0 +1,102 @@
+"""`python -m xentcheck.worker IMPLEMENTATION FRAMEWORK`: serve one implementation to another process.
+
+It answers on what was standard output when it started; whatever the implementation prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import sys
+import warnings
+from contextlib import nullcontext
+from typing import IO
+
+from xentcheck.adapters import wire
+from xentcheck.adapters.base import Adapter
+from xentcheck.adapters.process import PROTOCOL, problem_of
+from xentcheck.adapters.wire import Message
+
+from .errors import ProtocolError
+from .subjects import Spec, resolve
+
+
+def main() -> None:
+    """Answer until the other end closes the pipe."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    faulthandler.enable()
+    name, framework = sys.argv[1:]
+    questions = sys.stdin.buffer
+    adapter: Adapter | None = None
+    while (message := wire.read(questions)) is not None:
+        try:
+            adapter = adapter or resolve(Spec(name, framework))
+            answer = respond(adapter, message)
+        except Exception as error:
+            first = (str(error).strip().splitlines() or ["no message"])[0]
+            answer = Message({"message": "error", "text": f"{type(error).__name__}: {first}"})
+        _send(answers, answer)
+
+
+def _send(answers: IO[bytes], answer: Message) -> None:
+    try:
+        wire.write(answers, answer)
+    except ProtocolError as error:
+        wire.write(answers, Message({"message": "error", "text": f"ProtocolError: {error}"}))
+
+
+def respond(adapter: Adapter, message: Message) -> Message:
+    """The answer to one message."""
+    kind = message.text["message"]
+    if kind == "hello":
+        return Message({"message": "hello", **hello(adapter)})
+    problem = problem_of(message)
+    if kind == "unsupported":
+        return Message({"message": kind, "reason": adapter.unsupported(problem)})
+    poison = adapter.poisoned() if "poisoned" in message.text else None
+    with warnings.catch_warnings(record=True) as caught, poison or nullcontext():
+        warnings.simplefilter("always")
+        wanted = message.text["quantities"].split()
+        result = adapter.compute(problem, wanted, device=message.text["device"], variant=message.text["variant"])
+    warned = list(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught))
+    text = {"message": kind, "changed_inputs": " ".join(result.changed_inputs), "warnings": json.dumps(warned)}
+    return Message(text, result.values)
+
+
+def hello(adapter: Adapter) -> dict[str, str]:
+    """What an adapter declares, as text."""
+    c = adapter.capabilities
+    missing = adapter.unavailable()
+    seen = () if missing else adapter.devices()
+    missing = missing or adapter.unavailable()
+    told = {
+        "protocol": PROTOCOL,
+        "name": adapter.name,
+        "package": adapter.package,
+        "version": adapter.version(),
+        "variants": " ".join(adapter.variants),
+        "options": " ".join(sorted(c.options)),
+        "dtypes": " ".join(c.dtypes),
+        "reductions": " ".join(c.reductions),
+        "quantities": " ".join(c.quantities),
+        "heads": " ".join(c.heads),
+        "devices": " ".join(c.devices),
+        "available": " ".join(seen),
+        "contracts": json.dumps(adapter.contracts),
+        "exp_ulps": str(adapter.exp_ulps),
+        "log_ulps": str(adapter.log_ulps),
+        "settings": json.dumps({} if missing else adapter.settings()),
+    }
+    if missing:
+        told["unavailable"] = missing
+    elif adapter.poisoned() is not None:
+        told["poisons"] = "yes"
+    if type(adapter).unsupported is not Adapter.unsupported:
+        told["choosy"] = "yes"
+    return told
+
+
+if __name__ == "__main__":
+    main()
