@@ -57,12 +57,20 @@ KEPT = 6
 
 
 class ProcessAdapter(Adapter):
-    """The program of a command line, started when it is first asked for anything."""
+    """The program of a command line, started when it is first asked for anything; `variables` of its environment."""
 
-    def __init__(self, command: Sequence[str], *, name: str = "", timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        name: str = "",
+        timeout: float = TIMEOUT,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.command_line = tuple(command)
         self.name = name or os.path.basename(self.command_line[-1])
         self.timeout = timeout
+        self.variables = variables or {}
         self._program: Program | None = None
         self._hello: Mapping[str, str] = {}
         self._met: set[tuple[object, ...]] = set()
@@ -186,7 +194,7 @@ class ProcessAdapter(Adapter):
                 ended = ProcessTimeout if outcome == "timeout" else ProcessEnded
                 raise ended(f"not called: its last {patience} calls ended in a {outcome}")
         if self._program is None:
-            self._program = Program(self.command_line)
+            self._program = Program(self.command_line, self.variables)
             self._met.clear()
         try:
             answer = self._program.exchange(message, limit)
@@ -209,11 +217,15 @@ class ProcessAdapter(Adapter):
 class Program:
     """A running program: its pipes, its standard error in a file, and a thread that talks to it."""
 
-    def __init__(self, command_line: Sequence[str]) -> None:
+    def __init__(self, command_line: Sequence[str], variables: Mapping[str, str]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
         try:
             self._process = subprocess.Popen(
-                command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+                command_line,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **variables},
             )
         except OSError as error:
             raise UnavailableError(f"program {command_line[0]!r} cannot start: {error.strerror}") from error

@@ -58,7 +58,8 @@ def resolve(spec: Spec) -> Adapter:
         return registry.from_process(spec.name, timeout=spec.timeout or TIMEOUT)
     if spec.timeout:
         worker = (sys.executable, "-m", "xentcheck.worker", spec.name, spec.framework)
-        isolated = ProcessAdapter(worker, name=spec.name, timeout=spec.timeout).greet()
+        path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        isolated = ProcessAdapter(worker, name=spec.name, timeout=spec.timeout, variables=path).greet()
         isolated.command = spec.command
         return isolated
     if not spec.framework:
