@@ -13,7 +13,7 @@ from bits import digests, digests_without_dispatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xentcheck.build import build
+from xentcheck.build import SMOOTHINGS, build
 from xentcheck.cases import IGNORE, LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, WEIGHTS, Case
 from xentcheck.errors import CaseError, ProfileError
 from xentcheck.families import FAMILIES, FAR, LAYER_FAMILIES
@@ -22,7 +22,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.runner import digest_of, planned, quantities_of
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
-PINNED = "2c37a3b89fc9e15a011737ea6a343d601fac6bd723e6ac4bf2798acb3cb8572c"
+PINNED = "bb480708a3e5d63bea54924b2065e02adb3bed6a12e25a36f5ffafd34adb4591"
 """SHA-256 of the ids and digests of all quick cases, in canonical order."""
 
 ALPHABET = set(string.ascii_lowercase + string.digits + ".+-")
@@ -96,8 +96,18 @@ MALFORMED = {
     "dtype": (GOOD.replace("f32", "f8"), r"^case id '.*': dtype is 'f8'; allowed: f64, f32, bf16, f16$"),
     "target": (GOOD.replace("index", "onehot"), r"^unknown target 'onehot' in a case; allowed: index, u8, prob$"),
     "sentinel of uint8": (GOOD.replace("index.plain", "u8.ign"), r"^case .*: a uint8 holds no sentinel but .*$"),
-    "two sentinels": (GOOD.replace("plain", "ign+ign1"), r"^case .*: one kind of weights and one ignore_index .*$"),
-    "two weights": (GOOD.replace("plain", "w+wn"), r"^case .*: one kind of weights and one ignore_index at most$"),
+    "two sentinels": (
+        GOOD.replace("plain", "ign+ign1"),
+        r"^case .*: one kind of weights, one ignore_index and one smoothing at most$",
+    ),
+    "two smoothings": (
+        GOOD.replace("plain", "ls+lsh"),
+        r"^case .*: one kind of weights, one ignore_index and one smoothing at most$",
+    ),
+    "two weights": (
+        GOOD.replace("plain", "w+wn"),
+        r"^case .*: one kind of weights, one ignore_index and one smoothing at most$",
+    ),
     "option": (GOOD.replace("plain", "w+lss"), r"^unknown option 'lss' in a case; allowed: w, wn, .*$"),
     "reduction": (GOOD.replace("mean", "max"), r"^unknown reduction 'max' in a case; allowed: mean, sum, none$"),
     "upstream": (GOOD.replace("up-one", "up-two"), r"^unknown upstream 'two' in a case; allowed: one, neg, .*$"),
@@ -124,7 +134,7 @@ def test_a_case_that_cannot_be_built_is_an_error(monkeypatch: pytest.MonkeyPatch
     """A recipe that gives no valid problem raises CaseError with the problem's reason: a case is never skipped."""
     case = Case(family="gaussian", shape=(5, 10), dtype="float64", options=("ls",))
     assert build(case).label_smoothing == 0.1
-    monkeypatch.setattr("xentcheck.build.SMOOTHING", 2.0)
+    monkeypatch.setitem(SMOOTHINGS, "ls", 2.0)
     with pytest.raises(CaseError, match=r"^case gaussian\..* cannot be built: label_smoothing is 2.0; .*$"):
         build(case)
 

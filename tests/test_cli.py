@@ -101,7 +101,10 @@ BAD_INPUT = {
         ["run", "--adapter", "numpy", "--deviations", "absent.toml"],
         "deviation file absent.toml cannot be read: No such file or directory",
     ),
-    "no case": (["run", "--case", "knots.*"], "no case matches 'knots.*'; allowed: a glob of some of the 764 of quick"),
+    "no case": (
+        ["run", "--case", "knots.*"],
+        "no case matches 'knots.*'; allowed: a glob of some of the 1448 of quick",
+    ),
     "museum": (["faults", "--framework", "mxnet"], "no faults are planted in 'mxnet'; allowed: numpy, torch, jax"),
     "faults profile": (["faults", "--profile", "slow"], "unknown profile 'slow'; allowed: quick, full, deep"),
     "faults output": (

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import Any
 
 import pytest
 
+import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
+from xentcheck.adapters.numpy import value_and_gradient
 from xentcheck.cases import Case
 from xentcheck.deviations import Deviations, load
-from xentcheck.profiles import cases
+from xentcheck.profiles import cases, tiny_cases
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.record import Record
 from xentcheck.runner import run_case
@@ -47,9 +50,32 @@ def quick(dtype: str, seed: int) -> list[Case]:
 def test_unmodified_framework_raises_no_alarm_on_another_seed(name: str, dtype: str) -> None:
     """The built-in adapter is within its bounds on another draw of the quick profile."""
     chosen = quick(dtype, SEED)
-    records = records_of(adapters.get(name), chosen)
+    adapter = adapters.get(name)
+    records = records_of(adapter, chosen)
     assert failing(records) == []
-    assert sum(r.outcome in EXECUTED for r in records) > len(chosen)
+    taken = sum(any(subject.takes(case) for subject in subjects_of(adapter)) for case in chosen)
+    assert sum(r.outcome in EXECUTED for r in records) > taken
+
+
+CORE = ("weight", "ignore_index", "label_smoothing", "probabilities", "upstream")
+SUBSETS = [chosen for k in range(len(CORE) + 1) for chosen in combinations(CORE, k)]
+
+
+@pytest.mark.parametrize("chosen", SUBSETS, ids="+".join)
+def test_who_promises_nothing_is_not_blind_whatever_it_supports(chosen: tuple[str, ...]) -> None:
+    """Under `stable`, in all dtypes, a right implementation passes `quick`: wrong answers are rejected somewhere."""
+    run = xentcheck.check(value_and_gradient, "numpy", options=chosen, seed=len(chosen))
+    assert run.verdict.reasons == ()
+    assert run.ok
+
+
+def test_who_promises_nothing_passes_with_every_option() -> None:
+    """PyTorch's own function, as somebody would give it."""
+    torch = pytest.importorskip("torch")
+    run = xentcheck.check(torch.nn.functional.cross_entropy, "torch")
+    assert run.verdict.explanation().startswith("agreed: ")
+    declared = subjects_of(adapters.get("torch"))[0]
+    assert not any(declared.takes(case) for case in tiny_cases(0))
 
 
 ONCE_FALSE = (

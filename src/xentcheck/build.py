@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import from_rows
 
-from .cases import Case
+from .cases import WEIGHTS, Case
 from .errors import CaseError, ProblemError
 from .families import FAMILIES, draw_layer
 from .randomness import Stream
 
 Array = NDArray[Any]
 
-SMOOTHING = 0.1
+SMOOTHINGS = {"ls": 0.1, "lsh": 0.5}
 
 POISON = {"index": 10**6, "u8": 254, "prob": np.nan}
 """What lies between the elements of strided targets."""
@@ -56,7 +56,7 @@ def _build(case: Case) -> Problem:
         target=_strided(target, POISON[case.target]) if "tstr" in case.layout else target.copy(order="C"),
         weight=None if weight is None else weight.astype(dtype),
         ignore_index=_sentinel(case),
-        label_smoothing=SMOOTHING if "ls" in case.options else 0.0,
+        label_smoothing=next((SMOOTHINGS[option] for option in case.options if option in SMOOTHINGS), 0.0),
         reduction=case.reduction,
         upstream=_upstream(case, stream, loss_shape, dtype),
         backward_twice="twice" in case.layout,
@@ -121,9 +121,11 @@ def _sentinel(case: Case) -> int:
 
 
 def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
-    kinds = {"w", "wn", "wz"} & set(case.options)
+    kinds = set(WEIGHTS) & set(case.options)
     if not kinds:
         return None
+    if "wx" in kinds:
+        return np.asarray(8.0 ** (np.arange(case.classes) % 3 - 1))
     weight = stream.uniform(0.25, 2.0, (case.classes,))
     if "wn" in kinds:
         weight = weight * np.where(np.arange(case.classes) % 3 == 2, -1.0, 1.0)

@@ -17,6 +17,7 @@ WEIGHTS = {
     "w": "positive class weights",
     "wn": "class weights of both signs",
     "wz": "class weights with a zero at a label",
+    "wx": "class weights 1/8, 1 and 8 in turn",
 }
 
 IGNORE = {
@@ -28,10 +29,15 @@ IGNORE = {
     "allign": "every row ignored",
 }
 
+SMOOTHING = {
+    "ls": "label smoothing 0.1",
+    "lsh": "label smoothing 0.5",
+}
+
 OPTIONS = {
     **WEIGHTS,
     **IGNORE,
-    "ls": "label smoothing 0.1",
+    **SMOOTHING,
     "dir": "a direction, along which jvp and hvp are judged",
 }
 
@@ -88,12 +94,12 @@ class Case:
         _allowed("reduction", (self.reduction,), REDUCTIONS)
         _allowed("upstream", (self.upstream,), UPSTREAMS)
         _allowed("layout", self.layout, LAYOUTS)
-        if self.target == "prob" and {"ls", *IGNORE} & set(self.options):
+        if self.target == "prob" and {*SMOOTHING, *IGNORE} & set(self.options):
             raise CaseError(f"case {self}: probabilities go with weights only, not with ls or ignore_index")
         if self.target == "u8" and {"ign", "ignbig", "ignwide", "allign"} & set(self.options):
             raise CaseError(f"case {self}: a uint8 holds no sentinel but those of ign1 and ign255")
-        if len(set(self.options) & set(IGNORE)) > 1 or len(set(self.options) & set(WEIGHTS)) > 1:
-            raise CaseError(f"case {self}: one kind of weights and one ignore_index at most")
+        if any(len(set(self.options) & set(kind)) > 1 for kind in (WEIGHTS, IGNORE, SMOOTHING)):
+            raise CaseError(f"case {self}: one kind of weights, one ignore_index and one smoothing at most")
         if self.reduction != "none" and self.upstream not in ("one", "neg"):
             raise CaseError(f"case {self}: upstream {self.upstream} needs reduction none; allowed: one, neg")
         if self.inputs and (len(self.shape) != 2 or self.layout not in (("contig",), ("twice",))):

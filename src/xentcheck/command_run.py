@@ -20,10 +20,9 @@ from xentcheck.reports.terminal import print_summary
 
 from .api import Run, collect, header_of, law_dtypes, selected
 from .deviations import Deviations, load
-from .errors import AdapterError, DtypeError, UnavailableError
 from .execution import Finished, Probing, Search, Task, execute, execute_parallel, groups_of
 from .faults import frameworks_of, hunts
-from .subjects import Spec, Subject, resolve, subjects_of
+from .subjects import Spec, subjects_named
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     known = load() + (load(request.deviations) if request.deviations else [])
     chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
     specs = request.specs or tuple(Spec(name) for name in registry.built_in())
-    subjects = _subjects(specs, request)
+    subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
     tasks: list[Task] = [Probing(law_dtypes(chosen, request.profile)), *groups_of(chosen)]
     if request.accuracy_rounds:
         dtypes = dict.fromkeys(case.dtype for case in chosen)
@@ -113,23 +112,6 @@ def list_cases(request: RunRequest) -> int:
     for case in selected(request.profile, request.dtypes or None, request.seed, request.patterns):
         click.echo(str(case))
     return 0
-
-
-def _subjects(specs: tuple[Spec, ...], request: RunRequest) -> list[Subject]:
-    """The subjects of all specs; what is named and missing, or cannot take a dtype or device, is bad input."""
-    subjects: list[Subject] = []
-    for spec in specs:
-        adapter = resolve(spec)
-        if request.specs and (missing := adapter.unavailable()):
-            raise UnavailableError(f"adapter {adapter.name}: {missing}")
-        for dtype in request.dtypes:
-            if request.specs and dtype not in adapter.capabilities.dtypes:
-                allowed = ", ".join(adapter.capabilities.dtypes)
-                raise DtypeError(f"adapter {adapter.name} has no dtype {dtype}; allowed: {allowed}")
-        subjects += subjects_of(adapter, request.devices or None, spec.command)
-    if not subjects:
-        raise AdapterError(f"no adapter has a device among {', '.join(request.devices)}; allowed: cpu, cuda, gpu")
-    return subjects
 
 
 class Advance(Protocol):

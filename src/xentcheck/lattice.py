@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from .cases import IGNORE, WEIGHTS, Case
+from .cases import IGNORE, SMOOTHING, WEIGHTS, Case
 from .covering import Pair, covering_array
 from .families import FAMILIES
 from .vocabulary import DTYPES
@@ -20,7 +20,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "rank": (2, 1, 3, 4, 5),
     "dtype": DTYPES,
     "target": ("index", "u8", "prob"),
-    "weight": ("none", *WEIGHTS),
+    "weight": ("none", *(name for name in WEIGHTS if name != "wx")),
     "ignore": ("none", *(name for name in IGNORE if name not in ("allign", "ignwide"))),
     "smoothing": ("none", "ls"),
     "reduction": ("none", "mean", "sum"),
@@ -106,7 +106,7 @@ def levels_of(case: Case) -> dict[str, Any]:
         "target": case.target,
         "weight": next(iter(sorted(options & set(WEIGHTS))), "none"),
         "ignore": next(iter(sorted(options & set(IGNORE))), "none"),
-        "smoothing": "ls" if "ls" in options else "none",
+        "smoothing": next(iter(options & set(SMOOTHING)), "none"),
         "reduction": case.reduction,
         "upstream": case.upstream,
         "layout": case.layout[0] if len(case.layout) == 1 else "",

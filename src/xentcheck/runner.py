@@ -114,9 +114,12 @@ def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
 
     Raises CaseError if the case cannot be built.
     """
+    takers = [s for s in subjects if s.takes(case)]
+    if not takers:
+        return []
     problem = build(case)
     quantities = quantities_of(case)
-    attempts = [attempt(s, problem, quantities) for s in subjects if s.takes(case)]
+    attempts = [attempt(s, problem, quantities) for s in takers]
     judged = [a for a in attempts if a.result is not None]
     conventions = {q: convention_of(problem, q) for q in quantities}
     verdicts = dict(zip(map(id, judged), _judge(problem, quantities, judged), strict=True))
@@ -144,6 +147,8 @@ def _base(
 ) -> dict[str, Any]:
     adapter = subject.adapter
     place = (adapter.name, subject.variant, subject.device, problem.dtype)
+    contract = contracts_of(subject, problem.dtype)[0][quantity].name
+    described = quantity, problem.target_kind, problem.reduction, options, problem.head, problem.dtype
     return {
         "adapter": adapter.name,
         "variant": subject.variant,
@@ -153,9 +158,9 @@ def _base(
         "quantity": quantity,
         "case": str(case),
         "group": "/".join((*place, quantity, problem.target_kind, problem.reduction)),
-        "contract": contracts_of(subject, problem.dtype)[0][quantity].name,
+        "contract": contract,
         "digest": digest,
-        "required": required(quantity, problem.target_kind, problem.reduction, options, problem.head, problem.dtype),
+        "required": required(*described, contract),
         "replay": subject.replay(case),
     }
 

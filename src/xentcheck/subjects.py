@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from xentcheck import adapters as registry
 from xentcheck.adapters.process import ProcessAdapter
 
-from .errors import AdapterError, UnavailableError
-from .profiles import EAGER_SHAPE, SHARP
+from .errors import AdapterError, DtypeError, UnavailableError
+from .profiles import EAGER_SHAPE, SHARP, TINY, tiny_cases
 from .vocabulary import TIMEOUT
 
 if TYPE_CHECKING:
@@ -105,7 +105,12 @@ class Subject:
         return self.variant == self.adapter.variants[0]
 
     def takes(self, case: Case) -> bool:
-        """Whether the subject runs a case: other variants than the main one run on one shape and sharp means."""
+        """Whether the subject runs a case.
+
+        Other variants than the main one run on one shape and sharp means; tiny cases are for those judged as `stable`.
+        """
+        if case.shape == TINY and case in tiny_cases(case.seed):
+            return self.is_main and self.adapter.contract_for(self.device, case.dtype, "dC/dz") == "stable"
         plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
         few = case.shape == EAGER_SHAPE and case.family in SHARP and case.reduction == "mean" and case.target == "index"
         return self.is_main or (few and plain)
@@ -128,3 +133,26 @@ def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command:
     chosen = tuple(named) if devices else (seen or declared[:1])
     command = command or adapter.command
     return [Subject(adapter, variant, device, command, missing) for device in chosen for variant in adapter.variants]
+
+
+def subjects_named(
+    specs: Sequence[Spec], devices: Sequence[str], dtypes: Sequence[str], *, by_name: bool
+) -> list[Subject]:
+    """The subjects of all specs.
+
+    by_name: somebody asked for these, so that what is missing, or cannot take a dtype, is bad input. Raises
+    UnavailableError, DtypeError or AdapterError.
+    """
+    subjects: list[Subject] = []
+    for spec in specs:
+        adapter = resolve(spec)
+        if by_name and (missing := adapter.unavailable()):
+            raise UnavailableError(f"adapter {adapter.name}: {missing}")
+        for dtype in dtypes:
+            if by_name and dtype not in adapter.capabilities.dtypes:
+                allowed = ", ".join(adapter.capabilities.dtypes)
+                raise DtypeError(f"adapter {adapter.name} has no dtype {dtype}; allowed: {allowed}")
+        subjects += subjects_of(adapter, devices or None, spec.command)
+    if not subjects:
+        raise AdapterError(f"no adapter has a device among {', '.join(devices)}; allowed: cpu, cuda, gpu")
+    return subjects

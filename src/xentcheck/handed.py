@@ -1,0 +1,136 @@
+"""Cases for tests of one's own: the test computes, however it likes, and hands the arrays over to be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_options
+from xentcheck.reference.contracts import get as contract_of
+from xentcheck.reference.problem import Problem
+from xentcheck.reports.words import describe
+
+from .build import build
+from .cases import Case
+from .errors import AdapterError, Disagreement, ProfileError
+from .runner import quantities_of, run_case
+from .subjects import Subject
+from .vocabulary import DTYPES, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
+
+Array = NDArray[Any]
+
+KEYWORDS = ("profile", "seed", "dtypes", "cases", "options", "reductions")
+
+
+class HandedCase:
+    """One case: its inputs, and the judgement of what somebody made of them.
+
+    >>> from xentcheck.reference import cross_entropy, cross_entropy_grad
+    >>> case = HandedCase(Case.parse("ties.2x3.f64.index.plain.mean.up-one.contig.s0"))
+    >>> z, y = case.problem.logits, case.problem.target
+    >>> case.assert_agrees({"cost": cross_entropy(z, y), "dC/dz": cross_entropy_grad(z, y)})
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.judged = False
+
+    @property
+    def id(self) -> str:
+        """The case's id."""
+        return str(self.case)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """logits, target, weight, ignore_index, label_smoothing, reduction, upstream; arrays are read-only."""
+        return build(self.case)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What can be judged of it."""
+        return quantities_of(self.case)
+
+    def assert_agrees(self, values: Mapping[str, Any], *, contract: str = "stable", name: str = "handed") -> None:
+        """Judge arrays by quantity, exactly as they came: dtype and shape count.
+
+        contract: the arithmetic that they should have. Raises Disagreement, or AdapterError for a quantity that this
+        case does not have, or for none.
+        """
+        for quantity in values:
+            if quantity not in self.quantities:
+                allowed = ", ".join(self.quantities)
+                raise AdapterError(f"{self.id} has no quantity {quantity!r}; allowed: {allowed}")
+        if not values:
+            raise AdapterError(f"{self.id}: nothing to judge; allowed: some of {', '.join(self.quantities)}")
+        adapter = _Handed({q: np.asarray(value) for q, value in values.items()}, contract_of(contract).name, name)
+        records = run_case(self.case, [_Handing(adapter, "eager", "cpu", "")])
+        self.judged = True
+        if bad := [record for record in records if record.outcome in FAILING]:
+            raise Disagreement("\n".join(line for r in bad for line in (describe(r), f"  {r.replay}")))
+
+
+class _Handed(Adapter):
+    """An implementation whose answers are known already."""
+
+    package = "numpy"
+
+    def __init__(self, values: Mapping[str, Array], contract: str, name: str) -> None:
+        self.name = name
+        self.values = values
+        self.contracts = (("*", "*", "*", contract),)
+        self.capabilities = Capabilities(quantities=tuple(values), heads=("logits", "layer", "network"))
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def settings(self) -> dict[str, str]:
+        return {}
+
+    def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
+        return Result({q: self.values[q] for q in quantities})
+
+
+class _Handing(Subject):
+    """Its failures cannot be replayed by a command, but their inputs can be had again."""
+
+    def replay(self, case: Case) -> str:
+        return f'xentcheck.build("{case}") has the inputs'
+
+
+def marked_cases(where: str, given: Mapping[str, Any]) -> list[Case]:
+    """The cases that a marker asks for; by default all of `quick` on logits.
+
+    options: what the implementation supports; cases that need more are left out. Raises ProfileError, DtypeError or
+    AdapterError for keywords and words that mean nothing, and for a selection without a case.
+    """
+    from .api import selected
+
+    if unknown := sorted(set(given) - set(KEYWORDS)):
+        raise ProfileError(f"{where}: the marker xentcheck has {unknown[0]!r}; allowed: {', '.join(KEYWORDS)}")
+    options = _words(where, "options", given.get("options"), OPTIONS, set(OPTIONS) - set(RARE_OPTIONS))
+    reductions = _words(where, "reductions", given.get("reductions"), REDUCTIONS, set(REDUCTIONS))
+    dtypes = _words(where, "dtypes", given.get("dtypes"), DTYPES, set(DTYPES))
+    patterns = given.get("cases", ())
+    patterns = (patterns,) if isinstance(patterns, str) else patterns
+    chosen = selected(given.get("profile", "quick"), sorted(dtypes), given.get("seed", 0), patterns)
+    found = [
+        case
+        for case in chosen
+        if case.reduction in reductions and not case.inputs and needed_options(build(case)) <= options
+    ]
+    if not found:
+        raise ProfileError(f"{where}: the marker xentcheck leaves no case")
+    return found
+
+
+def _words(where: str, name: str, given: Any, allowed: Sequence[str], default: set[str]) -> set[str]:
+    if given is None:
+        return default
+    chosen = {given} if isinstance(given, str) else set(given)
+    for word in sorted(chosen - set(allowed)):
+        raise AdapterError(f"{where}: the marker xentcheck has {name} {word!r}; allowed: {', '.join(allowed)}")
+    return chosen
