@@ -1,28 +1,20 @@
-"""Comparing two runs: what got worse or better, new and gone comparisons, changed answers and grades. Pure functions.
+"""Comparing two baselines: what got worse or better, new and gone rows, changed answers and grades. Pure functions.
 
-What the machine cannot reproduce is no change: several runs of the same installation span a range of shares and ULPs
-for each comparison, and only what leaves the range is told.
+What the machine cannot reproduce is no change: a baseline of several runs holds the range of each row, and only what
+leaves the range is told.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xentcheck.vocabulary import FAILING
+from .baseline import Baseline, Range, Span
+from .record import rank
 
-from .record import Record, rank
-from .runfile import RunFile
-from .summary import summarize
-from .words import printable
-
-Key = tuple[str, ...]
-"""adapter, variant, device, dtype, quantity, case."""
-
-KINDS = ("worse", "better", "gone", "new", "answer", "grade", "failure")
-"""What can change; `worse` and `failure` alone make the comparison fail."""
+KINDS = ("failure", "worse", "better", "gone", "new", "cases", "answer", "grade")
+"""What can change; `failure` (a comparison, or the run as a whole) and `worse` alone make the comparison fail."""
 
 COLUMNS = ["change", "where", "what", "before", "after"]
 
@@ -65,103 +57,90 @@ class Comparison:
         return COLUMNS, [[c.kind, c.where, c.what, c.before, c.after] for c in (*self.versions, *self.changes)]
 
 
-def compare(base: Sequence[RunFile], new: RunFile) -> Comparison:
-    """What changed from one or several runs of one installation to another run.
+def compare(base: Baseline, new: Baseline) -> Comparison:
+    """What changed from one installation to another.
 
-    >>> from .runfile import Header
-    >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
-    >>> run = RunFile(Header(**plain, planned=0), ())
-    >>> compare([run], run).verdict
-    'nothing changed'
+    >>> row = Span("1f2e", ("3 agree",), (0.2, 0.25), (1.0, 1.0))
+    >>> worse = Span("1f2e", ("3 agree",), (0.3, 0.3), (1.0, 1.0))
+    >>> print(compare(Baseline({}, {"jax/loss": row}), Baseline({}, {"jax/loss": worse})).changes[0].after)
+    0.3 of the bound, 1 ULP
     """
-    before = [{_key(r): r for r in run.records} for run in base]
-    after = {_key(r): r for r in new.records}
-    changes = [c for key, r in after.items() if (c := _moved(key, [run[key] for run in before if key in run], r))]
-    changes += [_gone(key, r) for key, r in before[0].items() if key not in after]
-    changes += _answers(base, new)
-    changes += _grades(base, new)
-    known = {printable(text) for run in base for text in run.failures}
-    changes += [Change("failure", "run", "", "", text) for text in map(printable, new.failures) if text not in known]
+    changes = [*_failures(base, new), *_rows(base, new), *_texts("answer", base, new), *_texts("grade", base, new)]
     order = {kind: i for i, kind in enumerate(KINDS)}
     return Comparison(
         tuple(sorted(changes, key=lambda c: (order[c.kind], c.where, c.what))),
-        tuple(_settings(base[0].header.environment, new.header.environment)),
+        tuple(_settings({"": base.header}, {"": new.header})),
     )
 
 
-def _key(r: Record) -> Key:
-    return (r.adapter, r.variant, r.device, r.dtype, r.quantity, r.case)
+def _rows(base: Baseline, new: Baseline) -> Iterator[Change]:
+    failing = {change.where for change in _failures(base, new)}
+    for name in sorted({*base.rows, *new.rows}):
+        before, after = base.rows.get(name), new.rows.get(name)
+        if before is None or after is None:
+            kind = "new" if before is None else "gone"
+            yield Change(kind, name, "row", before.outcomes[0] if before else "", after.outcomes[0] if after else "")
+            continue
+        moves = [_moved(before.share, after.share), _moved(before.ulp, after.ulp)]
+        if any(moves):
+            yield Change("worse" if "worse" in moves else "better", name, "worst", _numbers(before), _numbers(after))
+        outcomes = _either(before.outcomes), _either(after.outcomes)
+        if before.cases != after.cases:
+            yield Change("cases", name, "cases", *outcomes)
+        elif name not in failing and not set(before.outcomes) & set(after.outcomes):
+            yield Change("answer", name, "outcomes", *outcomes)
 
 
-def _moved(key: Key, before: Sequence[Record], after: Record) -> Change | None:
-    """How one comparison changed, if it left the range of all runs before."""
-    where, what = "/".join(key[:4]), f"{key[4]} of {key[5]}"
-    if not before:
-        return Change("new", where, what, "", _told(after))
-    if after.outcome not in {r.outcome for r in before}:
-        failing = after.outcome in FAILING
-        failed = any(r.outcome in FAILING for r in before)
-        kind = "worse" if failing else "better" if failed else "answer"
-        return Change(kind, where, what, _told(before[0]), _told(after))
-    for read in (_share, _ulp):
-        low, high = min(map(read, before)), max(map(read, before))
-        if not low <= read(after) <= high:
-            kind = "worse" if read(after) > high else "better"
-            return Change(kind, where, what, _told(before[0]), _told(after))
-    if after.outcome == "convention" and after.reason not in {r.reason for r in before}:
-        return Change("answer", where, what, printable(before[0].reason), printable(after.reason))
-    return None
+def _moved(before: Range | None, after: Range | None) -> str:
+    """`worse` or `better` if the ranges do not meet."""
+    if before is None or after is None:
+        return ""
+    if rank(after[0]) > rank(before[1]):
+        return "worse"
+    return "better" if rank(after[1]) < rank(before[0]) else ""
 
 
-def _gone(key: Key, r: Record) -> Change:
-    return Change("gone", "/".join(key[:4]), f"{key[4]} of {key[5]}", _told(r), "")
+def _numbers(row: Span) -> str:
+    return ", ".join(f"{_told(x)} {unit}" for x, unit in ((row.share, "of the bound"), (row.ulp, "ULP")) if x)
 
 
-def _share(r: Record) -> float:
-    return rank(r.share)
+def _told(x: Range) -> str:
+    return f"{x[0]:.6g}" if x[0] == x[1] else f"{x[0]:.6g} to {x[1]:.6g}"
 
 
-def _ulp(r: Record) -> float:
-    return rank(r.ulp)
+def _failures(base: Baseline, new: Baseline) -> Iterator[Change]:
+    """Comparisons that fail on one side only, and what is wrong with a run as a whole."""
+    before, after = (side.texts.get("failing", {}) for side in (base, new))
+    for name in sorted({*before, *after}):
+        where, _, case = name.partition(" of ")
+        if name not in before:
+            yield Change("failure", where, case, "", _either(after[name]))
+        elif name not in after:
+            yield Change("better", where, case, _either(before[name]), "")
+    whole = base.texts.get("failure", {}), new.texts.get("failure", {})
+    for text in sorted(set(whole[1]) - set(whole[0])):
+        yield Change("failure", "run", "", "", text)
+    for text in sorted(set(whole[0]) - set(whole[1])):
+        yield Change("better", "run", "", text, "")
 
 
-def _told(r: Record) -> str:
-    """A comparison in a few words."""
-    if r.share is None or r.ulp is None:
-        return r.outcome
-    return f"{r.outcome}, {r.share:.6g} of the bound, {r.ulp:.6g} ULP"
+def _texts(kind: str, base: Baseline, new: Baseline) -> Iterator[Change]:
+    """Answers or grades that no run before gave, of what is on both sides."""
+    before, after = base.texts.get(kind, {}), new.texts.get(kind, {})
+    for name in sorted(set(before) & set(after)):
+        if not set(before[name]) & set(after[name]):
+            yield Change(kind, name, kind, _either(before[name]), _either(after[name]))
 
 
-def _answers(base: Sequence[RunFile], new: RunFile) -> Iterable[Change]:
-    """Probes that are answered otherwise, by the same implementations."""
-    before: dict[Key, set[str]] = defaultdict(set)
-    for run in base:
-        for p in run.probes:
-            before[p.adapter, p.variant, p.device, p.probe].add(f"{p.value}; {p.gradient}")
-    for p in new.probes:
-        known = before.get((p.adapter, p.variant, p.device, p.probe))
-        if known and (told := f"{p.value}; {p.gradient}") not in known:
-            where = "/".join((p.adapter, p.variant, p.device))
-            yield Change("answer", where, f"{p.probe}: {p.text}", " or ".join(sorted(known)), told)
+def _either(texts: Iterable[str]) -> str:
+    return " or ".join(texts)
 
 
-def _grades(base: Sequence[RunFile], new: RunFile) -> Iterable[Change]:
-    """Places that have another grade than in every run before."""
-    before: dict[Key, set[str]] = defaultdict(set)
-    for run in base:
-        for g in summarize(run).grades:
-            before[g.place].add(g.contract)
-    for g in summarize(new).grades:
-        known = before.get(g.place)
-        if known and g.contract not in known:
-            yield Change("grade", "/".join(g.place), "grade", " or ".join(sorted(known)), g.contract)
-
-
-def _settings(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> Iterable[Change]:
+def _settings(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> Iterator[Change]:
     """Versions and settings that differ."""
     for name in sorted({*before, *after}):
         old, new = before.get(name, ""), after.get(name, "")
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from _settings(old, new, f"{prefix}{name} ")
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _settings(old, new, f"{prefix} {name}".strip())
         elif old != new:
-            yield Change("setting", "environment", f"{prefix}{name}", str(old), str(new))
+            yield Change("setting", "run", f"{prefix} {name}".strip(), str(old), str(new))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from xentcheck.errors import UnavailableError
 
+from .compare import Comparison
 from .plots import plots
 from .runfile import RunFile
 from .view import records_of, view_of
@@ -11,6 +15,17 @@ from .view import records_of, view_of
 
 def html(run: RunFile) -> str:
     """The page of a run. Raises UnavailableError without jinja2 or matplotlib."""
+    return _render("report.html.j2", lambda: {"view": view_of(run), "plots": plots(records_of(run))})
+
+
+def comparison_html(found: Comparison) -> str:
+    """The page of a comparison. Raises UnavailableError without jinja2."""
+    columns, rows = found.table
+    told = {"title": "What changed", "ok": found.ok, "verdict": found.verdict, "columns": columns, "rows": rows}
+    return _render("compare.html.j2", lambda: told)
+
+
+def _render(template: str, values: Callable[[], Mapping[str, Any]]) -> str:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
@@ -19,4 +34,4 @@ def html(run: RunFile) -> str:
         loader=PackageLoader("xentcheck.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["zip"] = zip
-    return environment.get_template("report.html.j2").render(view=view_of(run), plots=plots(records_of(run)))
+    return environment.get_template(template).render(values())

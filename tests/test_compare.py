@@ -1,18 +1,26 @@
-"""Comparing runs: each kind of change is told, what the machine cannot reproduce is not, and worse is exit code 1."""
+"""Comparing baselines: each kind of change is told, what the machine cannot reproduce is not, worse is exit code 1."""
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from samples import probe, record, run
 
 import xentcheck
 from xentcheck.cli import cli
+from xentcheck.errors import OutputError, RunFileError
 from xentcheck.museum.catalogue import planted
-from xentcheck.reports.compare import KINDS, compare
+from xentcheck.profiles import cases
+from xentcheck.reports.baseline import Baseline, baseline_of, load, path_of
+from xentcheck.reports.compare import KINDS, Change, Comparison, compare
+from xentcheck.reports.html import comparison_html
 from xentcheck.reports.runfile import RunFile, RunWriter
 
 
@@ -21,24 +29,30 @@ def one(**changes: Any) -> RunFile:
     return run(record(**{"share": 0.5, "ulp": 2.0, "shares": {"fused": 0.5}, **changes}))
 
 
+def found_in(base: RunFile | list[RunFile], new: RunFile) -> Comparison:
+    """The comparison of one or several runs of an installation with a run of another."""
+    return compare(baseline_of(base if isinstance(base, list) else [base]), baseline_of([new]))
+
+
 BASE = one()
 CHANGES = {
-    "worse": [run(record(share=0.6, ulp=2.0)), run(record(share=0.5, ulp=3.0)), one(outcome="disagree")],
+    "worse": [run(record(share=0.6, ulp=2.0)), run(record(share=0.5, ulp=3.0))],
     "better": [run(record(share=0.4, ulp=2.0)), run(record(share=0.5, ulp=1.0))],
-    "new": [run(*BASE.records, record(case="b"))],
-    "gone": [run()],
+    "new": [run(*BASE.records, record(quantity="cost"))],
+    "gone": [run(record(quantity="cost", share=0.5, ulp=2.0))],
+    "cases": [one(case="b"), run(*BASE.records, record(case="b", share=0.1, ulp=1.0))],
     "answer": [one(outcome="vacuous")],
     "grade": [one(shares={"fused": 1.5, "stash": 0.5})],
-    "failure": [replace(BASE, failures=("deviation x matches no comparison",))],
+    "failure": [one(outcome="disagree"), replace(BASE, failures=("deviation x matches no comparison",))],
 }
 
 
 @pytest.mark.parametrize(("kind", "number"), [(kind, i) for kind, runs in CHANGES.items() for i in range(len(runs))])
 def test_each_kind_of_change_is_told(kind: str, number: int) -> None:
-    """It is found, alone of its kind, and only what is worse fails."""
+    """It is found, and only what is worse fails."""
     header = replace(BASE.header, catalogue=("fused", "stash"))
-    base = replace(BASE, header=header)
-    found = compare([base], replace(CHANGES[kind][number], header=header))
+    new = CHANGES[kind][number]
+    found = found_in(replace(BASE, header=header), replace(new, header=replace(header, planned=len(new.records))))
     assert kind in {change.kind for change in found.changes}
     assert found.ok == (kind not in ("worse", "failure"))
     assert f"1 {kind}" in found.verdict
@@ -54,45 +68,61 @@ def test_nothing_changes_between_a_run_and_itself() -> None:
     convention = record(case="c", outcome="convention", reason="all-ignored: nan", share=None)
     both = run(record(), record(case="b"), convention)
     turned = replace(both, records=both.records[::-1])
-    assert compare([both], turned).changes == ()
-    assert compare([both], turned).verdict == "nothing changed"
+    assert found_in(both, turned).changes == ()
+    assert found_in(both, turned).verdict == "nothing changed"
+    assert list(baseline_of([both]).lines()) == list(baseline_of([turned]).lines())
 
 
 def test_a_failure_that_goes_away_is_better_and_one_that_stays_is_nothing() -> None:
     """Only changes are told."""
     bad = one(outcome="disagree")
-    assert [c.kind for c in compare([bad], BASE).changes] == ["better"]
-    assert compare([bad], bad).changes == ()
+    assert {c.kind for c in found_in(bad, BASE).changes} == {"better"}
+    assert found_in(bad, bad).changes == ()
+
+
+@given(st.sampled_from(["crash", "timeout", "error", "disagree"]), st.integers(0, 3), st.text(max_size=5))
+def test_one_more_failure_is_never_nothing(outcome: str, number: int, text: str) -> None:
+    """Whatever the numbers of the comparison that fails, and for what is wrong with the run as a whole."""
+    records = [record(case=f"c{i}") for i in range(4)]
+    base = run(*records)
+    records[number] = replace(records[number], outcome=outcome)
+    assert not found_in(base, run(*records)).ok
+    assert not found_in(base, replace(base, failures=(f"x{text}",))).ok
 
 
 def test_nan_is_worse_than_any_number() -> None:
     """And stays what it was."""
-    wrong = run(record(share=float("nan"), ulp=2.0))
-    assert [c.kind for c in compare([run(record(share=0.5, ulp=2.0))], wrong).changes] == ["worse"]
-    assert compare([wrong], wrong).changes == ()
+    wrong = run(record(share=float("nan"), ulp=2.0, outcome="disagree"))
+    right = run(record(share=0.5, ulp=2.0, outcome="disagree"))
+    assert [c.kind for c in found_in(right, wrong).changes] == ["worse"]
+    assert found_in(wrong, wrong).changes == ()
 
 
 @pytest.mark.parametrize(("share", "kinds"), [(0.3, ["better"]), (0.4, []), (0.45, []), (0.5, []), (0.51, ["worse"])])
 def test_what_runs_of_one_installation_span_is_no_change(share: float, kinds: list[str]) -> None:
     """The range of all runs of the base, and not a knob, says what the machine cannot reproduce."""
     base = [run(record(share=x, ulp=2.0)) for x in (0.4, 0.5)]
-    assert [c.kind for c in compare(base, run(record(share=share, ulp=2.0))).changes] == kinds
+    assert [c.kind for c in found_in(base, run(record(share=share, ulp=2.0))).changes] == kinds
 
 
-def test_changed_answers_to_probes_are_told() -> None:
+def test_answers_to_probes_and_degenerate_cases_are_told() -> None:
     """By the same implementation; those of another one are no change."""
     base = replace(BASE, probes=(probe(), probe(adapter="torch", value="0")))
     new = replace(BASE, probes=(probe(value="inf"), probe(adapter="other", value="1")))
-    (change,) = compare([base], new).changes
+    (change,) = found_in(base, new).changes
     assert (change.kind, change.where.partition("/")[0]) == ("answer", probe().adapter)
+    nan, zero = (record(outcome="convention", reason=f"all-ignored: {x}", share=None) for x in ("nan", "0"))
+    (change,) = found_in(run(nan), run(zero)).changes
+    assert (change.kind, change.before, change.after) == ("answer", "nan", "0")
 
 
 def test_versions_and_settings_that_differ_are_told() -> None:
     """They are no change by themselves."""
     header = replace(BASE.header, environment={"python": "3.11", "adapters": {"jax": {"version": "0.9"}}})
     other = replace(BASE.header, environment={"python": "3.11", "adapters": {"jax": {"version": "0.10"}}})
-    found = compare([replace(BASE, header=header)], replace(BASE, header=other))
-    assert [(c.what, c.before, c.after) for c in found.versions] == [("adapters jax version", "0.9", "0.10")]
+    found = found_in(replace(BASE, header=header), replace(BASE, header=other))
+    told = [(c.what, c.before, c.after) for c in found.versions]
+    assert told == [("environment adapters jax version", "0.9", "0.10")]
     assert found.changes == ()
 
 
@@ -106,24 +136,125 @@ def written(path: Path, whole: RunFile) -> str:
 
 
 def test_the_command_says_it_in_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """0 for nothing, 1 for worse; Markdown on request, which hostile text cannot break."""
+    """0 for nothing, 1 for worse; run files and baselines alike; Markdown and HTML on request."""
+    pytest.importorskip("jinja2")
     base = written(tmp_path / "base.jsonl", BASE)
     worse = written(tmp_path / "worse.jsonl", one(share=0.6))
-    page = tmp_path / "page.md"
-    assert cli.main(["compare", base, base], standalone_mode=False) == 0
+    saved = tmp_path / "saved.jsonl"
+    baseline_of([BASE]).save(saved)
+    page, markdown = tmp_path / "page.html", tmp_path / "page.md"
+    assert cli.main(["compare", base, str(saved)], standalone_mode=False) == 0
     assert capsys.readouterr().out == "nothing changed\n"
-    assert cli.main(["compare", base, worse, "--markdown", str(page)], standalone_mode=False) == 1
-    assert "0.5 of the bound, 2 ULP -> agree, 0.6 of the bound" in capsys.readouterr().out
-    assert page.read_text().startswith("**WORSE: 1 worse**\n\n| change |")
+    command = ["compare", str(saved), worse, "--markdown", str(markdown), "--html", str(page)]
+    assert cli.main(command, standalone_mode=False) == 1
+    assert "0.5 of the bound, 2 ULP -> 0.6 of the bound, 2 ULP" in capsys.readouterr().out
+    assert markdown.read_text().startswith("**WORSE: 1 worse**\n\n| change |")
+    assert '<tr class="worse"><td>worse</td>' in page.read_text()
     assert cli.main(["compare", base, worse, "--repeat", worse], standalone_mode=False) == 0
+    with pytest.raises(OutputError, match="cannot be written"):
+        cli.main(["compare", base, base, "--markdown", base + "/x"], standalone_mode=False)
+
+
+def test_hostile_text_stays_text() -> None:
+    """Names come from files of anybody."""
+    pytest.importorskip("jinja2")
+    evil = "<script>alert(1)</script>|`"
+    page = comparison_html(Comparison((Change("worse", evil, evil, evil, evil),), ()))
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_baseline_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Ranges, infinities and nan, texts of several runs; a name alone lies in `baselines`."""
+    runs = [
+        run(record(share=float("inf"), ulp=float("nan"), outcome="disagree"), record(quantity="a", share=0.25)),
+        run(record(share=0.5, ulp=2.0), record(quantity="a", share=0.5)),
+    ]
+    made = baseline_of(runs)
+    made.save(tmp_path / "x" / "saved.jsonl")
+    read = load(tmp_path / "x" / "saved.jsonl")
+    assert list(read.lines()) == list(made.lines())
+    assert compare(made, read).changes == ()
+    assert path_of("x") == Path("baselines/x.jsonl")
+    lines = (tmp_path / "x" / "saved.jsonl").read_text().splitlines()
+    assert lines[1:-1] == sorted(lines[1:-1], key=lambda line: (line.startswith('{"row"') is False, 0))
+    with pytest.raises(OutputError, match=r"baseline .* cannot be written"):
+        made.save(tmp_path / "x" / "saved.jsonl" / "y.jsonl")
+
+
+def damaged(change: str) -> str:
+    """The lines of a baseline with something wrong."""
+    lines = list(baseline_of([BASE]).lines())
+    header = json.loads(lines[0])
+    return "\n".join(
+        {
+            "truncated": lines[:-1],
+            "half a line": [*lines[:-1], lines[-1][:7]],
+            "a row less": [lines[0], *lines[2:]],
+            "no JSON": [lines[0], "<<<<<<< HEAD", *lines[1:]],
+            "foreign": [json.dumps({"kind": "baseline", "tool": "other"}), *lines[1:]],
+            "newer": [json.dumps({**header, "schema": 2}), *lines[1:]],
+            "no object": [lines[0], "[]", *lines[1:]],
+            "unknown kind": [lines[0], '{"knot": "x", "seen": []}', *lines[1:]],
+            "unknown field": [lines[0], lines[1].replace('"cases"', '"knots"'), *lines[2:]],
+            "wrong type": [lines[0], lines[1].replace('"cases": "', '"cases": 3, "x": "'), *lines[2:]],
+            "one number": [lines[0], re.sub(r'"share": \[.*?\]', '"share": [0.5]', lines[1]), *lines[2:]],
+        }[change]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("truncated", "is truncated: no end line after 1 rows"),
+        ("half a line", r"line \d is not JSON: truncated, or merged by hand"),
+        ("a row less", "1 rows were written, 0 are here"),
+        ("no JSON", "line 2 is not JSON: truncated, or merged by hand"),
+        ("foreign", "line 1 is no header of xentcheck: another program's file?"),
+        ("newer", r"has schema 2; allowed: 1 \(written by another version\)"),
+        ("no object", "line 2 is not an object"),
+        ("unknown kind", "line 2 is malformed: KeyError: 'knot'"),
+        ("unknown field", "line 2 is malformed: ValueError: unknown field knots"),
+        ("wrong type", "line 2 is malformed: "),
+        ("one number", "line 2 is malformed: ValueError: "),
+    ],
+)
+def test_a_damaged_baseline_is_one_line(change: str, text: str, tmp_path: Path) -> None:
+    """What, where, what is allowed."""
+    path = tmp_path / "damaged.jsonl"
+    path.write_text(damaged(change))
+    with pytest.raises(RunFileError, match=text) as found:
+        load(path)
+    assert "\n" not in str(found.value)
+
+
+def test_a_run_saves_what_a_later_run_is_compared_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run --save NAME --repeats 2`, then `compare NAME RUN`."""
+    monkeypatch.chdir(tmp_path)
+    command = ["run", "--adapter", "numpy", "--dtype", "float32", "--case", "gaussian.5x10.*"]
+    assert cli.main([*command, "--save", "first", "--repeats", "2"], standalone_mode=False) == 0
+    assert cli.main([*command, "--out", "second.jsonl"], standalone_mode=False) == 0
+    assert cli.main(["compare", "first", "second.jsonl"], standalone_mode=False) == 0
+    assert load(Path("baselines/first.jsonl")).rows
+
+
+def test_the_full_profile_holds_the_quick_one() -> None:
+    """What a fault fails in `quick` it fails in `full`: `xentcheck faults` shows that all of them do."""
+    assert {str(case) for case in cases("quick")} <= {str(case) for case in cases("full")}
 
 
 def test_runs_of_numpy_do_not_differ_and_a_planted_fault_always_does() -> None:
     """Two runs of one installation are equal; with any fault in NumPy's museum something got worse."""
     right, *faults = [p for p in planted("numpy") if p.fault.dtype == "float32" and p.found_in == "logits"]
     base = xentcheck.check(right.adapter(), dtypes=["float32"]).file
-    assert compare([base], xentcheck.check(right.adapter(), dtypes=["float32"]).file).changes == ()
+    assert found_in(base, xentcheck.check(right.adapter(), dtypes=["float32"]).file).changes == ()
     for fault in faults[::16]:
         wrong = fault.adapter()
         wrong.name = base.records[0].adapter
-        assert not compare([base], xentcheck.check(wrong, dtypes=["float32"]).file).ok
+        assert not found_in(base, xentcheck.check(wrong, dtypes=["float32"]).file).ok
+
+
+def test_an_empty_baseline_is_no_agreement() -> None:
+    """Nothing against something is all gone."""
+    found = compare(baseline_of([BASE]), Baseline({}, {}))
+    assert [c.kind for c in found.changes] == ["gone"]

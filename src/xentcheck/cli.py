@@ -78,6 +78,14 @@ def _refuse(text: str) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, and everything else on stderr.")
 @click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
+@click.option("--save", metavar="NAME", help="Baseline to write: a path, or a name in baselines/.")
+@click.option(
+    "--repeats",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Run so many times for the baseline, which then knows what the machine does not reproduce.",
+)
 @click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
 def run(
     adapters: tuple[str, ...],
@@ -98,6 +106,8 @@ def run(
     as_json: bool,
     faults: bool,
     out: Path | None,
+    save: str | None,
+    repeats: int,
     report_dir: Path | None,
 ) -> int:
     """Check implementations against the exact values.
@@ -123,6 +133,8 @@ def run(
         stop=stop,
         as_json=as_json,
         deviations=deviations,
+        save=save,
+        repeats=repeats,
     )
     return print_cases(request) if list_cases else run_command(request)
 
@@ -141,24 +153,25 @@ def report(run_file: Path, out_dir: Path) -> int:
 
 
 @cli.command()
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("base")
+@click.argument("new")
 @click.option(
     "--repeat",
     "repeats",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Another run of BASE's installation: what differs between them is no change. Repeatable.",
+    help="Another run file of BASE's installation: what differs between them is no change. Repeatable.",
 )
 @click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
-def compare(base: Path, new: Path, repeats: tuple[Path, ...], markdown: Path | None) -> int:
-    """What changed from the run file BASE to NEW: versions, devices or machines.
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="HTML file to write.")
+def compare(base: str, new: str, repeats: tuple[Path, ...], markdown: Path | None, page: Path | None) -> int:
+    """What changed from BASE to NEW: versions, devices or machines. Each is a run file, a baseline, or its name.
 
-    Exit code 1 if something got worse: a larger share or more ULPs than in every run of BASE, or a new failure.
+    Exit code 1 if something got worse: a row's worst share or ULP above its range in BASE, or a new failure.
     """
-    from .command_compare import compare_command
+    from .command_compare import CompareRequest, compare_command
 
-    return compare_command((base, *repeats), new, markdown)
+    return compare_command(CompareRequest(base, new, repeats, markdown, page))
 
 
 @cli.command()

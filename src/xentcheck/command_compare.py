@@ -1,14 +1,17 @@
-"""`xentcheck compare`: what changed between runs, on the terminal or as Markdown."""
+"""`xentcheck compare`: what changed between runs, on the terminal, as Markdown or as a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from xentcheck.reports.baseline import Baseline, baseline_of, load, path_of
 from xentcheck.reports.compare import Change, Comparison, compare
+from xentcheck.reports.html import comparison_html
 from xentcheck.reports.markdown import table
 from xentcheck.reports.runfile import RunFile
 
@@ -17,14 +20,24 @@ from .errors import OutputError
 SHOWN = 50
 
 
-def compare_command(base: Sequence[Path], new: Path, markdown: Path | None) -> int:
+@dataclass(frozen=True)
+class CompareRequest:
+    """The options of `xentcheck compare`."""
+
+    base: str
+    new: str
+    repeats: Sequence[Path] = ()
+    markdown: Path | None = None
+    page: Path | None = None
+
+
+def compare_command(request: CompareRequest) -> int:
     """Print what changed, or write it; exit code 1 if something got worse. Raises RunFileError or OutputError."""
-    found = compare([RunFile.load(path) for path in base], RunFile.load(new))
-    if markdown:
-        try:
-            markdown.write_text(_markdown(found), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{markdown} cannot be written: {error.strerror}") from error
+    found = compare(_baseline(request.base, request.repeats), _baseline(request.new, ()))
+    if request.markdown:
+        _write(request.markdown, _markdown(found))
+    if request.page:
+        _write(request.page, comparison_html(found))
     console = Console()
     for change in (*found.versions, *found.changes[:SHOWN]):
         style = {"worse": "red", "failure": "red", "better": "green"}.get(change.kind, "")
@@ -35,9 +48,24 @@ def compare_command(base: Sequence[Path], new: Path, markdown: Path | None) -> i
     return int(not found.ok)
 
 
+def _baseline(name: str, repeats: Sequence[Path]) -> Baseline:
+    """The baseline of a file, which may be a run file, or of several run files of one installation."""
+    path = Path(name)
+    if not path.exists() and path_of(name).exists():
+        path = path_of(name)
+    return baseline_of([RunFile.load(p) for p in (path, *repeats)]) if repeats else load(path)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
 def _line(change: Change) -> str:
     moved = " -> ".join(part or "nothing" for part in (change.before, change.after))
-    return f"{change.kind}: {change.where} {change.what}: {moved}"
+    return f"{change.kind}: {' '.join(filter(None, (change.where, change.what)))}: {moved}"
 
 
 def _markdown(found: Comparison) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from xentcheck import adapters as registry
+from xentcheck.reports.baseline import baseline_of, path_of
 from xentcheck.reports.report import prepare, to_json, write_report
 from xentcheck.reports.terminal import print_summary
 
@@ -43,6 +44,8 @@ class RunRequest:
     stop: bool = False
     as_json: bool = False
     deviations: Path | None = None
+    save: str | None = None
+    repeats: int = 1
 
 
 def run_command(request: RunRequest) -> int:
@@ -56,6 +59,11 @@ def run_command(request: RunRequest) -> int:
         return 1
     seconds = perf_counter() - start
     each = 1000 * seconds / max(len(run.records), 1)
+    if request.save:
+        again = [execute_request(replace(request, out=None), console) for _ in range(request.repeats - 1)]
+        path = path_of(request.save)
+        baseline_of([run.file, *(r.file for r in again if r is not None)]).save(path)
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     console.print(f"{len(run.records)} comparisons in {seconds:.1f} s, {each:.1f} ms each", highlight=False)
     return _conclude(run, request, console)
 

@@ -1,0 +1,246 @@
+"""Baselines: what one or several runs of one installation found, as a small file to keep in git and to compare with.
+
+One line per row of the report, sorted, whatever the order of the records. A row holds the range of its worst share and
+worst ULP over the runs: what the machine itself does not reproduce.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xentcheck.errors import OutputError, RunFileError
+from xentcheck.vocabulary import EXECUTED, FAILING
+
+from .record import place_of, plain, rank
+from .runfile import RunFile
+from .summary import Row, summarize
+from .words import printable
+
+SCHEMA = 1
+TOOL = "xentcheck"
+FOLDER = Path("baselines")
+"""Where a baseline lies that is given by its name alone."""
+
+Range = tuple[float, float]
+
+TEXTS = ("answer", "grade", "failing", "failure")
+"""Kinds of lines that hold texts: one for each different run."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """One row over all runs: the cases by a digest, their outcomes in words, and the ranges of the worst numbers."""
+
+    cases: str
+    outcomes: tuple[str, ...]
+    share: Range | None = None
+    ulp: Range | None = None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What runs of one installation found; `texts` by kind and name."""
+
+    header: Mapping[str, Any]
+    rows: Mapping[str, Span]
+    texts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[str]:
+        """The lines of its file."""
+        yield json.dumps({"kind": "baseline", "tool": TOOL, "schema": SCHEMA, **self.header}, sort_keys=True)
+        for name, row in sorted(self.rows.items()):
+            numbers = {"share": row.share, "ulp": row.ulp}
+            given = {key: plain(value) for key, value in numbers.items() if value is not None}
+            yield json.dumps({"row": name, "outcomes": row.outcomes, "cases": row.cases, **given})
+        for kind in TEXTS:
+            for name, seen in sorted(self.texts.get(kind, {}).items()):
+                yield json.dumps({kind: name, "seen": seen})
+        yield json.dumps({"kind": "end", "rows": len(self.rows)})
+
+    def save(self, path: Path) -> None:
+        """Write the file. Raises OutputError."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(f"{line}\n" for line in self.lines()), encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"baseline {path} cannot be written: {error.strerror}") from error
+
+
+def path_of(name: str | Path) -> Path:
+    """The file of a baseline: a path as it is, a plain name in the folder `baselines`.
+
+    >>> path_of("torch-2.13").as_posix(), path_of("a/b.jsonl").as_posix()
+    ('baselines/torch-2.13.jsonl', 'a/b.jsonl')
+    """
+    path = Path(name)
+    return path if path.suffix == ".jsonl" or len(path.parts) > 1 else FOLDER / f"{name}.jsonl"
+
+
+def baseline_of(runs: Sequence[RunFile]) -> Baseline:
+    """The baseline of runs of one installation.
+
+    >>> from .runfile import Header
+    >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
+    >>> baseline_of([RunFile(Header(**plain, planned=0), ())]).texts["failure"]
+    {'no comparison was executed': ('',)}
+    """
+    first = runs[0].header
+    summaries = [summarize(run) for run in runs]
+    header = {
+        "version": first.version,
+        "generator": first.generator,
+        "profile": first.profile,
+        "seed": first.seed,
+        "selection": list(first.selection),
+        "environment": first.environment,
+    }
+    cases = [_cases(run) for run in runs]
+    rows: dict[str, list[tuple[Row, str]]] = defaultdict(list)
+    for summary, digests in zip(summaries, cases, strict=True):
+        for row in summary.rows:
+            if {*EXECUTED, *FAILING, "convention"} & set(row.counts):
+                name = _name(row.place, row.quantity)
+                rows[name].append((row, digests[name]))
+    texts = {
+        "answer": _seen(runs, _answers),
+        "grade": _seen(summaries, lambda s: (("/".join(g.place), g.contract) for g in s.grades)),
+        "failing": _seen(runs, _failing),
+        "failure": _seen(summaries, lambda s: ((text, "") for text in s.reasons)),
+    }
+    return Baseline(header, {name: _span(found) for name, found in rows.items()}, texts)
+
+
+def _name(place: Sequence[str], quantity: str) -> str:
+    return "/".join((*place, quantity))
+
+
+def _cases(run: RunFile) -> dict[str, str]:
+    """A digest of the ids of each row's cases."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    for r in run.records:
+        ids[_name(place_of(r), r.quantity)].append(r.case)
+    return {name: hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:8] for name, found in ids.items()}
+
+
+def _span(found: Sequence[tuple[Row, str]]) -> Span:
+    told = (", ".join(f"{n} {outcome}" for outcome, n in row.counts.items()) for row, _ in found)
+    shares = [row.worst.share for row, _ in found if row.worst is not None]
+    return Span(
+        cases="+".join(sorted({digest for _, digest in found})),
+        outcomes=tuple(sorted(set(told))),
+        share=_range(shares),
+        ulp=_range([row.ulp for row, _ in found]),
+    )
+
+
+def _range(values: Iterable[float | None]) -> Range | None:
+    """The smallest and the largest, to six digits; nan is larger than all."""
+    known = sorted((x for x in values if x is not None), key=rank)
+    return (float(f"{known[0]:.6g}"), float(f"{known[-1]:.6g}")) if known else None
+
+
+def _seen(runs: Iterable[Any], told: Callable[[Any], Iterable[tuple[str, str]]]) -> dict[str, tuple[str, ...]]:
+    """Name -> the texts of the runs, each once."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        parts: dict[str, set[str]] = defaultdict(set)
+        for name, text in told(run):
+            parts[printable(name)].add(printable(text))
+        for name, texts in parts.items():
+            found[name].add(" or ".join(sorted(texts)))
+    return {name: tuple(sorted(texts)) for name, texts in found.items()}
+
+
+def _answers(run: RunFile) -> Iterator[tuple[str, str]]:
+    """What degenerate cases and probes gave."""
+    for r in run.records:
+        if r.outcome == "convention":
+            convention, _, seen = r.reason.partition(": ")
+            yield f"{_name(place_of(r), r.quantity)} {convention}", seen
+    for p in run.probes:
+        yield f"{p.adapter}/{p.variant}/{p.device} probe {p.probe}", f"{p.value}; {p.gradient}"
+
+
+def _failing(run: RunFile) -> Iterator[tuple[str, str]]:
+    for r in run.records:
+        if r.outcome in FAILING:
+            yield f"{_name(place_of(r), r.quantity)} of {r.case}", r.outcome
+
+
+def load(path: Path) -> Baseline:
+    """The baseline of a file, be it one or a run file. Raises RunFileError with one line."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            first = file.readline()
+            rest = file.read() if '"kind": "baseline"' in first else ""
+    except OSError as error:
+        raise RunFileError(f"run file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RunFileError(f"run file {path} is not UTF-8 text: {error.reason}") from error
+    if not rest:
+        return baseline_of([RunFile.load(path)])
+    return _parsed(path, [first.rstrip("\n"), *rest.split("\n")])
+
+
+def _parsed(path: Path, lines: list[str]) -> Baseline:
+    header = _object(path, 1, lines[0])
+    if header.pop("tool", None) != TOOL or header.pop("kind", None) != "baseline":
+        raise RunFileError(f"baseline {path}, line 1 is no header of {TOOL}: another program's file?")
+    if (schema := header.pop("schema", None)) != SCHEMA:
+        raise RunFileError(f"baseline {path} has schema {schema!r}; allowed: {SCHEMA} (written by another version)")
+    rows: dict[str, Span] = {}
+    texts: dict[str, dict[str, tuple[str, ...]]] = {kind: {} for kind in TEXTS}
+    for number, line in enumerate(lines[1:], 2):
+        if not line:
+            break
+        data = _object(path, number, line)
+        if data.get("kind") == "end":
+            if data.get("rows") != len(rows):
+                raise RunFileError(f"baseline {path}: {data.get('rows')} rows were written, {len(rows)} are here")
+            return Baseline(header, rows, texts)
+        try:
+            if "row" in data:
+                name = _text(data.pop("row"))
+                rows[name] = _row(data)
+            else:
+                (kind,) = set(data) - {"seen"}
+                texts[kind][_text(data[kind])] = tuple(map(_text, data["seen"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFileError(
+                f"baseline {path}, line {number} is malformed: {type(error).__name__}: {error}"
+            ) from error
+    raise RunFileError(f"baseline {path} is truncated: no end line after {len(rows)} rows")
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        raise RunFileError(f"baseline {path}, line {number} is not JSON: truncated, or merged by hand") from None
+    if not isinstance(data, dict):
+        raise RunFileError(f"baseline {path}, line {number} is not an object")
+    return data
+
+
+def _row(data: dict[str, Any]) -> Span:
+    share, ulp = (_numbers(data.pop(name)) if name in data else None for name in ("share", "ulp"))
+    if unknown := set(data) - {"cases", "outcomes"}:
+        raise ValueError(f"unknown field {min(unknown)}")
+    return Span(_text(data["cases"]), tuple(map(_text, data["outcomes"])), share, ulp)
+
+
+def _numbers(values: Any) -> Range:
+    low, high = map(float, values)
+    return low, high
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
