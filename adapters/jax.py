@@ -42,6 +42,7 @@ class JaxFunction(Adapter):
     """
 
     package = "jax"
+    calling = "function"
     variants = ("jit", "eager")
     capabilities = Capabilities(devices=DEVICES, options=NARROW, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
     traced: tuple[str, ...] = ("weight",)

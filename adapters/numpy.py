@@ -29,6 +29,7 @@ class NumpyFunction(Adapter):
     """
 
     package = "numpy"
+    calling = "function"
     capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz"))
     exp_ulps = 3.0
     log_ulps = 3.0

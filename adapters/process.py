@@ -71,6 +71,7 @@ class ProcessAdapter(Adapter):
         self.name = name or os.path.basename(self.command_line[-1])
         self.timeout = timeout
         self.variables = variables or {}
+        self.patience = PATIENCE
         self._program: Program | None = None
         self._hello: Mapping[str, str] = {}
         self._met: set[tuple[object, ...]] = set()
@@ -101,6 +102,7 @@ class ProcessAdapter(Adapter):
     def _declared(self, text: Mapping[str, str]) -> None:
         """Words are separated by blanks; a missing field leaves the narrowest: logits, cpu, float32, no options."""
         self.variants = tuple(text.get("variants", "eager").split())
+        self.calling = text.get("calling", "")
         self.capabilities = Capabilities(
             options=frozenset(_words(text, "options", "", OPTIONS)),
             dtypes=_words(text, "dtypes", "float32", DTYPES),
@@ -189,7 +191,7 @@ class ProcessAdapter(Adapter):
 
     def _call(self, message: Message, limit: float) -> Message:
         """One message and its answer, in a program that is started if none runs."""
-        for outcome, patience in PATIENCE.items():
+        for outcome, patience in self.patience.items():
             if self._ended[outcome] >= patience:
                 ended = ProcessTimeout if outcome == "timeout" else ProcessEnded
                 raise ended(f"not called: its last {patience} calls ended in a {outcome}")

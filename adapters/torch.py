@@ -31,6 +31,7 @@ class TorchFunction(Adapter):
     """
 
     package = "torch"
+    calling = "function"
     capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:

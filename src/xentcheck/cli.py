@@ -184,6 +184,8 @@ def compare(base: str, new: str, repeats: tuple[Path, ...], markdown: Path | Non
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--variant", help="How to call it; default: the main one.")
 @click.option("--show", default=10, show_default=True, type=click.IntRange(min=1), help="Elements per quantity.")
+@click.option("--shrink", is_flag=True, help="Look for the smallest problem that fails, and print a script of it.")
+@click.option("--script", type=click.Path(path_type=Path, dir_okay=False), help="File for that script.")
 def replay(
     case_id: str,
     adapters: tuple[str, ...],
@@ -194,8 +196,10 @@ def replay(
     device: str,
     variant: str | None,
     show: int,
+    shrink: bool,
+    script: Path | None,
 ) -> int:
-    """One case on one implementation, with its worst elements. Exit code 1 if it does not agree."""
+    """One case on one implementation: inputs, worst elements, exact steps. Exit code 1 if it does not agree."""
     from .command_replay import replay as replay_case
     from .subjects import resolve
 
@@ -203,7 +207,16 @@ def replay(
     if len(specs) != 1:
         raise AdapterError("replay needs one implementation: --adapter NAME, or --impl with --framework")
     spec = specs[0]
-    return replay_case(resolve(spec), case_id, device=device, variant=variant, show=show, command=spec.command)
+    return replay_case(
+        resolve(spec),
+        case_id,
+        device=device,
+        variant=variant,
+        show=show,
+        command=spec.command,
+        smallest=spec if shrink or script else None,
+        script=script,
+    )
 
 
 @cli.command("adapters")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,14 +14,16 @@ from rich.text import Text
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+from xentcheck.reference.rows import to_rows
 from xentcheck.reports.record import Record
 
 from .build import build
 from .cases import Case
-from .errors import AdapterError, UnavailableError
+from .errors import AdapterError, OutputError, UnavailableError
 from .judge import error_of
 from .runner import attempt, contracts_of, quantities_of, run_case
-from .subjects import Subject, subjects_of
+from .subjects import Spec, Subject, subjects_of
 from .vocabulary import FAILING
 
 if TYPE_CHECKING:
@@ -41,11 +44,14 @@ def replay(
     variant: str | None = None,
     show: int = 10,
     command: str = "",
+    smallest: Spec | None = None,
+    script: Path | None = None,
 ) -> int:
     """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, else 0.
 
     adapter: as for `check`. show: elements per quantity, the worst first. command: the options that name the adapter on
-    the command line. Raises CaseError, AdapterError or UnavailableError.
+    the command line. smallest: the adapter's spec, to look for the smallest problem that fails as well and to print a
+    script of it, or write it to `script`. Raises CaseError, AdapterError or UnavailableError.
 
     >>> from xentcheck import adapters
     >>> replay(adapters.get("numpy"), "ties.2x3.f64.index.plain.mean.up-one.contig.s0")  # doctest: +ELLIPSIS
@@ -60,7 +66,53 @@ def replay(
     for record in records:
         _print_record(record, console)
     _print_elements(case, subject, {r.quantity for r in records if r.elements}, show, console)
-    return int(any(r.outcome in FAILING for r in records))
+    _print_steps(case, show, console)
+    failing = [r.quantity for r in records if r.outcome in FAILING]
+    if smallest and failing:
+        _print_smallest(case, subject, failing[0], smallest, script, console)
+    return int(bool(failing))
+
+
+def _print_smallest(
+    case: Case, subject: Subject, quantity: str, spec: Spec, script: Path | None, console: Console
+) -> None:
+    """The smallest failure found, and its script."""
+    from .script import script_of
+    from .shrink import shrink
+
+    with console.status("shrinking"):
+        found = shrink(subject, build(case), quantity)
+    text = script_of(found, spec, subject.adapter, subject.variant, str(case))
+    _print_problem(found.problem, f"smallest problem found whose {quantity} fails: {found.outcome}", console)
+    if script is None:
+        console.print(Text(text), soft_wrap=True)
+        return
+    try:
+        script.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{script} cannot be written: {error.strerror}") from error
+    console.print(Text(f"wrote {script}"), soft_wrap=True)
+
+
+def _print_steps(case: Case, show: int, console: Console) -> None:
+    """The exact steps of the first row: m, exp(z - m), S, a, log a and dC/dz, of the label and the largest classes."""
+    problem = build(case)
+    if problem.logits is None or not problem.logits.size:
+        return
+    z = to_rows(problem.logits)[0].astype(np.float64)
+    label = int(problem.target.ravel()[0]) if not problem.probabilities else -1
+    quantities = [q for q in ("a", "log_a", "dC/dz") if q in problem.quantities]
+    exact = {q: to_rows(pair[0])[0] for q, pair in Exact(problem).evaluate(quantities).items()}
+    m = z.max()
+    with np.errstate(all="ignore"):
+        terms = np.exp(z - m)
+    order = sorted(range(len(z)), key=lambda k: (k != label, -z[k]))[:show]
+    title = f"exact steps of the first row: m = {m:.6g}, S = sum of exp(z - m) = {terms.sum():.6g}"
+    table = Table("class", "z", "exp(z - m)", *exact, title=title, title_justify="left")
+    for k in order:
+        name = f"{k} (label)" if k == label else str(k)
+        table.add_row(name, *(f"{x:.9g}" for x in (z[k], terms[k], *(row[k] for row in exact.values()))))
+    console.print(table)
 
 
 def _subject(adapter: Adapter, device: str, variant: str | None, command: str) -> Subject:
@@ -84,8 +136,11 @@ class _Any(Subject):
 
 
 def _print_inputs(case: Case, console: Console) -> None:
-    problem = build(case)
-    table = Table("input", "shape", "strides", "values", title=str(case), title_justify="left")
+    _print_problem(build(case), str(case), console)
+
+
+def _print_problem(problem: Problem, title: str, console: Console) -> None:
+    table = Table("input", "shape", "strides", "values", title=title, title_justify="left")
     for name, array in problem.arrays().items():
         values = np.array2string(array, threshold=12, edgeitems=3, max_line_width=60).replace("\n", " ")
         table.add_row(name, str(array.shape), str(array.strides), Text(values))

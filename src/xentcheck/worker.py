@@ -77,6 +77,7 @@ def hello(adapter: Adapter) -> dict[str, str]:
         "package": adapter.package,
         "version": adapter.version(),
         "variants": " ".join(adapter.variants),
+        "calling": adapter.calling,
         "options": " ".join(sorted(c.options)),
         "dtypes": " ".join(c.dtypes),
         "reductions": " ".join(c.reductions),

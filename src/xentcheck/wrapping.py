@@ -62,6 +62,7 @@ def adapter_of(
     if isinstance(implementation, str):
         return registry.get(implementation)
     if isinstance(implementation, Adapter):
+        implementation.calling = implementation.calling and "adapter"
         return implementation
     if not callable(implementation):
         raise AdapterError(f"{type(implementation).__name__} is no implementation; allowed: a function, a loss class")
@@ -81,6 +82,7 @@ def adapter_of(
         reductions = _reductions(wrap(fixed, name=name, options=declared))
         made = wrap(fixed, name=name, options=declared, contract=contract, reductions=reductions)
     made.command = registry.command_of(implementation, framework)
+    made.calling = _calling(implementation, parameters)
     return made
 
 
@@ -119,6 +121,17 @@ def _as_function(implementation: Any) -> Callable[..., Any]:
         return lambda input, target: implementation(input, target)
     function: Callable[..., Any] = implementation
     return function
+
+
+def _calling(implementation: object, parameters: frozenset[str] | None) -> str:
+    """How it takes its options, as in `Adapter.calling`."""
+    if isinstance(implementation, type):
+        return "class"
+    if _is_torch_module(implementation):
+        return "module"
+    if parameters is None or "reduction" in parameters:
+        return "function"
+    return "axis" if "axis" in parameters else "fixed"
 
 
 def _of_class(kind: type) -> inspect.Signature:

@@ -1,0 +1,243 @@
+"""Shrinking: from a problem that an implementation fails to the smallest one found that it still fails.
+
+Greedy and deterministic: options are dropped, rows, classes and inputs are thrown out half by half and then one by one,
+numbers are rounded, as long as the same quantity fails in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.reference import sigmoid
+from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.reference.rows import to_rows
+
+from .conventions import convention_of
+from .errors import ProblemError
+from .judge import error_of
+from .runner import attempt, contracts_of
+from .subjects import Subject
+from .vocabulary import FAILING
+
+Array = NDArray[Any]
+
+SECONDS = 60.0
+"""How long to go on; what is smallest then is given."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A problem that fails: how, what came out, the exact value and its bound.
+
+    changed: the input that was written into. form: whether shape or dtype are what is wrong.
+    """
+
+    problem: Problem
+    quantity: str
+    outcome: str
+    reason: str = ""
+    changed: str = ""
+    form: bool = False
+    got: Array | None = None
+    exact: Array | None = None
+    bound: Array | None = None
+
+
+def failure_of(subject: Subject, problem: Problem, quantity: str) -> Failure | None:
+    """How an implementation fails a problem, or None if it agrees, or is not judged."""
+    if quantity not in problem.quantities or convention_of(problem, quantity) is not None:
+        return None
+    done = attempt(subject, problem, [quantity])
+    hi, _ = pair = Exact(problem).evaluate([quantity])[quantity]
+    bound = Bounds(Exact(problem), contracts_of(subject, problem.dtype)[0][quantity]).evaluate([quantity])[quantity]
+    if done.result is None:
+        if done.outcome not in FAILING:
+            return None
+        return Failure(problem, quantity, done.outcome, done.reason, exact=hi, bound=bound)
+    got = np.asarray(done.result.values[quantity])
+    found = Failure(problem, quantity, "disagree", "beyond its bound", got=got, exact=hi, bound=bound)
+    if changed := done.result.changed_inputs:
+        return replace(found, reason=f"writes into {', '.join(changed)}", changed=changed[0])
+    if got.shape != problem.shapes[quantity] or str(got.dtype) != problem.dtype:
+        wanted = f"{problem.shapes[quantity]} {problem.dtype}"
+        return replace(found, reason=f"is {got.shape} {got.dtype}; allowed: {wanted}", form=True)
+    error = error_of(got.astype(np.float64), *pair)
+    return None if bool((error <= bound).all()) else found
+
+
+def shrink(subject: Subject, problem: Problem, quantity: str, seconds: float = SECONDS) -> Failure:
+    """The smallest failure found. Raises ProblemError if the problem does not fail.
+
+    >>> from xentcheck import adapters
+    >>> from xentcheck.subjects import subjects_of
+    >>> def zeros(logits, target, reduction="mean", **options):
+    ...     shape = logits.shape[:1] if reduction == "none" else ()
+    ...     return np.zeros(shape, logits.dtype), np.zeros_like(logits)
+    >>> z = np.array([[0.3, 1.7, 0.1], [2.0, 0.5, 0.25]])
+    >>> found = shrink(subjects_of(adapters.from_numpy(zeros))[0], Problem(logits=z, target=np.array([1, 0])), "cost")
+    >>> found.problem.logits.tolist(), found.problem.target.tolist()
+    ([[0.0, 0.0]], [0])
+    """
+    if isinstance(subject.adapter, ProcessAdapter):
+        subject.adapter.patience = {}
+    best = failure_of(subject, problem, quantity)
+    if best is None:
+        raise ProblemError(f"{quantity} of this problem does not fail: there is nothing to shrink")
+    kind, end = (best.outcome, best.changed, best.form), monotonic() + seconds
+    improved = True
+    while improved:
+        improved = False
+        for smaller in _smaller(best.problem):
+            if monotonic() > end:
+                return best
+            found = _try(subject, smaller, quantity)
+            if found is not None and (found.outcome, found.changed, found.form) == kind:
+                best, improved = found, True
+                break
+    return best
+
+
+def _try(subject: Subject, make: Callable[[], Problem], quantity: str) -> Failure | None:
+    try:
+        return failure_of(subject, make(), quantity)
+    except ProblemError:
+        return None
+
+
+def _smaller(p: Problem) -> Iterator[Callable[[], Problem]]:
+    """Simpler problems, the greatest steps first. Making one may raise ProblemError."""
+    yield from _plainer(p)
+    yield from _fewer(p, p.logits_shape[0] if len(p.logits_shape) > 1 else 1, _keep_rows)
+    yield from _fewer(p, p.classes, _keep_classes)
+    if p.a_prev is not None:
+        yield from _fewer(p, p.a_prev.shape[1], _keep_inputs)
+    yield from _rounder(p)
+
+
+def _plainer(p: Problem) -> Iterator[Callable[[], Problem]]:
+    """One option less; plain layout."""
+    if p.backward_twice:
+        yield lambda: replace(p, backward_twice=False)
+    if p.hidden_w is not None:
+        yield lambda: _last_layer(p)
+    if any(not a.flags.c_contiguous for a in p.arrays().values()):
+        plain: dict[str, Any] = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in p.arrays().items()}
+        yield lambda: replace(p, **plain)
+    if p.logits is not None and p.logits.ndim > 2:
+        yield lambda: _flat(p)
+    if p.label_smoothing:
+        yield lambda: replace(p, label_smoothing=0.0)
+        if p.label_smoothing != 0.5:
+            yield lambda: replace(p, label_smoothing=0.5)
+    if p.weight is not None:
+        yield lambda: replace(p, weight=None)
+    if not bool((np.asarray(p.upstream) == 1).all()):
+        yield lambda: replace(p, upstream=np.ones_like(p.upstream))
+    if p.ignore_index != NO_IGNORE and not p.probabilities:
+        yield lambda: replace(p, ignore_index=NO_IGNORE, target=np.where(p.kept, p.target, NO_IGNORE).astype(np.int64))
+
+
+def _last_layer(p: Problem) -> Problem:
+    """The last layer of a network alone, on about the activations that it has there."""
+    assert p.a_prev is not None
+    assert p.hidden_w is not None
+    x, w, b = (np.asarray(x, np.float64) for x in (p.a_prev, p.hidden_w, p.hidden_b))
+    return replace(p, a_prev=sigmoid(x @ w.T + b).astype(p.dtype), hidden_w=None, hidden_b=None)
+
+
+def _flat(p: Problem) -> Problem:
+    """(N, C, d1..dk) as (N d1..dk, C)."""
+    assert p.logits is not None
+    rows: dict[str, Any] = {"logits": to_rows(p.logits)}
+    if p.v is not None:
+        rows["v"] = to_rows(p.v)
+    rows["target"] = to_rows(p.target) if p.probabilities else p.target.reshape(-1)
+    rows["upstream"] = np.asarray(p.upstream).reshape(-1) if p.reduction == "none" else p.upstream
+    rows = {name: np.ascontiguousarray(a) if a.ndim else a for name, a in rows.items()}
+    return replace(p, **rows)
+
+
+def _fewer(p: Problem, count: int, keep: Callable[[Problem, Array], Problem]) -> Iterator[Callable[[], Problem]]:
+    """Parts of so many things: without a half, a quarter, ... without one."""
+    size = count // 2
+    while size >= 1:
+        for start in range(0, count, size):
+            kept = np.delete(np.arange(count), slice(start, start + size))
+            if len(kept):
+                yield lambda kept=kept: keep(p, kept)  # type: ignore[misc]  # mypy cannot infer the default's type
+        size //= 2
+
+
+def _keep_rows(p: Problem, kept: Array) -> Problem:
+    """The examples of these positions in the batch."""
+    if len(p.logits_shape) == 1:
+        raise ProblemError("one example is the least")
+    names = ("logits", "a_prev", "target", "v", *(("upstream",) if p.reduction == "none" else ()))
+    arrays = {name: array for name in names if (array := getattr(p, name)) is not None}
+    parts: dict[str, Any] = {name: np.ascontiguousarray(array[kept]) for name, array in arrays.items()}
+    return replace(p, **parts)
+
+
+def _keep_classes(p: Problem, kept: Array) -> Problem:
+    """These classes; a label that goes takes its row along."""
+    axis = 0 if len(p.logits_shape) == 1 else 1
+    parts: dict[str, Any] = {}
+    for name in ("logits", "v"):
+        if (array := getattr(p, name)) is not None:
+            parts[name] = np.ascontiguousarray(np.take(array, kept, axis))
+    for name in ("w", "b", "weight"):
+        if (array := getattr(p, name)) is not None:
+            parts[name] = array[kept]
+    if p.probabilities:
+        parts["target"] = np.ascontiguousarray(np.take(p.target, kept, axis))
+        return replace(p, **parts)
+    place = {int(k): i for i, k in enumerate(kept)}
+    gone = p.kept & ~np.isin(p.target, kept)
+    if gone.any():
+        raise ProblemError("a label would go")
+    if p.ignore_index in range(p.classes):
+        raise ProblemError("the ignored class would be another one")
+    mapped = [place.get(int(y), int(y)) for y in p.target.ravel()]
+    return replace(p, **parts, target=np.array(mapped, p.target.dtype).reshape(p.target.shape))
+
+
+def _keep_inputs(p: Problem, kept: Array) -> Problem:
+    """These inputs of the first layer."""
+    first = "w" if p.hidden_w is None else "hidden_w"
+    parts: dict[str, Any] = {name: getattr(p, name)[:, kept].copy() for name in ("a_prev", first)}
+    return replace(p, **parts)
+
+
+def _rounder(p: Problem) -> Iterator[Callable[[], Problem]]:
+    """Arrays of rounder numbers, whole and element by element."""
+    for name in ("logits", "a_prev", "w", "b", "hidden_w", "hidden_b", "weight", "v", "upstream"):
+        array = getattr(p, name)
+        if array is None:
+            continue
+        values = np.asarray(array, np.float64)
+        for rounded in _candidates(values, name):
+            if not np.array_equal(rounded, values, equal_nan=True):
+                yield lambda name=name, rounded=rounded: replace(p, **{name: rounded.astype(p.dtype)})  # type: ignore[misc]
+
+
+def _candidates(x: Array, name: str) -> Iterator[Array]:
+    """Zeros (ones for factors), whole numbers, eighths; then single elements, in small arrays."""
+    plain = np.ones_like(x) if name in ("weight", "upstream", "v") else np.zeros_like(x)
+    finite = np.where(np.isfinite(x), x, 0.0)
+    steps = [np.where(np.isfinite(x), y, x) for y in (plain, np.rint(finite), np.rint(finite * 8) / 8)]
+    yield from steps
+    if x.size <= 16:
+        for i in range(x.size):
+            for step in steps:
+                single = x.copy()
+                single.flat[i] = step.flat[i]
+                yield single
