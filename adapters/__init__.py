@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from .base import Adapter
 
 _BUILT_IN = {"numpy": "NumpyAdapter", "torch": "TorchAdapter", "jax": "JaxAdapter"}
-_WRAPPERS = {"numpy": "NumpyFunction", "torch": "TorchFunction", "jax": "JaxFunction"}
+_WRAPPERS = {
+    ("numpy", "logits"): "numpy.NumpyFunction",
+    ("torch", "logits"): "torch.TorchFunction",
+    ("jax", "logits"): "jax.JaxFunction",
+    ("numpy", "layer"): "linear.NumpyLinear",
+    ("torch", "layer"): "linear.TorchLinear",
+    ("jax", "layer"): "linear.JaxLinear",
+}
+"""Framework and head -> module and class."""
 
 GROUP = "xentcheck.adapters"
 """Entry-point group of adapters in other packages."""
@@ -105,6 +113,7 @@ def from_torch(
     reductions: Collection[str] | None = None,
     contract: str | None = None,
     options: Collection[str] | None = None,
+    head: str = "logits",
 ) -> Adapter:
     """Adapter of a function with the signature of `torch.nn.functional.cross_entropy` that returns the loss tensor.
 
@@ -113,13 +122,15 @@ def from_torch(
 
     name: as in reports (default: the function's). dtypes, devices, reductions, options: what it supports (default:
     all but `uint8_targets`); the rest is `unsupported`. contract: the arithmetic that it promises; without one it is
-    judged as `stable`. Raises AdapterError for a word that is not allowed there.
+    judged as `stable`. head: `layer` for a fused linear loss, which gets (x, weight, bias, target) with x (N, K),
+    weight (C, K), bias (C,), and is judged by the gradients of these. Raises AdapterError for a word that is not
+    allowed there.
 
     >>> def own_loss(input, target, weight=None, reduction="mean"): ...
     >>> from_torch(own_loss, options={"weight", "upstream"}).name
     'own_loss'
     """
-    return _wrap("torch", function, name, dtypes, devices, reductions, contract, options)
+    return _wrap("torch", function, name, dtypes, devices, reductions, contract, options, head)
 
 
 def from_jax(
@@ -131,6 +142,7 @@ def from_jax(
     reductions: Collection[str] | None = None,
     contract: str | None = None,
     options: Collection[str] | None = None,
+    head: str = "logits",
 ) -> Adapter:
     """Adapter of a function with the signature of `torch.nn.functional.cross_entropy` over JAX arrays.
 
@@ -142,7 +154,7 @@ def from_jax(
     >>> from_jax(own_loss, reductions=["none"], options=["upstream"]).variants
     ('jit', 'eager')
     """
-    return _wrap("jax", function, name, dtypes, devices, reductions, contract, options)
+    return _wrap("jax", function, name, dtypes, devices, reductions, contract, options, head)
 
 
 def from_numpy(
@@ -154,17 +166,19 @@ def from_numpy(
     reductions: Collection[str] | None = None,
     contract: str | None = None,
     options: Collection[str] | None = None,
+    head: str = "logits",
 ) -> Adapter:
     """Adapter of function(logits, target, *, weight, ignore_index, reduction, label_smoothing, upstream).
 
     It returns (loss, dlogits) and gets only those keywords that differ from the defaults: PyTorch's, and an upstream
-    gradient of ones. The other parameters and errors are those of `from_torch`.
+    gradient of ones. With head `layer` it returns (loss, (dx, dweight, dbias)). The other parameters and errors are
+    those of `from_torch`.
 
     >>> def own_loss(logits, target, upstream=1.0): ...
     >>> from_numpy(own_loss, reductions=["mean"], options=["upstream"]).capabilities.reductions
     ('mean',)
     """
-    return _wrap("numpy", function, name, dtypes, devices, reductions, contract, options)
+    return _wrap("numpy", function, name, dtypes, devices, reductions, contract, options, head)
 
 
 def from_process(command: str | Sequence[str], *, name: str = "", timeout: float = TIMEOUT) -> Adapter:
@@ -204,6 +218,7 @@ def _wrap(
     reductions: Collection[str] | None,
     contract: str | None,
     options: Collection[str] | None,
+    head: str,
 ) -> Adapter:
     from dataclasses import replace
 
@@ -213,15 +228,17 @@ def _wrap(
         raise AdapterError(f"from_{framework} got {type(function).__name__}; allowed: a function")
     if contract is not None:
         contract_of(contract)
-    module = import_module(f"{__name__}.{framework}")
-    adapter: Adapter = getattr(module, _WRAPPERS[framework])(function, name or _name(function))
+    if (framework, head) not in _WRAPPERS:
+        raise AdapterError(f"head is {head!r}; allowed: logits, layer")
+    module, _, kind = _WRAPPERS[framework, head].partition(".")
+    adapter: Adapter = getattr(import_module(f"{__name__}.{module}"), kind)(function, name or _name(function))
     adapter.command = command_of(function, framework)
     usual = adapter.capabilities.options - frozenset(RARE_OPTIONS)
     adapter.contracts = () if contract is None else (("*", "*", "*", contract),)
     adapter.capabilities = replace(
         adapter.capabilities,
         dtypes=_selected("dtypes", dtypes, DTYPES),
-        devices=_selected("devices", devices, module.DEVICES),
+        devices=_selected("devices", devices, adapter.capabilities.devices),
         reductions=_selected("reductions", reductions, REDUCTIONS),
         options=frozenset(_selected("options", options, OPTIONS, empty=True)) if options is not None else usual,
     )

@@ -154,6 +154,10 @@ class JaxFunction(Adapter):
             self._compiled[what] = jax.jit(function) if what == "softmax" else jax.jit(function, static_argnums=0)
         return self._compiled[what]
 
+    def head(self, leaves: Mapping[str, JaxArray]) -> tuple[JaxArray, ...]:
+        """What the function gets before the target."""
+        return (head(leaves),)
+
     def differentiate(
         self, static: tuple[tuple[str, Any], ...], leaves: Pytree, target: JaxArray, given: Pytree, upstream: JaxArray
     ) -> tuple[JaxArray, Pytree]:
@@ -161,7 +165,7 @@ class JaxFunction(Adapter):
         import jax
 
         def loss(leaves: Pytree) -> JaxArray:
-            output: JaxArray = self.function(head(leaves), target, **dict(static), **given)
+            output: JaxArray = self.function(*self.head(leaves), target, **dict(static), **given)
             self.require_shape(jax.numpy.shape(output), upstream.shape)
             return output
 

@@ -65,13 +65,13 @@ class NumpyFunction(Adapter):
         value, gradient = self._differentiate(problem, arrays, arrays["logits"])
         return {"loss" if problem.reduction == "none" else "cost": value, "dC/dz": gradient}
 
-    def _differentiate(self, problem: Problem, arrays: dict[str, Array], logits: Array) -> tuple[Any, Any]:
+    def _differentiate(self, problem: Problem, arrays: dict[str, Array], *arguments: Array) -> tuple[Any, Any]:
         options = {name: arrays.get(name, value) for name, value in keywords(problem).items()}
         if problem.backward_twice:
-            self.function(logits, arrays["target"], **options, upstream=-2 * arrays["upstream"])
+            self.function(*arguments, arrays["target"], **options, upstream=-2 * arrays["upstream"])
         if (arrays["upstream"] != 1).any():
             options["upstream"] = arrays["upstream"]
-        return self.function(logits, arrays["target"], **options)
+        return self.function(*arguments, arrays["target"], **options)
 
 
 @contextmanager

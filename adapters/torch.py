@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DEVICES = ("cpu", "cuda")
 
+Leaves = dict[str, list["Tensor"]]
+"""Tensors by the gradient that is taken with respect to them."""
+
 
 class TorchFunction(Adapter):
     """A function with the signature of `torch.nn.functional.cross_entropy`, differentiated by autograd.
@@ -69,8 +72,8 @@ class TorchFunction(Adapter):
         differentiated = not {*GRADIENTS, *DIRECTIONAL}.isdisjoint(wanted)
         with numerics(torch), torch.set_grad_enabled(differentiated):
             inputs = Tensors(problem, device)
-            logits, leaves = head(problem, inputs)
-            found = self._evaluate(problem, inputs, logits, leaves, wanted)
+            arguments, leaves = self.head(problem, inputs)
+            found = self._evaluate(problem, inputs, arguments, leaves, wanted)
             values = {q: to_numpy(found[q]) for q in wanted}
             return Result(values, inputs.changed())
 
@@ -78,24 +81,34 @@ class TorchFunction(Adapter):
         """PyTorch fills fresh memory with nan while deterministic algorithms are asked for."""
         return poisoned_memory(self.load())
 
+    def head(self, problem: Problem, inputs: Tensors) -> tuple[tuple[Tensor, ...], Leaves]:
+        """What the function gets before the target, and for each gradient the leaves that it is taken of."""
+        logits, leaves = head(problem, inputs)
+        return (logits,), leaves
+
     def _evaluate(
-        self, problem: Problem, inputs: Tensors, logits: Tensor, leaves: dict[str, list[Tensor]], wanted: Sequence[str]
+        self,
+        problem: Problem,
+        inputs: Tensors,
+        arguments: tuple[Tensor, ...],
+        leaves: Leaves,
+        wanted: Sequence[str],
     ) -> dict[str, Tensor]:
         import torch
 
         found: dict[str, Tensor] = {}
         if "a" in wanted or "log_a" in wanted:
-            axis = 0 if logits.ndim == 1 else 1
-            rows = logits.detach()
+            rows = arguments[0].detach()
+            axis = 0 if rows.ndim == 1 else 1
             found |= {"a": torch.softmax(rows, axis), "log_a": torch.log_softmax(rows, axis)}
         if not {*VALUES, *GRADIENTS}.isdisjoint(wanted):
-            output = self._loss(problem, inputs, logits)
+            output = self._loss(problem, inputs, *arguments)
             found["loss" if problem.reduction == "none" else "cost"] = output
             if not set(GRADIENTS).isdisjoint(wanted):
                 self.require_shape(output.shape, problem.upstream.shape)
                 found |= gradients(problem, output, leaves, inputs["upstream"])
         if not set(DIRECTIONAL).isdisjoint(wanted):
-            found |= self._directional(problem, inputs, logits)
+            found |= self._directional(problem, inputs, *arguments)
         return found
 
     def _directional(self, problem: Problem, inputs: Tensors, logits: Tensor) -> dict[str, Tensor]:
@@ -112,13 +125,13 @@ class TorchFunction(Adapter):
         hvp = torch.autograd.grad(gradient, logits, grad_outputs=v)[0]
         return {"jvp": jvp, "hvp": hvp}
 
-    def _loss(self, problem: Problem, inputs: Tensors, logits: Tensor) -> Tensor:
+    def _loss(self, problem: Problem, inputs: Tensors, *arguments: Tensor) -> Tensor:
         import torch
 
         options = keywords(problem)
         if "weight" in options:
             options["weight"] = inputs["weight"]
-        output = self.function(logits, inputs["target"], **options)
+        output = self.function(*arguments, inputs["target"], **options)
         if not isinstance(output, torch.Tensor):
             raise AdapterError(f"{self.name} returned {type(output).__name__}; allowed: a torch.Tensor, the loss")
         return output
@@ -248,7 +261,7 @@ class Tensors:
         return self._copies.changed({name: to_numpy(buffer) for name, buffer in self._buffers.items()})
 
 
-def head(problem: Problem, inputs: Tensors) -> tuple[Tensor, dict[str, list[Tensor]]]:
+def head(problem: Problem, inputs: Tensors) -> tuple[Tensor, Leaves]:
     """The logits, and for each gradient the leaves that it is taken with respect to (the hidden layer's first)."""
     import torch
 
@@ -274,7 +287,7 @@ def linear(w: Tensor, b: Tensor) -> torch.nn.Linear:
     return layer
 
 
-def gradients(problem: Problem, output: Tensor, leaves: dict[str, list[Tensor]], upstream: Tensor) -> dict[str, Tensor]:
+def gradients(problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor) -> dict[str, Tensor]:
     """Gradient per quantity, that of several leaves as one vector; of two backwards, the second."""
     import torch
 

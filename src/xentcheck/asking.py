@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,15 +54,51 @@ class Asker:
         poison = self.subject.adapter.poisoned() if poisoned else nullcontext()
         if poison is None:
             raise Unanswered("fresh memory cannot be poisoned")
+        asked, names = problem, {q: q for q in quantities}
+        if "logits" not in self.subject.adapter.capabilities.heads:
+            layer = as_layer(problem)
+            if layer is None:
+                raise Unanswered("no layer makes these logits")
+            asked, names = layer, {q: THROUGH.get(q, q) for q in quantities}
         with poison:
-            done = attempt(self.subject, problem, quantities)
-        if done.result is None or not set(quantities) <= set(done.result.values):
+            done = attempt(self.subject, asked, list(names.values()))
+        if done.result is None or not set(names.values()) <= set(done.result.values):
             raise Unanswered(done.reason)
         contracts = contracts_of(self.subject, problem.dtype)[0]
-        exact = Exact(problem)
-        bounds = {q: Bounds(exact, contracts[q]).evaluate([q])[q] for q in quantities}
-        values = {q: np.asarray(x) if shared else np.array(x) for q, x in done.result.values.items()}
+        exact = Exact(asked)
+        bounds = {q: Bounds(exact, contracts[name]).evaluate([name])[name] for q, name in names.items()}
+        found = {q: done.result.values[name] for q, name in names.items()}
+        values = {q: np.asarray(x) if shared else np.array(x) for q, x in found.items()}
         return Answer(problem, values, bounds)
+
+
+THROUGH = {"dC/dz": "dC/da_prev"}
+"""Behind the identity the gradient of the inputs is that of the logits."""
+
+
+LARGEST = 1 << 20
+"""Multiplications of a layer that only hands the logits on."""
+
+
+def as_layer(p: Problem) -> Problem | None:
+    """The same finite logits (N, C), made by a layer: the inputs times the identity, exact in any order of summation.
+
+    A target that a Problem would refuse (a probe's) stays what it is. None for logits that are not finite or have other
+    axes, for derivatives along a direction, and for more than LARGEST multiplications.
+
+    >>> as_layer(Problem(logits=np.zeros((2, 3)), target=np.array([0, 1]))).w.shape
+    (3, 3)
+    """
+    if p.logits is None or p.logits.ndim != 2 or p.v is not None or not np.isfinite(p.logits).all():
+        return None
+    if p.logits.size * p.classes > LARGEST:
+        return None
+    made = copy(p)
+    parts = {"logits": None, "a_prev": np.ascontiguousarray(p.logits)}
+    parts |= {"w": np.eye(p.classes, dtype=p.dtype), "b": np.zeros(p.classes, p.dtype)}
+    for name, value in parts.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 def compare(x: Answer, y: Answer, quantities: tuple[str, ...]) -> Deviation:

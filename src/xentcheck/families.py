@@ -165,10 +165,11 @@ FAMILIES = {
 LAYER_FAMILIES = {
     "gaussian": "inputs of order 1: the logits themselves are rounded",
     "dyadic": "multiples of 1/4: the logits are exact in any order of summation",
-    "masked": "dyadic, with classes masked by a bias of -inf",
+    "masked": "dyadic, with classes masked by a bias of -inf, class 0 among them: where ignored rows look for a label",
     "few-active": "dyadic, with a bias of -20000 on all but 8 classes",
     "confident": "dyadic, with one class ahead by 12",
     "common-offset": "dyadic, with a common bias of 1024",
+    "one-hot": "one input of a row is 1 and votes for another class than its label: large gradients, no cancellation",
 }
 
 
@@ -187,11 +188,16 @@ def draw_layer(family: str, s: Stream, m: int, c: int, k: int) -> Layer:
     labels = _labels(s, m, c)
     if family == "gaussian":
         return Layer(s.gaussian((m, k)), 0.5 * s.gaussian((c, k)), s.gaussian((c,)), labels)
+    if family == "one-hot":
+        votes = (labels + 1) % c % k
+        w = 4.0 * (np.arange(c)[:, None] % k == np.arange(k))
+        return Layer((votes[:, None] == np.arange(k)) * 1.0, w, np.zeros(c), labels)
     a_prev = s.integers(-4, 5, (m, k)) / 4.0
     w = s.integers(-8, 9, (c, k)) / 4.0
     b = s.integers(-8, 9, (c,)) / 4.0
     if family == "masked":
-        masked = (s.integers(0, 5, (c,)) < 2) & ~np.isin(np.arange(c), labels)
+        labels = np.maximum(labels, min(1, c - 1))
+        masked = ((s.integers(0, 5, (c,)) < 2) | (np.arange(c) == 0)) & ~np.isin(np.arange(c), labels)
         b = np.where(masked, -np.inf, b)
     elif family == "few-active":
         active = s.subset(1, c, min(8, c))[0]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reports.probe import ProbeResult
 
+from .asking import THROUGH, as_layer
 from .runner import attempt
 from .subjects import Subject
 
@@ -101,14 +102,19 @@ def probe(subject: Subject) -> list[ProbeResult]:
     """What a subject answers to every probe: numbers, or the name of the exception."""
     found = []
     for p in PROBES:
-        problem = p.problem()
-        done = attempt(subject, problem, ("loss" if problem.reduction == "none" else "cost", "dC/dz"))
+        problem, gradient_of = p.problem(), "dC/dz"
+        if "logits" not in subject.adapter.capabilities.heads:
+            layer, gradient_of = as_layer(problem), THROUGH["dC/dz"]
+            if layer is None:
+                continue
+            problem = layer
+        done = attempt(subject, problem, ("loss" if problem.reduction == "none" else "cost", gradient_of))
         if done.outcome in ("unavailable", "unsupported"):
             continue
         if done.result is None:
             value = gradient = done.reason.partition(":")[0]
         else:
-            value, gradient = (_numbers(done.result.values.get(q)) for q in ("cost", "dC/dz"))
+            value, gradient = (_numbers(done.result.values.get(q)) for q in ("cost", gradient_of))
         place = {"adapter": subject.adapter.name, "variant": subject.variant, "device": subject.device}
         found.append(ProbeResult(**place, probe=p.id, text=p.text, value=value, gradient=gradient))
     return found

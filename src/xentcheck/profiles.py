@@ -86,6 +86,28 @@ TINY_FAMILIES = {
 bounds under `stable` grow with rows and classes, so that only few of both leave room to reject a wrong answer.
 """
 
+LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("index", ()),
+    ("index", ("w", "ls", "ign")),
+    ("index", ("ign",)),
+    ("prob", ("w",)),
+)
+LINEAR = {(6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)), (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active"))}
+LINEAR_TINY = (
+    ("index", ()),
+    ("index", ("ign",)),
+    ("index", ("lsh",)),
+    *(("index", (w, "lsh")) for w in ("w", "wx")),
+    ("index", ("lsh", "ign")),
+    *(("index", (w, "lsh", "ign")) for w in ("w", "wx")),
+    ("prob", ()),
+    *(("prob", (w,)) for w in ("w", "wx")),
+)
+"""What the cases for fused linear losses are made of, which have no others. Wide dtypes, by shape: inputs, option sets,
+families; as many inputs as classes, so that a transposed gradient has the right shape, and more rows and classes than a
+block. Narrow dtypes: option sets, on the shape `TINY`.
+"""
+
 EAGER_SHAPE = (5, 10)
 """The one shape on which variants other than the main one run too."""
 
@@ -108,6 +130,7 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
         found += covering_cases(strength, seed)
     found += _single(seed, profile)
     found += tiny_cases(seed)
+    found += linear_cases(seed)
     return list(dict.fromkeys(found))
 
 
@@ -130,6 +153,30 @@ def tiny_cases(seed: int) -> tuple[Case, ...]:
         for reduction in REDUCTIONS
         for family in TINY_FAMILIES[dtype]
         for upstream in ("one", "rand" if reduction == "none" else "neg")
+    )
+
+
+@cache
+def linear_cases(seed: int) -> tuple[Case, ...]:
+    """The cases for implementations whose only head is the layer."""
+    wide = [(shape, *row) for shape, (k, sets, families) in LINEAR.items() for row in product([k], sets, families)]
+    narrow = [(TINY, TINY[1], row, family) for row, family in product(LINEAR_TINY, LAYER_FAMILIES)]
+    return tuple(
+        Case(
+            family=family,
+            shape=shape,
+            inputs=inputs,
+            dtype=dtype,
+            target=target,
+            options=options,
+            reduction=reduction,
+            upstream=upstream,
+            seed=seed,
+        )
+        for dtype in DTYPES
+        for shape, inputs, (target, options), family in (wide if dtype in WIDE else narrow)
+        for reduction in REDUCTIONS
+        for upstream in (() if dtype in WIDE else ("one",)) + ("rand" if reduction == "none" else "neg",)
     )
 
 

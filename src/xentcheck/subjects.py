@@ -15,7 +15,7 @@ from xentcheck import adapters as registry
 from xentcheck.adapters.process import ProcessAdapter
 
 from .errors import AdapterError, DtypeError, UnavailableError
-from .profiles import EAGER_SHAPE, SHARP, TINY, tiny_cases
+from .profiles import EAGER_SHAPE, LINEAR, SHARP, TINY, linear_cases, tiny_cases
 from .vocabulary import TIMEOUT
 
 if TYPE_CHECKING:
@@ -107,8 +107,11 @@ class Subject:
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
-        Other variants than the main one run on one shape and sharp means; tiny cases are for those judged as `stable`.
+        Other variants than the main one run on one shape and sharp means; tiny cases are for those judged as `stable`,
+        linear ones for those that have no logits.
         """
+        if case.inputs and case.shape in (*LINEAR, TINY) and case in linear_cases(case.seed):
+            return self.is_main and "logits" not in self.adapter.capabilities.heads
         if case.shape == TINY and case in tiny_cases(case.seed):
             return self.is_main and self.adapter.contract_for(self.device, case.dtype, "dC/dz") == "stable"
         plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from xentcheck import adapters as registry
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
+from .asking import as_layer
 from .errors import AdapterError
+from .linear import by_position, names_of
 from .vocabulary import OPTIONS, RARE_OPTIONS
 
 if TYPE_CHECKING:
@@ -46,6 +49,8 @@ def adapter_of(
 ) -> Adapter:
     """The adapter of an adapter, a built-in name, a function, a loss class or a `torch.nn.Module`.
 
+    A function with a parameter for a bias (`bias`, `linear_bias`) is a fused linear loss of x, weight, bias and target.
+
     framework: torch, jax or numpy; needed unless exactly one of PyTorch and JAX is imported. options: what it supports;
     by default everything that its signature has a parameter for. A function without `reduction` is tested with the one
     that it does. Raises AdapterError.
@@ -72,17 +77,23 @@ def adapter_of(
         raise AdapterError(f"unknown framework {framework!r}; allowed: {', '.join(WRAPPERS)}")
     function = _as_function(implementation)
     parameters = _parameters(function)
-    declared = _supported(parameters, framework) if options is None else options
     name = str(getattr(implementation, "__name__", type(implementation).__name__))
-    wrap = WRAPPERS[framework]
+    calling = _calling(implementation, parameters)
+    wrap = partial(WRAPPERS[framework], name=name)
+    if names := names_of(parameters, name):
+        function = by_position(function, names)
+        wrap = partial(wrap, head="layer")
+        calling = " ".join(("linear", *(f"{role}={parameter}" for role, parameter in names.items())))
+        parameters = (parameters or frozenset()) - set(names.values()) | ({"weight"} & set(names))
+    declared = _supported(parameters, framework) if options is None else options
+    wrap = partial(wrap, options=declared)
     if parameters is None or "reduction" in parameters:
-        made = wrap(function, name=name, options=declared, contract=contract)
+        made = wrap(function, contract=contract)
     else:
-        fixed = _without_reduction(function)
-        reductions = _reductions(wrap(fixed, name=name, options=declared))
-        made = wrap(fixed, name=name, options=declared, contract=contract, reductions=reductions)
+        fixed = _without_reduction(function, parameters)
+        made = wrap(fixed, contract=contract, reductions=_reductions(wrap(fixed)))
     made.command = registry.command_of(implementation, framework)
-    made.calling = _calling(implementation, parameters)
+    made.calling = calling
     return made
 
 
@@ -162,14 +173,13 @@ def _supported(parameters: frozenset[str] | None, framework: str) -> list[str] |
     return [o for o in OPTIONS if o not in RARE_OPTIONS and (o not in needs or needs[o] in parameters)]
 
 
-def _without_reduction(function: Callable[..., Any]) -> Callable[..., Any]:
+def _without_reduction(function: Callable[..., Any], parameters: frozenset[str]) -> Callable[..., Any]:
     """The function with a reduction that it is not told, and its own axis argument, if it has one, at the classes."""
-    parameters = _parameters(function) or frozenset()
 
-    def call(input: Any, target: Any, *, reduction: str = "mean", **options: Any) -> Any:
+    def call(*arrays: Any, reduction: str = "mean", **options: Any) -> Any:
         if "axis" in parameters:
-            options["axis"] = 0 if input.ndim == 1 else 1
-        return function(input, target, **options)
+            options["axis"] = 0 if arrays[0].ndim == 1 else 1
+        return function(*arrays, **options)
 
     return call
 
@@ -180,12 +190,13 @@ def _reductions(adapter: Adapter) -> list[str]:
     All of them if it returns nothing usable: the tests then say why.
     """
     logits = np.array([[0.0, 1.0, 3.0], [2.0, 0.0, 0.5]], np.float32)
-    target = np.array([0, 2])
+    rows: dict[str, Any] = {"logits": logits, "target": np.array([0, 2])}
     if adapter.unavailable():
         return ["mean"]
     distance: dict[str, float] = {}
     for reduction in ("mean", "sum", "none"):
-        p = Problem(logits=logits, target=target, reduction=reduction, upstream=_ones(reduction))
+        p = Problem(**rows, reduction=reduction, upstream=_ones(reduction))
+        p = p if "logits" in adapter.capabilities.heads else as_layer(p) or p
         quantity = "loss" if reduction == "none" else "cost"
         try:
             found = adapter.compute(p, [quantity], device="cpu", variant=adapter.variants[0]).values[quantity]

@@ -1,0 +1,55 @@
+"""Fused linear losses by their signature: which parameter is the weight, the bias, the target, the class weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .errors import AdapterError
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "b": ("linear_bias", "lin_bias", "bias", "b"),
+    "w": ("linear_weight", "lin_weight", "w", "weight"),
+    "y": ("target", "targets", "labels", "label", "y"),
+    "weight": ("class_weight", "class_weights", "ce_weight", "weight"),
+}
+"""What a fused linear loss takes besides x, its first parameter, and the names under which libraries take it: bias
+(C,), weight (C, K), target, and class weights, which may be missing. The first name that is there and free counts.
+"""
+
+
+def names_of(parameters: frozenset[str] | None, name: str) -> dict[str, str] | None:
+    """Role -> parameter of a fused linear loss; None for a function without a bias, which is a loss of logits.
+
+    Raises AdapterError for one with a bias of which the weight or target are not known by their names.
+
+    >>> names_of(frozenset({"input", "linear_weight", "target", "linear_bias", "weight"}), "f")["weight"]
+    'weight'
+    >>> names_of(frozenset({"input", "target", "weight"}), "f") is None
+    True
+    """
+    if parameters is None or not set(ROLES["b"]) & parameters:
+        return None
+    found: dict[str, str] = {}
+    for role, names in ROLES.items():
+        free = [n for n in names if n in parameters and n not in found.values()]
+        if free:
+            found[role] = free[0]
+        elif role != "weight":
+            raise AdapterError(
+                f"{name} takes a bias, as a fused linear loss does, and nothing that it needs beside it; "
+                f"allowed: {', '.join(ROLES[role])}"
+            )
+    return found
+
+
+def by_position(function: Callable[..., Any], names: Mapping[str, str]) -> Callable[..., Any]:
+    """The function as one of (x, weight, bias, target), the class weights by the keyword `weight`."""
+
+    def call(x: Any, w: Any, b: Any, target: Any, *, weight: Any = None, **options: Any) -> Any:
+        given = {names["w"]: w, names["b"]: b, names["y"]: target}
+        if weight is not None:
+            given[names.get("weight", "weight")] = weight
+        return function(x, **given, **options)
+
+    return call
