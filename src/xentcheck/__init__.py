@@ -12,13 +12,15 @@ _EXPORTS = {
     "check": "xentcheck.api",
     "assert_agrees": "xentcheck.api",
     "Run": "xentcheck.api",
+    "assert_values_agree": "xentcheck.handed",
     "check_projection": "xentcheck.projection",
     "replay": "xentcheck.command_replay",
     "Case": "xentcheck.cases",
+    "build": "xentcheck.build",
     "Disagreement": "xentcheck.errors",
     "XentcheckError": "xentcheck.errors",
 }
-_MODULES = ("reference", "adapters", "reports")
+_MODULES = ("reference", "adapters", "reports", "strategies")
 
 __all__ = [*_EXPORTS, *_MODULES]
 

@@ -10,6 +10,7 @@ import click
 from .errors import AdapterError, XentcheckError
 from .options import (
     adapter_option,
+    deviations_option,
     device_option,
     dtype_option,
     framework_option,
@@ -72,9 +73,7 @@ def _refuse(text: str) -> int:
 @click.option("--case", "patterns", multiple=True, metavar="GLOB", help="Only cases whose id matches; repeatable.")
 @click.option("--list-cases", is_flag=True, help="Print the ids of the cases, and run nothing.")
 @click.option("-x", "stop", is_flag=True, help="Stop at the first group of cases with a failure.")
-@click.option(
-    "--deviations", type=click.Path(path_type=Path), help="TOML file of known faults, besides the built-in one."
-)
+@deviations_option
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, and everything else on stderr.")
 @click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")

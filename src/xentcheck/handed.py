@@ -17,7 +17,7 @@ from xentcheck.reports.words import describe
 from .build import build
 from .cases import Case
 from .errors import AdapterError, Disagreement, ProfileError
-from .runner import quantities_of, run_case
+from .runner import quantities_of, run_problem
 from .subjects import Subject
 from .vocabulary import DTYPES, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
@@ -60,17 +60,47 @@ class HandedCase:
         contract: the arithmetic that they should have. Raises Disagreement, or AdapterError for a quantity that this
         case does not have, or for none.
         """
-        for quantity in values:
-            if quantity not in self.quantities:
-                allowed = ", ".join(self.quantities)
-                raise AdapterError(f"{self.id} has no quantity {quantity!r}; allowed: {allowed}")
-        if not values:
-            raise AdapterError(f"{self.id}: nothing to judge; allowed: some of {', '.join(self.quantities)}")
-        adapter = _Handed({q: np.asarray(value) for q, value in values.items()}, contract_of(contract).name, name)
-        records = run_case(self.case, [_Handing(adapter, "eager", "cpu", "")])
+        again = f'xentcheck.build("{self.id}") has the inputs'
+        _assert(self.id, self.problem, self.quantities, values, contract, name, again)
         self.judged = True
-        if bad := [record for record in records if record.outcome in FAILING]:
-            raise Disagreement("\n".join(line for r in bad for line in (describe(r), f"  {r.replay}")))
+
+
+def assert_values_agree(
+    problem: Problem, values: Mapping[str, Any], *, contract: str = "stable", name: str = "handed"
+) -> None:
+    """Judge arrays by quantity that somebody computed of a problem: dtype and shape count.
+
+    values: of `loss` or `cost`, `a`, `log_a`, `dC/dz` and, for a layer, `dC/db`, `dC/dw`, `dC/da_prev`. contract: the
+    arithmetic that they should have. What is a convention is not judged. Raises Disagreement, or AdapterError for a
+    quantity that the problem does not define, or for none.
+
+    >>> from xentcheck.reference import cross_entropy
+    >>> problem = Problem(logits=np.array([[1.0, 2.0, 4.0]]), target=np.array([1]))
+    >>> assert_values_agree(problem, {"cost": cross_entropy(problem.logits, problem.target)})
+    """
+    _assert("problem", problem, problem.quantities, values, contract, name, repr(problem))
+
+
+def _assert(
+    where: str,
+    problem: Problem,
+    quantities: Sequence[str],
+    values: Mapping[str, Any],
+    contract: str,
+    name: str,
+    again: str,
+) -> None:
+    allowed = ", ".join(quantities)
+    for quantity in values:
+        if quantity not in quantities:
+            raise AdapterError(f"{where} has no quantity {quantity!r}; allowed: {allowed}")
+    if not values:
+        raise AdapterError(f"{where}: nothing to judge; allowed: some of {allowed}")
+    adapter = _Handed({q: np.asarray(value) for q, value in values.items()}, contract_of(contract).name, name)
+    wanted = [q for q in quantities if q in values]
+    records = run_problem(problem, where, wanted, [(Subject(adapter, "eager", "cpu", ""), again)])
+    if bad := [record for record in records if record.outcome in FAILING]:
+        raise Disagreement("\n".join(line for r in bad for line in (describe(r), f"  {r.replay}")))
 
 
 class _Handed(Adapter):
@@ -92,13 +122,6 @@ class _Handed(Adapter):
 
     def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
         return Result({q: self.values[q] for q in quantities})
-
-
-class _Handing(Subject):
-    """Its failures cannot be replayed by a command, but their inputs can be had again."""
-
-    def replay(self, case: Case) -> str:
-        return f'xentcheck.build("{case}") has the inputs'
 
 
 def marked_cases(where: str, given: Mapping[str, Any]) -> list[Case]:

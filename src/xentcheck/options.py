@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -42,6 +43,9 @@ device_option = click.option(
 )
 seed_option = click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw of every case."
+)
+deviations_option = click.option(
+    "--deviations", type=click.Path(path_type=Path), help="TOML file of known faults, besides the built-in one."
 )
 jobs_option = click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
 

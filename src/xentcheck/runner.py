@@ -117,19 +117,24 @@ def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
     takers = [s for s in subjects if s.takes(case)]
     if not takers:
         return []
-    problem = build(case)
-    quantities = quantities_of(case)
-    attempts = [attempt(s, problem, quantities) for s in takers]
-    judged = [a for a in attempts if a.result is not None]
+    return run_problem(build(case), str(case), quantities_of(case), [(s, s.replay(case)) for s in takers])
+
+
+def run_problem(
+    problem: Problem, name: str, quantities: Sequence[str], takers: Sequence[tuple[Subject, str]]
+) -> list[Record]:
+    """One record per subject and quantity; each subject comes with the line that runs the problem again."""
+    attempts = [(attempt(s, problem, quantities), replay) for s, replay in takers]
+    judged = [a for a, _ in attempts if a.result is not None]
     conventions = {q: convention_of(problem, q) for q in quantities}
     verdicts = dict(zip(map(id, judged), _judge(problem, quantities, judged), strict=True))
-    digest = digest_of(problem)
+    common = {"case": name, "digest": digest_of(problem)}
     records = []
-    for a in attempts:
+    for a, replay in attempts:
         options = needed_options(problem) & a.subject.adapter.capabilities.options
         for q in a.quantities:
-            base = {**_base(case, problem, a.subject, q, digest, options), "warnings": a.warnings}
-            records.append(_record(base, problem, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
+            own = {**_base(problem, a.subject, q, options), "warnings": a.warnings, "replay": replay}
+            records.append(_record({**common, **own}, problem, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
     return records
 
 
@@ -142,9 +147,7 @@ def _judge(problem: Problem, quantities: Sequence[str], attempts: Sequence[Attem
     return Judgement(problem, quantities, subjects).run()
 
 
-def _base(
-    case: Case, problem: Problem, subject: Subject, quantity: str, digest: str, options: set[str]
-) -> dict[str, Any]:
+def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) -> dict[str, Any]:
     adapter = subject.adapter
     place = (adapter.name, subject.variant, subject.device, problem.dtype)
     contract = contracts_of(subject, problem.dtype)[0][quantity].name
@@ -156,12 +159,9 @@ def _base(
         "device": subject.device,
         "dtype": problem.dtype,
         "quantity": quantity,
-        "case": str(case),
         "group": "/".join((*place, quantity, problem.target_kind, problem.reduction)),
         "contract": contract,
-        "digest": digest,
         "required": required(*described, contract),
-        "replay": subject.replay(case),
     }
 
 

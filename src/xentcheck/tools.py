@@ -1,4 +1,4 @@
-"""The commands that measure and explain: grade, accuracy, audit, project, faults, explain."""
+"""The commands that search, measure and explain: fuzz, grade, accuracy, audit, project, faults, explain."""
 
 from __future__ import annotations
 
@@ -9,18 +9,65 @@ import click
 from .errors import AdapterError, DtypeError
 from .options import (
     adapter_option,
+    deviations_option,
     device_option,
     dtype_option,
     framework_option,
     impl_option,
+    isolation_option,
     jobs_of,
     jobs_option,
     numbers_of,
     seed_option,
     sizes_of,
     specs_of,
+    timeout_option,
 )
 from .vocabulary import DTYPES
+
+
+@click.command()
+@adapter_option
+@impl_option
+@framework_option
+@isolation_option
+@timeout_option
+@click.option(
+    "--minutes", default=1.0, show_default=True, type=click.FloatRange(min=0, min_open=True), help="How long to go on."
+)
+@dtype_option
+@device_option
+@seed_option
+@click.option(
+    "--saved",
+    default=".xentcheck/fuzz.txt",
+    show_default=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of the cases that failed; they are run first.",
+)
+@deviations_option
+@click.option(
+    "--most", default=20, show_default=True, type=click.IntRange(min=1), help="Failing cases after which to stop."
+)
+def fuzz(
+    adapters: tuple[str, ...],
+    implementation: str | None,
+    framework: str | None,
+    isolation: str,
+    timeout: float,
+    minutes: float,
+    dtypes: tuple[str, ...],
+    devices: tuple[str, ...],
+    seed: int,
+    saved: Path,
+    deviations: Path | None,
+    most: int,
+) -> int:
+    """Random cases; those that fail are saved, and come first the next time. Exit code 1 if any fails."""
+    from .command_fuzz import FuzzRequest, fuzz_command
+
+    specs = tuple(specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0))
+    return fuzz_command(FuzzRequest(specs, dtypes, devices, 60 * minutes, seed, saved, deviations, most))
 
 
 @click.command()
@@ -180,4 +227,4 @@ def explain(logits: str, target: int, a_prev: str, dtype: str) -> int:
     return 0
 
 
-TOOLS = (grade, accuracy, audit, project, faults, explain)
+TOOLS = (fuzz, grade, accuracy, audit, project, faults, explain)

@@ -1,0 +1,114 @@
+"""`xentcheck fuzz`: random cases for so many minutes, with progress; failures with their replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from xentcheck import adapters as registry
+from xentcheck.reports.suspicion import suspicion
+from xentcheck.reports.words import describe
+
+from .deviations import Deviations, load
+from .errors import UnavailableError
+from .subjects import Spec, subjects_named
+from .vocabulary import DTYPES
+
+try:
+    from .fuzzing import Fuzzed, Saved, fuzz
+except ModuleNotFoundError as error:
+    if error.name != "hypothesis":
+        raise
+    raise UnavailableError("fuzz needs hypothesis, which is not installed: pip install hypothesis") from None
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class FuzzRequest:
+    """The options of `xentcheck fuzz`."""
+
+    specs: tuple[Spec, ...]
+    dtypes: Sequence[str]
+    devices: Sequence[str]
+    seconds: float
+    seed: int
+    saved: Path
+    deviations: Path | None
+    most: int
+
+
+def fuzz_command(request: FuzzRequest) -> int:
+    """Fuzz and say what was found; exit code 1 if anything failed, or nothing was compared. Raises XentcheckError."""
+    console = Console()
+    specs = request.specs or tuple(Spec(name) for name in registry.available())
+    subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
+    dtypes = request.dtypes or [d for d in DTYPES if any(d in s.adapter.capabilities.dtypes for s in subjects)]
+    known = Deviations(load() + (load(request.deviations) if request.deviations else []))
+    saved = Saved(request.saved)
+    with _progress(console, request.seconds) as progress:
+        found = fuzz(
+            [s for s in subjects if not s.missing],
+            dtypes,
+            seconds=request.seconds,
+            seed=request.seed,
+            saved=saved,
+            known=known,
+            most=request.most,
+            progress=progress,
+        )
+    for line in _lines(found, request):
+        console.print(Text(line), soft_wrap=True)
+    return int(bool(found.failing) or not found.executed)
+
+
+def _lines(found: Fuzzed, request: FuzzRequest) -> Iterator[str]:
+    first = {r.case: r for r in reversed(found.failing)}
+    for case in found.failing_cases[:SHOWN]:
+        yield describe(first[case])
+        yield f"  {first[case].replay}"
+    if found.mended:
+        yield f"no longer failing, and saved no longer: {', '.join(map(str, found.mended))}"
+    yield from filter(None, [suspicion(found.failing)])
+    told = ", ".join(f"{n} {outcome}" for outcome, n in sorted(found.counts.items()) if outcome != "agree")
+    rest = f" ({told})" if told else ""
+    counts = f"{found.counts['agree']} of {found.executed} comparisons of {found.cases} cases agree{rest}"
+    if found.failing:
+        failing = len(found.failing_cases)
+        yield f"FAILED: {failing} case{'s' * (failing > 1)}, saved in {request.saved}; {counts}"
+    elif not found.executed:
+        yield f"FAILED: no comparison was executed; {counts}"
+    else:
+        yield f"agreed: {counts}"
+
+
+@contextmanager
+def _progress(console: Console, seconds: float) -> Iterator[Callable[[Fuzzed], None]]:
+    """A bar on a terminal, a line every tenth of the time elsewhere."""
+    start = monotonic()
+
+    def told(found: Fuzzed) -> str:
+        return f"fuzzing: {found.cases} cases, {len(found.failing_cases)} fail"
+
+    if console.is_terminal:
+        columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("fuzzing", total=seconds)
+            yield lambda found: bar.update(task, completed=monotonic() - start, description=told(found))
+        return
+    lines = 0
+
+    def line(found: Fuzzed) -> None:
+        nonlocal lines
+        if (monotonic() - start) * 10 > seconds * (lines + 1):
+            lines = int((monotonic() - start) * 10 / seconds)
+            console.print(told(found), highlight=False)
+
+    yield line

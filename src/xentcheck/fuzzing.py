@@ -1,0 +1,162 @@
+"""Fuzzing: cases that Hypothesis draws, until the time is up; what fails is saved, and comes first in the next run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+
+from xentcheck.reports.record import Record
+
+from .cases import Case
+from .deviations import Deviations
+from .errors import CaseError, OutputError
+from .runner import run_case
+from .strategies import cases
+from .subjects import Subject
+from .vocabulary import EXECUTED, FAILING, HEADS, OPTIONS, REDUCTIONS
+
+ROUND = 500
+"""Cases that Hypothesis remembers, so as not to draw them again."""
+
+
+@dataclass
+class Fuzzed:
+    """What was found: cases run, comparisons by outcome, failing records, saved cases that no longer fail."""
+
+    cases: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    failing: list[Record] = field(default_factory=list)
+    mended: list[Case] = field(default_factory=list)
+
+    @property
+    def executed(self) -> int:
+        """Comparisons in which numbers were compared."""
+        return sum(self.counts[outcome] for outcome in EXECUTED)
+
+    @property
+    def failing_cases(self) -> list[str]:
+        """Their ids, each once, in the order in which they were found."""
+        return list(dict.fromkeys(r.case for r in self.failing))
+
+
+class Saved:
+    """The file of cases that failed: one id per line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cases = self._read()
+
+    def _read(self) -> list[Case]:
+        """Raises CaseError with file and line."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise CaseError(f"saved cases {self.path} cannot be read: {error}") from error
+        found = []
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                found += [Case.parse(line.strip())] if line.strip() else []
+            except CaseError as error:
+                raise CaseError(f"saved cases {self.path}, line {number}: {error}") from None
+        return list(dict.fromkeys(found))
+
+    def keep(self, kept: Sequence[Case]) -> None:
+        """Write the file anew, before anything else can happen to it. Raises OutputError."""
+        if not kept and not self.path.exists():
+            return
+        beside = self.path.with_name(self.path.name + ".new")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_text("".join(f"{case}\n" for case in kept), encoding="utf-8")
+            beside.replace(self.path)
+        except OSError as error:
+            raise OutputError(f"saved cases {self.path} cannot be written: {error.strerror}") from error
+        self.cases = list(kept)
+
+
+class _Over(Exception):
+    """The time is up, or enough has been found."""
+
+
+def fuzz(
+    subjects: Sequence[Subject],
+    dtypes: Sequence[str],
+    *,
+    seconds: float,
+    seed: int,
+    saved: Saved,
+    known: Deviations,
+    most: int,
+    progress: Callable[[Fuzzed], None] = lambda found: None,
+) -> Fuzzed:
+    """Run saved cases, then new ones; `most`: failing cases after which it stops."""
+    found, start, met = Fuzzed(), monotonic(), set[Case]()
+    heads, options, reductions = (_declared(subjects, name) for name in ("heads", "options", "reductions"))
+
+    def use(case: Case) -> bool:
+        """Whether a case fails."""
+        met.add(case)
+        records = [known.apply(record) for record in run_case(case, subjects)]
+        found.cases += 1
+        found.counts.update(record.outcome for record in records)
+        failing = [record for record in records if record.outcome in FAILING]
+        found.failing += failing
+        progress(found)
+        return bool(failing)
+
+    failed: list[Case] = []
+    for case in saved.cases:
+        (failed if use(case) else found.mended).append(case)
+    saved.keep(failed)
+
+    def over() -> bool:
+        return monotonic() - start > seconds or len(found.failing_cases) >= most
+
+    def one(case: Case) -> None:
+        if over():
+            raise _Over
+        if case not in met and use(case):
+            saved.keep([*saved.cases, case])
+
+    strategy = cases(dtypes=dtypes, heads=heads, options=options, reductions=reductions)
+    while not over():
+        _draw(strategy, one, seed)
+        seed += 1
+    return found
+
+
+def _draw(strategy: hypothesis.strategies.SearchStrategy[Case], one: Callable[[Case], None], seed: int) -> None:
+    """A round of cases, or less if `one` raises _Over."""
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=ROUND,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def drawn(case: Case) -> None:
+        one(case)
+
+    try:
+        drawn()
+    except _Over:
+        return
+
+
+def _declared(subjects: Sequence[Subject], name: str) -> list[str]:
+    """What any of the subjects supports, in the vocabulary's order."""
+    order = {"heads": HEADS, "options": OPTIONS, "reductions": REDUCTIONS}[name]
+    union = {word for s in subjects for word in getattr(s.adapter.capabilities, name)}
+    return [word for word in order if word in union]
