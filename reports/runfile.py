@@ -87,6 +87,17 @@ class RunFile:
     laws: tuple[LawResult, ...] = ()
     faults: tuple[FaultResult, ...] = ()
 
+    def save(self, path: Path) -> None:
+        """Write the run file. Raises OutputError."""
+        with RunWriter(path, self.header) as writer:
+            for kind in (self.records, self.accuracies, self.laws, self.probes, self.faults, self.coverages):
+                for finding in kind:
+                    writer.add(finding)
+            for text in self.failures:
+                writer.failure(text)
+            for name, seconds in self.timings:
+                writer.timing(name, seconds)
+
     @classmethod
     def load(cls, path: Path) -> RunFile:
         """Read a run file. Raises RunFileError: missing, foreign, of another schema, malformed or truncated."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ def xentcheck(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedP
 def here(tmp_path: Path) -> Path:
     """A folder with implementations of one's own."""
     (tmp_path / "mine.py").write_text(WRONG)
+    (tmp_path / "future.toml").write_text("schema = 2\n")
     return tmp_path
 
 
@@ -101,9 +104,15 @@ BAD_INPUT = {
         ["run", "--adapter", "numpy", "--deviations", "absent.toml"],
         "deviation file absent.toml cannot be read: No such file or directory",
     ),
+    "deviations of the future": (
+        ["run", "--adapter", "numpy", "--deviations", "future.toml"],
+        "deviation file future.toml has schema 2; allowed: 1 (written for another version)",
+    ),
+    "fuzz minutes": (["fuzz", "--minutes", "0"], "Invalid value for '--minutes': 0.0 is not in the range x>0."),
+    "fuzz saved": (["fuzz", "--adapter", "numpy", "--saved", "mine.py"], "saved cases mine.py, line 2: case id "),
     "no case": (
         ["run", "--case", "knots.*"],
-        "no case matches 'knots.*'; allowed: a glob of some of the 1448 of quick",
+        "no case matches 'knots.*'; allowed: a glob of some of the ",
     ),
     "museum": (["faults", "--framework", "mxnet"], "no faults are planted in 'mxnet'; allowed: numpy, torch, jax"),
     "faults profile": (["faults", "--profile", "slow"], "unknown profile 'slow'; allowed: quick, full, deep"),
@@ -256,6 +265,30 @@ def test_an_accuracy_without_a_result_is_not_an_empty_table(here: Path) -> None:
     assert done.returncode == 1
     assert "nothing to measure: crash eager cpu float32" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_console_without_utf8_shows_what_it_can(here: Path) -> None:
+    """Tables in ASCII, and what an implementation says escaped: no traceback."""
+    (here / "loud.py").write_text("def f(logits, target): raise ValueError('\u0444 \u2260 \u0446')\n", encoding="utf-8")
+    code = "from xentcheck.cli import main; main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    for command in (
+        ("run", "--impl", "loud:f", "--framework", "numpy", "--case", "gaussian.5x10.f32.index.plain.mean.*"),
+        ("replay", "gaussian.5x10.f32.index.plain.mean.up-one.contig.s0", "--impl", "loud:f", "--framework", "numpy"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *command], capture_output=True, check=False, cwd=here, env=environment
+        )
+        assert done.returncode == 1
+        assert rb"ValueError: \u0444 \u2260 \u0446" in done.stdout
+        assert b"Traceback" not in done.stderr
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """`--version`, on one line."""
+    done = xentcheck("--version")
+    assert done.returncode == 0
+    assert done.stdout == f"xentcheck, version {version('xentcheck')}\n"
 
 
 def test_replay_and_adapters_print_their_tables() -> None:

@@ -57,6 +57,7 @@ GOOD = f'adapter = "torch"\nreason = "r"\nlink = "{LINK}"\n'
 MALFORMED = {
     "not TOML": ("[[deviation", r"is not TOML: .*$"),
     "another table": ("[other]\n", r"has \['other'\]; allowed: \[\[deviation\]\] entries$"),
+    "newer": ("schema = 2\n", r"has schema 2; allowed: 1 \(written for another version\)$"),
     "no list": ('deviation = "x"\n', r"has no list; allowed: \[\[deviation\]\] entries$"),
     "no entry": ("deviation = [1]\n", r"entry 1 has keys 1; needed: adapter, link, reason; allowed: .*$"),
     "missing key": ('[[deviation]]\nadapter = "a"\n', r"entry 1 has keys \['adapter'\]; needed: .*$"),

@@ -50,7 +50,8 @@ def test_only_xentcheck_is_installed(wheel: zipfile.ZipFile) -> None:
 def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
     """The five folders arrive under one namespace, with type markers, deviations and the template."""
     names = set(wheel.namelist())
-    expected = {"xentcheck/adapters/deviations.toml", "xentcheck/reports/templates/report.html.j2"}
+    expected = {"xentcheck/adapters/deviations.toml"}
+    expected |= {f"xentcheck/reports/templates/{path.name}" for path in (ROOT / "reports" / "templates").glob("*.j2")}
     for folder, target in (
         ("src/xentcheck", ""),
         ("reference", "reference/"),
@@ -85,4 +86,4 @@ def test_metadata_pins_nothing(wheel: zipfile.ZipFile) -> None:
     assert not [str(r) for r in requirements if {s.operator for s in r.specifier} - {">="}]
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert set(metadata.get_all("Provides-Extra") or []) == {"torch", "jax", "report", "all"}
+    assert set(metadata.get_all("Provides-Extra") or []) == {"torch", "jax", "report", "fuzz", "all"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,7 @@ from xentcheck.reports.runfile import RunFile, RunWriter
 
 def write(path: Path, sample: RunFile) -> Path:
     """A run as a file."""
-    with RunWriter(path, sample.header) as writer:
-        findings = (sample.records, sample.accuracies, sample.coverages, sample.probes, sample.laws, sample.faults)
-        for finding in chain.from_iterable(findings):
-            writer.add(finding)
-        for text in sample.failures:
-            writer.failure(text)
-        for name, seconds in sample.timings:
-            writer.timing(name, seconds)
+    sample.save(path)
     return path
 
 

@@ -58,6 +58,10 @@ class Run:
         """The verdict in one sentence."""
         return self.verdict.verdict
 
+    def save(self, path: str | Path) -> None:
+        """Write the run to a file, which `load` and the commands `report` and `compare` read. Raises OutputError."""
+        self.file.save(Path(path))
+
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """The run of a file. Raises RunFileError."""

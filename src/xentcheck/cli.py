@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -28,13 +29,16 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 @click.group(context_settings=CONTEXT)
-@click.version_option(package_name="xentcheck")
+@click.version_option(package_name="xentcheck", prog_name="xentcheck")
 def cli() -> None:
     """Is a softmax cross-entropy right, is its gradient right, and how right, for its dtype?"""
 
 
 def main() -> None:
-    """Entry point: bad input is one line and exit code 2, never a traceback."""
+    """Entry point: bad input is one line and exit code 2, never a traceback; nor is text that a console cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(standalone_mode=False)
     except XentcheckError as error:

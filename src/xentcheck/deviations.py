@@ -16,6 +16,9 @@ from .errors import DeviationError
 from .profiles import PROFILES
 from .vocabulary import EXECUTED
 
+SCHEMA = 1
+"""Of the file; one that does not say has this one."""
+
 SELECTORS = ("adapter", "variant", "device", "dtype", "quantity", "case")
 
 
@@ -62,6 +65,10 @@ def load(path: Path | None = None) -> list[Deviation]:
         raise DeviationError(f"deviation file {where} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DeviationError(f"deviation file {where} is not TOML: {error}") from error
+    if (schema := data.pop("schema", SCHEMA)) != SCHEMA:
+        raise DeviationError(
+            f"deviation file {where} has schema {schema!r}; allowed: {SCHEMA} (written for another version)"
+        )
     entries = data.pop("deviation", [])
     if data or not isinstance(entries, list):
         raise DeviationError(f"deviation file {where} has {sorted(data) or 'no list'}; allowed: [[deviation]] entries")
