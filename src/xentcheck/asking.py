@@ -40,6 +40,14 @@ class Unanswered(Exception):
     """The implementation does not support the problem, or raises."""
 
 
+class Misshapen(Exception):
+    """The implementation answers with an array of another shape, or not of real numbers: no law can hold."""
+
+
+REAL = "fiuV"
+"""Kinds of dtypes that are real numbers; `V` is the bfloat16 of `ml_dtypes`."""
+
+
 class Asker:
     """Asks one implementation."""
 
@@ -49,7 +57,8 @@ class Asker:
     def __call__(self, problem: Problem, *quantities: str, shared: bool = False, poisoned: bool = False) -> Answer:
         """Its answer, copied at once, unless what becomes of its own memory is the question (`shared`).
 
-        poisoned: fresh memory holds nan during the call. Raises Unanswered if that, or an answer, cannot be had.
+        poisoned: fresh memory holds nan during the call. Raises Unanswered if that, or an answer, cannot be had, and
+        Misshapen if it is none.
         """
         poison = self.subject.adapter.poisoned() if poisoned else nullcontext()
         if poison is None:
@@ -68,6 +77,10 @@ class Asker:
         exact = Exact(asked)
         bounds = {q: Bounds(exact, contracts[name]).evaluate([name])[name] for q, name in names.items()}
         found = {q: done.result.values[name] for q, name in names.items()}
+        for q, name in names.items():
+            x = np.asarray(found[q])
+            if x.shape != asked.shapes[name] or x.dtype.kind not in REAL:
+                raise Misshapen(f"{q} is {x.shape} {x.dtype}; allowed: {asked.shapes[name]} {asked.dtype}")
         values = {q: np.asarray(x) if shared else np.array(x) for q, x in found.items()}
         return Answer(problem, values, bounds)
 

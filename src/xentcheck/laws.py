@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.law import LawResult
 
-from .asking import Answer, Asker, Deviation, Unanswered, compare
+from .asking import Answer, Asker, Deviation, Misshapen, Unanswered, compare
 from .randomness import Stream
 from .subjects import Subject
 
@@ -194,15 +194,18 @@ LAWS: dict[str, tuple[str, Law]] = {
 
 
 def laws(subject: Subject, dtype: str) -> Iterator[LawResult]:
-    """Every law that the implementation supports, in one dtype."""
+    """Every law that the implementation supports, in one dtype; one that answers in another shape keeps none."""
     ask, p = Asker(subject), base(dtype)
+    place = {"adapter": subject.adapter.name, "variant": subject.variant, "device": subject.device}
     for name, (text, law) in LAWS.items():
         try:
             found, limit = law(ask, p)
         except Unanswered:
             continue
+        except Misshapen as error:
+            yield LawResult(**place, dtype=dtype, law=name, share=float("nan"), detail=f"{text}; {error}")
+            continue
         with np.errstate(all="ignore"):
             shares = np.where(found == 0, 0.0, np.abs(found) / limit)
         share = float("nan") if np.isnan(shares).any() else float(shares.max(initial=0.0))
-        place = {"adapter": subject.adapter.name, "variant": subject.variant, "device": subject.device}
         yield LawResult(**place, dtype=dtype, law=name, share=share, detail=text)
