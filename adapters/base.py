@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata, util
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.problem import NO_IGNORE, Problem
-from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, REFUSED
 
 Array = NDArray[Any]
 
@@ -55,6 +56,7 @@ class Adapter(ABC):
     command line; empty where only Python can. calling: how what it wraps takes its options, empty where it wraps
     nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `fixed` is a
     function without `reduction`, `axis` one that has an axis argument instead, `adapter` a function in an adapter.
+    guessed: options and dtypes that nobody declared. refused: those of them that it raises an exception for, and which.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Adapter(ABC):
     log_ulps: float = 2.0
     command: str = ""
     calling: str = ""
+    guessed: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = MappingProxyType({})
 
     _broken: str = ""
 
@@ -141,13 +145,16 @@ class Adapter(ABC):
         """Why the problem is outside the declared capabilities, or an empty string."""
         c = self.capabilities
         if problem.dtype not in c.dtypes:
-            return f"dtype {problem.dtype}"
+            return self._because("dtype", problem.dtype)
         if problem.head not in c.heads:
             return f"head {problem.head}"
         if problem.reduction not in c.reductions:
             return f"reduction {problem.reduction}"
         missing = sorted(needed_options(problem) - c.options)
-        return f"option {missing[0]}" if missing else ""
+        return self._because("option", missing[0]) if missing else ""
+
+    def _because(self, kind: str, name: str) -> str:
+        return f"{kind} {name}" + (f", {REFUSED} {self.refused[name]}" if name in self.refused else "")
 
 
 @cache

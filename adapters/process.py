@@ -103,6 +103,7 @@ class ProcessAdapter(Adapter):
         """Words are separated by blanks; a missing field leaves the narrowest: logits, cpu, float32, no options."""
         self.variants = tuple(text.get("variants", "eager").split())
         self.calling = text.get("calling", "")
+        self.guessed = frozenset(text.get("guessed", "").split())
         self.capabilities = Capabilities(
             options=frozenset(_words(text, "options", "", OPTIONS)),
             dtypes=_words(text, "dtypes", "float32", DTYPES),

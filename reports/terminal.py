@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.vocabulary import EXECUTED, FAILING
+from xentcheck.vocabulary import EXECUTED, FAILING, REFUSED
 
 from .runfile import RunFile
 from .summary import Summary, summarize
@@ -40,10 +40,24 @@ def print_summary(run: RunFile, console: Console) -> None:
         console.print(
             Text(f"{adapter} warned in {times} comparisons: {printable(text)}", style="yellow"), soft_wrap=True
         )
+    for adapter, refused in _refused(run).items():
+        text = f"{adapter} is not asked for what it refuses: {', '.join(refused)}; options= would declare it"
+        console.print(Text(text, style="yellow"), soft_wrap=True)
     missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
         console.print(Text(f"{adapter}: unavailable, {reason}", style="yellow"))
     console.print(Text(summary.verdict, style="bold green" if summary.ok else "bold red"), soft_wrap=True)
+
+
+def _refused(run: RunFile) -> dict[str, list[str]]:
+    """By implementation, what nobody declared and it raises an exception for, and which."""
+    found: dict[str, list[str]] = {}
+    for r in run.records:
+        what, refused, error = r.reason.partition(REFUSED)
+        text = f"{what.rstrip(', ').partition(' ')[2]} ({printable(error)})"
+        if r.outcome == "unsupported" and refused and text not in found.setdefault(r.adapter, []):
+            found[r.adapter].append(text)
+    return found
 
 
 def _table(summary: Summary) -> Table:

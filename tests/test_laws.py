@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -274,3 +275,24 @@ def test_nan_keeps_no_law() -> None:
         return loss, g * np.nan
 
     assert broken(adapters.from_numpy(nan)) >= {"rows-sum-to-0", "upstream"}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda x: x[:-1], r"dC/dz is \(5, 7\) float32; allowed: \(6, 7\) float32"),
+        (lambda x: x.astype(complex), r"dC/dz is \(6, 7\) complex128; allowed: \(6, 7\) float32"),
+    ],
+)
+def test_an_answer_of_another_shape_keeps_no_law(change: Callable[[Any], Any], text: str) -> None:
+    """It says so, and does not end the run."""
+
+    def misshapen(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        loss, g = right(logits, target, **options)
+        return loss, change(g) if logits.shape == (6, 7) else g
+
+    results = found(adapters.from_numpy(misshapen), "float32")
+    assert not results["rows-sum-to-0"].kept
+    assert re.search(text, results["rows-sum-to-0"].detail)
+    run = xentcheck.check(misshapen, "numpy", dtypes=["float32"])
+    assert any("breaks the law rows-sum-to-0" in reason for reason in run.verdict.reasons)

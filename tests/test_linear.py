@@ -12,9 +12,8 @@ import pytest
 import xentcheck
 from xentcheck import adapters
 from xentcheck.api import selected
-from xentcheck.asking import as_layer
 from xentcheck.errors import AdapterError
-from xentcheck.linear import names_of
+from xentcheck.linear import as_layer, names_of
 from xentcheck.profiles import LINEAR, LINEAR_TINY, TINY, linear_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem

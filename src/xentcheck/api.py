@@ -26,6 +26,7 @@ from .execution import Finished, Probing, Task, execute, groups_of
 from .profiles import cases
 from .runner import planned
 from .subjects import Subject, subjects_of
+from .trying import tried
 from .vocabulary import DTYPES, FAILING
 from .wrapping import adapter_of
 
@@ -189,8 +190,9 @@ def check(
     implementation: a function with the signature of `torch.nn.functional.cross_entropy` or of optax's losses, a loss
     class or module; an adapter from `from_torch`, `from_jax` or `from_numpy`; or the name of a built-in one.
     framework: torch, jax or numpy; needed for a function unless exactly one of torch and jax is imported. options: what
-    it supports (default: what its signature has parameters for); the rest is `unsupported`. contract: the arithmetic
-    that it promises. deviations: a TOML file of known faults, besides the built-in one. Raises AdapterError,
+    it supports; the rest is `unsupported`. By default that is what its signature has parameters for, and of what no
+    parameter stands for, as probabilities or (C,) logits, what it does not refuse with an exception. contract: the
+    arithmetic that it promises. deviations: a TOML file of known faults, besides the built-in one. Raises AdapterError,
     ProfileError, DtypeError, DeviationError or UnavailableError.
 
     >>> run = check("numpy", dtypes=["float32"])
@@ -198,7 +200,8 @@ def check(
     True
     """
     chosen = selected(profile, dtypes, seed)
-    subjects = subjects_of(adapter_of(implementation, framework, options=options, contract=contract), devices)
+    adapter = tried(adapter_of(implementation, framework, options=options, contract=contract))
+    subjects = subjects_of(adapter, devices)
     header = header_of(chosen, subjects, profile, seed, jobs=1)
     tasks: list[Task] = [Probing(law_dtypes(chosen, profile)), *groups_of(chosen)]
     known = load() + (load(Path(deviations)) if deviations else [])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
+from .linear import as_layer
 from .runner import attempt, contracts_of
 from .subjects import Subject
 
@@ -87,31 +87,6 @@ class Asker:
 
 THROUGH = {"dC/dz": "dC/da_prev"}
 """Behind the identity the gradient of the inputs is that of the logits."""
-
-
-LARGEST = 1 << 20
-"""Multiplications of a layer that only hands the logits on."""
-
-
-def as_layer(p: Problem) -> Problem | None:
-    """The same finite logits (N, C), made by a layer: the inputs times the identity, exact in any order of summation.
-
-    A target that a Problem would refuse (a probe's) stays what it is. None for logits that are not finite or have other
-    axes, for derivatives along a direction, and for more than LARGEST multiplications.
-
-    >>> as_layer(Problem(logits=np.zeros((2, 3)), target=np.array([0, 1]))).w.shape
-    (3, 3)
-    """
-    if p.logits is None or p.logits.ndim != 2 or p.v is not None or not np.isfinite(p.logits).all():
-        return None
-    if p.logits.size * p.classes > LARGEST:
-        return None
-    made = copy(p)
-    parts = {"logits": None, "a_prev": np.ascontiguousarray(p.logits)}
-    parts |= {"w": np.eye(p.classes, dtype=p.dtype), "b": np.zeros(p.classes, p.dtype)}
-    for name, value in parts.items():
-        object.__setattr__(made, name, value)
-    return made
 
 
 def compare(x: Answer, y: Answer, quantities: tuple[str, ...]) -> Deviation:

@@ -1,9 +1,14 @@
-"""Fused linear losses by their signature: which parameter is the weight, the bias, the target, the class weights."""
+"""Fused linear losses: by their signature, and on problems of logits, which a layer hands on to them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
+
+import numpy as np
+
+from xentcheck.reference.problem import Problem
 
 from .errors import AdapterError
 
@@ -53,3 +58,28 @@ def by_position(function: Callable[..., Any], names: Mapping[str, str]) -> Calla
         return function(x, **given, **options)
 
     return call
+
+
+LARGEST = 1 << 20
+"""Multiplications of a layer that only hands the logits on."""
+
+
+def as_layer(p: Problem) -> Problem | None:
+    """The same finite logits (N, C), made by a layer: the inputs times the identity, exact in any order of summation.
+
+    A target that a Problem would refuse (a probe's) stays what it is. None for logits that are not finite or have other
+    axes, for derivatives along a direction, and for more than LARGEST multiplications.
+
+    >>> as_layer(Problem(logits=np.zeros((2, 3)), target=np.array([0, 1]))).w.shape
+    (3, 3)
+    """
+    if p.logits is None or p.logits.ndim != 2 or p.v is not None or not np.isfinite(p.logits).all():
+        return None
+    if p.logits.size * p.classes > LARGEST:
+        return None
+    made = copy(p)
+    parts = {"logits": None, "a_prev": np.ascontiguousarray(p.logits)}
+    parts |= {"w": np.eye(p.classes, dtype=p.dtype), "b": np.zeros(p.classes, p.dtype)}
+    for name, value in parts.items():
+        object.__setattr__(made, name, value)
+    return made

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reports.probe import ProbeResult
 
-from .asking import THROUGH, as_layer
+from .asking import THROUGH
+from .linear import as_layer
 from .runner import attempt
 from .subjects import Subject
 

@@ -16,6 +16,7 @@ from xentcheck.adapters.process import ProcessAdapter
 
 from .errors import AdapterError, DtypeError, UnavailableError
 from .profiles import EAGER_SHAPE, LINEAR, SHARP, TINY, linear_cases, tiny_cases
+from .trying import tried
 from .vocabulary import TIMEOUT
 
 if TYPE_CHECKING:
@@ -53,15 +54,22 @@ class Spec:
 
 @cache
 def resolve(spec: Spec) -> Adapter:
-    """The adapter of a spec. Raises AdapterError if there is none, or the function cannot be imported."""
+    """The adapter of a spec, without what it refuses. Raises AdapterError if there is none."""
     if spec.framework == "process":
         return registry.from_process(spec.name, timeout=spec.timeout or TIMEOUT)
-    if spec.timeout:
-        worker = (sys.executable, "-m", "xentcheck.worker", spec.name, spec.framework)
-        path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        isolated = ProcessAdapter(worker, name=spec.name, timeout=spec.timeout, variables=path).greet()
-        isolated.command = spec.command
-        return isolated
+    return tried(_isolated(spec) if spec.timeout else imported(spec))
+
+
+def _isolated(spec: Spec) -> Adapter:
+    worker = (sys.executable, "-m", "xentcheck.worker", spec.name, spec.framework)
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    isolated = ProcessAdapter(worker, name=spec.name, timeout=spec.timeout, variables=path).greet()
+    isolated.command = spec.command
+    return isolated
+
+
+def imported(spec: Spec) -> Adapter:
+    """The adapter of a spec in this process. Raises AdapterError."""
     if not spec.framework:
         return registry.get(spec.name)
     if spec.framework not in (*FRAMEWORKS, GUESSED):

@@ -81,3 +81,6 @@ EXECUTED = ("disagree", "deviation", "vacuous", "trivial", "agree")
 
 TIMEOUT = 60.0
 """Seconds for a call of an implementation in a process of its own."""
+
+REFUSED = "which raises"
+"""In the reason of `unsupported`: before the exception of an option that nobody declared."""

@@ -19,7 +19,7 @@ from xentcheck.adapters.process import PROTOCOL, problem_of
 from xentcheck.adapters.wire import Message
 
 from .errors import ProtocolError
-from .subjects import Spec, resolve
+from .subjects import Spec, imported
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     adapter: Adapter | None = None
     while (message := wire.read(questions)) is not None:
         try:
-            adapter = adapter or resolve(Spec(name, framework))
+            adapter = adapter or imported(Spec(name, framework))
             answer = respond(adapter, message)
         except Exception as error:
             first = (str(error).strip().splitlines() or ["no message"])[0]
@@ -78,6 +78,7 @@ def hello(adapter: Adapter) -> dict[str, str]:
         "version": adapter.version(),
         "variants": " ".join(adapter.variants),
         "calling": adapter.calling,
+        "guessed": " ".join(sorted(adapter.guessed)),
         "options": " ".join(sorted(c.options)),
         "dtypes": " ".join(c.dtypes),
         "reductions": " ".join(c.reductions),

@@ -14,10 +14,10 @@ from xentcheck import adapters as registry
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
-from .asking import as_layer
 from .errors import AdapterError
-from .linear import by_position, names_of
-from .vocabulary import OPTIONS, RARE_OPTIONS
+from .linear import as_layer, by_position, names_of
+from .trying import TRIED
+from .vocabulary import DTYPES, OPTIONS, RARE_OPTIONS
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -94,6 +94,8 @@ def adapter_of(
         made = wrap(fixed, contract=contract, reductions=_reductions(wrap(fixed)))
     made.command = registry.command_of(implementation, framework)
     made.calling = calling
+    if options is None:
+        made.guessed = frozenset((*TRIED, *DTYPES))
     return made
 
 

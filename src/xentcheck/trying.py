@@ -1,0 +1,83 @@
+"""What a function does not take, and its signature does not tell: tried once, on a small problem, in place of a guess.
+
+What it refuses with an exception is `unsupported`, with that as the reason. A wrong answer, a crash or a hang is no
+refusal: there the cases will tell.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xentcheck.reference.problem import Problem
+
+from .errors import AdapterError, ImplementationError, ProcessEnded
+from .linear import as_layer
+
+if TYPE_CHECKING:
+    from xentcheck.adapters.base import Adapter
+
+ROWS = ((0.0, 1.0, 3.0), (2.0, 0.0, 0.5))
+
+
+def plain(dtype: str, **changes: Any) -> Problem:
+    """Two rows of three classes."""
+    given: dict[str, Any] = {"logits": np.array(ROWS, dtype), "target": np.array([0, 2])}
+    return Problem(**{**given, **changes})
+
+
+TRIED: dict[str, Callable[[str], Problem]] = {
+    "probabilities": lambda dtype: plain(dtype, target=np.full((2, 3), 0.25, dtype)),
+    "k_dims": lambda dtype: plain(dtype, logits=np.ones((2, 3, 2), dtype), target=np.array([[0, 2], [1, 1]])),
+    "unbatched": lambda dtype: plain(dtype, logits=np.array(ROWS[0], dtype), target=np.array(2)),
+    "empty_batch": lambda dtype: plain(dtype, logits=np.zeros((0, 3), dtype), target=np.zeros(0, np.int64)),
+    "strided": lambda dtype: plain(dtype, logits=np.array(ROWS, dtype, order="F")),
+    "second_order": lambda dtype: plain(dtype, v=np.ones((2, 3), dtype)),
+}
+"""Options that no parameter stands for, and a problem that needs each."""
+
+
+def tried(adapter: Adapter) -> Adapter:
+    """The adapter, without those of its guessed options and dtypes that it refuses."""
+    if not adapter.guessed or adapter.unavailable() or not adapter.devices():
+        return adapter
+    c = adapter.capabilities
+    first = next((d for d in ("float32", *c.dtypes) if d in c.dtypes), "")
+    if not first or _refusal(adapter, plain(first)):
+        return adapter
+    asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
+    asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
+    adapter.refused = {name: reason for name, p in asked.items() if (reason := _refusal(adapter, p))}
+    adapter.capabilities = replace(
+        c, options=c.options - set(adapter.refused), dtypes=tuple(d for d in c.dtypes if d not in adapter.refused)
+    )
+    return adapter
+
+
+def _refusal(adapter: Adapter, problem: Problem) -> str:
+    """The exception that a problem ends in, or an empty string."""
+    c = adapter.capabilities
+    reduction = c.reductions[0]
+    ones = np.ones(problem.loss_shape if reduction == "none" else (), problem.dtype)
+    p = replace(problem, reduction=reduction, upstream=ones)
+    if "logits" not in c.heads:
+        layer = as_layer(p)
+        if layer is None:
+            return ""
+        p = layer
+    variant = "eager" if "eager" in adapter.variants else adapter.variants[0]
+    with warnings.catch_warnings(action="ignore"), suppress(ProcessEnded, AdapterError):
+        try:
+            adapter.compute(p, p.quantities, device=adapter.devices()[0], variant=variant)
+        except ImplementationError as error:  # of another process: its type is the first word
+            return "" if str(error).startswith("AdapterError") else str(error)
+        except (ProcessEnded, AdapterError):
+            raise
+        except Exception as error:
+            return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+    return ""

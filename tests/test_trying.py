@@ -1,0 +1,126 @@
+"""What nobody declared is tried once: an exception is a refusal, anything else is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xentcheck
+from xentcheck import adapters
+from xentcheck.adapters.base import needed_options
+from xentcheck.cli import cli
+from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.subjects import Spec, resolve
+from xentcheck.trying import TRIED, tried
+from xentcheck.vocabulary import DTYPES
+from xentcheck.wrapping import adapter_of
+
+
+def rows_only(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:
+    """(N, C) logits of wide dtypes and labels; anything else raises."""
+    _rows, _classes = logits.shape
+    if logits.dtype not in (np.float32, np.float64):
+        raise TypeError("only wide dtypes")
+    if target.dtype.kind == "f":
+        raise NotImplementedError("labels\nonly")
+    loss = cross_entropy(logits, target, reduction=reduction)
+    return loss, cross_entropy_grad(logits, target, reduction=reduction, upstream=upstream)
+
+
+def flattens(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:
+    """Returns something wrong where it should say that it takes no (C,) logits."""
+    if logits.ndim == 1:
+        return np.zeros(3, logits.dtype), np.zeros(3, logits.dtype)
+    return rows_only(logits, target, reduction, upstream)
+
+
+def broken(logits: Any, target: Any) -> Any:
+    raise ValueError("always")
+
+
+REFUSES = {
+    "k_dims": "ValueError: too many values to unpack (expected 2)",
+    "unbatched": "ValueError: not enough values to unpack (expected 2, got 1)",
+    "probabilities": "NotImplementedError: labels",
+    "bfloat16": "TypeError: only wide dtypes",
+    "float16": "TypeError: only wide dtypes",
+}
+
+
+@pytest.mark.parametrize("option", TRIED)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_each_problem_needs_its_option(option: str, dtype: str) -> None:
+    """And nothing else."""
+    assert needed_options(TRIED[option](dtype)) == {option}
+
+
+def test_an_exception_is_a_refusal_with_its_reason() -> None:
+    """Options and dtypes; the rest is supported, and agrees."""
+    adapter = tried(adapter_of(rows_only, "numpy"))
+    assert adapter.refused == REFUSES
+    assert adapter.capabilities.dtypes == ("float64", "float32")
+    assert {"strided", "empty_batch", "upstream"} <= adapter.capabilities.options
+    run = xentcheck.check(rows_only, "numpy", dtypes=["float32"])
+    assert run.ok
+    reasons = {r.reason for r in run.records if r.outcome == "unsupported"}
+    assert "option probabilities, which raises NotImplementedError: labels" in reasons
+
+
+def test_what_is_declared_is_an_error() -> None:
+    """By `options=`, or in an adapter of one's own."""
+    for adapter in (adapters.from_numpy(rows_only), adapter_of(rows_only, "numpy", options=["unbatched"])):
+        assert not tried(adapter).refused
+    run = xentcheck.check(rows_only, "numpy", options=["unbatched"], dtypes=["float32"])
+    assert {r.reason for r in run.records if r.outcome == "error"} == {REFUSES["unbatched"]}
+
+
+def test_a_wrong_answer_is_no_refusal() -> None:
+    """Nor is an implementation refused anything that raises always."""
+    assert "unbatched" not in tried(adapter_of(flattens, "numpy")).refused
+    run = xentcheck.check(flattens, "numpy", dtypes=["float32"])
+    assert {r.case.split(".")[1] for r in run.records if r.outcome == "disagree"} == {"10"}
+    assert not tried(adapter_of(broken, "numpy")).refused
+    assert not xentcheck.check(broken, "numpy", dtypes=["float32"]).ok
+
+
+def test_what_has_no_logits_is_tried_behind_a_layer() -> None:
+    """A fused linear loss that takes no probabilities."""
+
+    def fused(x: Any, w: Any, bias: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:
+        value, g = rows_only(x @ w.T + bias, target, reduction, upstream)
+        return value, (g @ w, g.T @ x, g.sum(0))
+
+    assert "probabilities" in tried(adapter_of(fused, "numpy")).refused
+
+
+SOURCE = """
+import os
+import numpy as np
+from xentcheck.reference import cross_entropy, cross_entropy_grad
+
+def loss(logits, target, reduction="mean", upstream=1.0):
+    if logits.ndim == 1:
+        os._exit(3)
+    if target.dtype.kind == "f":
+        raise NotImplementedError("labels only")
+    value = cross_entropy(logits, target, reduction=reduction)
+    return value, cross_entropy_grad(logits, target, reduction=reduction, upstream=upstream)
+"""
+
+
+def test_in_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An exception is a refusal, a crash is none; the summary names what is not asked for."""
+    (tmp_path / "tried_here.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    adapter = resolve(Spec("tried_here:loss", "numpy", 30.0))
+    assert adapter.refused == {"probabilities": "NotImplementedError: labels only"}
+    command = ["run", "--impl", "tried_here:loss", "--framework", "numpy", "--dtype", "float32"]
+    assert cli.main([*command, "--case", "*.plain.*"], standalone_mode=False) == 1
+    text = capsys.readouterr().out
+    assert "loss is not asked for what it refuses: probabilities (NotImplementedError: labels only)" in text
+    assert "it exited with code 3" in text
