@@ -11,7 +11,8 @@ from test_covering import missing
 
 from xentcheck.build import SENTINELS, build
 from xentcheck.lattice import FACTORS, FORBIDDEN, covering_cases, levels_of
-from xentcheck.profiles import cases, linear_cases, tiny_cases
+from xentcheck.profiles import cases
+from xentcheck.reserved import alone_cases, linear_cases, tiny_cases
 
 
 @pytest.mark.parametrize(("profile", "strength"), [("quick", 2), ("full", 3)])
@@ -33,10 +34,11 @@ def test_signatures_are_few() -> None:
     found = covering_cases(2, 0)
     assert len(found) > 100
     assert len({case.signature for case in found}) <= 60
-    tiny, linear = set(tiny_cases(0)), set(linear_cases(0))
-    assert len({case.signature for case in cases("quick") if case not in tiny | linear}) <= 120
+    tiny, linear, alone = set(tiny_cases(0)), set(linear_cases(0)), set(alone_cases(0))
+    assert len({case.signature for case in cases("quick") if case not in tiny | linear | alone}) <= 120
     assert len({case.signature for case in tiny}) <= 80
     assert len({case.signature for case in linear}) <= 100
+    assert len({case.signature for case in alone}) <= 36
 
 
 def test_another_seed_is_another_draw_of_the_same_rows() -> None:

@@ -14,9 +14,9 @@ from xentcheck import adapters
 from xentcheck.api import selected
 from xentcheck.errors import AdapterError
 from xentcheck.linear import as_layer, names_of
-from xentcheck.profiles import LINEAR, LINEAR_TINY, TINY, linear_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
+from xentcheck.reserved import LINEAR, LINEAR_TINY, TINY, linear_cases
 from xentcheck.subjects import subjects_of
 from xentcheck.wrapping import adapter_of
 

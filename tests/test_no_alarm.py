@@ -14,9 +14,10 @@ from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.numpy import value_and_gradient
 from xentcheck.cases import Case
 from xentcheck.deviations import Deviations, load
-from xentcheck.profiles import cases, tiny_cases
+from xentcheck.profiles import cases
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.record import Record
+from xentcheck.reserved import tiny_cases
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING

@@ -4,7 +4,6 @@ compiles one signature for all families."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from itertools import product
 from typing import Any
 
@@ -12,6 +11,7 @@ from .cases import Case
 from .errors import ProfileError
 from .families import FAMILIES, LAYER_FAMILIES
 from .lattice import covering_cases
+from .reserved import WIDE, alone_cases, linear_cases, tiny_cases
 from .vocabulary import DTYPES, REDUCTIONS
 
 PROFILES = ("quick", "full", "deep")
@@ -37,8 +37,6 @@ SHAPES = {
 }
 """(N, C) of each option set; C is no multiple of a vector's width."""
 
-WIDE = ("float64", "float32")
-
 QUICK_SETS = {(1, "mean"), (1, "none"), *product((EVERY, SOFT), REDUCTIONS)}
 """(option set, reduction) of wide dtypes in `quick`, besides the plain ones."""
 
@@ -63,51 +61,6 @@ DIRECTION_SETS = ((PLAIN, "mean", (5, 10)), (EVERY, "none", (64, 3)))
 SHARP = ("gaussian", "deep", "confident", "certain", "common-offset", "few-active")
 """The families that `quick` has with every option set; the others meet the options in the covering array."""
 
-TINY = (3, 3)
-TINY_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("index", ("lsh",)),
-    ("index", ()),
-    ("index", ("wx",)),
-    ("index", ("ign",)),
-    ("index", ("wx", "lsh")),
-    ("index", ("wx", "lsh", "ign")),
-    ("prob", ()),
-    ("prob", ("w",)),
-    ("prob", ("wx",)),
-    ("index", ("dir",)),
-)
-TINY_FAMILIES = {
-    "float64": ("deep",),
-    "float32": ("deep", "certain", "gaussian"),
-    "bfloat16": ("gaussian", "deep", "certain", "few-active", "confident", "exact-ones"),
-    "float16": ("gaussian", "deep", "certain", "few-active", "confident"),
-}
-"""Shape, option sets (wide dtypes have the first) and families of the cases for implementations that promise nothing:
-bounds under `stable` grow with rows and classes, so that only few of both leave room to reject a wrong answer.
-"""
-
-LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("index", ()),
-    ("index", ("w", "ls", "ign")),
-    ("index", ("ign",)),
-    ("prob", ("w",)),
-)
-LINEAR = {(6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)), (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active"))}
-LINEAR_TINY = (
-    ("index", ()),
-    ("index", ("ign",)),
-    ("index", ("lsh",)),
-    *(("index", (w, "lsh")) for w in ("w", "wx")),
-    ("index", ("lsh", "ign")),
-    *(("index", (w, "lsh", "ign")) for w in ("w", "wx")),
-    ("prob", ()),
-    *(("prob", (w,)) for w in ("w", "wx")),
-)
-"""What the cases for fused linear losses are made of, which have no others. Wide dtypes, by shape: inputs, option sets,
-families; as many inputs as classes, so that a transposed gradient has the right shape, and more rows and classes than a
-block. Narrow dtypes: option sets, on the shape `TINY`.
-"""
-
 EAGER_SHAPE = (5, 10)
 """The one shape on which variants other than the main one run too."""
 
@@ -131,53 +84,8 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     found += _single(seed, profile)
     found += tiny_cases(seed)
     found += linear_cases(seed)
+    found += alone_cases(seed)
     return list(dict.fromkeys(found))
-
-
-@cache
-def tiny_cases(seed: int) -> tuple[Case, ...]:
-    """The cases for implementations that are judged as `stable`: each option alone and all at once."""
-    return tuple(
-        Case(
-            family=family,
-            shape=TINY,
-            dtype=dtype,
-            target=target,
-            options=options,
-            reduction=reduction,
-            upstream=upstream,
-            seed=seed,
-        )
-        for dtype in DTYPES
-        for target, options in (TINY_SETS[:1] if dtype in WIDE else TINY_SETS)
-        for reduction in REDUCTIONS
-        for family in TINY_FAMILIES[dtype]
-        for upstream in ("one", "rand" if reduction == "none" else "neg")
-    )
-
-
-@cache
-def linear_cases(seed: int) -> tuple[Case, ...]:
-    """The cases for implementations whose only head is the layer."""
-    wide = [(shape, *row) for shape, (k, sets, families) in LINEAR.items() for row in product([k], sets, families)]
-    narrow = [(TINY, TINY[1], row, family) for row, family in product(LINEAR_TINY, LAYER_FAMILIES)]
-    return tuple(
-        Case(
-            family=family,
-            shape=shape,
-            inputs=inputs,
-            dtype=dtype,
-            target=target,
-            options=options,
-            reduction=reduction,
-            upstream=upstream,
-            seed=seed,
-        )
-        for dtype in DTYPES
-        for shape, inputs, (target, options), family in (wide if dtype in WIDE else narrow)
-        for reduction in REDUCTIONS
-        for upstream in (() if dtype in WIDE else ("one",)) + ("rand" if reduction == "none" else "neg",)
-    )
 
 
 def _narrow(dtype: str, seed: int) -> Iterator[Case]:

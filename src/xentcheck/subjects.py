@@ -15,7 +15,8 @@ from xentcheck import adapters as registry
 from xentcheck.adapters.process import ProcessAdapter
 
 from .errors import AdapterError, DtypeError, UnavailableError
-from .profiles import EAGER_SHAPE, LINEAR, SHARP, TINY, linear_cases, tiny_cases
+from .profiles import EAGER_SHAPE, SHARP
+from .reserved import COMBINED, reserved_for
 from .trying import tried
 from .vocabulary import TIMEOUT
 
@@ -116,12 +117,16 @@ class Subject:
         """Whether the subject runs a case.
 
         Other variants than the main one run on one shape and sharp means; tiny cases are for those judged as `stable`,
-        linear ones for those that have no logits.
+        linear ones for those that have no logits, those with one option alone for those that cannot combine all.
         """
-        if case.inputs and case.shape in (*LINEAR, TINY) and case in linear_cases(case.seed):
-            return self.is_main and "logits" not in self.adapter.capabilities.heads
-        if case.shape == TINY and case in tiny_cases(case.seed):
-            return self.is_main and self.adapter.contract_for(self.device, case.dtype, "dC/dz") == "stable"
+        if reserved := reserved_for(case):
+            capabilities = self.adapter.capabilities
+            wants = {
+                "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") == "stable",
+                "linear": "logits" not in capabilities.heads,
+                "alone": not capabilities.options >= COMBINED,
+            }
+            return self.is_main and wants[reserved]
         plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
         few = case.shape == EAGER_SHAPE and case.family in SHARP and case.reduction == "mean" and case.target == "index"
         return self.is_main or (few and plain)

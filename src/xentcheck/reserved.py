@@ -1,0 +1,151 @@
+"""Reserved cases: what a profile has only for implementations of a kind that the cases for all would not test well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+from typing import Any
+
+from .cases import Case
+from .families import LAYER_FAMILIES
+from .vocabulary import DTYPES, REDUCTIONS
+
+WIDE = ("float64", "float32")
+
+TINY = (3, 3)
+TINY_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("index", ("lsh",)),
+    ("index", ()),
+    ("index", ("wx",)),
+    ("index", ("ign",)),
+    ("index", ("wx", "lsh")),
+    ("index", ("wx", "lsh", "ign")),
+    ("prob", ()),
+    ("prob", ("w",)),
+    ("prob", ("wx",)),
+    ("index", ("dir",)),
+)
+TINY_FAMILIES = {
+    "float64": ("deep",),
+    "float32": ("deep", "certain", "gaussian"),
+    "bfloat16": ("gaussian", "deep", "certain", "few-active", "confident", "exact-ones"),
+    "float16": ("gaussian", "deep", "certain", "few-active", "confident"),
+}
+"""Shape, option sets (wide dtypes have the first) and families of the cases for implementations that promise nothing:
+bounds under `stable` grow with rows and classes, so that only few of both leave room to reject a wrong answer.
+"""
+
+LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("index", ()),
+    ("index", ("w", "ls", "ign")),
+    ("index", ("ign",)),
+    ("prob", ("w",)),
+)
+LINEAR = {(6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)), (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active"))}
+LINEAR_TINY = (
+    ("index", ()),
+    ("index", ("ign",)),
+    ("index", ("lsh",)),
+    *(("index", (w, "lsh")) for w in ("w", "wx")),
+    ("index", ("lsh", "ign")),
+    *(("index", (w, "lsh", "ign")) for w in ("w", "wx")),
+    ("prob", ()),
+    *(("prob", (w,)) for w in ("w", "wx")),
+)
+"""What the cases for fused linear losses are made of, which have no others. Wide dtypes, by shape: inputs, option sets,
+families; as many inputs as classes, so that a transposed gradient has the right shape, and more rows and classes than a
+block. Narrow dtypes: option sets, on the shape `TINY`.
+"""
+
+ALONE: tuple[dict[str, Any], ...] = (
+    {},
+    *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
+    {"target": "prob"},
+    {"shape": (3, 7, 2)},
+    {"shape": (11,)},
+    {"shape": (0, 11)},
+    *({"layout": (layout,)} for layout in ("trans", "sliced", "tstr", "twice")),
+)
+ALONE_SHAPE = (4, 11)
+ALONE_FAMILIES = ("gaussian", "few-active", "confident")
+"""What the cases with one option alone are made of; they are for implementations that do not support all of COMBINED,
+to which the others show their options only together with what they do not support.
+"""
+
+COMBINED = frozenset({"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"})
+
+
+@cache
+def tiny_cases(seed: int) -> tuple[Case, ...]:
+    """The cases for implementations that are judged as `stable`: each option alone and all at once."""
+    return tuple(
+        Case(
+            family=family,
+            shape=TINY,
+            dtype=dtype,
+            target=target,
+            options=options,
+            reduction=reduction,
+            upstream=upstream,
+            seed=seed,
+        )
+        for dtype in DTYPES
+        for target, options in (TINY_SETS[:1] if dtype in WIDE else TINY_SETS)
+        for reduction in REDUCTIONS
+        for family in TINY_FAMILIES[dtype]
+        for upstream in ("one", "rand" if reduction == "none" else "neg")
+    )
+
+
+@cache
+def alone_cases(seed: int) -> tuple[Case, ...]:
+    """One option at a time, in float32."""
+    common = {"shape": ALONE_SHAPE, "dtype": "float32", "seed": seed}
+    return tuple(
+        Case(family=family, reduction=reduction, **{**common, **alone})
+        for alone in ALONE
+        for reduction in REDUCTIONS
+        for family in ALONE_FAMILIES
+    )
+
+
+@cache
+def linear_cases(seed: int) -> tuple[Case, ...]:
+    """The cases for implementations whose only head is the layer."""
+    wide = [(shape, *row) for shape, (k, sets, families) in LINEAR.items() for row in product([k], sets, families)]
+    narrow = [(TINY, TINY[1], row, family) for row, family in product(LINEAR_TINY, LAYER_FAMILIES)]
+    return tuple(
+        Case(
+            family=family,
+            shape=shape,
+            inputs=inputs,
+            dtype=dtype,
+            target=target,
+            options=options,
+            reduction=reduction,
+            upstream=upstream,
+            seed=seed,
+        )
+        for dtype in DTYPES
+        for shape, inputs, (target, options), family in (wide if dtype in WIDE else narrow)
+        for reduction in REDUCTIONS
+        for upstream in (() if dtype in WIDE else ("one",)) + ("rand" if reduction == "none" else "neg",)
+    )
+
+
+def reserved_for(case: Case) -> str:
+    """Whom a case is for: `tiny`, `linear` or `alone`, by the function that makes it; empty if it is for all.
+
+    >>> reserved_for(Case.parse("gaussian.3x7x2.f32.index.plain.mean.up-one.contig.s0"))
+    'alone'
+    """
+    return next((name for name, made in RESERVED.items() if case.shape in made[0] and case in made[1](case.seed)), "")
+
+
+RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case, ...]]]] = {
+    "tiny": (frozenset({TINY}), tiny_cases),
+    "linear": (frozenset({TINY, *LINEAR}), linear_cases),
+    "alone": (frozenset({ALONE_SHAPE, *(alone["shape"] for alone in ALONE if "shape" in alone)}), alone_cases),
+}
+"""Shapes of the cases that are not for all, and the cases."""
