@@ -11,11 +11,14 @@ not.
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +31,14 @@ from xentcheck.faults import by_name
 from xentcheck.reports.baseline import Baseline, baseline_of, load
 from xentcheck.reports.compare import Comparison, compare
 from xentcheck.reports.fault import RIGHT
+
+Task = tuple[str, str, str]
+"""Framework, fault, profile."""
+
+ROUND = 8
+"""Tasks that a pool gets at a time, so that a fault that ends a process has few to repeat."""
+
+MEMORY = 12 << 30
 
 NAME = "subject"
 """What the right and the wrong implementation are both called."""
@@ -67,12 +78,48 @@ def right(framework: str, found_in: str, profile: str, dtype: str) -> Baseline:
     return checked(adapter, profile, dtype)
 
 
-def differs(task: tuple[str, str, str]) -> tuple[str, str, Comparison]:
-    """A fault, and what changed with it."""
+def differs(task: Task) -> Comparison:
+    """What changes with a fault."""
     framework, name, profile = task
     planted = by_name(framework)[name]
     base = right(framework, planted.found_in, profile, planted.fault.dtype)
-    return framework, name, compare(base, checked(planted.adapter(), profile, planted.fault.dtype))
+    return compare(base, checked(planted.adapter(), profile, planted.fault.dtype))
+
+
+def limit_memory() -> None:
+    """Some faults make arrays of rows times rows: then an allocation fails, which is an `error`."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def verdicts(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, str]]:
+    """What got worse with each fault, empty if nothing did; a fault that ends the process does not end the others."""
+    left = list(tasks)
+    while left:
+        with ProcessPoolExecutor(
+            jobs, mp_context=multiprocessing.get_context("spawn"), initializer=limit_memory
+        ) as pool:
+            done = [pool.submit(differs, task) for task in left[:ROUND]]
+            broken = False
+            for task, future in zip(list(left[:ROUND]), done, strict=True):
+                try:
+                    found = future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    break
+                left.remove(task)
+                yield task, "" if found.ok else found.verdict
+        if broken:
+            yield alone(left.pop(0))
+
+
+def alone(task: Task) -> tuple[Task, str]:
+    """The same in a process of its own, which may end with it."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=limit_memory) as pool:
+        try:
+            found = pool.submit(differs, task).result()
+        except BrokenProcessPool:
+            return task, "the process crashed"
+    return task, "" if found.ok else found.verdict
 
 
 @click.command()
@@ -85,11 +132,10 @@ def main(count: int, frameworks: tuple[str, ...], profile: str, jobs: int) -> No
     differ = pairs(count) if count else 0
     tasks = [(f, name, profile) for f in frameworks for name in by_name(f) if name != RIGHT]
     silent, told = [], Counter[str]()
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for number, (framework, fault, found) in enumerate(pool.map(differs, tasks), 1):
-            told[framework] += not found.ok
-            silent += [f"{framework} {fault}"] if found.ok else []
-            click.echo(f"{number} of {len(tasks)}: {framework} {fault}: {found.verdict}")
+    for number, (task, verdict) in enumerate(verdicts(tasks, jobs), 1):
+        told[task[0]] += bool(verdict)
+        silent += [] if verdict else [f"{task[0]} {task[1]}"]
+        click.echo(f"{number} of {len(tasks)}: {task[0]} {task[1]}: {verdict or 'NOT NOTICED'}")
     if count:
         click.echo(f"{count - differ} of {count} pairs do not differ")
     for framework in frameworks:

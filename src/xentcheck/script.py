@@ -30,7 +30,8 @@ def script_of(failure: Failure, spec: Spec, adapter: Adapter, variant: str, case
     Raises AdapterError for an adapter that is no wrapped function: there is nothing that a script could call.
     """
     how = "is wrong" if failure.outcome == "disagree" else f"ends in {failure.outcome}"
-    subject = " ".join(filter(None, (failure.quantity, "of", adapter.name, adapter.version(), how)))
+    version_of = " ".join(filter(None, (adapter.package, adapter.version())))
+    subject = f"{failure.quantity} of {adapter.name}{f' ({version_of})' * bool(version_of)} {how}"
     lines = [f'"""{subject}. Found by xentcheck {version("xentcheck")}, shrunk from {case}."""']
     if spec.framework == "process":
         return _text([*lines, *_process(failure, spec), *_compared(failure, "got")])
