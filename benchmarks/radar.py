@@ -86,6 +86,11 @@ def differs(task: Task) -> Comparison:
     return compare(base, checked(planted.adapter(), profile, planted.fault.dtype))
 
 
+def pool_of(jobs: int) -> ProcessPoolExecutor:
+    """Fresh processes with limited memory."""
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=limit_memory)
+
+
 def limit_memory() -> None:
     """Some faults make arrays of rows times rows: then an allocation fails, which is an `error`."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -114,7 +119,7 @@ def verdicts(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, str]]:
 
 def alone(task: Task) -> tuple[Task, str]:
     """The same in a process of its own, which may end with it."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=limit_memory) as pool:
+    with pool_of(1) as pool:
         try:
             found = pool.submit(differs, task).result()
         except BrokenProcessPool:

@@ -15,7 +15,7 @@ from xentcheck import adapters as registry
 from xentcheck.reports.law import LawResult
 from xentcheck.reports.record import Record
 from xentcheck.reports.report import prepare, write_report
-from xentcheck.reports.runfile import Finding, RunFile, RunWriter
+from xentcheck.reports.runfile import RunFile
 from xentcheck.reports.summary import Summary, summarize
 from xentcheck.reports.suspicion import suspicion
 from xentcheck.reports.words import describe
@@ -208,14 +208,8 @@ class Collector:
     def _write(self, run: RunFile) -> None:
         try:
             if self.plan.out:
-                path = Path(self.plan.out)
-                with RunWriter(path, run.header) as writer:
-                    findings: list[Finding] = [*run.records, *run.laws, *run.coverages]
-                    for finding in findings:
-                        writer.add(finding)
-                    for text in run.failures:
-                        writer.failure(text)
-                self.written.append(path)
+                run.save(Path(self.plan.out))
+                self.written.append(Path(self.plan.out))
             if self.plan.report:
                 self.written += write_report(run, Path(self.plan.report))
         except XentcheckError as error:
