@@ -100,9 +100,7 @@ def verdicts(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, str]]:
     """What got worse with each fault, empty if nothing did; a fault that ends the process does not end the others."""
     left = list(tasks)
     while left:
-        with ProcessPoolExecutor(
-            jobs, mp_context=multiprocessing.get_context("spawn"), initializer=limit_memory
-        ) as pool:
+        with pool_of(jobs) as pool:
             done = [pool.submit(differs, task) for task in left[:ROUND]]
             broken = False
             for task, future in zip(list(left[:ROUND]), done, strict=True):

@@ -1,8 +1,10 @@
-"""The README says what happens: its failing example fails just so, and its commands are those that CI runs."""
+"""The README says what happens: its examples fail just so, and its commands are those that CI runs."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -35,6 +37,51 @@ def test_the_failing_example_prints_what_the_readme_shows() -> None:
     assert [line for line in shown if line != "..." and line not in printed] == []
 
 
+EXAMPLES = ROOT / "examples"
+
+FIVE_MINUTES = {
+    "torch": ("wrong_loss.py", "wrong_loss:loss"),
+    "jax": ("wrong_jax_loss.py", "wrong_jax_loss:loss"),
+    "process": ("node/wrong_loss.mjs", "node wrong_loss.mjs"),
+}
+"""By framework: the example with a mistake, and the implementation as the command line names it."""
+
+
+@pytest.mark.parametrize("framework", FIVE_MINUTES)
+def test_five_minutes(framework: str, tmp_path: Path) -> None:
+    """Ten lines, one of them wrong: a run finds it, its command writes a script, which fails in a fresh interpreter."""
+    example, implementation = FIVE_MINUTES[framework]
+    if (find_spec(framework) or shutil.which("node" if framework == "process" else "")) is None:
+        pytest.skip(f"{framework} is not installed")
+    lines = [line for line in (EXAMPLES / example).read_text().splitlines() if line.strip()]
+    assert len(lines) <= 10
+    for path in (EXAMPLES / example).parent.glob("*.*"):
+        shutil.copy(path, tmp_path)
+    run = command(tmp_path, "run", "--impl", implementation, "--framework", framework, "--dtype", "float32")
+    assert run.returncode == 1
+    first = next(line for line in run.stdout.splitlines() if line.startswith("  xentcheck replay "))
+    assert command(tmp_path, *shlex.split(first)[1:], "--script", "repro.py").returncode == 1
+    script = (tmp_path / "repro.py").read_text()
+    assert len(script.splitlines()) <= 25
+    assert "xentcheck" not in script.split('"""')[2]
+    found = subprocess.run([sys.executable, "repro.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (1, "")
+    assert found.stdout.startswith("got\n")
+    if framework == "torch":
+        shown = re.search(r"```\n(\"\"\"cost of loss .*?)```", README, re.DOTALL)
+        assert shown
+        assert re.sub(r"torch [^)]*", "torch", shown[1]) == re.sub(r"torch [^)]*", "torch", script)
+        assert f"{first.strip().partition(' --device')[0]} --script repro.py" in README
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line, in a folder."""
+    code = "from xentcheck.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=folder
+    )
+
+
 def test_the_two_commands_are_environments_of_tox_and_run_in_ci() -> None:
     """`tox run -e report` and `tox run -e all`."""
     environments = re.findall(r"pip install tox && tox run -e (\w+)", README)
@@ -51,9 +98,3 @@ def test_every_command_of_the_table_exists() -> None:
 
     listed = set(re.findall(r"\| `xentcheck (\w+)", README))
     assert listed == set(cli.commands)
-
-
-def test_every_link_points_to_a_file() -> None:
-    """Relative links resolve."""
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
