@@ -38,7 +38,7 @@ Task = tuple[str, str, str]
 ROUND = 8
 """Tasks that a pool gets at a time, so that a fault that ends a process has few to repeat."""
 
-MEMORY = 12 << 30
+MEMORY = 6 << 30
 
 NAME = "subject"
 """What the right and the wrong implementation are both called."""
