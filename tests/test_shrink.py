@@ -224,8 +224,12 @@ def test_what_fails_after_shrinking_fails_as_the_whole_does() -> None:
         assert np.array_equal(np.asarray(again.exact), np.asarray(found.exact))
 
 
-def test_what_does_not_fail_is_not_shrunk() -> None:
-    """One line."""
+def test_what_does_not_fail_is_not_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, and no script."""
+    command = ["replay", "ties.2x3.f64.index.plain.mean.up-one.contig.s0", "--adapter", "numpy"]
+    assert cli.main([*command, "--script", str(tmp_path / "repro.py")], standalone_mode=False) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing fails here: no script was written"
+    assert not (tmp_path / "repro.py").exists()
     (subject, *_) = subjects_of(adapters.get("numpy"))
     problem = Problem(logits=np.zeros((2, 2)), target=np.array([0, 1]))
     with pytest.raises(ProblemError, match="cost of this problem does not fail: there is nothing to shrink"):

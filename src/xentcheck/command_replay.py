@@ -70,6 +70,8 @@ def replay(
     failing = [r.quantity for r in records if r.outcome in FAILING]
     if smallest and failing:
         _print_smallest(case, subject, failing[0], smallest, script, console)
+    elif smallest:
+        console.print("nothing fails here: no script was written")
     return int(bool(failing))
 
 
