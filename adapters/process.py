@@ -10,15 +10,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
-import tempfile
-import weakref
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager, suppress
-from typing import IO, Any
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -30,12 +25,13 @@ from xentcheck.errors import (
     ProtocolError,
     UnavailableError,
 )
+from xentcheck.reference.contracts import get as contract_of
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import DTYPES, HEADS, OPTIONS, QUANTITIES, REDUCTIONS, TIMEOUT
+from xentcheck.vocabulary import DTYPES, HEADS, NOT_CALLED, OPTIONS, QUANTITIES, REDUCTIONS, TIMEOUT
 
-from . import wire
 from .base import Adapter, Array, Capabilities, Result, needed_options
 from .layout import own_copy
+from .program import Program
 from .wire import Message
 
 PROTOCOL = "1"
@@ -47,13 +43,11 @@ COMPILING = 5
 """So many times the limit, besides, for the first call of each signature, which may compile."""
 
 PATIENCE = {"crash": 20, "timeout": 3}
-"""So many calls in a row may end like this; the later ones are not made."""
+"""So many calls of one kind (the same options needed) may end like this in a row; the later ones are not made."""
 
-TAIL = 20_000
-"""Bytes of standard error that are looked at when a process ended."""
 
-KEPT = 6
-"""Lines of them that are told."""
+Kind = frozenset[str]
+"""What a problem needs: hangs and crashes go with a rank, a dtype or an option."""
 
 
 class ProcessAdapter(Adapter):
@@ -74,8 +68,9 @@ class ProcessAdapter(Adapter):
         self.patience = PATIENCE
         self._program: Program | None = None
         self._hello: Mapping[str, str] = {}
+        self._settings: Mapping[str, str] = {}
         self._met: set[tuple[object, ...]] = set()
-        self._ended: dict[str, int] = dict.fromkeys(PATIENCE, 0)
+        self._ended: Counter[tuple[Kind, str]] = Counter()
         self._poison = False
 
     def greet(self) -> ProcessAdapter:
@@ -95,7 +90,7 @@ class ProcessAdapter(Adapter):
         self._broken = hello.text.get("unavailable", "")
         try:
             self._declared(hello.text)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise AdapterError(f"implementation {self.name!r} declares what cannot be read: {error}") from error
         return self
 
@@ -115,7 +110,10 @@ class ProcessAdapter(Adapter):
         rows = json.loads(text.get("contracts", "[]"))
         if contract := text.get("contract"):
             rows = [["*", "*", "*", contract]]
-        self.contracts = tuple(tuple(map(str, row)) for row in rows)  # type: ignore[misc]  # four each, by the protocol
+        self.contracts = tuple(_contract(row) for row in rows)
+        if not self.variants or not self.capabilities.devices:
+            raise ValueError("variants or devices are empty")
+        self._settings = {str(name): str(value) for name, value in json.loads(text.get("settings", "{}")).items()}
         self.exp_ulps = float(text.get("exp_ulps", self.exp_ulps))
         self.log_ulps = float(text.get("log_ulps", self.log_ulps))
 
@@ -136,15 +134,14 @@ class ProcessAdapter(Adapter):
 
     def settings(self) -> dict[str, str]:
         """What the program tells of its settings, and its own process."""
-        found: dict[str, str] = json.loads(self._hello.get("settings", "{}"))
-        return {**found, "process": "own"}
+        return {**self._settings, "process": "own"}
 
     def unsupported(self, problem: Problem) -> str:
         """By what is declared; a program that is `choosy` is asked as well."""
         reason = super().unsupported(problem)
         if reason or "choosy" not in self._hello:
             return reason
-        return self._call(_request("unsupported", problem), self.timeout).text.get("reason", "")
+        return self._call(request("unsupported", problem), self.timeout).text.get("reason", "")
 
     @contextmanager
     def _poisoned(self) -> Iterator[None]:
@@ -167,7 +164,8 @@ class ProcessAdapter(Adapter):
         if self._poison:
             text["poisoned"] = "yes"
         limit = self.timeout * (1 + COMPILING * self._is_new(problem, wanted, variant))
-        answer = self._call(_request("compute", problem, text), limit)
+        kind = frozenset({problem.dtype, problem.head, *needed_options(problem)})
+        answer = self._call(request("compute", problem, text), limit, kind)
         if missing := [q for q in wanted if q not in answer.arrays]:
             raise ProtocolError(f"{self.name} answers without {missing[0]}")
         warned = tuple(json.loads(answer.text.get("warnings", "[]")))
@@ -190,76 +188,38 @@ class ProcessAdapter(Adapter):
         self._met.add(signature)
         return new
 
-    def _call(self, message: Message, limit: float) -> Message:
+    def _call(self, message: Message, limit: float, kind: Kind = frozenset()) -> Message:
         """One message and its answer, in a program that is started if none runs."""
         for outcome, patience in self.patience.items():
-            if self._ended[outcome] >= patience:
+            if self._ended[kind, outcome] >= patience:
                 ended = ProcessTimeout if outcome == "timeout" else ProcessEnded
-                raise ended(f"not called: its last {patience} calls ended in a {outcome}")
+                raise ended(f"{NOT_CALLED}: the last {patience} calls of this kind ended in a {outcome}")
         if self._program is None:
             self._program = Program(self.command_line, self.variables)
             self._met.clear()
         try:
             answer = self._program.exchange(message, limit)
         except ProcessEnded as error:
-            self._ended[error.outcome] += 1
+            self._ended[kind, error.outcome] += 1
             self.close()
             raise
         except ProtocolError:
             self.close()
             raise
-        self._ended = dict.fromkeys(PATIENCE, 0)
-        if (kind := answer.text.get("message")) == "error":
+        for outcome in PATIENCE:
+            self._ended.pop((kind, outcome), None)
+        if (found := answer.text.get("message")) == "error":
             raise ImplementationError(answer.text.get("text", "no message"))
-        if kind != message.text["message"]:
+        if found != message.text["message"]:
             self.close()
-            raise ProtocolError(f"{self.name} answers {message.text['message']!r} with {kind!r}")
+            raise ProtocolError(f"{self.name} answers {message.text['message']!r} with {found!r}")
         return answer
 
 
-class Program:
-    """A running program: its pipes, its standard error in a file, and a thread that talks to it."""
-
-    def __init__(self, command_line: Sequence[str], variables: Mapping[str, str]) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
-        try:
-            self._process = subprocess.Popen(
-                command_line,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env={**os.environ, **variables},
-            )
-        except OSError as error:
-            raise UnavailableError(f"program {command_line[0]!r} cannot start: {error.strerror}") from error
-        self._thread = ThreadPoolExecutor(1, "xentcheck-process")
-        self._stop = weakref.finalize(self, _end, self._process, self._thread, self._errors)
-
-    def exchange(self, message: Message, limit: float) -> Message:
-        """The answer to a message. Raises ProcessTimeout, ProcessEnded or ProtocolError."""
-        future: Future[Message | None] = self._thread.submit(_exchange, self._process, message)
-        try:
-            answer = future.result(limit)
-        except FutureTimeout:
-            self._process.kill()
-            raise ProcessTimeout(f"no answer after {limit:g} s{self._tail()}") from None
-        except OSError:  # it closed its end of a pipe
-            answer = None
-        if answer is None:
-            raise ProcessEnded(f"{_death(self._process)}{self._tail()}")
-        return answer
-
-    def stop(self) -> None:
-        """Close its standard input, which ends it, or kill it."""
-        self._stop()
-
-    def _tail(self) -> str:
-        """The end of its standard error, on one line."""
-        self._process.wait()
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, size - TAIL))
-        kept = last_lines(self._errors.read().decode(errors="replace"))
-        return f"; stderr ends: {' | '.join(kept)}" if kept else ""
+def _contract(row: Sequence[str]) -> tuple[str, str, str, str]:
+    """One row of contracts. Raises ValueError, or AdapterError for a contract that there is not."""
+    device, dtype, family, name = map(str, row)
+    return device, dtype, family, contract_of(name).name
 
 
 def _words(text: Mapping[str, str], name: str, default: str, allowed: Sequence[str]) -> tuple[str, ...]:
@@ -271,51 +231,7 @@ def _words(text: Mapping[str, str], name: str, default: str, allowed: Sequence[s
     return found
 
 
-def last_lines(text: str) -> list[str]:
-    """The last lines of standard error; of a dump of Python's faulthandler the first ones, which are the innermost.
-
-    >>> last_lines("start\\nFatal Python error: Aborted\\n\\nStack:\\n" + "File a\\n" * 50 + "Extension modules: x")
-    ['start', 'Fatal Python error: Aborted', 'Stack:', 'File a', 'File a', 'File a']
-    """
-    lines = [line.strip() for line in text.split("\n") if line.strip() and not line.startswith("Extension modules:")]
-    fatal = next((i for i, line in enumerate(lines) if line.startswith("Fatal Python error")), None)
-    return lines[-KEPT:] if fatal is None else lines[max(0, fatal - 1) :][:KEPT]
-
-
-def _exchange(process: subprocess.Popen[bytes], message: Message) -> Message | None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    wire.write(process.stdin, message)
-    return wire.read(process.stdout)
-
-
-def _end(process: subprocess.Popen[bytes], thread: ThreadPoolExecutor, errors: IO[bytes]) -> None:
-    process.kill()
-    process.wait()
-    thread.shutdown()
-    for stream in (process.stdin, process.stdout, errors):
-        if stream is not None:
-            with suppress(OSError):  # what was still to be flushed has nobody to read it
-                stream.close()
-
-
-def _death(process: subprocess.Popen[bytes]) -> str:
-    """How a process ended."""
-    try:
-        code = process.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return "it closed its standard output"
-    if code >= 0:
-        return f"it exited with code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-
-
-def _request(kind: str, problem: Problem, text: Mapping[str, str] | None = None) -> Message:
+def request(kind: str, problem: Problem, text: Mapping[str, str] | None = None) -> Message:
     """A problem as a message; arrays that are not contiguous go as their buffer, with the layout in `layouts`."""
     arrays: dict[str, Array] = {}
     layouts: dict[str, object] = {}

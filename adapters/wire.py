@@ -40,6 +40,9 @@ DTYPES = {
 LONGEST_HEADER = 1 << 24
 """Bytes; more is another program's output, not a header."""
 
+LONGEST_DATA = 1 << 36
+"""Bytes of all arrays of a message."""
+
 
 @dataclass(frozen=True)
 class Message:
@@ -106,13 +109,18 @@ def _place(name: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...], int, 
     begin, end = entry["data_offsets"]
     if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
         raise ValueError(f"shape {shape} or offsets {begin}, {end} of {name} are no natural numbers")
+    if end > LONGEST_DATA:
+        raise ValueError(f"{name} ends at byte {end}; allowed: {LONGEST_DATA}")
     if end - begin != prod(shape) * dtype.itemsize:
         raise ValueError(f"{name} has {end - begin} bytes; allowed: {prod(shape) * dtype.itemsize} for shape {shape}")
     return dtype, shape, begin, end
 
 
 def _exactly(stream: IO[bytes], length: int) -> bytes:
-    data = stream.read(length)
+    try:
+        data = stream.read(length)
+    except MemoryError:
+        raise ProtocolError(f"a message of {length} bytes does not fit into memory") from None
     if len(data) < length:
         raise ProtocolError(f"a message ends after {len(data)} of {length} bytes")
     return data

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ import pytest
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.process import PATIENCE, ProcessAdapter
+from xentcheck.adapters.program import Program
+from xentcheck.adapters.wire import Message
 from xentcheck.cases import Case
 from xentcheck.errors import AdapterError, ProcessEnded, ProcessTimeout, ProtocolError
 from xentcheck.reference.problem import Problem
@@ -130,8 +133,11 @@ def test_what_ends_every_time_is_not_called_forever() -> None:
     for _ in range(PATIENCE["timeout"]):
         with pytest.raises(ProcessTimeout, match="no answer after"):
             adapter.compute(problem, ["cost"], device="cpu", variant="eager")
-    with pytest.raises(ProcessTimeout, match="not called: its last 3 calls ended in a timeout"):
+    with pytest.raises(ProcessTimeout, match="not called: the last 3 calls of this kind ended in a timeout"):
         adapter.compute(problem, ["cost"], device="cpu", variant="eager")
+    rows = Problem(logits=np.zeros((2, 3), np.float32), target=np.array([1, 0]))
+    adapter.timeout = 30.0
+    assert adapter.compute(rows, ["cost"], device="cpu", variant="eager").values["cost"].shape == ()
 
 
 @pytest.mark.usefixtures("mine")
@@ -187,6 +193,26 @@ UNFIT = {
         'write({"message": "hello", "protocol": "1", "options": "wings"})',
         "declares what cannot be read: options has 'wings'; allowed: weight, ",
     ),
+    "contracts": (
+        'write({"message": "hello", "protocol": "1", "contracts": \'[["cpu", "fused"]]\'})',
+        "declares what cannot be read: not enough values to unpack",
+    ),
+    "unknown contract": (
+        'write({"message": "hello", "protocol": "1", "contract": "wings"})',
+        "unknown contract 'wings'; allowed: fused, ",
+    ),
+    "settings": (
+        'write({"message": "hello", "protocol": "1", "settings": "[1]"})',
+        "declares what cannot be read: 'list' object has no attribute",
+    ),
+    "variants": (
+        'write({"message": "hello", "protocol": "1", "variants": ""})',
+        "declares what cannot be read: variants or devices are empty",
+    ),
+    "too large": (
+        'write({"message": "hello", "protocol": "1"}, {"x": {"dtype": "U8", "shape": [2**40], "data_offsets": [0, 2**40]}})',
+        "cannot start: malformed header: ValueError: x ends at byte 1099511627776; allowed: ",
+    ),
     "contract": (
         'write({"message": "hello", "protocol": "1", "contracts": "["})',
         "declares what cannot be read: Expecting value",
@@ -226,6 +252,18 @@ def test_unfit_answers_to_a_problem_are_errors_of_the_case(tmp_path: Path) -> No
         adapter = adapters.from_process(program(tmp_path, both))
         with pytest.raises(kind, match=reason):
             adapter.compute(problem, ["cost"], device="cpu", variant="eager")
+
+
+def test_what_a_program_has_started_ends_with_it(tmp_path: Path) -> None:
+    """A child of its own holds the pipes: it does not hold the run."""
+    shell = tmp_path / "shell.sh"
+    shell.write_text("sleep 60; true\n")
+    program = Program(["bash", str(shell)], {})
+    start = monotonic()
+    with pytest.raises(ProcessTimeout):
+        program.exchange(Message({"message": "hello"}), 0.5)
+    program.stop()
+    assert monotonic() - start < 30
 
 
 ZERO_LOSS = f"""

@@ -84,3 +84,6 @@ TIMEOUT = 60.0
 
 REFUSED = "which raises"
 """In the reason of `unsupported`: before the exception of an option that nobody declared."""
+
+NOT_CALLED = "not called"
+"""How the reason of a `timeout` or `crash` starts whose call was not made, as those before it ended so."""

@@ -1,0 +1,126 @@
+"""A program that answers messages on its pipes: started, asked, and ended with all that it has started itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from typing import IO
+
+from xentcheck.errors import ProcessEnded, ProcessTimeout, UnavailableError
+
+from . import wire
+from .wire import Message
+
+TAIL = 20_000
+"""Bytes of standard error that are looked at when a process ended."""
+
+KEPT = 6
+"""Lines of them that are told."""
+
+
+class Program:
+    """A running program: its pipes, its standard error in a file, and a thread that talks to it."""
+
+    def __init__(self, command_line: Sequence[str], variables: Mapping[str, str]) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
+        try:
+            self._process = subprocess.Popen(
+                command_line,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **variables},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UnavailableError(f"program {command_line[0]!r} cannot start: {error.strerror}") from error
+        self._thread = ThreadPoolExecutor(1, "xentcheck-process")
+        self._stop = weakref.finalize(self, _end, self._process, self._thread, self._errors)
+
+    def exchange(self, message: Message, limit: float) -> Message:
+        """The answer to a message. Raises ProcessTimeout, ProcessEnded or ProtocolError."""
+        future: Future[Message | None] = self._thread.submit(_exchange, self._process, message)
+        try:
+            answer = future.result(limit)
+        except FutureTimeout:
+            _kill(self._process)
+            raise ProcessTimeout(f"no answer after {limit:g} s{self._tail()}") from None
+        except OSError:  # it closed its end of a pipe
+            answer = None
+        except KeyboardInterrupt:  # of which a session of its own hears nothing
+            _kill(self._process)
+            raise
+        if answer is None:
+            raise ProcessEnded(f"{_death(self._process)}{self._tail()}")
+        return answer
+
+    def stop(self) -> None:
+        """Close its standard input, which ends it, or kill it."""
+        self._stop()
+
+    def _tail(self) -> str:
+        """The end of its standard error, on one line."""
+        self._process.wait()
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - TAIL))
+        kept = last_lines(self._errors.read().decode(errors="replace"))
+        return f"; stderr ends: {' | '.join(kept)}" if kept else ""
+
+
+def last_lines(text: str) -> list[str]:
+    """The last lines of standard error; of a dump of Python's faulthandler the first ones, which are the innermost.
+
+    >>> last_lines("start\\nFatal Python error: Aborted\\n\\nStack:\\n" + "File a\\n" * 50 + "Extension modules: x")
+    ['start', 'Fatal Python error: Aborted', 'Stack:', 'File a', 'File a', 'File a']
+    """
+    lines = [line.strip() for line in text.split("\n") if line.strip() and not line.startswith("Extension modules:")]
+    fatal = next((i for i, line in enumerate(lines) if line.startswith("Fatal Python error")), None)
+    return lines[-KEPT:] if fatal is None else lines[max(0, fatal - 1) :][:KEPT]
+
+
+def _exchange(process: subprocess.Popen[bytes], message: Message) -> Message | None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    wire.write(process.stdin, message)
+    return wire.read(process.stdout)
+
+
+def _end(process: subprocess.Popen[bytes], thread: ThreadPoolExecutor, errors: IO[bytes]) -> None:
+    _kill(process)
+    process.wait()
+    thread.shutdown()
+    for stream in (process.stdin, process.stdout, errors):
+        if stream is not None:
+            with suppress(OSError):  # what was still to be flushed has nobody to read it
+                stream.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End it and what it has started, which would keep its pipes open."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def _death(process: subprocess.Popen[bytes]) -> str:
+    """How a process ended."""
+    try:
+        code = process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        return "it closed its standard output"
+    if code >= 0:
+        return f"it exited with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
