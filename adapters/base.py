@@ -53,9 +53,10 @@ class Adapter(ABC):
     main one first. contracts: the arithmetic it promises, as rows (device, dtype, quantity family, contract) with `*`
     for any, the first that fits; where none fits it is judged as `stable`.
     exp_ulps, log_ulps: the accuracy of its exp and log, in ULPs of the dtype. command: the options that name it on the
-    command line; empty where only Python can. calling: how what it wraps takes its options, empty where it wraps
-    nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `fixed` is a
-    function without `reduction`, `axis` one that has an axis argument instead, `adapter` a function in an adapter.
+    command line; empty where only Python can. calling: how what it wraps takes its options, in words, empty where it
+    wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `linear`
+    is a fused linear loss, with pairs of our names and its own; `fixed` is one without `reduction`, `axis` one that has
+    an axis argument instead; `adapter` one that somebody has wrapped already.
     guessed: options and dtypes that nobody declared. refused: those of them that it raises an exception for, and which.
     """
 

@@ -125,7 +125,7 @@ def test_the_signature_says_what_is_what() -> None:
     assert names_of(liger, "f") == {"b": "bias", "w": "weight", "y": "target", "weight": "ce_weight"}
     assert names_of(frozenset({"a_prev", "w", "b", "y"}), "f") == {"b": "b", "w": "w", "y": "y"}
     assert names_of(frozenset({"input", "target", "weight"}), "f") is None
-    assert names_of(None, "f") is None
+    assert adapter_of(fused, "numpy").capabilities.heads == ("layer",)
     with pytest.raises(AdapterError, match=r"^f takes a bias, as a fused linear loss does, .*; allowed: target"):
         names_of(frozenset({"x", "bias", "weight"}), "f")
     assert "weight" not in adapter_of(lambda x, w, bias, y, reduction: None, "numpy").capabilities.options

@@ -210,7 +210,7 @@ UNFIT = {
         "declares what cannot be read: variants or devices are empty",
     ),
     "too large": (
-        'write({"message": "hello", "protocol": "1"}, {"x": {"dtype": "U8", "shape": [2**40], "data_offsets": [0, 2**40]}})',
+        'write({"message": "hello"}, {"x": {"dtype": "U8", "shape": [2**40], "data_offsets": [0, 2**40]}})',
         "cannot start: malformed header: ValueError: x ends at byte 1099511627776; allowed: ",
     ),
     "contract": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters
+from xentcheck.adapters.base import Result
+from xentcheck.adapters.numpy import NumpyAdapter
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.cli import cli
@@ -136,19 +139,13 @@ def test_a_script_computes_what_the_adapter_does(framework: str, text: str) -> N
             contract = contracts_of(subjects_of(adapter)[0], problem.dtype)[0][quantity]
             bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity].reshape(value.shape)
         right = Failure(problem, quantity, "disagree", exact=value, bound=2 * bound)
-        spec = Spec(framework)
-        script = script_of(right, spec, adapter, variant, text)
+        spec, (subject, *_) = Spec(framework), subjects_of(adapter)
+        script = script_of(right, spec, subject, text)
         assert len(script.splitlines()) <= 25, script
         assert exit_code(script) == 0, script
-        assert (
-            exit_code(
-                script_of(
-                    replace(right, exact=np.where(np.isfinite(value), value + 1, 0.0)), spec, adapter, variant, text
-                )
-            )
-            == 1
-        )
-        form = script_of(replace(right, form=True), spec, adapter, variant, text)
+        wrong = replace(right, exact=np.where(np.isfinite(value), value + 1, 0.0))
+        assert exit_code(script_of(wrong, spec, subject, text)) == 1
+        form = script_of(replace(right, form=True), spec, subject, text)
         assert exit_code(form) == 0
         assert exit_code(form.replace(f'!= "{problem.dtype}"', '!= "int8"')) == 1
 
@@ -198,30 +195,169 @@ def test_a_crash_shrinks_to_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         cli.main([*command, "--framework", "numpy", "--script", "x/y.py"], standalone_mode=False)
 
 
-def test_what_fails_after_shrinking_fails_as_the_whole_does() -> None:
-    """Layers, probabilities, k dims and layouts become smaller, and the exact value is that of the smaller problem."""
+SHRUNK = (
+    "gaussian.5x10.f32.prob.w.none.up-rand.sliced.s0",
+    "gaussian.3x3x3x2.f32.index.ls.none.up-str.trans.s0",
+    "gaussian.5x10.f32.index.w+ls+ign.mean.up-neg.twice.s0",
+)
+
+
+@pytest.mark.parametrize("text", SHRUNK)
+def test_what_fails_after_shrinking_fails_as_the_whole_does(text: str) -> None:
+    """Probabilities, k dims and layouts become one row; the exact value is that of the smaller problem."""
     torch = pytest.importorskip("torch")
 
     def doubled(input: object, target: object, **options: object) -> object:
         return 2 * torch.nn.functional.cross_entropy(input, target, **options)
 
     (subject,) = subjects_of(adapters.from_torch(doubled))
-    for text in (
-        "gaussian.5x10.f32.prob.w.none.up-rand.sliced.s0",
-        "gaussian.3x3x3x2.f32.index.ls.none.up-str.trans.s0",
-        "gaussian.5x10.f32.index.w+ls+ign.mean.up-neg.twice.s0",
-    ):
-        problem = build(Case.parse(text))
-        quantity = "loss" if problem.reduction == "none" else "cost"
-        found = shrink(subject, problem, quantity)
-        assert found.outcome == "disagree"
-        assert found.problem.logits is not None
-        assert found.problem.logits.size <= 2 * problem.logits_shape[1] // 2
-        assert len(found.problem.logits_shape) <= 2
-        assert found.problem.weight is None
-        again = failure_of(subject, found.problem, quantity)
-        assert again is not None
-        assert np.array_equal(np.asarray(again.exact), np.asarray(found.exact))
+    problem = build(Case.parse(text))
+    quantity = "loss" if problem.reduction == "none" else "cost"
+    found = shrink(subject, problem, quantity)
+    assert found.outcome == "disagree"
+    assert found.problem.logits_shape in ((1, 2), (1, 1))
+    assert found.problem.weight is None
+    again = failure_of(subject, found.problem, quantity)
+    assert again is not None
+    assert np.array_equal(np.asarray(again.exact), np.asarray(found.exact))
+
+
+@pytest.mark.parametrize(
+    "text", ["gaussian.5x10k8h6.f64.index.ign.sum.up-neg.contig.s0", "dyadic.5x10k8.f64.prob.w.none.up-rand.contig.s0"]
+)
+def test_layers_and_networks_are_shrunk(text: str) -> None:
+    """To one row, one input, and without the layer before."""
+
+    class Doubled(NumpyAdapter):
+        def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
+            found = super().compute(problem, quantities, device=device, variant=variant)
+            return Result({q: 2 * x if q == "dC/dw" else x for q, x in found.values.items()})
+
+    found = shrink(subjects_of(Doubled())[0], build(Case.parse(text)), "dC/dw").problem
+    assert found.head == "layer"
+    assert found.a_prev is not None
+    assert found.a_prev.shape == (1, 1)
+    assert found.classes <= 2
+
+
+def test_an_overflow_that_is_right_is_no_failure() -> None:
+    """A float16 sum beyond 65504 is infinite; a script allows it, too."""
+    pytest.importorskip("torch")
+    logits = np.full((20, 2), 0, np.float16)
+    logits[:, 0] = 6000
+    problem = Problem(logits=logits, target=np.ones(20, np.int64), reduction="sum", upstream=np.ones((), np.float16))
+    (subject, *_) = subjects_of(adapters.get("numpy"))
+    assert failure_of(subject, problem, "cost") is None
+    told = Failure(problem, "cost", "disagree", exact=np.array(120000.0), bound=np.array(np.inf))
+    assert exit_code(script_of(told, Spec("torch"), subjects_of(adapters.get("torch"))[0], "x")) == 0
+
+
+MODULE = """
+import torch
+import torch.nn.functional as F
+from xentcheck.adapters import from_torch
+
+class Backward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z):
+        ctx.save_for_backward(z)
+        return z.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        raise RuntimeError("no backward")
+
+class Overwrites(Backward):
+    @staticmethod
+    def backward(ctx, g):
+        (z,) = ctx.saved_tensors
+        z.data.zero_()
+        return g
+
+def bad_backward(input, target, reduction="mean"):
+    return F.cross_entropy(Backward.apply(input), target, reduction=reduction)
+
+def overwrites(input, target, reduction="mean"):
+    return F.cross_entropy(Overwrites.apply(input), target, reduction=reduction)
+
+def writes_weight(input, target, weight=None, reduction="mean"):
+    loss = F.cross_entropy(input, target, weight, reduction=reduction)
+    if weight is not None:
+        weight.data.zero_()
+    return loss
+
+def fused(x, weight, bias, target, reduction="mean"):
+    return F.cross_entropy(F.linear(x, weight, 2 * bias), target, reduction=reduction)
+
+held = from_torch(fused, head="layer", options=["upstream"])
+
+class Summed(torch.nn.Module):
+    def __init__(self, label_smoothing=0.0):
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input, target):
+        return 2 * F.cross_entropy(input, target, label_smoothing=self.label_smoothing, reduction="sum")
+
+def strided_targets(input, target, reduction="mean"):
+    labels = target if target.is_contiguous() else 0 * target
+    return F.cross_entropy(input, labels, reduction=reduction)
+
+def empty(input, target, reduction="mean"):
+    if input.numel() == 0 and reduction == "sum":
+        return input.sum() + 1
+    return F.cross_entropy(input, target, reduction=reduction)
+"""
+
+KINDS = {
+    "bad_backward": ("gaussian.5x10.f32.index.plain.mean.up-one.contig.s0", "ends in error"),
+    "overwrites": ("gaussian.5x10.f32.index.plain.none.up-one.contig.s0", "dC/dz of overwrites"),
+    "writes_weight": ("gaussian.4x11.f32.index.w.mean.up-one.contig.s0", "c = torch.tensor("),
+    "fused": ("gaussian.6x9k9.f32.index.plain.mean.up-neg.contig.s0", "weight=w"),
+    "held": ("gaussian.6x9k9.f32.index.plain.mean.up-neg.contig.s0", "loss = held.function"),
+    "Summed": ("gaussian.5x10.f32.index.ls.sum.up-one.contig.s0", "loss()(z, y)"),
+    "strided_targets": ("gaussian.4x11.f32.index.plain.mean.up-one.tstr.s0", "as_strided"),
+    "empty": ("gaussian.0x11.f32.index.plain.sum.up-one.contig.s0", "torch.zeros((0, "),
+}
+"""Implementation -> a case that it fails, and what its script has."""
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_failure_has_a_script_that_repeats_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Backward, inputs, layers, classes, strides, nothing at all: the script is run before it is handed out."""
+    pytest.importorskip("torch")
+    (tmp_path / f"kinds_{name}.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    case, words = KINDS[name]
+    command = ["replay", case, "--impl", f"kinds_{name}:{name}", "--framework", "torch", "--isolation", "none"]
+    assert cli.main([*command, "--script", "repro.py"], standalone_mode=False) == 1
+    assert "does not repeat" not in capsys.readouterr().out
+    script = (tmp_path / "repro.py").read_text()
+    assert words in script
+    assert len(script.splitlines()) <= 25
+    mended = script.replace(f"from kinds_{name} import {name}", "from torch.nn.functional import cross_entropy")
+    if name in ("bad_backward", "overwrites", "writes_weight", "strided_targets", "empty"):
+        assert exit_code(mended.replace("import cross_entropy as loss", "import cross_entropy as loss")) == 0
+
+
+def test_a_script_that_repeats_nothing_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loss that is wrong from its tenth call on."""
+    pytest.importorskip("torch")
+    (tmp_path / "tenth.py").write_text(
+        "import torch.nn.functional as F\ncalls = []\n"
+        "def loss(input, target, reduction='mean'):\n"
+        "    calls.append(1)\n"
+        "    return F.cross_entropy(input, target, reduction=reduction) * (2 if len(calls) > 9 else 1)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    command = ["replay", "gaussian.5x10.f32.index.plain.mean.up-one.contig.s0", "--impl", "tenth:loss"]
+    assert cli.main([*command, "--framework", "torch", "--shrink"], standalone_mode=False) == 1
+    assert "the script does not repeat the failure in a fresh interpreter" in capsys.readouterr().out
 
 
 def test_what_does_not_fail_is_not_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,12 @@ from xentcheck.reports.record import Record
 
 from .build import build
 from .cases import Case
+from .checks import CHANGED
 from .errors import AdapterError, OutputError, UnavailableError
 from .judge import error_of
 from .runner import attempt, contracts_of, quantities_of, run_case
 from .subjects import Spec, Subject, subjects_of
-from .vocabulary import FAILING
+from .vocabulary import FAILING, VALUES
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -67,25 +69,28 @@ def replay(
         _print_record(record, console)
     _print_elements(case, subject, {r.quantity for r in records if r.elements}, show, console)
     _print_steps(case, show, console)
-    failing = [r.quantity for r in records if r.outcome in FAILING]
+    failing = [r for r in records if r.outcome in FAILING]
     if smallest and failing:
-        _print_smallest(case, subject, failing[0], smallest, script, console)
+        _print_smallest(case, subject, failing, smallest, script, console)
     elif smallest:
         console.print("nothing fails here: no script was written")
     return int(bool(failing))
 
 
 def _print_smallest(
-    case: Case, subject: Subject, quantity: str, spec: Spec, script: Path | None, console: Console
+    case: Case, subject: Subject, failing: Sequence[Record], spec: Spec, script: Path | None, console: Console
 ) -> None:
-    """The smallest failure found, and its script."""
-    from .script import script_of
+    """The smallest failure found, and its script, which is run to see that it repeats it."""
+    from .script import repeats, script_of
     from .shrink import shrink
 
+    problem = build(case)
     with console.status("shrinking"):
-        found = shrink(subject, build(case), quantity)
-    text = script_of(found, spec, subject.adapter, subject.variant, str(case))
-    _print_problem(found.problem, f"smallest problem found whose {quantity} fails: {found.outcome}", console)
+        found = shrink(subject, problem, _told_by(failing))
+    text = script_of(found, spec, subject, str(case))
+    _print_problem(found.problem, f"smallest problem found whose {found.quantity} fails: {found.outcome}", console)
+    if found.outcome in ("disagree", "error") and not repeats(text):
+        console.print("the script does not repeat the failure in a fresh interpreter: it depends on what ran before")
     if script is None:
         console.print(Text(text), soft_wrap=True)
         return
@@ -94,6 +99,14 @@ def _print_smallest(
     except OSError as error:
         raise OutputError(f"{script} cannot be written: {error.strerror}") from error
     console.print(Text(f"wrote {script}"), soft_wrap=True)
+
+
+def _told_by(failing: Sequence[Record]) -> str:
+    """The quantity whose script shows the failure: a gradient, where the call itself fails, which may be backward."""
+    first = failing[0]
+    if first.outcome != "disagree" or first.reason.startswith(CHANGED):
+        return next((r.quantity for r in failing if r.quantity not in ("a", "log_a", *VALUES)), first.quantity)
+    return first.quantity
 
 
 def _print_steps(case: Case, show: int, console: Console) -> None:
@@ -166,9 +179,11 @@ def _print_record(r: Record, console: Console) -> None:
 
 
 def _print_elements(case: Case, subject: Subject, quantities: set[str], show: int, console: Console) -> None:
+    if not quantities:
+        return
     problem = build(case)
     result = attempt(subject, problem, quantities_of(case)).result
-    if result is None or not quantities:
+    if result is None:
         return
     exact = Exact(problem)
     right = exact.evaluate(quantities)

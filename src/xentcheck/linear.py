@@ -23,7 +23,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 """
 
 
-def names_of(parameters: frozenset[str] | None, name: str) -> dict[str, str] | None:
+def names_of(parameters: frozenset[str], name: str) -> dict[str, str] | None:
     """Role -> parameter of a fused linear loss; None for a function without a bias, which is a loss of logits.
 
     Raises AdapterError for one with a bias of which the weight or target are not known by their names.
@@ -33,7 +33,7 @@ def names_of(parameters: frozenset[str] | None, name: str) -> dict[str, str] | N
     >>> names_of(frozenset({"input", "target", "weight"}), "f") is None
     True
     """
-    if parameters is None or not set(ROLES["b"]) & parameters:
+    if not set(ROLES["b"]) & parameters:
         return None
     found: dict[str, str] = {}
     for role, names in ROLES.items():

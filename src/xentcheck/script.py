@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -10,11 +12,13 @@ import numpy as np
 
 from xentcheck.adapters import built_in, wire
 from xentcheck.adapters.base import Adapter
+from xentcheck.adapters.process import request
 
 from .errors import AdapterError
-from .script_bodies import JAX, NUMPY, TORCH, Call, Writer, jax_loss, text_of
+from .script_bodies import INPUT_NAMES, JAX, NUMPY, TORCH, Call, Writer, text_of
+from .script_jax_loss import jax_loss
 from .shrink import Failure
-from .subjects import Spec
+from .subjects import Spec, Subject
 from .vocabulary import DTYPES
 
 WRITERS: dict[str, Writer] = {"torch": TORCH, "jax": JAX, "numpy": NUMPY}
@@ -24,23 +28,37 @@ NAMES = {kind: name for kind, name in wire.DTYPES.items() if name in (*DTYPES, "
 """Names of dtypes in messages, of those that a problem has."""
 
 
-def script_of(failure: Failure, spec: Spec, adapter: Adapter, variant: str, case: str) -> str:
+def script_of(failure: Failure, spec: Spec, subject: Subject, case: str) -> str:
     """At most 25 lines that compute the failing quantity and exit with 1 if it is not what it should be.
 
     Raises AdapterError for an adapter that is no wrapped function: there is nothing that a script could call.
     """
+    adapter = subject.adapter
     how = "is wrong" if failure.outcome == "disagree" else f"ends in {failure.outcome}"
-    version_of = " ".join(filter(None, (adapter.package, adapter.version())))
-    subject = f"{failure.quantity} of {adapter.name}{f' ({version_of})' * bool(version_of)} {how}"
-    lines = [f'"""{subject}. Found by xentcheck {version("xentcheck")}, shrunk from {case}."""']
+    made_with = " ".join(filter(None, (adapter.package, adapter.version())))
+    about = f"{failure.quantity} of {adapter.name}{f' ({made_with})' * bool(made_with)} {how}"
+    lines = [f'"""{about}. Found by xentcheck {version("xentcheck")}, shrunk from {case}."""']
     if spec.framework == "process":
-        return _text([*lines, *_process(failure, spec), *_compared(failure, "got")])
+        return _text([*lines, *_process(failure, spec, subject)])
     writer = WRITERS.get(adapter.package)
     if writer is None or not adapter.calling:
         raise AdapterError(f"no script can call adapter {adapter.name}; allowed: functions of {', '.join(WRITERS)}")
     lines += ["import sys", "", *writer.imports(failure.problem), *_implementation(failure, spec, adapter), ""]
-    lines += writer.body(failure, variant, Call.of(adapter.calling))
+    lines += writer.body(failure, subject.variant, subject.device, Call.of(adapter.calling))
     return _text([*lines, *_judged(failure, writer)])
+
+
+def repeats(script: str) -> bool:
+    """Whether a script fails in a fresh interpreter, in this folder."""
+    try:
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+PATIENCE = 300.0
+"""Seconds for a script, which imports a framework."""
 
 
 def _text(lines: list[str]) -> str:
@@ -51,7 +69,7 @@ def _implementation(failure: Failure, spec: Spec, adapter: Adapter) -> list[str]
     """The lines that make `loss` the implementation."""
     if spec.framework:
         module, _, attribute = spec.name.partition(":")
-        if adapter.calling == "adapter":
+        if "adapter" in adapter.calling.split():
             return [f"from {module} import {attribute}", "", f"loss = {attribute}.function"]
         return [f"from {module} import {attribute}" + (" as loss" if attribute != "loss" else "")]
     if spec.name not in built_in():
@@ -73,43 +91,43 @@ def _judged(failure: Failure, writer: Writer) -> list[str]:
             f'sys.exit(int(str(result.dtype).split(".")[-1] != "{dtype}" or tuple(result.shape) != {shape}))',
         ]
     if failure.changed:
-        before, name = np.asarray(getattr(p, failure.changed)), writer.names[failure.changed]
-        zero = np.zeros(before.shape)
-        return [f"got = {writer.wide.format(name)}", *_tail(before, zero)]
-    return _compared(failure, writer.wide.format("result"))
-
-
-def _compared(failure: Failure, got: str) -> list[str]:
-    lines = [] if got == "got" else [f"got = {got}"]
-    return [*lines, *_tail(failure.exact, failure.bound)]
+        before = np.asarray(getattr(p, failure.changed))
+        return [f"got = {writer.wide.format(INPUT_NAMES[failure.changed])}", *_tail(before, np.zeros(before.shape))]
+    return [f"got = {writer.wide.format('result')}", *_tail(failure.exact, failure.bound)]
 
 
 def _tail(exact: Any, bound: Any) -> list[str]:
-    finite = np.isfinite(np.asarray(exact, np.float64)).all()
+    right = np.asarray(exact, np.float64)
+    special = not (np.isfinite(right).all() and np.isfinite(np.asarray(bound)).all())
+    same = "(got == exact) | (np.isnan(got) & np.isnan(exact))" if np.isnan(right).any() else "(got == exact)"
     return [
-        f"exact, bound = np.array({text_of(exact)}), np.array({text_of(bound)})",
-        *([] if finite else ['np.seterr(invalid="ignore")  # equal infinities have no difference']),
+        f"exact, bound = {_array(right)}, {_array(bound)}",
+        *(['np.seterr(invalid="ignore")  # infinities have no difference'] if special else []),
         'print("got", got, "exact", exact, "bound", bound, sep="\\n")',
-        "sys.exit(int(got.shape != exact.shape or not np.all((got == exact) | (abs(got - exact) <= bound))))",
+        f"sys.exit(int(got.shape != exact.shape or not np.all({same} | (abs(got - exact) <= bound))))",
     ]
 
 
-def _process(failure: Failure, spec: Spec) -> list[str]:
+def _array(x: Any) -> str:
+    return f"np.array({text_of(x)})" if np.size(x) else f"np.zeros({np.shape(x)})"
+
+
+def _process(failure: Failure, spec: Spec, subject: Subject) -> list[str]:
     """One message of the protocol, written and read by hand."""
     p, q = failure.problem, failure.quantity
-    about = {"message": "compute", "quantities": q, "reduction": p.reduction, "ignore_index": str(p.ignore_index)}
-    about |= {"label_smoothing": repr(float(p.label_smoothing)), "device": "cpu", "variant": "eager"}
-    arrays: dict[str, Any] = {**p.arrays(), "upstream": np.asarray(p.upstream, p.dtype)}
-    given = ", ".join(f'"{name}": np.array({text_of(a)}, "{a.dtype}")' for name, a in arrays.items())
+    asked = {"quantities": q, "device": subject.device, "variant": subject.variant}
+    message = request("compute", p, asked)
+    given = ", ".join(f'"{name}": {_array(a)}.astype("{a.dtype}")' for name, a in message.arrays.items())
     imports = ["import json", "import subprocess", "import sys", ""]
     imports += ["import ml_dtypes"] if p.dtype == "bfloat16" else []
+    form = f'(names[place["dtype"]], tuple(place["shape"])) != ("{p.dtype}", {p.shapes[q]})'
     return [
         *imports,
         "import numpy as np",
         "",
         f"names = {NAMES}",
         f"arrays = {{{given}}}",
-        f'header, data = {{"__metadata__": {about}}}, b""',
+        f'header, data = {{"__metadata__": {dict(message.text)}}}, b""',
         "for key, x in arrays.items():",
         "    kind = next(k for k, name in names.items() if name == str(x.dtype))",
         '    header[key] = {"dtype": kind, "shape": list(x.shape), "data_offsets": [len(data), len(data) + x.nbytes]}',
@@ -121,4 +139,5 @@ def _process(failure: Failure, spec: Spec) -> list[str]:
         f'place = json.loads(out[8:start])["{q}"]',
         'got = np.frombuffer(out[start:][slice(*place["data_offsets"])], names[place["dtype"]]).astype(float)',
         'got = got.reshape(place["shape"])',
+        *(['print("got", place)', f"sys.exit(int({form}))"] if failure.form else _tail(failure.exact, failure.bound)),
     ]

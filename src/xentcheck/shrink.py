@@ -7,6 +7,7 @@ numbers are rounded, as long as the same quantity fails in the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
@@ -17,16 +18,17 @@ from numpy.typing import NDArray
 from xentcheck.adapters.process import ProcessAdapter
 from xentcheck.reference import sigmoid
 from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import to_rows
 
-from .conventions import convention_of
+from .checks import CHANGED, check_of
 from .errors import ProblemError
-from .judge import error_of
-from .runner import attempt, contracts_of
+from .judge import overflows
+from .runner import contracts_of, run_problem
 from .subjects import Subject
-from .vocabulary import FAILING
+from .vocabulary import DIRECTIONAL, FAILING
 
 Array = NDArray[Any]
 
@@ -36,7 +38,7 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Failure:
-    """A problem that fails: how, what came out, the exact value and its bound.
+    """A problem that fails: how, the exact value and its bound (inf where the format overflows).
 
     changed: the input that was written into. form: whether shape or dtype are what is wrong.
     """
@@ -47,31 +49,41 @@ class Failure:
     reason: str = ""
     changed: str = ""
     form: bool = False
-    got: Array | None = None
     exact: Array | None = None
     bound: Array | None = None
 
 
+def asked_with(problem: Problem, quantity: str) -> list[str]:
+    """The quantities that a run asks for together with one: what a gradient needs is there or not for the value too."""
+    if quantity in DIRECTIONAL:
+        return list(DIRECTIONAL)
+    kept = [q for q in problem.quantities if q not in DIRECTIONAL]
+    return [q for q in kept if quantity in ("a", "log_a") or q not in ("a", "log_a")]
+
+
 def failure_of(subject: Subject, problem: Problem, quantity: str) -> Failure | None:
     """How an implementation fails a problem, or None if it agrees, or is not judged."""
-    if quantity not in problem.quantities or convention_of(problem, quantity) is not None:
+    if quantity not in problem.quantities:
         return None
-    done = attempt(subject, problem, [quantity])
-    hi, _ = pair = Exact(problem).evaluate([quantity])[quantity]
-    bound = Bounds(Exact(problem), contracts_of(subject, problem.dtype)[0][quantity]).evaluate([quantity])[quantity]
-    if done.result is None:
-        if done.outcome not in FAILING:
-            return None
-        return Failure(problem, quantity, done.outcome, done.reason, exact=hi, bound=bound)
-    got = np.asarray(done.result.values[quantity])
-    found = Failure(problem, quantity, "disagree", "beyond its bound", got=got, exact=hi, bound=bound)
-    if changed := done.result.changed_inputs:
-        return replace(found, reason=f"writes into {', '.join(changed)}", changed=changed[0])
-    if got.shape != problem.shapes[quantity] or str(got.dtype) != problem.dtype:
-        wanted = f"{problem.shapes[quantity]} {problem.dtype}"
-        return replace(found, reason=f"is {got.shape} {got.dtype}; allowed: {wanted}", form=True)
-    error = error_of(got.astype(np.float64), *pair)
-    return None if bool((error <= bound).all()) else found
+    records = run_problem(problem, "shrunk", asked_with(problem, quantity), [(subject, "")])
+    record = next((r for r in records if r.quantity == quantity), None)
+    if record is None or record.outcome not in FAILING:
+        return None
+    exact = Exact(problem)
+    contract = contracts_of(subject, problem.dtype)[0][quantity]
+    hi = exact.evaluate([quantity])[quantity][0]
+    bound = Bounds(exact, contract).evaluate([quantity])[quantity].reshape(hi.shape)
+    signed = np.where(hi < 0, -np.inf, np.inf)
+    return Failure(
+        problem,
+        quantity,
+        record.outcome,
+        record.reason,
+        record.reason.removeprefix(CHANGED).split(",")[0].strip() if record.reason.startswith(CHANGED) else "",
+        check_of(record) in ("shape", "dtype"),
+        hi,
+        np.where(overflows(signed, hi, bound, FORMATS[problem.dtype]), np.inf, bound),
+    )
 
 
 def shrink(subject: Subject, problem: Problem, quantity: str, seconds: float = SECONDS) -> Failure:
@@ -87,12 +99,28 @@ def shrink(subject: Subject, problem: Problem, quantity: str, seconds: float = S
     >>> found.problem.logits.tolist(), found.problem.target.tolist()
     ([[0.0, 0.0]], [0])
     """
-    if isinstance(subject.adapter, ProcessAdapter):
-        subject.adapter.patience = {}
-    best = failure_of(subject, problem, quantity)
-    if best is None:
-        raise ProblemError(f"{quantity} of this problem does not fail: there is nothing to shrink")
-    kind, end = (best.outcome, best.changed, best.form), monotonic() + seconds
+    with _patient(subject):
+        best = failure_of(subject, problem, quantity)
+        if best is None:
+            raise ProblemError(f"{quantity} of this problem does not fail: there is nothing to shrink")
+        return _shrunk(subject, best, monotonic() + seconds)
+
+
+@contextmanager
+def _patient(subject: Subject) -> Iterator[None]:
+    """A process may end as often as it likes."""
+    if not isinstance(subject.adapter, ProcessAdapter):
+        yield
+        return
+    patience, subject.adapter.patience = subject.adapter.patience, {}
+    try:
+        yield
+    finally:
+        subject.adapter.patience = patience
+
+
+def _shrunk(subject: Subject, best: Failure, end: float) -> Failure:
+    kind, quantity = (best.outcome, best.changed, best.form), best.quantity
     improved = True
     while improved:
         improved = False

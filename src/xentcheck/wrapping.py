@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Collection
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +68,11 @@ def adapter_of(
     if isinstance(implementation, str):
         return registry.get(implementation)
     if isinstance(implementation, Adapter):
-        implementation.calling = implementation.calling and "adapter"
-        return implementation
+        if options is not None or contract is not None:
+            raise AdapterError(f"options and contract of adapter {implementation.name} are its own; allowed: none here")
+        adapter = copy(implementation)
+        adapter.calling = adapter.calling and f"adapter {adapter.calling}"
+        return adapter
     if not callable(implementation):
         raise AdapterError(f"{type(implementation).__name__} is no implementation; allowed: a function, a loss class")
     if framework is None:
@@ -80,11 +84,12 @@ def adapter_of(
     name = str(getattr(implementation, "__name__", type(implementation).__name__))
     calling = _calling(implementation, parameters)
     wrap = partial(WRAPPERS[framework], name=name)
-    if names := names_of(parameters, name):
+    if names := names_of(_named(function), name):
         function = by_position(function, names)
         wrap = partial(wrap, head="layer")
-        calling = " ".join(("linear", *(f"{role}={parameter}" for role, parameter in names.items())))
-        parameters = (parameters or frozenset()) - set(names.values()) | ({"weight"} & set(names))
+        calling = " ".join(("linear", *calling.split(), *(f"{role}={name}" for role, name in names.items())))
+        if parameters is not None:
+            parameters = parameters - set(names.values()) | ({"weight"} & set(names))
     declared = _supported(parameters, framework) if options is None else options
     wrap = partial(wrap, options=declared)
     if parameters is None or "reduction" in parameters:
@@ -138,13 +143,10 @@ def _as_function(implementation: Any) -> Callable[..., Any]:
 
 def _calling(implementation: object, parameters: frozenset[str] | None) -> str:
     """How it takes its options, as in `Adapter.calling`."""
-    if isinstance(implementation, type):
-        return "class"
-    if _is_torch_module(implementation):
-        return "module"
-    if parameters is None or "reduction" in parameters:
-        return "function"
-    return "axis" if "axis" in parameters else "fixed"
+    kind = "class" if isinstance(implementation, type) else "module" if _is_torch_module(implementation) else "function"
+    if parameters is None or "reduction" in parameters or kind == "module":
+        return kind
+    return f"{kind} {'axis' if 'axis' in parameters else 'fixed'}"
 
 
 def _of_class(kind: type) -> inspect.Signature:
@@ -162,9 +164,16 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
         found = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
-    if any(p.kind == p.VAR_KEYWORD for p in found):
-        return None
-    return frozenset(p.name for p in found)
+    return None if any(p.kind == p.VAR_KEYWORD for p in found) else _named(function)
+
+
+def _named(function: Callable[..., Any]) -> frozenset[str]:
+    """The names of the parameters that it has by name."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return frozenset()
+    return frozenset(p.name for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
 
 
 def _supported(parameters: frozenset[str] | None, framework: str) -> list[str] | None:
