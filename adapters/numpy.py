@@ -68,7 +68,8 @@ class NumpyFunction(Adapter):
     def _differentiate(self, problem: Problem, arrays: dict[str, Array], *arguments: Array) -> tuple[Any, Any]:
         options = {name: arrays.get(name, value) for name, value in keywords(problem).items()}
         if problem.backward_twice:
-            self.function(*arguments, arrays["target"], **options, upstream=-2 * arrays["upstream"])
+            first = {"upstream": -2 * arrays["upstream"]} if "upstream" in self.capabilities.options else {}
+            self.function(*arguments, arrays["target"], **options, **first)
         if (arrays["upstream"] != 1).any():
             options["upstream"] = arrays["upstream"]
         return self.function(*arguments, arrays["target"], **options)

@@ -67,7 +67,9 @@ class Baseline:
         """Write the file. Raises OutputError."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(f"{line}\n" for line in self.lines()), encoding="utf-8")
+            beside = path.with_name(f"{path.name}.new")
+            beside.write_text("".join(f"{line}\n" for line in self.lines()), encoding="utf-8")
+            beside.replace(path)
         except OSError as error:
             raise OutputError(f"baseline {path} cannot be written: {error.strerror}") from error
 
@@ -210,7 +212,7 @@ def _parsed(path: Path, lines: list[str]) -> Baseline:
                 rows[name] = _row(data)
             else:
                 (kind,) = set(data) - {"seen"}
-                texts[kind][_text(data[kind])] = tuple(map(_text, data["seen"]))
+                texts[kind][_text(data[kind])] = _texts(data["seen"])
         except (KeyError, TypeError, ValueError) as error:
             raise RunFileError(
                 f"baseline {path}, line {number} is malformed: {type(error).__name__}: {error}"
@@ -232,12 +234,18 @@ def _row(data: dict[str, Any]) -> Span:
     share, ulp = (_numbers(data.pop(name)) if name in data else None for name in ("share", "ulp"))
     if unknown := set(data) - {"cases", "outcomes"}:
         raise ValueError(f"unknown field {min(unknown)}")
-    return Span(_text(data["cases"]), tuple(map(_text, data["outcomes"])), share, ulp)
+    return Span(_text(data["cases"]), _texts(data["outcomes"]), share, ulp)
 
 
 def _numbers(values: Any) -> Range:
     low, high = map(float, values)
     return low, high
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not values:
+        raise TypeError(f"{values!r} is no list of texts")
+    return tuple(map(_text, values))
 
 
 def _text(value: object) -> str:

@@ -6,15 +6,21 @@ leaves the range is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from xentcheck.vocabulary import EXECUTED
+
 from .baseline import Baseline, Range, Span
 from .record import rank
 
-KINDS = ("failure", "worse", "better", "gone", "new", "cases", "answer", "grade")
-"""What can change; `failure` (a comparison, or the run as a whole) and `worse` alone make the comparison fail."""
+KINDS = ("failure", "gone", "fewer", "worse", "better", "new", "cases", "answer", "grade")
+BAD = KINDS[:4]
+"""What can change, and what makes the comparison fail: a comparison or the run as a whole that fails, a row that is
+gone or compares less than before, a worse number.
+"""
 
 COLUMNS = ["change", "where", "what", "before", "after"]
 
@@ -40,7 +46,7 @@ class Comparison:
     @property
     def ok(self) -> bool:
         """Whether nothing got worse."""
-        return not any(change.kind in ("worse", "failure") for change in self.changes)
+        return not any(change.kind in BAD for change in self.changes)
 
     @property
     def verdict(self) -> str:
@@ -81,14 +87,27 @@ def _rows(base: Baseline, new: Baseline) -> Iterator[Change]:
             kind = "new" if before is None else "gone"
             yield Change(kind, name, "row", before.outcomes[0] if before else "", after.outcomes[0] if after else "")
             continue
+        outcomes = _either(before.outcomes), _either(after.outcomes)
+        if before.cases == after.cases and executed(after) < executed(before):
+            yield Change("fewer", name, "outcomes", *outcomes)
+            continue
         moves = [_moved(before.share, after.share), _moved(before.ulp, after.ulp)]
         if any(moves):
             yield Change("worse" if "worse" in moves else "better", name, "worst", _numbers(before), _numbers(after))
-        outcomes = _either(before.outcomes), _either(after.outcomes)
         if before.cases != after.cases:
             yield Change("cases", name, "cases", *outcomes)
         elif name not in failing and not set(before.outcomes) & set(after.outcomes):
             yield Change("answer", name, "outcomes", *outcomes)
+
+
+def executed(row: Span) -> int:
+    """How many comparisons of a row compared numbers, on average over its runs.
+
+    >>> executed(Span("1f2e", ("2 convention, 10 vacuous, 70 agree, 7 unsupported",)))
+    80
+    """
+    counts = ((int(n), outcome) for text in row.outcomes for n, outcome in re.findall(r"(\d+) (\w+)", text))
+    return sum(n for n, outcome in counts if outcome in EXECUTED) // max(len(row.outcomes), 1)
 
 
 def _moved(before: Range | None, after: Range | None) -> str:

@@ -22,7 +22,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.runner import digest_of, planned, quantities_of
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
-PINNED = "5c78507699f9d71f79f57e08546305e0703518331edef6f828b4ed6da1af0970"
+PINNED = "bf6cddd269b39522ea898dcbf0a41a2a81e80bd7330444abe89102df07de4232"
 """SHA-256 of the ids and digests of all quick cases, in canonical order."""
 
 ALPHABET = set(string.ascii_lowercase + string.digits + ".+-")

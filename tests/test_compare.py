@@ -19,7 +19,7 @@ from xentcheck.errors import OutputError, RunFileError
 from xentcheck.museum.catalogue import planted
 from xentcheck.profiles import cases
 from xentcheck.reports.baseline import Baseline, baseline_of, load, path_of
-from xentcheck.reports.compare import KINDS, Change, Comparison, compare
+from xentcheck.reports.compare import BAD, KINDS, Change, Comparison, compare
 from xentcheck.reports.html import comparison_html
 from xentcheck.reports.runfile import RunFile, RunWriter
 
@@ -40,6 +40,7 @@ CHANGES = {
     "better": [run(record(share=0.4, ulp=2.0)), run(record(share=0.5, ulp=1.0))],
     "new": [run(*BASE.records, record(quantity="cost"))],
     "gone": [run(record(quantity="cost", share=0.5, ulp=2.0))],
+    "fewer": [run(*BASE.records, record(case="b", outcome="unsupported", share=None, ulp=None))],
     "cases": [one(case="b"), run(*BASE.records, record(case="b", share=0.1, ulp=1.0))],
     "answer": [one(outcome="vacuous")],
     "grade": [one(shares={"fused": 1.5, "stash": 0.5})],
@@ -52,9 +53,11 @@ def test_each_kind_of_change_is_told(kind: str, number: int) -> None:
     """It is found, and only what is worse fails."""
     header = replace(BASE.header, catalogue=("fused", "stash"))
     new = CHANGES[kind][number]
-    found = found_in(replace(BASE, header=header), replace(new, header=replace(header, planned=len(new.records))))
+    base = run(*BASE.records, record(case="b", share=0.1, ulp=1.0)) if kind == "fewer" else BASE
+    header = replace(header, planned=len(base.records))
+    found = found_in(replace(base, header=header), replace(new, header=replace(header, planned=len(new.records))))
     assert kind in {change.kind for change in found.changes}
-    assert found.ok == (kind not in ("worse", "failure"))
+    assert found.ok == (kind not in BAD)
     assert f"1 {kind}" in found.verdict
 
 
@@ -195,9 +198,11 @@ def damaged(change: str) -> str:
             "foreign": [json.dumps({"kind": "baseline", "tool": "other"}), *lines[1:]],
             "newer": [json.dumps({**header, "schema": 2}), *lines[1:]],
             "no object": [lines[0], "[]", *lines[1:]],
-            "unknown kind": [lines[0], '{"knot": "x", "seen": []}', *lines[1:]],
+            "unknown kind": [lines[0], '{"knot": "x", "seen": ["y"]}', *lines[1:]],
             "unknown field": [lines[0], lines[1].replace('"cases"', '"knots"'), *lines[2:]],
             "wrong type": [lines[0], lines[1].replace('"cases": "', '"cases": 3, "x": "'), *lines[2:]],
+            "no outcome": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": []', lines[1]), *lines[2:]],
+            "one outcome": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": "1 agree"', lines[1]), *lines[2:]],
             "one number": [lines[0], re.sub(r'"share": \[.*?\]', '"share": [0.5]', lines[1]), *lines[2:]],
         }[change]
     )
@@ -216,6 +221,8 @@ def damaged(change: str) -> str:
         ("unknown kind", "line 2 is malformed: KeyError: 'knot'"),
         ("unknown field", "line 2 is malformed: ValueError: unknown field knots"),
         ("wrong type", "line 2 is malformed: "),
+        ("no outcome", r"line 2 is malformed: TypeError: \[\] is no list of texts"),
+        ("one outcome", "line 2 is malformed: TypeError: '1 agree' is no list of texts"),
         ("one number", "line 2 is malformed: ValueError: "),
     ],
 )
@@ -258,3 +265,16 @@ def test_an_empty_baseline_is_no_agreement() -> None:
     """Nothing against something is all gone."""
     found = compare(baseline_of([BASE]), Baseline({}, {}))
     assert [c.kind for c in found.changes] == ["gone"]
+    assert not found.ok
+
+
+def test_comparing_less_is_worse() -> None:
+    """What was compared and is unsupported now: not better, whatever the worst share of the rest."""
+    base = run(*(record(case=f"c{i}", share=0.1 * i) for i in range(1, 5)))
+    new = run(
+        record(case="c1", share=0.1), *(record(case=f"c{i}", outcome="unsupported", share=None) for i in (2, 3, 4))
+    )
+    found = found_in(base, new)
+    assert [c.kind for c in found.changes] == ["fewer"]
+    assert not found.ok
+    assert [c.kind for c in found_in(new, base).changes if c.kind == "fewer"] == []

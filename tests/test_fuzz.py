@@ -18,7 +18,8 @@ from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.cli import cli
 from xentcheck.errors import AdapterError, CaseError, OutputError
-from xentcheck.fuzzing import Saved
+from xentcheck.families import FAMILIES
+from xentcheck.fuzzing import Saved, SavedFile
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
 from xentcheck.strategies import cases, problems
@@ -132,19 +133,27 @@ def fuzz(module: str, *options: str) -> tuple[str, ...]:
     return ("fuzz", "--impl", f"{module}:loss", "--framework", "numpy", "--isolation", "none", *options)
 
 
-def test_what_fails_is_saved_and_run_first(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Found, saved, found again at once, and no longer saved once it is mended."""
-    (here / "fuzzed_wrong.py").write_text(SOURCE.replace("FACTOR", "1.25"))
+def test_what_fails_is_saved_and_run_first(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found, saved, found again at once; no longer saved once it is mended, and by no other implementation."""
+    (here / "fuzzed_wrong.py").write_text("FACTOR = 1.25\n" + SOURCE)
     assert cli.main([*fuzz("fuzzed_wrong", "--minutes", "1", "--most", "3")], standalone_mode=False) == 1
     text = capsys.readouterr().out
-    saved = (here / ".xentcheck" / "fuzz.txt").read_text().split()
+    lines = (here / ".xentcheck" / "fuzz.txt").read_text().splitlines()
+    saved = [line.partition(" ")[0] for line in lines]
     assert len(saved) == 3
+    assert {line.partition(" ")[2] for line in lines} == {"--impl fuzzed_wrong:loss --framework numpy"}
     assert f"xentcheck replay {saved[0]} --impl fuzzed_wrong:loss --framework numpy" in text
     assert "FAILED: 3 cases, saved in .xentcheck/fuzz.txt; " in text
     assert cli.main([*fuzz("fuzzed_wrong", "--minutes", "1", "--most", "3")], standalone_mode=False) == 1
     assert "comparisons of 3 cases agree" in capsys.readouterr().out
     (here / "fuzzed_right.py").write_text(SOURCE.replace("FACTOR", "1"))
     assert cli.main([*fuzz("fuzzed_right", "--minutes", "0.01")], standalone_mode=False) == 0
+    assert "saved no longer" not in capsys.readouterr().out
+    assert (here / ".xentcheck" / "fuzz.txt").read_text().splitlines() == lines
+    monkeypatch.setattr("fuzzed_wrong.FACTOR", 1)
+    assert cli.main([*fuzz("fuzzed_wrong", "--minutes", "0.01")], standalone_mode=False) == 0
     assert f"no longer failing, and saved no longer: {', '.join(saved)}" in capsys.readouterr().out
     assert (here / ".xentcheck" / "fuzz.txt").read_text() == ""
 
@@ -160,26 +169,43 @@ def test_bad_input_is_one_line(here: Path) -> None:
     """A saved file that is none, or cannot be written."""
     (here / "saved.txt").write_text("ties.5x3.f32.index.plain.mean.up-one.contig.s0\nknots\n")
     with pytest.raises(CaseError, match=r"^saved cases saved.txt, line 2: case id 'knots' has 1 fields; allowed: "):
-        Saved(Path("saved.txt"))
+        SavedFile(Path("saved.txt"))
     (here / "bytes.txt").write_bytes(b"\xff")
     with pytest.raises(CaseError, match=r"^saved cases bytes.txt cannot be read: "):
-        Saved(Path("bytes.txt"))
-    saved = Saved(Path("absent"))
+        SavedFile(Path("bytes.txt"))
+    saved = SavedFile(Path("absent"))
     saved.path = Path("bytes.txt/x")
     with pytest.raises(OutputError, match=r"^saved cases bytes.txt/x cannot be written: "):
-        saved.keep([Case.parse("ties.5x3.f32.index.plain.mean.up-one.contig.s0")])
+        saved.write([Saved(Case.parse("ties.5x3.f32.index.plain.mean.up-one.contig.s0"), "")])
 
 
 def test_nothing_compared_is_no_success(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An implementation that supports nothing that is drawn."""
+    """An implementation that supports nothing: every comparison is unsupported."""
     (here / "fuzzed_none.py").write_text(
-        "from xentcheck.adapters import from_numpy\n"
-        "def f(logits, target): raise ValueError('no')\n"
-        "loss = from_numpy(f, options=[], reductions=['mean'])\n"
+        "from xentcheck.adapters.numpy import NumpyAdapter\n"
+        "class Nothing(NumpyAdapter):\n"
+        "    def unsupported(self, problem): return 'nothing is'\n"
+        "loss = Nothing()\n"
     )
     command = ["fuzz", "--impl", "fuzzed_none:loss", "--framework", "numpy", "--isolation", "none"]
-    assert cli.main([*command, "--minutes", "0.01", "--most", "1"], standalone_mode=False) == 1
-    assert "FAILED: " in capsys.readouterr().out
+    assert cli.main([*command, "--minutes", "0.02"], standalone_mode=False) == 1
+    assert "FAILED: no comparison was executed; 0 of 0 comparisons" in capsys.readouterr().out
+
+
+def test_cases_are_spread() -> None:
+    """Few without rows or with a single class; all options and families among a few hundred."""
+    drawn: list[Case] = []
+
+    @settings(max_examples=400, database=None, deadline=None, phases=[Phase.generate])
+    @given(cases())
+    def draw(case: Case) -> None:
+        drawn.append(case)
+
+    draw()
+    assert sum(0 in case.shape for case in drawn) < len(drawn) / 8
+    assert sum(case.classes == 1 for case in drawn) < len(drawn) / 8
+    assert {case.family for case in drawn} == set(FAMILIES)
+    assert {option for case in drawn for option in case.options} >= {"w", "wn", "wz", "wx", "ign", "ign1", "ls", "dir"}
 
 
 def test_without_hypothesis_it_says_what_to_install(tmp_path: Path) -> None:

@@ -125,9 +125,9 @@ def test_a_crash_is_one_failure(here: pytest.Pytester) -> None:
     done = conformance(here, "leaves")
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     outcomes = done.parseoutcomes()
-    assert outcomes["failed"] == 2
+    assert outcomes["failed"] == 8
     assert outcomes["passed"] > 20
-    done.stdout.fnmatch_lines(["*gaussian.10.*: crash, it exited with code 9", "FAILED: 2 crash; *"])
+    done.stdout.fnmatch_lines(["*gaussian.10.*: crash, it exited with code 9", "FAILED: 8 crash; *"])
 
 
 def test_a_selection_is_judged_for_what_it_is(here: pytest.Pytester) -> None:
@@ -213,6 +213,12 @@ def test_wrong(xentcheck_case):
 @pytest.mark.xentcheck(dtypes="float32", options=(), reductions="mean", cases="gaussian.*")
 def test_nothing(xentcheck_case):
     xentcheck_case.problem.logits
+
+@pytest.mark.xentcheck(dtypes="float32", options=(), reductions="mean", cases="gaussian.5x10.*")
+def test_refused(xentcheck_case):
+    p = xentcheck_case.problem
+    with pytest.raises(AssertionError, match="exceed their bound"):
+        xentcheck_case.assert_agrees({"cost": 2 * right(p.logits, p.target)[0]})
 """
 
 
@@ -223,6 +229,7 @@ def test_the_fixture_yields_cases(here: pytest.Pytester) -> None:
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     text = done.stdout.str()
     assert len(re.findall(r"PASSED test_own.py::test_right\[gaussian\.", text)) >= 2
+    assert re.search(r"PASSED test_own.py::test_refused\[gaussian\.", text)
     assert len(re.findall(r"FAILED test_own.py::test_wrong\[gaussian\.", text)) >= 1
     assert not re.search(r"PASSED test_own.py::test_(wrong|nothing)", text)
     assert "nothing was compared; call xentcheck_case.assert_agrees" in text

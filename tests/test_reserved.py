@@ -13,21 +13,24 @@ from xentcheck.adapters.base import needed_options
 from xentcheck.build import build
 from xentcheck.profiles import PROFILES, cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.reserved import RESERVED, alone_cases, reserved_for
+from xentcheck.reserved import RESERVED, WIDE, alone_cases, reserved_for, tiny_cases
 from xentcheck.subjects import subjects_of
-from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 WITH = {"negative_weight": "weight", "wide_sentinel": "ignore_index"}
 """Options that make sense beside another one only."""
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("option", [o for o in OPTIONS if o not in (*RARE_OPTIONS, "upstream")])
-def test_each_option_is_met_alone(option: str, reduction: str) -> None:
-    """With every reduction; upstream gradients are among the cases for all."""
+def test_each_option_is_met_alone(option: str, dtype: str) -> None:
+    """With every reduction, in every dtype; upstream gradients are among the cases for all."""
     allowed = {option, WITH.get(option, option)}
-    needed = [needed_options(build(case)) for case in alone_cases(0) if case.reduction == reduction]
-    assert any(option in options and options <= allowed for options in needed)
+    of_dtype = [case for case in (*alone_cases(0), *tiny_cases(0)) if case.dtype == dtype and case.upstream == "one"]
+    for reduction in REDUCTIONS:
+        needed = [needed_options(build(case)) for case in of_dtype if case.reduction == reduction]
+        met = any(option in options and options <= allowed for options in needed)
+        assert met or (dtype not in WIDE and option in ("negative_weight", "wide_sentinel"))
 
 
 @pytest.mark.parametrize("profile", PROFILES[:2])
@@ -52,13 +55,39 @@ def test_who_combines_all_options_does_not_take_them() -> None:
     assert all(partial.takes(case) for case in alone_cases(0))
 
 
-def test_a_mistake_in_an_option_that_is_supported_alone_is_found() -> None:
-    """(N, C, d) logits by a function that takes neither weights, nor smoothing, nor ignored labels."""
+def rolled(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:
+    """Another loss for (N, C, d) logits."""
+    z = np.roll(logits, 1, 1) if logits.ndim > 2 else logits
+    loss = cross_entropy(wide(z), target, reduction=reduction).astype(logits.dtype)
+    return loss, gradient(logits, target, reduction, upstream)
 
-    def rolled(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:
-        z = logits if logits.ndim < 3 or logits.shape[1] != 7 else np.roll(logits, 1, 1)
-        loss = cross_entropy(z, target, reduction=reduction)
-        return loss, cross_entropy_grad(logits, target, reduction=reduction, upstream=upstream)
 
-    run = xentcheck.check(rolled, "numpy", dtypes=["float32"])
-    assert {r.case.split(".")[1] for r in run.records if r.outcome == "disagree"} == {"3x7x2"}
+def alone(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:
+    """1.5 times the loss of (C,) logits."""
+    loss = cross_entropy(wide(logits), target, reduction=reduction) * (1.5 if logits.ndim == 1 else 1)
+    return loss.astype(logits.dtype), gradient(logits, target, reduction, upstream)
+
+
+def packed(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:
+    """As if logits were always contiguous."""
+    z = np.ndarray(logits.shape, logits.dtype, logits) if logits.flags.c_contiguous else np.zeros_like(logits)
+    loss = cross_entropy(wide(z), target, reduction=reduction).astype(logits.dtype)
+    return loss, gradient(logits, target, reduction, upstream)
+
+
+def wide(x: Any) -> Any:
+    return x if x.dtype == np.float64 else x.astype(np.float32)
+
+
+def gradient(logits: Any, target: Any, reduction: str, upstream: Any) -> Any:
+    found = cross_entropy_grad(wide(logits), target, reduction=reduction, upstream=wide(np.asarray(upstream)))
+    return found.astype(logits.dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("wrong", "where"), [(rolled, "3x7x2"), (alone, "11"), (packed, "4x11")])
+def test_a_mistake_in_an_option_that_is_supported_alone_is_found(wrong: Any, where: str, dtype: str) -> None:
+    """By a function that takes neither weights, nor smoothing, nor ignored labels, nor probabilities."""
+    options = ["k_dims", "unbatched", "strided", "upstream"]
+    run = xentcheck.check(wrong, "numpy", options=options, dtypes=[dtype])
+    assert where in {r.case.split(".")[1] for r in run.records if r.outcome == "disagree"}

@@ -22,7 +22,7 @@ from .subjects import Spec, subjects_named
 from .vocabulary import DTYPES
 
 try:
-    from .fuzzing import Fuzzed, Saved, fuzz
+    from .fuzzing import Fuzzed, SavedFile, fuzz
 except ModuleNotFoundError as error:
     if error.name != "hypothesis":
         raise
@@ -52,7 +52,7 @@ def fuzz_command(request: FuzzRequest) -> int:
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
     dtypes = request.dtypes or [d for d in DTYPES if any(d in s.adapter.capabilities.dtypes for s in subjects)]
     known = Deviations(load() + (load(request.deviations) if request.deviations else []))
-    saved = Saved(request.saved)
+    saved = SavedFile(request.saved)
     with _progress(console, request.seconds) as progress:
         found = fuzz(
             [s for s in subjects if not s.missing],

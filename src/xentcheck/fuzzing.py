@@ -19,7 +19,7 @@ from .errors import CaseError, OutputError
 from .runner import run_case
 from .strategies import cases
 from .subjects import Subject
-from .vocabulary import EXECUTED, FAILING, HEADS, OPTIONS, REDUCTIONS
+from .vocabulary import EXECUTED, FAILING, HEADS, NOT_CALLED, OPTIONS, REDUCTIONS
 
 ROUND = 500
 """Cases that Hypothesis remembers, so as not to draw them again."""
@@ -45,14 +45,22 @@ class Fuzzed:
         return list(dict.fromkeys(r.case for r in self.failing))
 
 
+@dataclass(frozen=True)
 class Saved:
-    """The file of cases that failed: one id per line."""
+    """One case that failed, and the options that name its implementation on the command line."""
+
+    case: Case
+    command: str
+
+
+class SavedFile:
+    """The file of cases that failed: one id per line, followed by the implementation's options."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.cases = self._read()
+        self.entries = self._read()
 
-    def _read(self) -> list[Case]:
+    def _read(self) -> list[Saved]:
         """Raises CaseError with file and line."""
         try:
             text = self.path.read_text(encoding="utf-8")
@@ -62,24 +70,26 @@ class Saved:
             raise CaseError(f"saved cases {self.path} cannot be read: {error}") from error
         found = []
         for number, line in enumerate(text.splitlines(), 1):
+            case, _, command = line.strip().partition(" ")
             try:
-                found += [Case.parse(line.strip())] if line.strip() else []
+                found += [Saved(Case.parse(case), command)] if case else []
             except CaseError as error:
                 raise CaseError(f"saved cases {self.path}, line {number}: {error}") from None
         return list(dict.fromkeys(found))
 
-    def keep(self, kept: Sequence[Case]) -> None:
+    def write(self, entries: Sequence[Saved]) -> None:
         """Write the file anew, before anything else can happen to it. Raises OutputError."""
-        if not kept and not self.path.exists():
+        kept = list(dict.fromkeys(entries))
+        if kept == self.entries:
             return
         beside = self.path.with_name(self.path.name + ".new")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text("".join(f"{case}\n" for case in kept), encoding="utf-8")
+            beside.write_text("".join(f"{entry.case} {entry.command}\n" for entry in kept), encoding="utf-8")
             beside.replace(self.path)
         except OSError as error:
             raise OutputError(f"saved cases {self.path} cannot be written: {error.strerror}") from error
-        self.cases = list(kept)
+        self.entries = kept
 
 
 class _Over(Exception):
@@ -92,30 +102,32 @@ def fuzz(
     *,
     seconds: float,
     seed: int,
-    saved: Saved,
+    saved: SavedFile,
     known: Deviations,
     most: int,
     progress: Callable[[Fuzzed], None] = lambda found: None,
 ) -> Fuzzed:
-    """Run saved cases, then new ones; `most`: failing cases after which it stops."""
+    """Run the saved cases of these subjects, then new ones; `most`: failing cases after which it stops.
+
+    A saved case is forgotten once all its comparisons were executed and none fails any more.
+    """
     found, start, met = Fuzzed(), monotonic(), set[Case]()
     heads, options, reductions = (_declared(subjects, name) for name in ("heads", "options", "reductions"))
 
-    def use(case: Case) -> bool:
-        """Whether a case fails."""
-        met.add(case)
-        records = [known.apply(record) for record in run_case(case, subjects)]
+    def use(case: Case, some: Sequence[Subject]) -> list[Record]:
+        records = [known.apply(record) for record in run_case(case, some)]
         found.cases += 1
         found.counts.update(record.outcome for record in records)
-        failing = [record for record in records if record.outcome in FAILING]
-        found.failing += failing
+        found.failing += [r for r in records if r.outcome in FAILING and not r.reason.startswith(NOT_CALLED)]
         progress(found)
-        return bool(failing)
+        return records
 
-    failed: list[Case] = []
-    for case in saved.cases:
-        (failed if use(case) else found.mended).append(case)
-    saved.keep(failed)
+    for entry in saved.entries:
+        some = [s for s in subjects if s.command == entry.command]
+        records = use(entry.case, some) if some else []
+        if records and all(r.outcome in EXECUTED and r.outcome not in FAILING for r in records):
+            found.mended.append(entry.case)
+            saved.write([other for other in saved.entries if other != entry])
 
     def over() -> bool:
         return monotonic() - start > seconds or len(found.failing_cases) >= most
@@ -123,8 +135,14 @@ def fuzz(
     def one(case: Case) -> None:
         if over():
             raise _Over
-        if case not in met and use(case):
-            saved.keep([*saved.cases, case])
+        if case in met:
+            return
+        met.add(case)
+        before = len(found.failing)
+        use(case, subjects)
+        commands = {s.adapter.name: s.command for s in subjects}
+        new = [Saved(case, commands[r.adapter]) for r in found.failing[before:]]
+        saved.write([*saved.entries, *new])
 
     strategy = cases(dtypes=dtypes, heads=heads, options=options, reductions=reductions)
     while not over():

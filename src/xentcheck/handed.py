@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_options
 from xentcheck.reference.contracts import get as contract_of
 from xentcheck.reference.problem import Problem
+from xentcheck.reports.record import Record
 from xentcheck.reports.words import describe
 
 from .build import build
@@ -61,8 +62,9 @@ class HandedCase:
         case does not have, or for none.
         """
         again = f'xentcheck.build("{self.id}") has the inputs'
-        _assert(self.id, self.problem, self.quantities, values, contract, name, again)
+        records = _judged(self.id, self.problem, self.quantities, values, contract, name, again)
         self.judged = True
+        _raise(records)
 
 
 def assert_values_agree(
@@ -78,10 +80,10 @@ def assert_values_agree(
     >>> problem = Problem(logits=np.array([[1.0, 2.0, 4.0]]), target=np.array([1]))
     >>> assert_values_agree(problem, {"cost": cross_entropy(problem.logits, problem.target)})
     """
-    _assert("problem", problem, problem.quantities, values, contract, name, repr(problem))
+    _raise(_judged("problem", problem, problem.quantities, values, contract, name, repr(problem)))
 
 
-def _assert(
+def _judged(
     where: str,
     problem: Problem,
     quantities: Sequence[str],
@@ -89,7 +91,7 @@ def _assert(
     contract: str,
     name: str,
     again: str,
-) -> None:
+) -> list[Record]:
     allowed = ", ".join(quantities)
     for quantity in values:
         if quantity not in quantities:
@@ -98,7 +100,10 @@ def _assert(
         raise AdapterError(f"{where}: nothing to judge; allowed: some of {allowed}")
     adapter = _Handed({q: np.asarray(value) for q, value in values.items()}, contract_of(contract).name, name)
     wanted = [q for q in quantities if q in values]
-    records = run_problem(problem, where, wanted, [(Subject(adapter, "eager", "cpu", ""), again)])
+    return run_problem(problem, where, wanted, [(Subject(adapter, "eager", "cpu", ""), again)])
+
+
+def _raise(records: Sequence[Record]) -> None:
     if bad := [record for record in records if record.outcome in FAILING]:
         raise Disagreement("\n".join(line for r in bad for line in (describe(r), f"  {r.replay}")))
 

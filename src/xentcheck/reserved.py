@@ -58,19 +58,23 @@ families; as many inputs as classes, so that a transposed gradient has the right
 block. Narrow dtypes: option sets, on the shape `TINY`.
 """
 
-ALONE: tuple[dict[str, Any], ...] = (
-    {},
-    *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
-    {"target": "prob"},
+SHAPED: tuple[dict[str, Any], ...] = (
     {"shape": (3, 7, 2)},
     {"shape": (11,)},
     {"shape": (0, 11)},
     *({"layout": (layout,)} for layout in ("trans", "sliced", "tstr", "twice")),
 )
+ALONE: tuple[dict[str, Any], ...] = (
+    {},
+    *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
+    {"target": "prob"},
+    *SHAPED,
+)
 ALONE_SHAPE = (4, 11)
 ALONE_FAMILIES = ("gaussian", "few-active", "confident")
 """What the cases with one option alone are made of; they are for implementations that do not support all of COMBINED,
-to which the others show their options only together with what they do not support.
+to which the others show their options only together with what they do not support. Narrow dtypes have shapes and
+layouts, as their tiny cases have the rest.
 """
 
 COMBINED = frozenset({"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"})
@@ -100,11 +104,11 @@ def tiny_cases(seed: int) -> tuple[Case, ...]:
 
 @cache
 def alone_cases(seed: int) -> tuple[Case, ...]:
-    """One option at a time, in float32."""
-    common = {"shape": ALONE_SHAPE, "dtype": "float32", "seed": seed}
+    """One option at a time."""
     return tuple(
-        Case(family=family, reduction=reduction, **{**common, **alone})
-        for alone in ALONE
+        Case(family=family, reduction=reduction, **{"shape": ALONE_SHAPE, "dtype": dtype, "seed": seed, **alone})
+        for dtype in DTYPES
+        for alone in (ALONE if dtype in WIDE else SHAPED)
         for reduction in REDUCTIONS
         for family in ALONE_FAMILIES
     )
@@ -146,6 +150,6 @@ def reserved_for(case: Case) -> str:
 RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case, ...]]]] = {
     "tiny": (frozenset({TINY}), tiny_cases),
     "linear": (frozenset({TINY, *LINEAR}), linear_cases),
-    "alone": (frozenset({ALONE_SHAPE, *(alone["shape"] for alone in ALONE if "shape" in alone)}), alone_cases),
+    "alone": (frozenset({ALONE_SHAPE, *(alone["shape"] for alone in SHAPED if "shape" in alone)}), alone_cases),
 }
 """Shapes of the cases that are not for all, and the cases."""

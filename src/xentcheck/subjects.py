@@ -18,7 +18,7 @@ from .errors import AdapterError, DtypeError, UnavailableError
 from .profiles import EAGER_SHAPE, SHARP
 from .reserved import COMBINED, reserved_for
 from .trying import tried
-from .vocabulary import TIMEOUT
+from .vocabulary import REFUSED, TIMEOUT
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -167,7 +167,8 @@ def subjects_named(
         for dtype in dtypes:
             if by_name and dtype not in adapter.capabilities.dtypes:
                 allowed = ", ".join(adapter.capabilities.dtypes)
-                raise DtypeError(f"adapter {adapter.name} has no dtype {dtype}; allowed: {allowed}")
+                why = f", {REFUSED} {adapter.refused[dtype]}" if dtype in adapter.refused else ""
+                raise DtypeError(f"adapter {adapter.name} has no dtype {dtype}{why}; allowed: {allowed}")
         subjects += subjects_of(adapter, devices or None, spec.command)
     if not subjects:
         raise AdapterError(f"no adapter has a device among {', '.join(devices)}; allowed: cpu, cuda, gpu")

@@ -60,7 +60,7 @@ def tried(adapter: Adapter) -> Adapter:
 
 
 def _refusal(adapter: Adapter, problem: Problem) -> str:
-    """The exception that a problem ends in, or an empty string."""
+    """The exception that a problem ends in on every device, or an empty string."""
     c = adapter.capabilities
     reduction = c.reductions[0]
     ones = np.ones(problem.loss_shape if reduction == "none" else (), problem.dtype)
@@ -70,10 +70,15 @@ def _refusal(adapter: Adapter, problem: Problem) -> str:
         if layer is None:
             return ""
         p = layer
+    found = [_raised(adapter, p, device) for device in adapter.devices()]
+    return found[-1] if all(found) else ""
+
+
+def _raised(adapter: Adapter, p: Problem, device: str) -> str:
     variant = "eager" if "eager" in adapter.variants else adapter.variants[0]
     with warnings.catch_warnings(action="ignore"), suppress(ProcessEnded, AdapterError):
         try:
-            adapter.compute(p, p.quantities, device=adapter.devices()[0], variant=variant)
+            adapter.compute(p, p.quantities, device=device, variant=variant)
         except ImplementationError as error:  # of another process: its type is the first word
             return "" if str(error).startswith("AdapterError") else str(error)
         except (ProcessEnded, AdapterError):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection
 from copy import copy
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -205,12 +206,12 @@ def _reductions(adapter: Adapter) -> list[str]:
     if adapter.unavailable():
         return ["mean"]
     distance: dict[str, float] = {}
-    for reduction in ("mean", "sum", "none"):
+    for reduction, device in product(("mean", "sum", "none"), adapter.devices()):
         p = Problem(**rows, reduction=reduction, upstream=_ones(reduction))
         p = p if "logits" in adapter.capabilities.heads else as_layer(p) or p
         quantity = "loss" if reduction == "none" else "cost"
         try:
-            found = adapter.compute(p, [quantity], device="cpu", variant=adapter.variants[0]).values[quantity]
+            found = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
         except Exception:
             continue
         exact = Exact(p).evaluate([quantity])[quantity][0]
