@@ -237,10 +237,10 @@ def _wrap(
     adapter.contracts = () if contract is None else (("*", "*", "*", contract),)
     adapter.capabilities = replace(
         adapter.capabilities,
-        dtypes=_selected("dtypes", dtypes, DTYPES),
-        devices=_selected("devices", devices, adapter.capabilities.devices),
-        reductions=_selected("reductions", reductions, REDUCTIONS),
-        options=frozenset(_selected("options", options, OPTIONS, empty=True)) if options is not None else usual,
+        dtypes=selection("dtypes", dtypes, DTYPES),
+        devices=selection("devices", devices, adapter.capabilities.devices),
+        reductions=selection("reductions", reductions, REDUCTIONS),
+        options=frozenset(selection("options", options, OPTIONS, empty=True)) if options is not None else usual,
     )
     return adapter
 
@@ -256,10 +256,10 @@ def command_of(function: object, framework: str) -> str:
     return f"--impl {module}:{name} --framework {framework}" if known and module != "__main__" else ""
 
 
-def _selected(
+def selection(
     what: str, chosen: Collection[str] | None, allowed: tuple[str, ...], *, empty: bool = False
 ) -> tuple[str, ...]:
-    """The words chosen, in the vocabulary's order; all of them for None."""
+    """The words chosen, in the vocabulary's order; all of them for None. Raises AdapterError."""
     if chosen is None:
         return allowed
     if isinstance(chosen, str):

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from numpy.typing import NDArray
 
+from xentcheck.adapters import selection
 from xentcheck.reference.problem import NO_IGNORE, Problem
 
 from .cases import Case
-from .errors import AdapterError, CaseError
+from .errors import CaseError
 from .families import FAMILIES, LAYER_FAMILIES
 from .vocabulary import DTYPES, HEADS, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
@@ -54,10 +55,10 @@ class _Supported:
     ) -> _Supported:
         usual = tuple(o for o in OPTIONS if o not in RARE_OPTIONS)
         return cls(
-            _words("dtypes", dtypes, DTYPES, DTYPES),
-            _words("reductions", reductions, REDUCTIONS, REDUCTIONS),
-            _words("options", options, OPTIONS, usual),
-            _words("heads", heads, HEADS, HEADS[:1]),
+            selection("dtypes", dtypes, DTYPES),
+            selection("reductions", reductions, REDUCTIONS),
+            usual if options is None else selection("options", options, OPTIONS, empty=True),
+            selection("heads", HEADS[:1] if heads is None else heads, HEADS),
         )
 
     def some(self, option: str, *levels: Any) -> tuple[Any, ...]:
@@ -106,14 +107,6 @@ def problems(
     ([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [0, 0])
     """
     return _problems(_Supported.of(dtypes, reductions, options, None), rows, classes)
-
-
-def _words(name: str, given: Collection[str] | None, allowed: tuple[str, ...], usual: tuple[str, ...]) -> Any:
-    if given is None:
-        return usual
-    if isinstance(given, str) or not set(given) <= set(allowed):
-        raise AdapterError(f"{name} is {given!r}; allowed: a collection of {', '.join(allowed)}")
-    return tuple(word for word in allowed if word in given)
 
 
 @st.composite
