@@ -197,7 +197,10 @@ def from_process(command: str | Sequence[str], *, name: str = "", timeout: float
 
     from .process import ProcessAdapter
 
-    words = shlex.split(command) if isinstance(command, str) else list(command)
+    try:
+        words = shlex.split(command) if isinstance(command, str) else list(command)
+    except ValueError as error:
+        raise AdapterError(f"command {command!r} is no command line: {error}") from error
     if not words:
         raise AdapterError("from_process got no command; allowed: a program and its arguments")
     adapter = ProcessAdapter(words, name=name, timeout=timeout)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ PROTOCOL = "1"
 STARTING = 300.0
 """Seconds for the start of the program, which imports frameworks."""
 
-COMPILING = 5
+COMPILING = 2
 """So many times the limit, besides, for the first call of each signature, which may compile."""
 
 PATIENCE = {"crash": 20, "timeout": 3}
@@ -62,6 +63,7 @@ class ProcessAdapter(Adapter):
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self.command_line = tuple(command)
+        self._named = bool(name)
         self.name = name or os.path.basename(self.command_line[-1])
         self.timeout = timeout
         self.variables = variables or {}
@@ -80,7 +82,8 @@ class ProcessAdapter(Adapter):
         except ImplementationError as error:
             raise AdapterError(str(error).removeprefix("AdapterError: ")) from error
         except (ProcessEnded, ProtocolError) as error:
-            raise AdapterError(f"implementation {self.name!r} cannot start: {error}") from error
+            started = self.name if self._named else shlex.join(self.command_line)
+            raise AdapterError(f"implementation {started!r} cannot start: {error}") from error
         if hello.text.get("protocol") != PROTOCOL:
             spoken = hello.text.get("protocol")
             raise AdapterError(f"implementation {self.name!r} speaks protocol {spoken!r}; allowed: {PROTOCOL}")

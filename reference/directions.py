@@ -95,8 +95,17 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     hvp += np.where(base.reachable, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
     hvp += a.output * (value + hvp) + a.underflow * base.reachable
     jvp = jvp + lost * (1.0 + (q * reach).sum(1))
-    hvp = np.where(np.isnan(hvp), np.inf, hvp) * SLACK
-    return DirectionalBounds(np.where(t.kept, jvp, 0.0), np.where(t.kept, total[:, 0], 0.0), hvp * t.kept[:, None])
+    kept = t.kept[:, None]
+    return DirectionalBounds(
+        np.where(t.kept, unbounded(jvp), 0.0),
+        np.where(t.kept, unbounded(total[:, 0]), 0.0),
+        np.where(kept, unbounded(hvp) * SLACK, 0.0),
+    )
+
+
+def unbounded(bound: Array) -> Array:
+    """inf for nan: the difference or product of infinities, where something on the way to a bound has overflown."""
+    return np.where(np.isnan(bound), np.inf, bound)
 
 
 class BoundsAlong:
@@ -136,7 +145,7 @@ def jvp_bound(rows: RowBounds, bounds: DirectionalBounds, value: Array) -> Array
     """(n,): bound of jvp as an output, without a reduction."""
     a = rows.arithmetic
     stored = bounds.jvp + a.output * (np.abs(value) + bounds.jvp) + a.underflow
-    return np.asarray(stored * SLACK * rows.block.targets.kept)
+    return np.where(rows.block.targets.kept, unbounded(stored) * SLACK, 0.0)
 
 
 def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Array, denominator: float) -> Array:
@@ -145,4 +154,4 @@ def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Ar
     error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
     relative = a.growth(len(size), "reduction") + rows.scaling.relative + a.extra("between")
     bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
-    return np.asarray((bound + a.output * (np.abs(value) + bound) + 2.0 * a.underflow) * SLACK)
+    return unbounded((bound + a.output * (np.abs(value) + bound) + 2.0 * a.underflow) * SLACK)

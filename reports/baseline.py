@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import OutputError, RunFileError
-from xentcheck.vocabulary import EXECUTED, FAILING
+from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES
 
 from .record import place_of, plain, rank
 from .runfile import RunFile
@@ -28,6 +29,9 @@ FOLDER = Path("baselines")
 """Where a baseline lies that is given by its name alone."""
 
 Range = tuple[float, float]
+
+HEADER = {"version": str, "generator": int, "profile": str, "seed": int, "selection": list, "environment": dict}
+"""Fields of the first line."""
 
 TEXTS = ("answer", "grade", "failing", "failure")
 """Kinds of lines that hold texts: one for each different run."""
@@ -80,6 +84,8 @@ def path_of(name: str | Path) -> Path:
     >>> path_of("torch-2.13").as_posix(), path_of("a/b.jsonl").as_posix()
     ('baselines/torch-2.13.jsonl', 'a/b.jsonl')
     """
+    if not str(name).strip():
+        raise OutputError("the name of a baseline is empty; allowed: a name, or a path that ends with .jsonl")
     path = Path(name)
     return path if path.suffix == ".jsonl" or len(path.parts) > 1 else FOLDER / f"{name}.jsonl"
 
@@ -196,6 +202,13 @@ def _parsed(path: Path, lines: list[str]) -> Baseline:
         raise RunFileError(f"baseline {path}, line 1 is no header of {TOOL}: another program's file?")
     if (schema := header.pop("schema", None)) != SCHEMA:
         raise RunFileError(f"baseline {path} has schema {schema!r}; allowed: {SCHEMA} (written by another version)")
+    for name, kind in HEADER.items():
+        if not isinstance(header.get(name), kind):
+            raise RunFileError(
+                f"baseline {path}, line 1: {name} is {header.get(name)!r}; allowed: of type {kind.__name__}"
+            )
+    if not isinstance(header["environment"].get("adapters", {}), dict):
+        raise RunFileError(f"baseline {path}, line 1: adapters of the environment are no object")
     rows: dict[str, Span] = {}
     texts: dict[str, dict[str, tuple[str, ...]]] = {kind: {} for kind in TEXTS}
     for number, line in enumerate(lines[1:], 2):
@@ -222,7 +235,7 @@ def _parsed(path: Path, lines: list[str]) -> Baseline:
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        data = json.loads(line)
+        data = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise RunFileError(f"baseline {path}, line {number} is not JSON: truncated, or merged by hand") from None
     if not isinstance(data, dict):
@@ -230,11 +243,19 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     return data
 
 
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
 def _row(data: dict[str, Any]) -> Span:
     share, ulp = (_numbers(data.pop(name)) if name in data else None for name in ("share", "ulp"))
     if unknown := set(data) - {"cases", "outcomes"}:
         raise ValueError(f"unknown field {min(unknown)}")
-    return Span(_text(data["cases"]), _texts(data["outcomes"]), share, ulp)
+    outcomes = _texts(data["outcomes"])
+    for text in outcomes:
+        if not all(re.fullmatch(rf"\d+ ({'|'.join(OUTCOMES)})", part) for part in text.split(", ")):
+            raise ValueError(f"{text!r} is no count of outcomes")
+    return Span(_text(data["cases"]), outcomes, share, ulp)
 
 
 def _numbers(values: Any) -> Range:

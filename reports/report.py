@@ -41,6 +41,16 @@ def prepare(out_dir: Path) -> None:
         raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
 
 
+def prepare_file(path: Path) -> None:
+    """See that a file can be made at a path. Raises OutputError: better before a long run."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
 def _write(path: Path, text: str) -> Path:
     """Write beside the file and rename, so that a reader sees the old file or the new one."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")

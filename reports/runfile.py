@@ -172,6 +172,8 @@ class _Reader:
 
 
 def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
+    if kind == "baseline" and data.get("tool") == TOOL:
+        raise RunFileError(f"{where} is the header of a baseline; allowed: a run file, as `run --out` writes it")
     if kind != "header" or data.pop("tool", None) != TOOL:
         raise RunFileError(f"{where} is no header of {TOOL}: another program's file?")
     schema = data.pop("schema", None)

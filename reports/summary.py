@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES
+from xentcheck.vocabulary import EXECUTED, FAILING, NOT_CALLED, OUTCOMES
 
 from .grades import Grade, grades
 from .record import SHARE_EDGES, Place, Record, order_key, place_of, rank
@@ -142,9 +142,9 @@ def _counts(records: Iterable[Record]) -> dict[str, int]:
     return {outcome: found[outcome] for outcome in OUTCOMES if found[outcome]}
 
 
-def _severity(r: Record) -> tuple[int, float]:
-    """Failures in order: worst outcome, then largest share."""
-    return (OUTCOMES.index(r.outcome), -rank(r.share))
+def _severity(r: Record) -> tuple[bool, int, float]:
+    """Failures in order: worst outcome, then largest share; what was not even called comes last."""
+    return (r.reason.startswith(NOT_CALLED), OUTCOMES.index(r.outcome), -rank(r.share))
 
 
 def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reasons: int) -> str:

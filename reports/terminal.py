@@ -33,6 +33,11 @@ def print_summary(run: RunFile, console: Console) -> None:
         console.print(Text(f"  {r.replay}"), soft_wrap=True)
     if len(summary.failing) > SHOWN:
         console.print(f"... and {len(summary.failing) - SHOWN} more")
+    raised = Counter((r.adapter, r.reason) for r in summary.failing if r.outcome == "error")
+    for (adapter, reason), times in raised.most_common(1):
+        if times > 1:
+            text = f"{adapter} raises in {times} of {len(summary.failing)} failing comparisons: {printable(reason)}"
+            console.print(Text(text, style="red"), soft_wrap=True)
     if sentence := suspicion(summary.failing):
         console.print(Text(sentence, style="red"), soft_wrap=True)
     warned = Counter((r.adapter, text) for r in run.records for text in r.warnings)

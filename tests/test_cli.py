@@ -42,6 +42,7 @@ def xentcheck(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedP
 def here(tmp_path: Path) -> Path:
     """A folder with implementations of one's own."""
     (tmp_path / "mine.py").write_text(WRONG)
+    (tmp_path / "unsound.py").write_text("def f(:\n")
     (tmp_path / "future.toml").write_text("schema = 2\n")
     return tmp_path
 
@@ -107,6 +108,28 @@ BAD_INPUT = {
     "deviations of the future": (
         ["run", "--adapter", "numpy", "--deviations", "future.toml"],
         "deviation file future.toml has schema 2; allowed: 1 (written for another version)",
+    ),
+    "command line": (
+        ["run", "--impl", "'unbalanced", "--framework", "process"],
+        'command "\'unbalanced" is no command line: No closing quotation',
+    ),
+    "too large": (
+        ["replay", "gaussian.999999999x10.f32.index.plain.mean.up-neg.contig.s0", "--adapter", "numpy"],
+        "case gaussian.999999999x10.f32.index.plain.mean.up-neg.contig.s0 cannot be built: it does not fit into memory",
+    ),
+    "no timeout": (
+        ["run", "--adapter", "numpy", "--timeout", "nan"],
+        "Invalid value for --timeout: nan; allowed: a ",
+    ),
+    "no name": (
+        ["run", "--adapter", "numpy", "--save", ""],
+        "the name of a baseline is empty; allowed: a name, or a path",
+    ),
+    "save": (["run", "--adapter", "numpy", "--save", "mine.py/x.jsonl"], "mine.py/x.jsonl cannot be written: "),
+    "script": (["replay", CASE, "--adapter", "numpy", "--script", "mine.py/x.py"], "mine.py/x.py cannot be written: "),
+    "syntax": (
+        ["run", "--impl", "unsound:f", "--framework", "numpy"],
+        "implementation 'unsound:f' cannot be imported: SyntaxError: ",
     ),
     "fuzz minutes": (["fuzz", "--minutes", "0"], "Invalid value for '--minutes': 0.0 is not in the range x>0."),
     "fuzz saved": (["fuzz", "--adapter", "numpy", "--saved", "mine.py"], "saved cases mine.py, line 2: case id "),

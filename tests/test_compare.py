@@ -203,6 +203,10 @@ def damaged(change: str) -> str:
             "wrong type": [lines[0], lines[1].replace('"cases": "', '"cases": 3, "x": "'), *lines[2:]],
             "no outcome": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": []', lines[1]), *lines[2:]],
             "one outcome": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": "1 agree"', lines[1]), *lines[2:]],
+            "no number": [lines[0], re.sub(r'"share": \[.*?\]', '"share": [NaN, 1]', lines[1]), *lines[2:]],
+            "no count": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": ["x agree"]', lines[1]), *lines[2:]],
+            "no seed": [json.dumps({**header, "seed": "x"}), *lines[1:]],
+            "no adapters": [json.dumps({**header, "environment": {"adapters": 3}}), *lines[1:]],
             "one number": [lines[0], re.sub(r'"share": \[.*?\]', '"share": [0.5]', lines[1]), *lines[2:]],
         }[change]
     )
@@ -223,6 +227,10 @@ def damaged(change: str) -> str:
         ("wrong type", "line 2 is malformed: "),
         ("no outcome", r"line 2 is malformed: TypeError: \[\] is no list of texts"),
         ("one outcome", "line 2 is malformed: TypeError: '1 agree' is no list of texts"),
+        ("no number", "line 2 is not JSON: truncated, or merged by hand"),
+        ("no count", "line 2 is malformed: ValueError: 'x agree' is no count of outcomes"),
+        ("no seed", "line 1: seed is 'x'; allowed: of type int"),
+        ("no adapters", "line 1: adapters of the environment are no object"),
         ("one number", "line 2 is malformed: ValueError: "),
     ],
 )

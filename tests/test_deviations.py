@@ -58,6 +58,11 @@ MALFORMED = {
     "not TOML": ("[[deviation", r"is not TOML: .*$"),
     "another table": ("[other]\n", r"has \['other'\]; allowed: \[\[deviation\]\] entries$"),
     "newer": ("schema = 2\n", r"has schema 2; allowed: 1 \(written for another version\)$"),
+    "quantity": (f'[[deviation]]\n{GOOD}quantity = "dC/dq"\n', "entry 1: quantity is 'dC/dq'; allowed: a glob of a, l"),
+    "dtype": (
+        f'[[deviation]]\n{GOOD}dtype = "float8*"\n',
+        r"entry 1: dtype is 'float8\*'; allowed: a glob of float",
+    ),
     "no list": ('deviation = "x"\n', r"has no list; allowed: \[\[deviation\]\] entries$"),
     "no entry": ("deviation = [1]\n", r"entry 1 has keys 1; needed: adapter, link, reason; allowed: .*$"),
     "missing key": ('[[deviation]]\nadapter = "a"\n', r"entry 1 has keys \['adapter'\]; needed: .*$"),

@@ -44,6 +44,40 @@ def test_what_the_signature_has_no_parameter_for_is_unsupported() -> None:
     assert adapter_of(mean_loss, "numpy", options=["k_dims"]).capabilities.options == {"k_dims"}
 
 
+def summed_and_smoothed(
+    logits: Any, target: Any, reduction: str = "sum", label_smoothing: float = 0.1, upstream: Any = 1.0
+) -> tuple[Any, Any]:
+    options: dict[str, Any] = {"reduction": reduction, "label_smoothing": label_smoothing}
+    return cross_entropy(logits, target, **options), cross_entropy_grad(logits, target, **options, upstream=upstream)
+
+
+def test_defaults_of_ones_own_are_not_mistakes() -> None:
+    """What differs from PyTorch's is always passed; what the function then does is judged."""
+    adapter = adapter_of(summed_and_smoothed, "numpy")
+    assert adapter.calling == "function always=reduction+label_smoothing"
+    assert adapter.capabilities.reductions == ("mean", "sum", "none")
+    xentcheck.assert_agrees(summed_and_smoothed, "numpy", dtypes=["float32"])
+
+
+def test_a_module_with_options_of_its_own_is_refused() -> None:
+    """It computes something else than is asked for; its class does not."""
+    torch = pytest.importorskip("torch")
+    with pytest.raises(AdapterError, match=r"^CrossEntropyLoss is an instance with label_smoothing=0.1; allowed: "):
+        adapter_of(torch.nn.CrossEntropyLoss(label_smoothing=0.1))
+    with pytest.raises(AdapterError, match=r"is an instance with weight=\.\.\.; allowed"):
+        adapter_of(torch.nn.CrossEntropyLoss(weight=torch.ones(3)))
+    assert adapter_of(torch.nn.CrossEntropyLoss(reduction="sum")).capabilities.reductions == ("sum",)
+    built_in = adapter_of("numpy")
+    with pytest.raises(AdapterError, match="options and contract of adapter numpy are its own"):
+        adapter_of(built_in, options=["weight"])
+
+
+def test_a_device_that_it_does_not_have_is_an_error() -> None:
+    """Not a run without comparisons."""
+    with pytest.raises(AdapterError, match="adapter mean_loss has no device among tpu; allowed: cpu"):
+        xentcheck.check(mean_loss, "numpy", devices=["tpu"])
+
+
 def test_a_right_function_with_few_parameters_agrees_and_a_wrong_one_does_not() -> None:
     """Nothing has to be declared; what it cannot do is counted as unsupported."""
     run = xentcheck.check(mean_loss, "numpy", dtypes=["float32"])

@@ -21,7 +21,7 @@ from xentcheck.reports.summary import Summary, summarize
 from .coverage import coverages
 from .deviations import Deviations, load
 from .environment import GENERATOR, environment, host
-from .errors import Disagreement, DtypeError, ProfileError
+from .errors import AdapterError, Disagreement, DtypeError, ProfileError
 from .execution import Finished, Probing, Task, execute, groups_of
 from .profiles import cases
 from .runner import planned
@@ -74,6 +74,7 @@ def selected(profile: str, dtypes: Sequence[str] | None, seed: int, patterns: Se
 
     Raises DtypeError, ProfileError also for a glob that matches nothing.
     """
+    dtypes = [dtypes] if isinstance(dtypes, str) else dtypes
     for dtype in dtypes or ():
         if dtype not in DTYPES:
             raise DtypeError(f"dtype {dtype!r} is not judged; allowed: {', '.join(DTYPES)}")
@@ -202,6 +203,9 @@ def check(
     chosen = selected(profile, dtypes, seed)
     adapter = tried(adapter_of(implementation, framework, options=options, contract=contract))
     subjects = subjects_of(adapter, devices)
+    if not subjects:
+        allowed = ", ".join(adapter.capabilities.devices)
+        raise AdapterError(f"adapter {adapter.name} has no device among {', '.join(devices or ())}; allowed: {allowed}")
     header = header_of(chosen, subjects, profile, seed, jobs=1)
     tasks: list[Task] = [Probing(law_dtypes(chosen, profile)), *groups_of(chosen)]
     known = load() + (load(Path(deviations)) if deviations else [])

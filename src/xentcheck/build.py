@@ -36,6 +36,8 @@ def build(case: Case) -> Problem:
         return _build(case)
     except ProblemError as error:
         raise CaseError(f"case {case} cannot be built: {error}") from error
+    except MemoryError:
+        raise CaseError(f"case {case} cannot be built: it does not fit into memory") from None
 
 
 def _build(case: Case) -> Problem:

@@ -18,6 +18,7 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reports.record import Record
+from xentcheck.reports.report import prepare_file
 
 from .build import build
 from .cases import Case
@@ -61,6 +62,8 @@ def replay(
     0
     """
     case = Case.parse(case_id)
+    if script is not None:
+        prepare_file(script)
     subject = _subject(adapter, device, variant, command)
     records = run_case(case, [subject])
     console = Console(width=max(Console().width, WIDTH))

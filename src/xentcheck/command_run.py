@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from xentcheck import adapters as registry
 from xentcheck.reports.baseline import baseline_of, path_of
-from xentcheck.reports.report import prepare, to_json, write_report
+from xentcheck.reports.report import prepare, prepare_file, to_json, write_report
 from xentcheck.reports.terminal import print_summary
 
 from .api import Run, collect, header_of, law_dtypes, selected
@@ -53,13 +53,15 @@ def run_command(request: RunRequest) -> int:
     console = Console(stderr=request.as_json)
     if request.report_dir:
         prepare(request.report_dir)
+    if request.save is not None:
+        prepare_file(path_of(request.save))
     start = perf_counter()
     run = execute_request(request, console)
     if run is None:
         return 1
     seconds = perf_counter() - start
     each = 1000 * seconds / max(len(run.records), 1)
-    if request.save:
+    if request.save is not None:
         again = [execute_request(replace(request, out=None), console) for _ in range(request.repeats - 1)]
         path = path_of(request.save)
         baseline_of([run.file, *(r.file for r in again if r is not None)]).save(path)

@@ -16,7 +16,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
 
-from .vocabulary import VALUES
+from .vocabulary import DIRECTIONAL, GRADIENTS, VALUES
 
 Array = NDArray[Any]
 
@@ -72,7 +72,7 @@ def _not_finite(p: Problem) -> bool:
     return rows.size > 0 and not bool(np.isfinite(rows.max(1)).all())
 
 
-GRADIENTS_TOO = (*VALUES, "dC/dz", "dC/db", "dC/dw", "dC/da_prev")
+GRADIENTS_TOO = (*VALUES, *GRADIENTS, *DIRECTIONAL)
 
 CONVENTIONS = (
     Convention("all-ignored", _no_row_kept, GRADIENTS_TOO, "PyTorch: value nan, gradient 0; Keras 3 and others: 0"),

@@ -14,7 +14,7 @@ from xentcheck.reports.record import Record
 
 from .errors import DeviationError
 from .profiles import PROFILES
-from .vocabulary import EXECUTED
+from .vocabulary import DTYPES, EXECUTED, QUANTITIES
 
 SCHEMA = 1
 """Of the file; one that does not say has this one."""
@@ -90,6 +90,12 @@ def _entry(where: Path, number: int, entry: object) -> Deviation:
         raise DeviationError(
             f"deviation file {where}, entry {number}: profile is {profile!r}; allowed: {', '.join(PROFILES)}"
         )
+    for name, words in (("quantity", QUANTITIES), ("dtype", DTYPES)):
+        if not any(fnmatchcase(word, entry.get(name, "*")) for word in words):
+            allowed = f"a glob of {', '.join(words)}"
+            raise DeviationError(
+                f"deviation file {where}, entry {number}: {name} is {entry[name]!r}; allowed: {allowed}"
+            )
     try:
         date.fromisoformat(entry.get("expires", "2000-01-01"))
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,14 @@ from .vocabulary import DTYPES, TIMEOUT
 
 if TYPE_CHECKING:
     from .subjects import Spec
+
+
+def _finite(seconds: float) -> float:
+    """Raises click.BadParameter for nan and infinity, which no range excludes."""
+    if not isfinite(seconds):
+        raise click.BadParameter(f"{seconds}; allowed: a number of seconds", param_hint="--timeout")
+    return seconds
+
 
 adapter_option = click.option(
     "--adapter", "adapters", multiple=True, metavar="NAME", help="Built-in adapter; repeatable."
@@ -33,7 +42,8 @@ timeout_option = click.option(
     default=TIMEOUT,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds for one call in that process, compilation apart.",
+    callback=lambda context, option, seconds: _finite(seconds),
+    help="Seconds for one call in that process; the first of each kind, which may compile, has three times as many.",
 )
 dtype_option = click.option(
     "--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all."

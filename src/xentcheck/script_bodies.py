@@ -36,6 +36,9 @@ class Call:
 
     def __call__(self, p: Problem, arrays: Sequence[str], options: list[str]) -> str:
         """Arrays and options as text."""
+        always = [name for name in self.names.get("always", "").split("+") if name]
+        usual = {"reduction": repr(p.reduction), "ignore_index": p.ignore_index, "label_smoothing": p.label_smoothing}
+        options += [f"{name}={usual[name]}" for name in always if not any(o.startswith(f"{name}=") for o in options)]
         if self.words & {"fixed", "axis"}:
             options = [o for o in options if not o.startswith("reduction=")]
             options += [f"axis={axis_of(p)}"] if "axis" in self.words else []
@@ -43,7 +46,7 @@ class Call:
             return f"loss({', '.join(options)})({', '.join(arrays)})"
         if "module" in self.words:
             return f"loss({', '.join(arrays)})"
-        if self.names:
+        if "linear" in self.words and self.names:
             first, *others = arrays
             arrays = [first, *(f"{self.names[name]}={name}" for name in others if name in self.names)]
             split = (o.partition("=") for o in options)

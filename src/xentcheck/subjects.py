@@ -84,6 +84,9 @@ def imported(spec: Spec) -> Adapter:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise AdapterError(f"implementation {spec.name!r} cannot be imported: {error}") from error
+    except Exception as error:
+        why = f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
+        raise AdapterError(f"implementation {spec.name!r} cannot be imported: {why}") from error
     from .wrapping import adapter_of
 
     if not callable(found) and not hasattr(found, "compute"):

@@ -14,7 +14,7 @@ import numpy as np
 
 from xentcheck import adapters as registry
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import Problem
+from xentcheck.reference.problem import NO_IGNORE, Problem
 
 from .errors import AdapterError
 from .linear import as_layer, by_position, names_of
@@ -82,6 +82,7 @@ def adapter_of(
         raise AdapterError(f"unknown framework {framework!r}; allowed: {', '.join(WRAPPERS)}")
     function = _as_function(implementation)
     parameters = _parameters(function)
+    _refuse_configured(implementation)
     name = str(getattr(implementation, "__name__", type(implementation).__name__))
     calling = _calling(implementation, parameters)
     wrap = partial(WRAPPERS[framework], name=name)
@@ -91,6 +92,9 @@ def adapter_of(
         calling = " ".join(("linear", *calling.split(), *(f"{role}={name}" for role, name in names.items())))
         if parameters is not None:
             parameters = parameters - set(names.values()) | ({"weight"} & set(names))
+    if always := _own_defaults(_as_function(implementation)):
+        function = _with_defaults(function, always)
+        calling += f" always={'+'.join(always)}"
     declared = _supported(parameters, framework) if options is None else options
     wrap = partial(wrap, options=declared)
     if parameters is None or "reduction" in parameters:
@@ -103,6 +107,42 @@ def adapter_of(
     if options is None:
         made.guessed = frozenset((*TRIED, *DTYPES))
     return made
+
+
+DEFAULTS: dict[str, Any] = {"reduction": "mean", "ignore_index": NO_IGNORE, "label_smoothing": 0.0}
+"""Those of `torch.nn.functional.cross_entropy`, and with that of an adapter's calls."""
+
+
+def _own_defaults(function: Callable[..., Any]) -> list[str]:
+    """The options whose default is not PyTorch's: these are always passed."""
+    try:
+        found = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return []
+    given = {name: found[name].default for name in DEFAULTS if name in found}
+    return [name for name, value in given.items() if value is not inspect.Parameter.empty and value != DEFAULTS[name]]
+
+
+def _with_defaults(function: Callable[..., Any], names: Collection[str]) -> Callable[..., Any]:
+    usual = {name: DEFAULTS[name] for name in names}
+
+    def call(*arrays: Any, **options: Any) -> Any:
+        return function(*arrays, **{**usual, **options})
+
+    return call
+
+
+def _refuse_configured(implementation: object) -> None:
+    """A module that has weights or smoothing of its own computes something else than is asked for."""
+    if not _is_torch_module(implementation) or isinstance(implementation, type):
+        return
+    smoothing, weight = (getattr(implementation, name, None) for name in ("label_smoothing", "weight"))
+    named = {"label_smoothing": smoothing, "weight": "..." if weight is not None else None}
+    if own := [f"{name}={value}" for name, value in named.items() if value]:
+        raise AdapterError(
+            f"{type(implementation).__name__} is an instance with {', '.join(own)}; allowed: its class, which is made "
+            "with every option, or an instance without options"
+        )
 
 
 def _guess(implementation: object) -> str:
