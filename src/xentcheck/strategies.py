@@ -29,6 +29,9 @@ LARGEST = 1 << 16
 
 STRIDED = ("trans", "sliced", "bcast", "tstr")
 
+U8_CLASSES = 156
+"""Classes of uint8 labels: 156 is -100 in eight bits, a fault of PyTorch that is known and has a case of its own."""
+
 RARE = 40
 """One in so many cases has no rows."""
 
@@ -139,7 +142,7 @@ def _cases(draw: DrawFn, may: _Supported) -> Case:
         )
     except CaseError:  # options that do not go together
         assume(False)
-    assume(np.prod(case.shape) <= LARGEST and not (target == "u8" and case.classes > 255))
+    assume(np.prod(case.shape) <= LARGEST and not (target == "u8" and case.classes > U8_CLASSES))
     return case
 
 
