@@ -202,10 +202,10 @@ def _parsed(path: Path, lines: list[str]) -> Baseline:
         raise RunFileError(f"baseline {path}, line 1 is no header of {TOOL}: another program's file?")
     if (schema := header.pop("schema", None)) != SCHEMA:
         raise RunFileError(f"baseline {path} has schema {schema!r}; allowed: {SCHEMA} (written by another version)")
-    for name, kind in HEADER.items():
-        if not isinstance(header.get(name), kind):
+    for name, allowed in HEADER.items():
+        if not isinstance(header.get(name), allowed):
             raise RunFileError(
-                f"baseline {path}, line 1: {name} is {header.get(name)!r}; allowed: of type {kind.__name__}"
+                f"baseline {path}, line 1: {name} is {header.get(name)!r}; allowed: of type {allowed.__name__}"
             )
     if not isinstance(header["environment"].get("adapters", {}), dict):
         raise RunFileError(f"baseline {path}, line 1: adapters of the environment are no object")

@@ -107,7 +107,7 @@ ENDS = {
     "segfault": ("crash", r"killed by SIGSEGV; stderr ends: dying \| Fatal Python error: Segmentation fault \| "),
     "leave": ("crash", r"it exited with code 3; stderr ends: (printed \| )?dying$"),
     "killed": ("crash", r"killed by SIGKILL \(out of memory\?\); stderr ends: (printed \| )?dying$"),
-    "hang": ("timeout", r"no answer after 6 s; stderr ends: (printed \| )?dying$"),
+    "hang": ("timeout", r"no answer after 3 s; stderr ends: (printed \| )?dying$"),
     "raising": ("error", r"ZeroDivisionError: division by zero$"),
     "closing": ("crash", r"it (exited with code|closed its standard output)"),
 }

@@ -92,10 +92,8 @@ def _entry(where: Path, number: int, entry: object) -> Deviation:
         )
     for name, words in (("quantity", QUANTITIES), ("dtype", DTYPES)):
         if not any(fnmatchcase(word, entry.get(name, "*")) for word in words):
-            allowed = f"a glob of {', '.join(words)}"
-            raise DeviationError(
-                f"deviation file {where}, entry {number}: {name} is {entry[name]!r}; allowed: {allowed}"
-            )
+            told = f"{name} is {entry[name]!r}; allowed: a glob of {', '.join(words)}"
+            raise DeviationError(f"deviation file {where}, entry {number}: {told}")
     try:
         date.fromisoformat(entry.get("expires", "2000-01-01"))
     except ValueError:
