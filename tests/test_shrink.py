@@ -191,8 +191,8 @@ def test_a_crash_shrinks_to_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert cli.main([*command, "--framework", "numpy", "--script", "repro.py"], standalone_mode=False) == 1
     assert "ends in crash" in (tmp_path / "repro.py").read_text()
     assert repeat(tmp_path).returncode == 3
-    with pytest.raises(OutputError, match=r"x/y\.py cannot be written"):
-        cli.main([*command, "--framework", "numpy", "--script", "x/y.py"], standalone_mode=False)
+    with pytest.raises(OutputError, match=r"leaving.py/y\.py cannot be written"):
+        cli.main([*command, "--framework", "numpy", "--script", "leaving.py/y.py"], standalone_mode=False)
 
 
 SHRUNK = (
