@@ -64,7 +64,7 @@ SUBSETS = [chosen for k in range(len(CORE) + 1) for chosen in combinations(CORE,
 
 @pytest.mark.parametrize("chosen", SUBSETS, ids="+".join)
 def test_who_promises_nothing_is_not_blind_whatever_it_supports(chosen: tuple[str, ...]) -> None:
-    """Under `stable` a right implementation passes `quick`, in one wide and one narrow dtype: wrong answers are rejected
+    """Under `stable` a right implementation passes `quick`, in a wide and a narrow dtype: wrong answers are rejected
     somewhere. Every option meets every dtype, and with all options all dtypes are tested below.
     """
     dtypes = DTYPES[SUBSETS.index(chosen) % 2 :: 2]
