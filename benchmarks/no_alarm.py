@@ -3,8 +3,8 @@
 `python benchmarks/no_alarm.py --seeds 20 --profile full --out benchmarks/results/no_alarm.jsonl`
 
 One JSON line per seed is appended to the file; seeds that it already has for the same versions are not run again, so
-that a killed run goes on where it stopped. All seeds run in one process, as JIT compilations depend on shapes only. The
-exit code is 1 if any seed asked for has an alarm.
+that a killed run goes on where it stopped. In one process all seeds share JIT compilations, which depend on shapes
+only; with -j the groups of a seed are spread over processes. The exit code is 1 if any seed asked for has an alarm.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from rich.progress import track
 from xentcheck import adapters
 from xentcheck.deviations import Deviations, load
 from xentcheck.errors import OutputError
-from xentcheck.execution import Group, groups_of, run_group
+from xentcheck.execution import Finished, Group, execute, execute_parallel, groups_of
 from xentcheck.profiles import PROFILES, cases
 from xentcheck.reports.record import Record
-from xentcheck.subjects import Subject, subjects_of
+from xentcheck.subjects import Spec, Subject, subjects_of
 from xentcheck.vocabulary import EXECUTED, FAILING
 
 Line = dict[str, Any]
@@ -64,18 +64,25 @@ def finished(out: Path, versions: dict[str, str], profile: str) -> dict[int, Lin
     return found
 
 
-def progress(groups: list[Group], label: str, console: Console) -> Iterator[Group]:
-    """The groups, with a bar on a terminal and a line every tenth of the way elsewhere."""
+def progress(found: Iterator[Finished], total: int, label: str, console: Console) -> Iterator[Finished]:
+    """The groups that are done, with a bar on a terminal and a line every tenth of the way elsewhere."""
     if console.is_terminal:
-        yield from track(groups, label, console=console, transient=True)
+        yield from track(found, label, total, console=console, transient=True)
         return
-    for i, group in enumerate(groups):
-        if i * 10 // len(groups) != (i - 1) * 10 // len(groups):
-            click.echo(f"{label}: {i} of {len(groups)} groups")
-        yield group
+    for i, done in enumerate(found):
+        if i * 10 // total != (i - 1) * 10 // total:
+            click.echo(f"{label}: {i} of {total} groups")
+        yield done
 
 
-def measure(profile: str, seed: int, subjects: list[Subject], console: Console) -> Line:
+def run_groups(groups: list[Group], subjects: list[Subject], jobs: int) -> Iterator[Finished]:
+    """All groups, in this process or in several."""
+    if jobs == 1:
+        return execute(groups, subjects)
+    return execute_parallel(groups, [Spec(name) for name in adapters.available()], None, jobs)
+
+
+def measure(profile: str, seed: int, subjects: list[Subject], jobs: int, console: Console) -> Line:
     """Run one seed: counts of comparisons, elements and outcomes, the first alarm, and the largest shares of a bound
     (deviations apart).
     """
@@ -86,8 +93,9 @@ def measure(profile: str, seed: int, subjects: list[Subject], console: Console) 
     elements: Counter[str] = Counter()
     shares: dict[str, float] = {}
     first: Record | None = None
-    for group in progress(groups_of(chosen), f"seed {seed}", console):
-        for record in map(deviations.apply, run_group(group, subjects).records):
+    groups = groups_of(chosen)
+    for done in progress(run_groups(groups, subjects, jobs), len(groups), f"seed {seed}", console):
+        for record in map(deviations.apply, done.records):
             place = f"{record.adapter}/{record.device}/{record.dtype}"
             outcomes[record.outcome] += 1
             elements[place] += record.elements
@@ -126,7 +134,8 @@ def told(line: Line) -> str:
 @click.option("--seeds", default=20, show_default=True, type=click.IntRange(min=1), help="how many seeds, from 0 on")
 @click.option("--profile", default="full", show_default=True, type=click.Choice(PROFILES))
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="JSON Lines to append to")
-def main(seeds: int, profile: str, out: Path) -> None:
+@click.option("-j", "jobs", default=1, show_default=True, type=click.IntRange(min=1), help="worker processes")
+def main(seeds: int, profile: str, out: Path, jobs: int) -> None:
     """Run the seeds that the file does not have yet, and report on all of them."""
     console = Console()
     installed = adapters.available()
@@ -141,7 +150,7 @@ def main(seeds: int, profile: str, out: Path) -> None:
     subjects = [subject for adapter in installed.values() for subject in subjects_of(adapter)]
     click.echo(f"{', '.join(f'{k} {v}' for k, v in versions.items())}; {len(set(wanted) & set(known))} seeds known")
     for seed in (s for s in wanted if s not in known):
-        known[seed] = {**measure(profile, seed, subjects, console), "versions": versions}
+        known[seed] = {**measure(profile, seed, subjects, jobs, console), "versions": versions}
         with out.open("a") as file:
             file.write(json.dumps(known[seed]) + "\n")
         click.echo(told(known[seed]))
