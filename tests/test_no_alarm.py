@@ -46,18 +46,6 @@ def quick(dtype: str, seed: int) -> list[Case]:
     return [case for case in cases("quick", seed) if case.dtype == dtype]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", adapters.built_in())
-def test_unmodified_framework_raises_no_alarm_on_another_seed(name: str, dtype: str) -> None:
-    """The built-in adapter is within its bounds on another draw of the quick profile."""
-    chosen = quick(dtype, SEED)
-    adapter = adapters.get(name)
-    records = records_of(adapter, chosen)
-    assert failing(records) == []
-    taken = sum(any(subject.takes(case) for subject in subjects_of(adapter)) for case in chosen)
-    assert sum(r.outcome in EXECUTED for r in records) > taken
-
-
 CORE = ("weight", "ignore_index", "label_smoothing", "probabilities", "upstream")
 SUBSETS = [chosen for k in range(len(CORE) + 1) for chosen in combinations(CORE, k)]
 
@@ -126,18 +114,26 @@ CPU_GRADES = {
     ("jax", "float64"): "fused",
     ("jax", "float32"): "fused",
     ("jax", "bfloat16"): "storage-backsum",
-    ("jax", "float16"): "storage",
+    ("jax", "float16"): "storage or storage-backsum",
     ("numpy", "bfloat16"): "fused",
 }
-"""What the frameworks do on the CPU, as the quick cases show it; full ones find `storage-backsum` in float16 too."""
+"""What the frameworks do on the CPU, as the quick cases show it, JAX's float16 not on every draw; full ones find
+`storage-backsum` there too.
+"""
 
 
-@pytest.mark.parametrize(("name", "dtype"), CPU_GRADES)
-def test_frameworks_get_the_grade_of_what_they_do(name: str, dtype: str) -> None:
-    """The first contract that the main variant meets on the quick cases is the one of its arithmetic."""
-    records = records_of(adapters.get(name), quick(dtype, 0), ["cpu"])
-    main = [r for r in records if r.variant == adapters.get(name).variants[0]]
-    assert grade(main) == CPU_GRADES[name, dtype]
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", adapters.built_in())
+def test_another_seed_raises_no_alarm_and_shows_the_same_grade(name: str, dtype: str) -> None:
+    """The built-in adapter is within its bounds on another draw of `quick`, whose first contract is its arithmetic."""
+    chosen = quick(dtype, SEED)
+    adapter = adapters.get(name)
+    records = records_of(adapter, chosen)
+    assert failing(records) == []
+    taken = sum(any(subject.takes(case) for subject in subjects_of(adapter)) for case in chosen)
+    assert sum(r.outcome in EXECUTED for r in records) > taken
+    main = [r for r in records if r.variant == adapter.variants[0] and r.device == "cpu"]
+    assert grade(main) in CPU_GRADES.get((name, dtype), "fused").split(" or ")
 
 
 def framework_loss() -> Adapter:
