@@ -52,11 +52,8 @@ SUBSETS = [chosen for k in range(len(CORE) + 1) for chosen in combinations(CORE,
 
 @pytest.mark.parametrize("chosen", SUBSETS, ids="+".join)
 def test_who_promises_nothing_is_not_blind_whatever_it_supports(chosen: tuple[str, ...]) -> None:
-    """Under `stable` a right implementation passes `quick`, in a wide and a narrow dtype: wrong answers are rejected
-    somewhere. Every option meets every dtype, and with all options all dtypes are tested below.
-    """
-    dtypes = DTYPES[SUBSETS.index(chosen) % 2 :: 2]
-    run = xentcheck.check(value_and_gradient, "numpy", options=chosen, seed=len(chosen), dtypes=dtypes)
+    """Under `stable`, in all dtypes, a right implementation passes `quick`: wrong answers are rejected somewhere."""
+    run = xentcheck.check(value_and_gradient, "numpy", options=chosen, seed=len(chosen))
     assert run.verdict.reasons == ()
     assert run.ok
 
@@ -114,12 +111,10 @@ CPU_GRADES = {
     ("jax", "float64"): "fused",
     ("jax", "float32"): "fused",
     ("jax", "bfloat16"): "storage-backsum",
-    ("jax", "float16"): "storage or storage-backsum",
+    ("jax", "float16"): "storage-backsum",
     ("numpy", "bfloat16"): "fused",
 }
-"""What the frameworks do on the CPU, as the quick cases show it, JAX's float16 not on every draw; full ones find
-`storage-backsum` there too.
-"""
+"""What the frameworks do on the CPU, as the quick cases of this seed show it."""
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -133,7 +128,7 @@ def test_another_seed_raises_no_alarm_and_shows_the_same_grade(name: str, dtype:
     taken = sum(any(subject.takes(case) for subject in subjects_of(adapter)) for case in chosen)
     assert sum(r.outcome in EXECUTED for r in records) > taken
     main = [r for r in records if r.variant == adapter.variants[0] and r.device == "cpu"]
-    assert grade(main) in CPU_GRADES.get((name, dtype), "fused").split(" or ")
+    assert grade(main) == CPU_GRADES.get((name, dtype), "fused")
 
 
 def framework_loss() -> Adapter:

@@ -161,7 +161,7 @@ link = "https://example.org"
 
 
 def test_what_spans_all_tests_fails_the_session(here: pytest.Pytester) -> None:
-    """Every test passes, a deviation matches nothing: exit code 1, of the controller of two workers."""
+    """Every test passes, a deviation matches nothing: exit code 1, with one worker and with two."""
     (here.path / "known.toml").write_text(DEVIATION)
     options = (
         "--xentcheck-impl",
@@ -171,10 +171,11 @@ def test_what_spans_all_tests_fails_the_session(here: pytest.Pytester) -> None:
         "--xentcheck-deviations",
         "known.toml",
     )
-    done = here.runpytest_subprocess("--pyargs", "xentcheck.conformance", *options, "-n", "2")
-    assert "failed" not in done.parseoutcomes()
-    assert done.ret == pytest.ExitCode.TESTS_FAILED
-    done.stdout.fnmatch_lines(["deviation right/*knots.* matches no comparison", "FAILED: 1 failure of the run*"])
+    for workers in ("0", "2"):
+        done = here.runpytest_subprocess("--pyargs", "xentcheck.conformance", *options, "-n", workers)
+        assert "failed" not in done.parseoutcomes()
+        assert done.ret == pytest.ExitCode.TESTS_FAILED
+        done.stdout.fnmatch_lines(["deviation right/*knots.* matches no comparison", "FAILED: 1 failure of the run*"])
 
 
 def test_options_may_stand_in_the_ini_file(here: pytest.Pytester) -> None:
