@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xentcheck.errors import OutputError, RunFileError
-from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES
+from xentcheck.errors import OutputError
+from xentcheck.vocabulary import EXECUTED, FAILING
 
 from .record import place_of, plain, rank
 from .runfile import RunFile
@@ -179,97 +178,3 @@ def _failing(run: RunFile) -> Iterator[tuple[str, str]]:
     for r in run.records:
         if r.outcome in FAILING:
             yield f"{_name(place_of(r), r.quantity)} of {r.case}", r.outcome
-
-
-def load(path: Path) -> Baseline:
-    """The baseline of a file, be it one or a run file. Raises RunFileError with one line."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            first = file.readline()
-            rest = file.read() if '"kind": "baseline"' in first else ""
-    except OSError as error:
-        raise RunFileError(f"run file {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise RunFileError(f"run file {path} is not UTF-8 text: {error.reason}") from error
-    if not rest:
-        return baseline_of([RunFile.load(path)])
-    return _parsed(path, [first.rstrip("\n"), *rest.split("\n")])
-
-
-def _parsed(path: Path, lines: list[str]) -> Baseline:
-    header = _object(path, 1, lines[0])
-    if header.pop("tool", None) != TOOL or header.pop("kind", None) != "baseline":
-        raise RunFileError(f"baseline {path}, line 1 is no header of {TOOL}: another program's file?")
-    if (schema := header.pop("schema", None)) != SCHEMA:
-        raise RunFileError(f"baseline {path} has schema {schema!r}; allowed: {SCHEMA} (written by another version)")
-    for name, allowed in HEADER.items():
-        if not isinstance(header.get(name), allowed):
-            raise RunFileError(
-                f"baseline {path}, line 1: {name} is {header.get(name)!r}; allowed: of type {allowed.__name__}"
-            )
-    if not isinstance(header["environment"].get("adapters", {}), dict):
-        raise RunFileError(f"baseline {path}, line 1: adapters of the environment are no object")
-    rows: dict[str, Span] = {}
-    texts: dict[str, dict[str, tuple[str, ...]]] = {kind: {} for kind in TEXTS}
-    for number, line in enumerate(lines[1:], 2):
-        if not line:
-            break
-        data = _object(path, number, line)
-        if data.get("kind") == "end":
-            if data.get("rows") != len(rows):
-                raise RunFileError(f"baseline {path}: {data.get('rows')} rows were written, {len(rows)} are here")
-            return Baseline(header, rows, texts)
-        try:
-            if "row" in data:
-                name = _text(data.pop("row"))
-                rows[name] = _row(data)
-            else:
-                (kind,) = set(data) - {"seen"}
-                texts[kind][_text(data[kind])] = _texts(data["seen"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunFileError(
-                f"baseline {path}, line {number} is malformed: {type(error).__name__}: {error}"
-            ) from error
-    raise RunFileError(f"baseline {path} is truncated: no end line after {len(rows)} rows")
-
-
-def _object(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        data = json.loads(line, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise RunFileError(f"baseline {path}, line {number} is not JSON: truncated, or merged by hand") from None
-    if not isinstance(data, dict):
-        raise RunFileError(f"baseline {path}, line {number} is not an object")
-    return data
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
-
-
-def _row(data: dict[str, Any]) -> Span:
-    share, ulp = (_numbers(data.pop(name)) if name in data else None for name in ("share", "ulp"))
-    if unknown := set(data) - {"cases", "outcomes"}:
-        raise ValueError(f"unknown field {min(unknown)}")
-    outcomes = _texts(data["outcomes"])
-    for text in outcomes:
-        if not all(re.fullmatch(rf"\d+ ({'|'.join(OUTCOMES)})", part) for part in text.split(", ")):
-            raise ValueError(f"{text!r} is no count of outcomes")
-    return Span(_text(data["cases"]), outcomes, share, ulp)
-
-
-def _numbers(values: Any) -> Range:
-    low, high = map(float, values)
-    return low, high
-
-
-def _texts(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list) or not values:
-        raise TypeError(f"{values!r} is no list of texts")
-    return tuple(map(_text, values))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value

@@ -8,17 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import probe, record, run
 
 import xentcheck
+from xentcheck.adapters.numpy import value_and_gradient
 from xentcheck.cli import cli
 from xentcheck.errors import OutputError, RunFileError
 from xentcheck.museum.catalogue import planted
 from xentcheck.profiles import cases
-from xentcheck.reports.baseline import Baseline, baseline_of, load, path_of
+from xentcheck.reports.baseline import Baseline, baseline_of, path_of
+from xentcheck.reports.baseline_file import load
 from xentcheck.reports.compare import BAD, KINDS, Change, Comparison, compare
 from xentcheck.reports.html import comparison_html
 from xentcheck.reports.runfile import RunFile, RunWriter
@@ -267,6 +270,24 @@ def test_runs_of_numpy_do_not_differ_and_a_planted_fault_always_does() -> None:
         wrong = fault.adapter()
         wrong.name = base.records[0].adapter
         assert not found_in(base, xentcheck.check(wrong, dtypes=["float32"]).file).ok
+
+
+def test_what_got_worse_within_its_bound_is_told() -> None:
+    """A gradient that is off by two more units in the last place still agrees; only the comparison sees it."""
+
+    def loss(logits: Any, target: Any, **options: Any) -> Any:
+        value, gradient = value_and_gradient(logits, target, **options)
+        return value, (gradient * (1 + 2 * off * np.finfo(np.float32).eps)).astype(gradient.dtype)
+
+    off = 0
+    base = xentcheck.check(loss, "numpy", dtypes=["float32"])
+    off = 1
+    new = xentcheck.check(loss, "numpy", dtypes=["float32"])
+    assert base.ok
+    assert new.ok
+    found = found_in(base.file, new.file)
+    assert not found.ok
+    assert {c.where for c in found.changes if c.kind == "worse"} == {"loss/eager/cpu/float32/dC/dz"}
 
 
 def test_an_empty_baseline_is_no_agreement() -> None:

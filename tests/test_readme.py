@@ -40,17 +40,17 @@ def test_the_failing_example_prints_what_the_readme_shows() -> None:
 EXAMPLES = ROOT / "examples"
 
 FIVE_MINUTES = {
-    "torch": ("wrong_loss.py", "wrong_loss:loss"),
-    "jax": ("wrong_jax_loss.py", "wrong_jax_loss:loss"),
-    "process": ("node/wrong_loss.mjs", "node wrong_loss.mjs"),
+    "torch": ("wrong_loss.py", "wrong_loss:loss", "B20"),
+    "jax": ("wrong_jax_loss.py", "wrong_jax_loss:loss", "F73"),
+    "process": ("node/wrong_loss.mjs", "node wrong_loss.mjs", "A01"),
 }
-"""By framework: the example with a mistake, and the implementation as the command line names it."""
+"""By framework: the example with a mistake, the implementation as the command line names it, and the mistake."""
 
 
 @pytest.mark.parametrize("framework", FIVE_MINUTES)
 def test_five_minutes(framework: str, tmp_path: Path) -> None:
-    """Ten lines, one of them wrong: a run finds it, its command writes a script, which fails in a fresh interpreter."""
-    example, implementation = FIVE_MINUTES[framework]
+    """Ten lines, one of them wrong: a run names it, its command writes a script, which fails in a fresh interpreter."""
+    example, implementation, mistake = FIVE_MINUTES[framework]
     if (find_spec(framework) or shutil.which("node" if framework == "process" else "")) is None:
         pytest.skip(f"{framework} is not installed")
     lines = [line for line in (EXAMPLES / example).read_text().splitlines() if line.strip()]
@@ -59,6 +59,7 @@ def test_five_minutes(framework: str, tmp_path: Path) -> None:
         shutil.copy(path, tmp_path)
     run = command(tmp_path, "run", "--impl", implementation, "--framework", framework, "--dtype", "float32")
     assert run.returncode == 1
+    assert re.search(rf"^suspected: .* \[{mistake}\], which explains \d+ of \d+ failures examined$", run.stdout, re.M)
     first = next(line for line in run.stdout.splitlines() if line.startswith("  xentcheck replay "))
     assert command(tmp_path, *shlex.split(first)[1:], "--script", "repro.py").returncode == 1
     script = (tmp_path / "repro.py").read_text()

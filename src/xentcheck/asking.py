@@ -14,8 +14,9 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
+from .attempts import attempt
 from .linear import as_layer
-from .runner import attempt, contracts_of
+from .runner import contracts_of
 from .subjects import Subject
 
 Array = NDArray[Any]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.rows import to_rows
+from xentcheck.reference.rows import from_rows, to_rows
 
 from .counterfactual import Counterfactual
 
@@ -152,6 +152,7 @@ def _axes(c: Counterfactual) -> Iterator[Cause]:
         if p.logits is not None and p.logits.ndim > 2:
             flat = np.ascontiguousarray(p.logits).reshape(z.shape).astype(np.float64)
             yield "F73", "the class axis is taken to be the last", replace(c, z=flat)
+            yield "F73", "softmax over the last axis, labels on axis 1", _over_last_axis(c, p.logits.shape)
             size = int(np.prod(p.logits.shape[2:]))
             yield "B24", f"divides by the {size} positions once more", replace(c, factor=1.0 / size)
         t = z - z.max(1, keepdims=True, initial=-np.inf)
@@ -183,6 +184,17 @@ def _axes(c: Counterfactual) -> Iterator[Cause]:
                 total = e.sum(1, keepdims=True) + pad * np.exp(-top)
                 sentence = f"{pad} columns of padding to a multiple of {block} count as logits of 0"
                 yield "F74", sentence, replace(c, a=e / total, log_a=z - top - np.log(total))
+
+
+def _over_last_axis(c: Counterfactual, shape: tuple[int, ...]) -> Counterfactual:
+    """The softmax over a position axis: what multiplies a in the gradient sums over that axis, too."""
+    z = from_rows(c.z, shape)
+    t = z - z.max(-1, keepdims=True, initial=-np.inf)
+    total = np.exp(t).sum(-1, keepdims=True)
+    s = np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])[:, None]
+    mass = to_rows(np.broadcast_to(from_rows(c.q * s, shape).sum(-1, keepdims=True), shape))
+    a, log_a = to_rows(np.exp(t) / total), to_rows(t - np.log(total))
+    return replace(c, a=a, log_a=log_a, row_mass=np.where(s == 0, 0.0, mass / s))
 
 
 def _softmaxed(c: Counterfactual, z: Array, axis: int) -> Counterfactual:

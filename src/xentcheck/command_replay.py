@@ -20,12 +20,13 @@ from xentcheck.reference.rows import to_rows
 from xentcheck.reports.record import Record
 from xentcheck.reports.report import prepare_file
 
+from .attempts import attempt
 from .build import build
 from .cases import Case
 from .checks import CHANGED
 from .errors import AdapterError, OutputError, UnavailableError
 from .judge import error_of
-from .runner import attempt, contracts_of, quantities_of, run_case
+from .runner import contracts_of, quantities_of, run_case
 from .subjects import Spec, Subject, subjects_of
 from .vocabulary import FAILING, VALUES
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,9 @@ from xentcheck.reference.targets import Targets
 
 Array = NDArray[Any]
 
+LAYER = ("dC/db", "dC/dw", "dC/da_prev")
+"""The gradients of a last layer."""
+
 
 @dataclass(frozen=True, eq=False)
 class Counterfactual:
@@ -23,7 +27,7 @@ class Counterfactual:
 
     z, q: (m, C), q the factors of -log a. a, log_a: overridden softmax, or None. denominator: a number, or one per row
     for the gradient. upstream: (m,). factor: of the whole result. row_mass: what multiplies a in the gradient, or None
-    for the sum of q.
+    for the sum of q. layer: a_prev (m, K), w (C, K) and b (C,), or empty. given: results that are wrong by themselves.
     """
 
     problem: Problem
@@ -36,15 +40,23 @@ class Counterfactual:
     log_a: Array | None = None
     factor: Any = 1.0
     row_mass: Any = None
+    layer: tuple[Array, ...] = ()
+    given: Mapping[str, Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, problem: Problem) -> Counterfactual:
-        """Everything right, for a problem that starts at logits."""
+        """Everything right, for a problem that starts at logits or at a layer."""
         t = Targets.of(problem)
-        assert problem.logits is not None
-        z = to_rows(problem.logits).astype(np.float64)
+        layer = tuple(x.astype(np.float64) for x in (problem.a_prev, problem.w, problem.b) if x is not None)
+        if problem.logits is not None:
+            z = to_rows(problem.logits).astype(np.float64)
+        else:
+            a_prev, w, b = layer
+            with np.errstate(all="ignore"):
+                z = a_prev @ w.T + b
         denominator = float(FLOAT64.pair(t.denominator(FLOAT64))[0])
-        return cls(problem, t, z, np.asarray(FLOAT64.pair(t.terms(FLOAT64))[0]), denominator, t.upstream)
+        q = np.asarray(FLOAT64.pair(t.terms(FLOAT64))[0])
+        return cls(problem, t, z, q, denominator, t.upstream, layer=layer)
 
     def with_labels(self, labels: Array, kept: Array, **changes: Any) -> Counterfactual:
         """The same with other labels (m,) and other rows kept; smoothing and class weights as they are."""
@@ -68,8 +80,12 @@ class Counterfactual:
         return np.asarray(-np.where(self.q != 0, self.q * self.softmax[1], 0.0).sum(1))
 
     def result(self, quantity: str) -> Array:
-        """loss or dC/dz in row form, or cost."""
+        """loss, dC/dz or dC/da_prev in row form, cost, dC/db or dC/dw."""
+        if quantity in self.given:
+            return self.given[quantity]
         with np.errstate(all="ignore"):
+            if quantity in LAYER:
+                return self._behind(quantity, self.result("dC/dz"))
             if quantity == "dC/dz":
                 mass = self.q.sum(1, keepdims=True) if self.row_mass is None else self.row_mass
                 s = np.broadcast_to(self.upstream / self.denominator, self.z.shape[:1])[:, None]
@@ -78,3 +94,10 @@ class Counterfactual:
             if quantity == "loss":
                 return np.asarray(self.factor * losses / self.denominator)
             return np.asarray(self.factor * (losses / self.denominator).sum())
+
+    def _behind(self, quantity: str, delta: Array) -> Array:
+        """A gradient of the layer from that of its logits."""
+        a_prev, w, _ = self.layer
+        if quantity == "dC/db":
+            return np.asarray(delta.sum(0))
+        return np.asarray(delta.T @ a_prev if quantity == "dC/dw" else delta @ w)

@@ -13,8 +13,8 @@ from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reports.probe import ProbeResult
 
 from .asking import THROUGH
+from .attempts import attempt
 from .linear import as_layer
-from .runner import attempt
 from .subjects import Subject
 
 Array = NDArray[Any]

@@ -19,10 +19,11 @@ from xentcheck.reference.contracts import growth
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.problem import Problem
 
+from .attempts import attempt
 from .errors import AdapterError, DtypeError, ProblemError, UnavailableError
 from .projected_rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
 from .randomness import Stream
-from .runner import attempt, contracts_of
+from .runner import contracts_of
 from .subjects import Subject, subjects_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 
 from xentcheck.adapters import built_in, wire
 from xentcheck.adapters.base import Adapter
-from xentcheck.adapters.process import request
+from xentcheck.adapters.requests import request
 
 from .errors import AdapterError
 from .script_bodies import INPUT_NAMES, JAX, NUMPY, TORCH, Call, Writer, text_of

@@ -18,10 +18,11 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.accuracy import Accuracy
 
+from .attempts import attempt
 from .families import FAMILIES
 from .judge import error_of
 from .randomness import Stream
-from .runner import attempt, contracts_of
+from .runner import contracts_of
 from .subjects import Subject
 
 Array = NDArray[Any]

@@ -11,11 +11,13 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 
 from .causes import causes
-from .counterfactual import Counterfactual
+from .counterfactual import LAYER, Counterfactual
+from .layer_causes import layer_causes
+from .vocabulary import GRADIENTS
 
 Array = NDArray[Any]
 
-EXAMINED = ("loss", "cost", "dC/dz")
+EXAMINED = ("loss", "cost", "dC/dz", *LAYER)
 """The quantities whose causes are looked for."""
 
 UNEXPLAINED = 0.02
@@ -25,19 +27,19 @@ BITS = 5
 """A result that is right to so many bits everywhere was computed in too low a precision."""
 
 LARGEST = 200_000
-"""Elements of the logits beyond which nobody waits for a guess."""
+"""Elements of the logits or of the weights beyond which nobody waits for a guess."""
 
 UNSURE = "unsure: none of the known mistakes explains it"
 
 
 def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple[str, ...]:
-    """The causes that explain a wrong loss, cost or dC/dz: "B20: off by the factor valid/N = 3/5 ...".
+    """The causes that explain a wrong value or gradient: "B20: off by the factor valid/N = 3/5 ...".
 
     A cause explains a result if what it would give is within twice the bound and 2 % of the error of each element.
     got, bound: in the quantity's shape. UNSURE where nothing known fits; empty where none is looked for: other
-    quantities, logits behind a layer, more than 200,000 elements.
+    quantities, networks, more than 200,000 elements.
     """
-    if quantity not in EXAMINED or problem.logits is None or not 0 < problem.logits.size <= LARGEST:
+    if quantity not in EXAMINED or problem.head == "network" or not 0 < _elements(problem) <= LARGEST:
         return ()
     right = Counterfactual.of(problem)
     exact = np.atleast_1d(right.result(quantity))
@@ -45,7 +47,7 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     with np.errstate(all="ignore"):
         explained = dict.fromkeys(
             f"{code}: {text}"
-            for code, text, wrong in causes(right)
+            for code, text, wrong in (*causes(right), *layer_causes(right))
             if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit)
         )
         if explained:
@@ -53,6 +55,8 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
         pattern = _not_finite(right, exact, found)
         if not pattern and quantity == "dC/dz":
             pattern = _where_wrong(right, exact, found, limit)
+        if not pattern and quantity in LAYER:
+            pattern = _where_zero(quantity, exact, found, limit)
         return (pattern or _precision(exact, found, limit, quantity) or UNSURE,)
 
 
@@ -65,10 +69,17 @@ def suspects_of_error(reason: str) -> tuple[str, ...]:
     return ()
 
 
+def _elements(problem: Problem) -> int:
+    """Of the logits, or of the weights if they have more."""
+    return max(int(np.prod(problem.logits_shape)), 0 if problem.w is None else problem.w.size)
+
+
 def _in_rows(x: Array, quantity: str) -> Array:
-    """(m, C) for dC/dz, (m,) or (1,) for values; float64."""
+    """(m, C) for dC/dz, as it is for gradients of a layer, (m,) or (1,) for values; float64."""
     wide = np.asarray(x).astype(np.float64)
-    return np.asarray(to_rows(wide)) if quantity == "dC/dz" else wide.reshape(-1)
+    if quantity == "dC/dz":
+        return np.asarray(to_rows(wide))
+    return wide if quantity in LAYER else wide.reshape(-1)
 
 
 def _explains(expected: Array, exact: Array, got: Array, bound: Array) -> bool:
@@ -109,10 +120,23 @@ def _where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) 
     return ""
 
 
+def _where_zero(quantity: str, exact: Array, got: Array, bound: Array) -> str:
+    """What the places of a layer's gradient say that are wrongly 0."""
+    wrong = ~(np.abs(got - exact) <= bound)
+    if not wrong.any() or got[wrong].any():
+        return ""
+    somewhere = wrong.reshape(len(wrong), -1).any(1)
+    first = int(np.argmax(somewhere))
+    if first and somewhere[first:].all():
+        what = "row" if quantity == "dC/da_prev" else "class"
+        return f"G94: no gradient from {what} {first} on: a lost shard or chunk"
+    return "E54: the wrong elements are all 0"
+
+
 def _precision(exact: Array, got: Array, bound: Array, quantity: str) -> str:
     """Whether everything is right to some bits, a matter of rounding; gradients relative to the largest."""
     wrong = ~(np.abs(got - exact) <= bound)
-    floor = np.abs(exact).max(initial=0.0) * 2.0**-BITS if quantity == "dC/dz" else 0.0
+    floor = np.abs(exact).max(initial=0.0) * 2.0**-BITS if quantity in GRADIENTS else 0.0
     relative = float((np.abs(got - exact) / np.maximum(np.abs(exact), floor))[wrong].max(initial=0.0))
     if 0 < relative < 2.0**-BITS:
         return f"A10: right to about {int(-np.log2(relative))} bits: a step in too low a precision"

@@ -15,7 +15,8 @@ from typing import IO
 
 from xentcheck.adapters import wire
 from xentcheck.adapters.base import Adapter
-from xentcheck.adapters.process import PROTOCOL, problem_of
+from xentcheck.adapters.process import PROTOCOL
+from xentcheck.adapters.requests import problem_of
 from xentcheck.adapters.wire import Message
 
 from .errors import ProtocolError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Collection
 from copy import copy
@@ -13,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.wrappers import command_of
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.reference.problem import Problem
 
 from .errors import AdapterError
 from .linear import as_layer, by_position, names_of
+from .signatures import DEFAULTS, named_parameters, own_defaults, parameters_of, signature_of_class, supported
 from .trying import TRIED
-from .vocabulary import DTYPES, OPTIONS, RARE_OPTIONS
+from .vocabulary import DTYPES
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -31,15 +32,6 @@ WRAPPERS: dict[str, Callable[..., Adapter]] = {
 }
 IMPORTED = ("torch", "jax")
 """Frameworks that are known by being imported; NumPy always is."""
-
-NEEDS = {
-    "weight": "weight",
-    "negative_weight": "weight",
-    "ignore_index": "ignore_index",
-    "wide_sentinel": "ignore_index",
-    "label_smoothing": "label_smoothing",
-}
-"""Option -> the parameter without which a function cannot support it."""
 
 
 def adapter_of(
@@ -81,46 +73,32 @@ def adapter_of(
     if framework not in WRAPPERS:
         raise AdapterError(f"unknown framework {framework!r}; allowed: {', '.join(WRAPPERS)}")
     function = _as_function(implementation)
-    parameters = _parameters(function)
+    parameters = parameters_of(function)
     _refuse_configured(implementation)
     name = str(getattr(implementation, "__name__", type(implementation).__name__))
     calling = _calling(implementation, parameters)
     wrap = partial(WRAPPERS[framework], name=name)
-    if names := names_of(_named(function), name):
+    if names := names_of(named_parameters(function), name):
         function = by_position(function, names)
         wrap = partial(wrap, head="layer")
         calling = " ".join(("linear", *calling.split(), *(f"{role}={name}" for role, name in names.items())))
         if parameters is not None:
             parameters = parameters - set(names.values()) | ({"weight"} & set(names))
-    if always := _own_defaults(_as_function(implementation)):
+    if always := own_defaults(_as_function(implementation)):
         function = _with_defaults(function, always)
         calling += f" always={'+'.join(always)}"
-    declared = _supported(parameters, framework) if options is None else options
+    declared = supported(parameters, framework) if options is None else options
     wrap = partial(wrap, options=declared)
     if parameters is None or "reduction" in parameters:
         made = wrap(function, contract=contract)
     else:
         fixed = _without_reduction(function, parameters)
         made = wrap(fixed, contract=contract, reductions=_reductions(wrap(fixed)))
-    made.command = registry.command_of(implementation, framework)
+    made.command = command_of(implementation, framework)
     made.calling = calling
     if options is None:
         made.guessed = frozenset((*TRIED, *DTYPES))
     return made
-
-
-DEFAULTS: dict[str, Any] = {"reduction": "mean", "ignore_index": NO_IGNORE, "label_smoothing": 0.0}
-"""Those of `torch.nn.functional.cross_entropy`, and with that of an adapter's calls."""
-
-
-def _own_defaults(function: Callable[..., Any]) -> list[str]:
-    """The options whose default is not PyTorch's: these are always passed."""
-    try:
-        found = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return []
-    given = {name: found[name].default for name in DEFAULTS if name in found}
-    return [name for name, value in given.items() if value is not inspect.Parameter.empty and value != DEFAULTS[name]]
 
 
 def _with_defaults(function: Callable[..., Any], names: Collection[str]) -> Callable[..., Any]:
@@ -174,7 +152,7 @@ def _as_function(implementation: Any) -> Callable[..., Any]:
         def made(input: Any, target: Any, **options: Any) -> Any:
             return implementation(**options)(input, target)
 
-        made.__signature__ = _of_class(implementation)  # type: ignore[attr-defined]  # what inspect.signature looks for
+        made.__signature__ = signature_of_class(implementation)  # type: ignore[attr-defined]  # what inspect.signature looks for
         return made
     if _is_torch_module(implementation):
         return lambda input, target: implementation(input, target)
@@ -188,41 +166,6 @@ def _calling(implementation: object, parameters: frozenset[str] | None) -> str:
     if parameters is None or "reduction" in parameters or kind == "module":
         return kind
     return f"{kind} {'axis' if 'axis' in parameters else 'fixed'}"
-
-
-def _of_class(kind: type) -> inspect.Signature:
-    """(input, target) and the constructor's parameters."""
-    own = [
-        p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(kind).parameters.values() if p.kind != p.VAR_KEYWORD
-    ]
-    first = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("input", "target")]
-    return inspect.Signature([*first, *own])
-
-
-def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
-    """The names of a function's parameters; None if it takes any keyword, or nobody knows."""
-    try:
-        found = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    return None if any(p.kind == p.VAR_KEYWORD for p in found) else _named(function)
-
-
-def _named(function: Callable[..., Any]) -> frozenset[str]:
-    """The names of the parameters that it has by name."""
-    try:
-        found = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return frozenset()
-    return frozenset(p.name for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
-
-
-def _supported(parameters: frozenset[str] | None, framework: str) -> list[str] | None:
-    """The usual options, without those that the signature has no parameter for."""
-    if parameters is None:
-        return None
-    needs = NEEDS | ({"upstream": "upstream"} if framework == "numpy" else {})
-    return [o for o in OPTIONS if o not in RARE_OPTIONS and (o not in needs or needs[o] in parameters)]
 
 
 def _without_reduction(function: Callable[..., Any], parameters: frozenset[str]) -> Callable[..., Any]:

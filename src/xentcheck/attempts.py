@@ -1,0 +1,57 @@
+"""Attempts: a subject computes a problem, and whatever it does instead is written down, never the end of a run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from xentcheck.adapters.base import Result
+from xentcheck.reference.problem import Problem
+
+from .errors import ImplementationError, ProcessEnded
+from .subjects import Subject
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a subject did with a problem: a result, or the outcome and reason that stand in its place; its warnings."""
+
+    subject: Subject
+    quantities: tuple[str, ...]
+    result: Result | None = None
+    outcome: str = ""
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def attempt(subject: Subject, problem: Problem, quantities: Sequence[str]) -> Attempt:
+    """Let a subject compute a problem; an exception of the implementation is an `error`, never the end of the run.
+
+    Where it has a process of its own, the end of that is a `crash` or a `timeout`. Its warnings are caught.
+    """
+    wanted = tuple(q for q in quantities if q in subject.adapter.capabilities.quantities)
+    if subject.missing:
+        return Attempt(subject, wanted, outcome="unavailable", reason=subject.missing)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        done = _attempt(subject, problem, wanted)
+    own = [f"{w.category.__name__}: {w.message}" for w in caught]
+    return replace(done, warnings=tuple(dict.fromkeys([*own, *done.warnings])))
+
+
+def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Attempt:
+    try:
+        if reason := subject.adapter.unsupported(problem):
+            return Attempt(subject, wanted, outcome="unsupported", reason=reason)
+        if not wanted:
+            return Attempt(subject, wanted)
+        result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
+    except ProcessEnded as error:
+        return Attempt(subject, wanted, outcome=error.outcome, reason=str(error))
+    except ImplementationError as error:
+        return Attempt(subject, wanted, outcome="error", reason=str(error))
+    except Exception as error:
+        first = (str(error).strip().splitlines() or ["no message"])[0]
+        return Attempt(subject, wanted, outcome="error", reason=f"{type(error).__name__}: {first}")
+    return Attempt(subject, wanted, result, warnings=result.warnings)

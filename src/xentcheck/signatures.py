@@ -1,0 +1,69 @@
+"""Signatures: what the parameters of somebody's function say about the options that it supports."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from xentcheck.reference.problem import NO_IGNORE
+
+from .vocabulary import OPTIONS, RARE_OPTIONS
+
+NEEDS = {
+    "weight": "weight",
+    "negative_weight": "weight",
+    "ignore_index": "ignore_index",
+    "wide_sentinel": "ignore_index",
+    "label_smoothing": "label_smoothing",
+}
+"""Option -> the parameter without which a function cannot support it."""
+
+
+DEFAULTS: dict[str, Any] = {"reduction": "mean", "ignore_index": NO_IGNORE, "label_smoothing": 0.0}
+"""Those of `torch.nn.functional.cross_entropy`, and with that of an adapter's calls."""
+
+
+def own_defaults(function: Callable[..., Any]) -> list[str]:
+    """The options whose default is not PyTorch's: these are always passed."""
+    try:
+        found = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return []
+    given = {name: found[name].default for name in DEFAULTS if name in found}
+    return [name for name, value in given.items() if value is not inspect.Parameter.empty and value != DEFAULTS[name]]
+
+
+def signature_of_class(kind: type) -> inspect.Signature:
+    """(input, target) and the constructor's parameters."""
+    own = [
+        p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(kind).parameters.values() if p.kind != p.VAR_KEYWORD
+    ]
+    first = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("input", "target")]
+    return inspect.Signature([*first, *own])
+
+
+def parameters_of(function: Callable[..., Any]) -> frozenset[str] | None:
+    """The names of a function's parameters; None if it takes any keyword, or nobody knows."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return None if any(p.kind == p.VAR_KEYWORD for p in found) else named_parameters(function)
+
+
+def named_parameters(function: Callable[..., Any]) -> frozenset[str]:
+    """The names of the parameters that it has by name."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return frozenset()
+    return frozenset(p.name for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
+
+
+def supported(parameters: frozenset[str] | None, framework: str) -> list[str] | None:
+    """The usual options, without those that the signature has no parameter for."""
+    if parameters is None:
+        return None
+    needs = NEEDS | ({"upstream": "upstream"} if framework == "numpy" else {})
+    return [o for o in OPTIONS if o not in RARE_OPTIONS and (o not in needs or needs[o] in parameters)]
