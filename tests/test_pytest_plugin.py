@@ -81,7 +81,7 @@ def test_one_that_does_not_fails_with_what_repeats_it(here: pytest.Pytester) -> 
 BAD = {
     "impl": (["--xentcheck-impl", "mine:absent"], "implementation 'mine:absent' cannot be imported: "),
     "framework": (["--xentcheck-impl", "mine:right", "--xentcheck-framework", "mxnet"], "unknown framework 'mxnet'"),
-    "framework alone": (["--xentcheck-framework", "numpy"], "--framework goes with --impl"),
+    "framework alone": (["--xentcheck-framework", "numpy"], "--xentcheck-framework goes with --xentcheck-impl"),
     "adapter": (["--xentcheck-adapter", "mxnet"], "unknown adapter 'mxnet'; allowed: numpy, torch, jax"),
     "profile": (["--xentcheck-profile", "slow"], "unknown profile 'slow'; allowed: quick, full, deep"),
     "dtype": (["--xentcheck-dtype", "int8"], "dtype 'int8' is not judged; allowed: float64, "),

@@ -61,9 +61,17 @@ jobs_option = click.option("-j", "--jobs", default="1", show_default=True, metav
 
 
 def specs_of(
-    adapters: tuple[str, ...], implementation: str | None, framework: str | None, timeout: float = TIMEOUT
+    adapters: tuple[str, ...],
+    implementation: str | None,
+    framework: str | None,
+    timeout: float = TIMEOUT,
+    *,
+    prefix: str = "--",
 ) -> list[Spec]:
-    """The subjects named on the command line; timeout 0: all in this process. Raises AdapterError."""
+    """The subjects named on the command line; timeout 0: all in this process; prefix: of the options' names.
+
+    Raises AdapterError.
+    """
     from xentcheck.adapters import built_in, names
 
     from .subjects import GUESSED, Spec
@@ -73,7 +81,7 @@ def specs_of(
             raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
     specs = [Spec(name, timeout=0 if name in built_in() else timeout) for name in dict.fromkeys(adapters)]
     if framework and not implementation:
-        raise AdapterError("--framework goes with --impl package.module:function")
+        raise AdapterError(f"{prefix}framework goes with {prefix}impl package.module:function")
     if implementation:
         specs.append(Spec(implementation, framework or GUESSED, timeout))
     return specs

@@ -101,7 +101,7 @@ class Plan:
         if not timeout > 0:
             raise pytest.UsageError(f"--xentcheck-timeout is {timeout:g}; allowed: a number above 0")
         named = tuple(option(config, "adapter")), option(config, "impl"), option(config, "framework")
-        specs = specs_of(*named, timeout if isolation == "process" else 0)
+        specs = specs_of(*named, timeout if isolation == "process" else 0, prefix="--xentcheck-")
         self.by_name = bool(specs)
         return specs or [Spec(name) for name in registry.built_in()]
 
