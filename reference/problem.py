@@ -71,7 +71,7 @@ class Problem:
             return "logits"
         return "layer" if self.hidden_w is None else "network"
 
-    @property
+    @cached_property
     def dtype(self) -> str:
         """Name of the storage dtype, for example `float32`."""
         return str(self._first.dtype)

@@ -144,7 +144,13 @@ def reserved_for(case: Case) -> str:
     >>> reserved_for(Case.parse("gaussian.3x7x2.f32.index.plain.mean.up-one.contig.s0"))
     'alone'
     """
-    return next((name for name, made in RESERVED.items() if case.shape in made[0] and case in made[1](case.seed)), "")
+    shapes = ((name, made[0]) for name, made in RESERVED.items())
+    return next((name for name, own in shapes if case.shape in own and case in _made(name, case.seed)), "")
+
+
+@cache
+def _made(name: str, seed: int) -> frozenset[Case]:
+    return frozenset(RESERVED[name][1](seed))
 
 
 RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case, ...]]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,10 +58,16 @@ def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
 def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
     """The contract that each quantity of a subject is judged by, and the catalogue for its grade."""
     adapter = subject.adapter
-    accuracy = adapter.exp_ulps, adapter.log_ulps
-    catalogue = {name: contract.with_accuracy(*accuracy) for name, contract in CATALOGUE.items()}
+    catalogue, different = _catalogue(adapter.exp_ulps, adapter.log_ulps, dtype)
     declared = {q: catalogue[get(adapter.contract_for(subject.device, dtype, q)).name] for q in QUANTITIES}
-    return declared, distinct(tuple(catalogue.values()), dtype)
+    return declared, different
+
+
+@cache
+def _catalogue(exp_ulps: float, log_ulps: float, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
+    """The contracts by name for functions of such an accuracy, and those that differ in a dtype."""
+    catalogue = {name: contract.with_accuracy(exp_ulps, log_ulps) for name, contract in CATALOGUE.items()}
+    return catalogue, distinct(tuple(catalogue.values()), dtype)
 
 
 def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
