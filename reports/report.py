@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from dataclasses import asdict
+from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ def prepare_file(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 

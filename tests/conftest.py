@@ -1,24 +1,37 @@
-"""Which tests need not be repeated for every set of installed frameworks."""
+"""Which tests need not be repeated for every set of installed frameworks, and which share a worker."""
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
+
+from xentcheck.pytest_matrix import by_signature
 
 ONCE = {
     "test_ablation",
+    "test_audit",
     "test_bounds",
     "test_bounds_simulated",
     "test_cases",
     "test_compare",
     "test_conventions",
+    "test_coverage",
+    "test_covering",
+    "test_directions",
     "test_docs",
     "test_double_double",
     "test_exercises",
     "test_families",
     "test_faults",
     "test_fuzz",
+    "test_judge",
     "test_kill_table",
+    "test_lattice",
+    "test_layer_bounds",
     "test_linear",
+    "test_matrix_workers",
     "test_no_alarm",
     "test_oracle",
     "test_packaging",
@@ -49,3 +62,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in ONCE:
             item.add_marker("once")
+
+
+def sharing(nodeid: str) -> str:
+    """Simulated arithmetic is measured once per dtype, by the worker that has all its tests."""
+    found = re.search(r"test_bounds_simulated\.py::.*\b(float64|float32|bfloat16|float16)\b", nodeid)
+    return f"simulated {found[1]}" if found else ""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The plugin's scheduler, which keeps these together as well."""
+    return by_signature(config, log, sharing) if config.getoption("dist") == "load" else None

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from samples import fault, record, run
 
-from xentcheck import faults
+from xentcheck import command_faults, faults
 from xentcheck.api import collect
 from xentcheck.cases import Case
 from xentcheck.cli import cli
+from xentcheck.command_faults import faults_command
 from xentcheck.deviations import Deviations
+from xentcheck.errors import OutputError
 from xentcheck.execution import Finished, Hunt, run_hunt
 from xentcheck.faults import by_name, first_kill, result_of
 from xentcheck.museum.catalogue import MUSEUMS, planted
@@ -71,6 +73,14 @@ def test_a_missed_fault_is_exit_code_1(only: pytest.MonkeyPatch, capsys: pytest.
     assert "numpy: the planted fault A01-no-shift is missed by quick" in out
     assert "quick catches " in out
     assert "gaussian.64x10.f32.index.plain.sum.up-one.contig.s0" in out
+
+
+def test_a_table_that_cannot_be_written_is_told_before_the_hunt(tmp_path: Path) -> None:
+    """A folder in its place."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command_faults, "execute", lambda *args: pytest.fail("it hunts first"))
+        with pytest.raises(OutputError, match="cannot be written"):
+            faults_command(["numpy"], ["quick"], rivals=False, jobs=1, out=tmp_path)
 
 
 def test_all_faults_in_numpy_are_caught_and_written(tmp_path: Path) -> None:

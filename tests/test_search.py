@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xentcheck import adapters
+from xentcheck import adapters, command_accuracy
 from xentcheck import reference as ref
 from xentcheck.command_accuracy import accuracy_command
 from xentcheck.errors import OutputError
@@ -73,7 +73,7 @@ def test_nan_is_worse_than_any_number() -> None:
 
 
 def test_the_table_names_place_dtype_and_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line per quantity, to a file or to the terminal; a file that cannot be written is one line."""
+    """One line per quantity, to a file or to the terminal."""
     out = tmp_path / "accuracy.md"
     assert accuracy_command([Spec("numpy")], ["float16"], 0, 1, out) == 0
     lines = [line for line in out.read_text().splitlines() if line.startswith("| numpy eager cpu | float16 |")]
@@ -81,5 +81,13 @@ def test_the_table_names_place_dtype_and_input(tmp_path: Path, capsys: pytest.Ca
     assert all("label" in line for line in lines)
     assert accuracy_command([Spec("numpy")], ["float16"], 0, 1, None) == 0
     assert lines[0] in capsys.readouterr().out
-    with pytest.raises(OutputError, match="cannot be written"):
-        accuracy_command([Spec("numpy")], ["float16"], 0, 1, tmp_path)
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_search(tmp_path: Path) -> None:
+    """A folder in its place, or a file where its folder should be."""
+    (tmp_path / "file").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command_accuracy, "accuracies", lambda *args, **options: pytest.fail("it searches first"))
+        for out in (tmp_path, tmp_path / "file" / "accuracy.md"):
+            with pytest.raises(OutputError, match="cannot be written"):
+                accuracy_command([Spec("numpy")], ["float16"], 0, 1, out)

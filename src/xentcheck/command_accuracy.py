@@ -12,6 +12,7 @@ from rich.progress import Progress
 from xentcheck import adapters as registry
 from xentcheck.reports.accuracy import Accuracy, accuracy_table
 from xentcheck.reports.markdown import table
+from xentcheck.reports.report import prepare_file
 
 from .errors import OutputError
 from .search import accuracies
@@ -37,6 +38,8 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
 
     The exit code is 1 if an implementation gave no result that could be measured, or there is none.
     """
+    if out:
+        prepare_file(out)
     chosen = list(specs) or [Spec(name) for name in registry.available()]
     subjects = [
         s for spec in chosen for s in subjects_of(resolve(spec), None, spec.command) if s.is_main and not s.missing

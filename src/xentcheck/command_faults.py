@@ -15,6 +15,7 @@ from rich.text import Text
 from xentcheck import adapters
 from xentcheck.reports.fault import FaultResult, fault_table, fault_text
 from xentcheck.reports.markdown import FAULTS, table
+from xentcheck.reports.report import prepare_file
 
 from .errors import OutputError, ProfileError
 from .execution import execute, execute_parallel
@@ -51,6 +52,8 @@ def faults_command(
         if profile not in PROFILES:
             raise ProfileError(f"unknown profile {profile!r}; allowed: {', '.join(PROFILES)}")
     tasks = hunts(frameworks_of(frameworks), profiles, rivals)
+    if out:
+        prepare_file(out)
     console = Console(stderr=True)
     finished = execute_parallel(tasks, (), None, jobs) if jobs > 1 else execute(tasks, ())
     found: list[FaultResult] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -41,16 +42,17 @@ Key = tuple[str, str, str, str, str]
 SHOWN = 5
 
 
-def by_signature(config: pytest.Config, log: Any) -> Any:
+def by_signature(config: pytest.Config, log: Any, group_of: Callable[[str], str] = lambda nodeid: "") -> Any:
     """A scheduler that gives the cases of one signature to one worker, and other tests one by one.
 
+    group_of: a node id -> the name of other tests that stay together, or nothing.
     xdist's own `loadgroup` marks groups in `Node._nodeid`, which pytest 9.2 no longer has.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class BySignature(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            return signature_in(nodeid) or nodeid
+            return signature_in(nodeid) or group_of(nodeid) or nodeid
 
     return BySignature(config, log)
 
