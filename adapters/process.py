@@ -45,6 +45,9 @@ PATIENCE = {"crash": 20, "timeout": 3}
 """So many calls of one kind (the same options needed) may end like this in a row; the later ones are not made."""
 
 
+SILENT = 5
+"""So many calls without an answer end it for a program that has never answered one."""
+
 Kind = frozenset[str]
 """What a problem needs: hangs and crashes go with a rank, a dtype or an option."""
 
@@ -72,6 +75,8 @@ class ProcessAdapter(Adapter):
         self._met: set[tuple[object, ...]] = set()
         self._ended: Counter[tuple[Kind, str]] = Counter()
         self._poison = False
+        self._answered = False
+        self._silent = 0
 
     def greet(self) -> ProcessAdapter:
         """Start the program and take over what it says of itself. Raises AdapterError if it cannot."""
@@ -191,6 +196,8 @@ class ProcessAdapter(Adapter):
 
     def _call(self, message: Message, limit: float, kind: Kind = frozenset()) -> Message:
         """One message and its answer, in a program that is started if none runs."""
+        if kind and self.patience and not self._answered and self._silent >= SILENT:
+            raise ProcessTimeout(f"{NOT_CALLED}: it has answered none of {SILENT} calls")
         for outcome, patience in self.patience.items():
             if self._ended[kind, outcome] >= patience:
                 ended = ProcessTimeout if outcome == "timeout" else ProcessEnded
@@ -202,11 +209,13 @@ class ProcessAdapter(Adapter):
             answer = self._program.exchange(message, limit)
         except ProcessEnded as error:
             self._ended[kind, error.outcome] += 1
+            self._silent += bool(kind) and error.outcome == "timeout"
             self.close()
             raise
         except ProtocolError:
             self.close()
             raise
+        self._answered |= bool(kind)
         for outcome in PATIENCE:
             self._ended.pop((kind, outcome), None)
         if (found := answer.text.get("message")) == "error":

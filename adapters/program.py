@@ -8,9 +8,11 @@ import subprocess
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
 from typing import IO
 
 from xentcheck.errors import ProcessEnded, ProcessTimeout, UnavailableError
@@ -23,6 +25,12 @@ TAIL = 20_000
 
 KEPT = 6
 """Lines of them that are told."""
+
+
+JOINING = 1.0
+"""Seconds that the thread has to notice the end; a grandchild in a session of its own may hold the pipe open."""
+
+Questions = SimpleQueue[tuple[Message, Future[Message | None]] | None]
 
 
 class Program:
@@ -41,12 +49,15 @@ class Program:
             )
         except OSError as error:
             raise UnavailableError(f"program {command_line[0]!r} cannot start: {error.strerror}") from error
-        self._thread = ThreadPoolExecutor(1, "xentcheck-process")
-        self._stop = weakref.finalize(self, _end, self._process, self._thread, self._errors)
+        self._questions: Questions = SimpleQueue()
+        thread = Thread(target=_talk, args=(self._process, self._questions), name="xentcheck-process", daemon=True)
+        thread.start()
+        self._stop = weakref.finalize(self, _end, self._process, self._questions, thread, self._errors)
 
     def exchange(self, message: Message, limit: float) -> Message:
         """The answer to a message. Raises ProcessTimeout, ProcessEnded or ProtocolError."""
-        future: Future[Message | None] = self._thread.submit(_exchange, self._process, message)
+        future: Future[Message | None] = Future()
+        self._questions.put((message, future))
         try:
             answer = future.result(limit)
         except FutureTimeout:
@@ -85,6 +96,20 @@ def last_lines(text: str) -> list[str]:
     return lines[-KEPT:] if fatal is None else lines[max(0, fatal - 1) :][:KEPT]
 
 
+def _talk(process: subprocess.Popen[bytes], questions: Questions) -> None:
+    """Exchange messages until there are no more, in a thread that nobody need wait for; then close the pipes."""
+    while (asked := questions.get()) is not None:
+        message, future = asked
+        try:
+            future.set_result(_exchange(process, message))
+        except Exception as error:
+            future.set_exception(error)
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # what was still to be flushed has nobody to read it
+                pipe.close()
+
+
 def _exchange(process: subprocess.Popen[bytes], message: Message) -> Message | None:
     assert process.stdin is not None
     assert process.stdout is not None
@@ -92,14 +117,12 @@ def _exchange(process: subprocess.Popen[bytes], message: Message) -> Message | N
     return wire.read(process.stdout)
 
 
-def _end(process: subprocess.Popen[bytes], thread: ThreadPoolExecutor, errors: IO[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], questions: Questions, thread: Thread, errors: IO[bytes]) -> None:
     _kill(process)
     process.wait()
-    thread.shutdown()
-    for stream in (process.stdin, process.stdout, errors):
-        if stream is not None:
-            with suppress(OSError):  # what was still to be flushed has nobody to read it
-                stream.close()
+    questions.put(None)
+    thread.join(JOINING)
+    errors.close()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -105,8 +105,8 @@ def from_process(command: str | Sequence[str], *, name: str = "", timeout: float
     """Adapter of a program, in any language, that speaks the protocol of docs/other-languages.md.
 
     command: its command line, as text for a shell or as words. name: as in reports (default: what the program says).
-    timeout: seconds for a call; 300 more for the first of each signature. Starts the program. Raises AdapterError if
-    that fails, or it speaks another version of the protocol.
+    timeout: seconds for a call, three times as many for the first of each signature; the start may take 300. Starts
+    the program. Raises AdapterError if that fails, or it speaks another version of the protocol.
 
     >>> from_process("no-such-program --loss")
     Traceback (most recent call last):

@@ -64,7 +64,7 @@ class Baseline:
         for kind in TEXTS:
             for name, seen in sorted(self.texts.get(kind, {}).items()):
                 yield json.dumps({kind: name, "seen": seen})
-        yield json.dumps({"kind": "end", "rows": len(self.rows)})
+        yield json.dumps({"kind": "end", "rows": len(self.rows), "texts": sum(map(len, self.texts.values()))})
 
     def save(self, path: Path) -> None:
         """Write the file. Raises OutputError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +50,30 @@ def _parsed(path: Path, lines: list[str]) -> Baseline:
             break
         data = _object(path, number, line)
         if data.get("kind") == "end":
-            if data.get("rows") != len(rows):
-                raise RunFileError(f"baseline {path}: {data.get('rows')} rows were written, {len(rows)} are here")
+            for what, here in {"rows": len(rows), "texts": sum(map(len, texts.values()))}.items():
+                if data.get(what) != here:
+                    raise RunFileError(f"baseline {path}: {data.get(what)} {what} were written, {here} are here")
             return Baseline(header, rows, texts)
         try:
             if "row" in data:
                 name = _text(data.pop("row"))
+                _refuse_twice(name, rows)
                 rows[name] = _row(data)
             else:
                 (kind,) = set(data) - {"seen"}
-                texts[kind][_text(data[kind])] = _texts(data["seen"])
+                name = _text(data[kind])
+                _refuse_twice(name, texts[kind])
+                texts[kind][name] = _texts(data["seen"])
         except (KeyError, TypeError, ValueError) as error:
             raise RunFileError(
                 f"baseline {path}, line {number} is malformed: {type(error).__name__}: {error}"
             ) from error
     raise RunFileError(f"baseline {path} is truncated: no end line after {len(rows)} rows")
+
+
+def _refuse_twice(name: str, known: Mapping[str, object]) -> None:
+    if name in known:
+        raise ValueError(f"{name!r} is there twice")
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -22,6 +22,9 @@ BAD = KINDS[:4]
 gone or compares less than before, a worse number.
 """
 
+NOT_MET = "perhaps not met: other cases"
+"""What is known of a failure that is gone where the cases are not the same."""
+
 COLUMNS = ["change", "where", "what", "before", "after"]
 
 
@@ -79,7 +82,12 @@ def compare(base: Baseline, new: Baseline) -> Comparison:
     )
 
 
+PLAN = ("generator", "profile", "seed", "selection")
+"""Of the header: what says which cases there are."""
+
+
 def _rows(base: Baseline, new: Baseline) -> Iterator[Change]:
+    same_plan = all(base.header.get(name) == new.header.get(name) for name in PLAN)
     failing = {change.where for change in _failures(base, new)}
     for name in sorted({*base.rows, *new.rows}):
         before, after = base.rows.get(name), new.rows.get(name)
@@ -88,7 +96,7 @@ def _rows(base: Baseline, new: Baseline) -> Iterator[Change]:
             yield Change(kind, name, "row", before.outcomes[0] if before else "", after.outcomes[0] if after else "")
             continue
         outcomes = _either(before.outcomes), _either(after.outcomes)
-        if before.cases == after.cases and executed(after) < executed(before):
+        if (same_plan or before.cases == after.cases) and executed(after)[1] < executed(before)[0]:
             yield Change("fewer", name, "outcomes", *outcomes)
             continue
         moves = [_moved(before.share, after.share), _moved(before.ulp, after.ulp)]
@@ -100,14 +108,16 @@ def _rows(base: Baseline, new: Baseline) -> Iterator[Change]:
             yield Change("answer", name, "outcomes", *outcomes)
 
 
-def executed(row: Span) -> int:
-    """How many comparisons of a row compared numbers, on average over its runs.
+def executed(row: Span) -> tuple[int, int]:
+    """How many comparisons of a row compared numbers, at least and at most in a run.
 
-    >>> executed(Span("1f2e", ("2 convention, 10 vacuous, 70 agree, 7 unsupported",)))
-    80
+    >>> executed(Span("1f2e", ("2 convention, 10 vacuous, 70 agree, 7 unsupported", "3 convention, 79 agree")))
+    (79, 80)
     """
-    counts = ((int(n), outcome) for text in row.outcomes for n, outcome in re.findall(r"(\d+) (\w+)", text))
-    return sum(n for n, outcome in counts if outcome in EXECUTED) // max(len(row.outcomes), 1)
+    found = [
+        sum(int(n) for n, outcome in re.findall(r"(\d+) (\w+)", text) if outcome in EXECUTED) for text in row.outcomes
+    ]
+    return min(found), max(found)
 
 
 def _moved(before: Range | None, after: Range | None) -> str:
@@ -135,7 +145,9 @@ def _failures(base: Baseline, new: Baseline) -> Iterator[Change]:
         if name not in before:
             yield Change("failure", where, case, "", _either(after[name]))
         elif name not in after:
-            yield Change("better", where, case, _either(before[name]), "")
+            rows = base.rows.get(where), new.rows.get(where)
+            met = rows[0] is not None and rows[1] is not None and rows[0].cases == rows[1].cases
+            yield Change("better" if met else "cases", where, case, _either(before[name]), "" if met else NOT_MET)
     whole = base.texts.get("failure", {}), new.texts.get("failure", {})
     for text in sorted(set(whole[1]) - set(whole[0])):
         yield Change("failure", "run", "", "", text)

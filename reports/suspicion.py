@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,10 +20,15 @@ def suspicion(failing: Sequence[Record]) -> str:
     examined = [r for r in failing if r.suspects]
     if not examined:
         return ""
-    codes = Counter(code for r in examined for code in {text.partition(": ")[0] for text in r.suspects})
-    code, count = max(codes.items(), key=lambda item: (item[1], item[0] != "unsure"))
-    sentences = Counter(t for r in examined for t in r.suspects if t.partition(": ")[0] == code)
-    sentence = sentences.most_common(1)[0][0].partition(": ")[2]
+    kinds = Counter(kind for r in examined for kind in dict.fromkeys(map(_kind, r.suspects)))
+    kind, count = max(kinds.items(), key=lambda item: (item[1], not item[0].startswith("unsure")))
+    told = Counter(text for r in examined for text in r.suspects if _kind(text) == kind)
+    code, _, sentence = told.most_common(1)[0][0].partition(": ")
     if code == "unsure":
         return f"cause unknown: {sentence} ({count} of {len(examined)} failures examined)"
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
+
+
+def _kind(text: str) -> str:
+    """A mistake whatever its numbers, as those of rows and classes."""
+    return re.sub(r"\d+", "#", text)

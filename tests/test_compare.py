@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from samples import probe, record, run
 
 import xentcheck
+from xentcheck import command_run
 from xentcheck.adapters.numpy import value_and_gradient
 from xentcheck.cli import cli
 from xentcheck.errors import OutputError, RunFileError
@@ -191,12 +192,16 @@ def test_a_baseline_is_read_as_it_was_written(tmp_path: Path) -> None:
 def damaged(change: str) -> str:
     """The lines of a baseline with something wrong."""
     lines = list(baseline_of([BASE]).lines())
+    failing = list(baseline_of([one(outcome="disagree")]).lines())
     header = json.loads(lines[0])
     return "\n".join(
         {
             "truncated": lines[:-1],
             "half a line": [*lines[:-1], lines[-1][:7]],
             "a row less": [lines[0], *lines[2:]],
+            "a failure less": [line for line in failing if not line.startswith('{"failing"')],
+            "a row twice": [lines[0], lines[1], *lines[1:]],
+            "a failure twice": [*failing[:-1], *failing[2:]],
             "no JSON": [lines[0], "<<<<<<< HEAD", *lines[1:]],
             "foreign": [json.dumps({"kind": "baseline", "tool": "other"}), *lines[1:]],
             "newer": [json.dumps({**header, "schema": 2}), *lines[1:]],
@@ -221,6 +226,9 @@ def damaged(change: str) -> str:
         ("truncated", "is truncated: no end line after 1 rows"),
         ("half a line", r"line \d is not JSON: truncated, or merged by hand"),
         ("a row less", "1 rows were written, 0 are here"),
+        ("a failure less", "texts were written, "),
+        ("a row twice", "line 3 is malformed: ValueError: '.*' is there twice"),
+        ("a failure twice", r"line \d is malformed: ValueError: '.*' is there twice"),
         ("no JSON", "line 2 is not JSON: truncated, or merged by hand"),
         ("foreign", "line 1 is no header of xentcheck: another program's file?"),
         ("newer", r"has schema 2; allowed: 1 \(written by another version\)"),
@@ -254,6 +262,43 @@ def test_a_run_saves_what_a_later_run_is_compared_with(tmp_path: Path, monkeypat
     assert cli.main([*command, "--out", "second.jsonl"], standalone_mode=False) == 0
     assert cli.main(["compare", "first", "second.jsonl"], standalone_mode=False) == 0
     assert load(Path("baselines/first.jsonl")).rows
+
+
+@pytest.mark.parametrize("told", ["FAILED: 1 disagree", "a worker process died"])
+def test_a_repeat_that_fails_fails_the_command(
+    told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loss that goes wrong on its second run, and a worker that dies there."""
+    monkeypatch.chdir(tmp_path)
+    wrong = xentcheck.Run(run(record(outcome="disagree"))) if told.startswith("FAILED") else None
+    runs = [xentcheck.Run(BASE), wrong]
+    monkeypatch.setattr(command_run, "execute_request", lambda *given: runs.pop(0))
+    assert cli.main(["run", "--adapter", "numpy", "--save", "x", "--repeats", "2"], standalone_mode=False) == 1
+    assert f"\nrun 2 of 2: {told}" in capsys.readouterr().out
+
+
+def test_counts_within_the_range_of_the_base_are_no_change() -> None:
+    """As for shares: only what leaves the range is told."""
+    many, few = run(record(), record(case="b")), run(record(), record(case="b", outcome="unsupported", share=None))
+    assert "fewer" not in {c.kind for c in found_in([many, few], few).changes}
+    assert "fewer" in {c.kind for c in found_in([many, many], few).changes}
+
+
+def test_fewer_cases_of_the_same_plan_are_worse() -> None:
+    """With another selection they are other cases."""
+    many, few = run(record(), record(case="b")), run(record())
+    assert [c.kind for c in found_in(many, few).changes] == ["fewer"]
+    chosen = replace(few, header=replace(few.header, selection=("a*",)))
+    assert [c.kind for c in found_in(many, chosen).changes] == ["cases"]
+
+
+def test_a_failure_that_is_not_met_again_is_not_better() -> None:
+    """Its case may not have been run."""
+    bad = run(record(case="b", outcome="disagree"), record())
+    chosen = replace(run(record()), header=replace(BASE.header, selection=("a*",)))
+    kinds = {(c.kind, c.what) for c in found_in(bad, chosen).changes}
+    assert ("cases", "b") in kinds
+    assert "better" not in {kind for kind, _ in kinds}
 
 
 def test_the_full_profile_holds_the_quick_one() -> None:

@@ -13,7 +13,7 @@ from xentcheck.cases import Case
 from xentcheck.conventions import CONVENTIONS, convention_of, seen
 from xentcheck.profiles import cases
 from xentcheck.reference.problem import Problem
-from xentcheck.runner import quantities_of, run_case
+from xentcheck.runner import quantities_of, run_case, run_problem
 from xentcheck.subjects import subjects_of
 
 Z = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 4.0]])
@@ -171,3 +171,26 @@ def test_few_of_the_quick_cases_are_conventions() -> None:
     held = [c.id for c in found if c is not None]
     assert {"all-ignored", "empty-batch", "zero-times-inf"} <= set(held)
     assert len(held) < 0.03 * len(found)
+
+
+def misshapen(logits: Any, target: Any, **options: Any) -> Any:
+    return np.float32(0), np.zeros((3, 3, 3), logits.dtype)
+
+
+def widened(logits: Any, target: Any, **options: Any) -> Any:
+    return np.float32(0), np.zeros(logits.shape, np.float64)
+
+
+def overwriting(logits: Any, target: Any, **options: Any) -> Any:
+    logits[...] = 7
+    return np.float32(0), np.zeros_like(logits)
+
+
+@pytest.mark.parametrize("loss", [misshapen, widened, overwriting])
+def test_a_convention_excuses_values_only(loss: Any) -> None:
+    """Another shape or dtype, or inputs that are written into, disagree where the values are not judged, too."""
+    problem = Problem(logits=Z.astype(np.float32), target=np.array([-100, -100]))
+    assert convention_of(problem, "dC/dz")
+    (subject,) = subjects_of(adapters.from_numpy(loss))
+    (record,) = run_problem(problem, "all-ignored", ["dC/dz"], [(subject, "")])
+    assert record.outcome == "disagree"

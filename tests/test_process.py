@@ -14,7 +14,7 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
-from xentcheck.adapters.process import PATIENCE, ProcessAdapter
+from xentcheck.adapters.process import PATIENCE, SILENT, ProcessAdapter
 from xentcheck.adapters.program import Program
 from xentcheck.adapters.wire import Message
 from xentcheck.cases import Case
@@ -23,6 +23,8 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import Record
 from xentcheck.runner import run_case
 from xentcheck.subjects import Spec, resolve, subjects_of
+from xentcheck.trying import TRIED, plain, tried
+from xentcheck.vocabulary import DTYPES
 
 NODE = Path(__file__).parents[1] / "examples" / "node"
 
@@ -56,6 +58,13 @@ closing = ends(lambda: [os.close(fd) for fd in range(20)])
 def complex_loss(logits, target, **options):
     loss, gradient = right(logits, target, **options)
     return loss, gradient.astype(complex)
+
+def never(logits, target, **options):
+    time.sleep(60)
+
+def reading(logits, target, **options):
+    assert sys.stdin.read() == ""
+    return right(logits, target, **options)
 
 def writing(logits, target, **options):
     logits[...] = 0
@@ -325,3 +334,42 @@ def test_a_run_survives_a_crash_whatever_the_number_of_workers(mine: Path) -> No
         assert ended == {case for case in called if len(Case.parse(case).shape) == 1}
         assert ended
         assert run.verdict.counts["agree"] > 250
+
+
+HOLDS = """
+import json, subprocess, sys, time
+subprocess.Popen(["sleep", "30"], start_new_session=True)
+time.sleep(30)
+"""
+
+
+def test_a_pipe_that_somebody_else_holds_open_is_not_waited_for(tmp_path: Path) -> None:
+    """A grandchild in a session of its own is not killed with the program; its end is not the program's."""
+    (tmp_path / "holds.py").write_text(HOLDS)
+    program = Program([sys.executable, str(tmp_path / "holds.py")], {})
+    start = monotonic()
+    with pytest.raises(ProcessTimeout):
+        program.exchange(Message({"message": "hello"}), 2.0)
+    program.stop()
+    assert monotonic() - start < 20
+
+
+@pytest.mark.usefixtures("mine")
+def test_what_never_answers_is_not_asked_forever() -> None:
+    """Whatever the kind of call; what nobody declared is then not tried."""
+    adapter = isolated("never", timeout=0.02)
+    adapter.guessed = frozenset((*TRIED, *DTYPES))
+    assert tried(adapter).refused == {}
+    said = []
+    for make in (*TRIED.values(), plain):
+        with pytest.raises(ProcessTimeout) as found:
+            adapter.compute(make("float32"), ["cost"], device="cpu", variant="eager")
+        said.append(str(found.value).partition(":")[0])
+    assert said == ["no answer after 0.06 s"] * (SILENT - 1) + ["not called"] * (len(TRIED) + 2 - SILENT)
+
+
+@pytest.mark.usefixtures("mine")
+def test_an_implementation_that_reads_gets_nothing() -> None:
+    """Standard input is the protocol's."""
+    (record, _) = records_of(isolated("reading"), OTHERS[0])
+    assert record.outcome == "agree"

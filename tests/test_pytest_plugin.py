@@ -92,6 +92,8 @@ BAD = {
     "isolation": (["--xentcheck-isolation", "jail"], "--xentcheck-isolation is 'jail'; allowed: process, none"),
     "deviations": (["--xentcheck-deviations", "absent.toml"], "deviation file absent.toml cannot be read"),
     "report": (["--xentcheck-report", "mine.py/x"], "report folder mine.py/x cannot be written"),
+    "out": (["--xentcheck-out", "mine.py/x"], "mine.py/x cannot be written: "),
+    "name": (["--xentcheck-impl", "mine:right", "--xentcheck-adapter", "numpy"], "two"),
 }
 
 
@@ -214,6 +216,11 @@ def test_wrong(xentcheck_case):
 def test_nothing(xentcheck_case):
     xentcheck_case.problem.logits
 
+@pytest.mark.xentcheck(dtypes="float32", options=("ignore_index",), reductions="mean", cases="*allign*")
+def test_convention(xentcheck_case):
+    assert xentcheck_case.quantities == ("cost", "dC/dz")
+    xentcheck_case.assert_agrees({"cost": np.float32("nan"), "dC/dz": np.zeros_like(xentcheck_case.problem.logits)})
+
 @pytest.mark.xentcheck(dtypes="float32", options=(), reductions="mean", cases="gaussian.5x10.*")
 def test_refused(xentcheck_case):
     p = xentcheck_case.problem
@@ -231,7 +238,8 @@ def test_the_fixture_yields_cases(here: pytest.Pytester) -> None:
     assert len(re.findall(r"PASSED test_own.py::test_right\[gaussian\.", text)) >= 2
     assert re.search(r"PASSED test_own.py::test_refused\[gaussian\.", text)
     assert len(re.findall(r"FAILED test_own.py::test_wrong\[gaussian\.", text)) >= 1
-    assert not re.search(r"PASSED test_own.py::test_(wrong|nothing)", text)
+    assert not re.search(r"PASSED test_own.py::test_(wrong|nothing|convention)", text)
+    assert re.search(r"SKIPPED .*allign.*: a convention, which is not judged", text)
     assert "nothing was compared; call xentcheck_case.assert_agrees" in text
     assert re.search(r"mine/eager/cpu/float32 dC/dz of gaussian\..*elements exceed their bound", text)
 

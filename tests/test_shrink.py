@@ -25,7 +25,7 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import contracts_of
-from xentcheck.script import script_of
+from xentcheck.script import repeats, script_of
 from xentcheck.shrink import Failure, failure_of, shrink
 from xentcheck.subjects import Spec, subjects_of
 from xentcheck.vocabulary import QUANTITIES
@@ -370,3 +370,18 @@ def test_what_does_not_fail_is_not_shrunk(tmp_path: Path, capsys: pytest.Capture
     problem = Problem(logits=np.zeros((2, 2)), target=np.array([0, 1]))
     with pytest.raises(ProblemError, match="cost of this problem does not fail: there is nothing to shrink"):
         shrink(subject, problem, "cost")
+
+
+def test_a_script_that_breaks_repeats_nothing() -> None:
+    """An import that fails, a syntax error, another exception, silence: none is the failure."""
+    problem = Problem(logits=np.zeros((1, 2)), target=np.array([0]))
+    wrong = Failure(problem, "cost", "disagree")
+    raised = Failure(problem, "cost", "error", "ZeroDivisionError: division by zero")
+    ours = Failure(problem, "cost", "error", "AdapterError: loss returned a loss of shape ()")
+    says = 'print("got", 1); import sys; sys.exit(1)'
+    assert repeats(says, wrong)
+    assert repeats("1 / 0", raised)
+    assert repeats("raise TypeError(3)", ours)
+    for broken in ("import no_such_module", "def (", "raise SystemExit(1)", "undefined"):
+        assert not any(repeats(broken, failure) for failure in (wrong, raised, ours))
+    assert not repeats("raise TypeError(3)", raised)

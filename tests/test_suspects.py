@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import record
 
 from xentcheck.build import build
 from xentcheck.cases import Case
@@ -224,3 +225,14 @@ def test_errors_speak_for_themselves() -> None:
     assert suspects_of_error("AdapterError: f returned a loss of shape (); allowed: (5,)")[0].startswith("B26")
     assert suspects_of_error("IndexError: index -100 is out of bounds for axis 0 with size 10")[0].startswith("C32")
     assert suspects_of_error("RuntimeError: out of registers") == ()
+
+
+def test_the_share_is_that_of_the_mistake_told() -> None:
+    """Two mistakes of one code are two; the numbers in a sentence do not make it another one."""
+    twice, half = ("B24: twice the right result",), ("B24: half of the right result",)
+    found = [record(outcome="disagree", suspects=s) for s in (twice, twice, twice, half, half)]
+    assert suspicion(found) == "suspected: twice the right result [B24], which explains 3 of 5 failures examined"
+    numbers = [
+        record(outcome="disagree", suspects=(f"B20: off by the factor {n}/5: divides by all rows",)) for n in (3, 4)
+    ]
+    assert suspicion(numbers).endswith("[B20], which explains 2 of 2 failures examined")

@@ -21,7 +21,7 @@ from .subjects import Subject
 
 Array = NDArray[Any]
 
-Deviation = tuple[Array, Array]
+Residual = tuple[Array, Array]
 """What should be 0, and how far from it rounding alone may bring it."""
 
 
@@ -90,7 +90,7 @@ THROUGH = {"dC/dz": "dC/da_prev"}
 """Behind the identity the gradient of the inputs is that of the logits."""
 
 
-def compare(x: Answer, y: Answer, quantities: tuple[str, ...]) -> Deviation:
+def compare(x: Answer, y: Answer, quantities: tuple[str, ...]) -> Residual:
     """The differences of two answers that should be equal, and the sums of their bounds."""
     found = [(x[q] - y[q]).ravel() for q in quantities]
     return np.concatenate(found), np.concatenate([(x.bounds[q] + y.bounds[q]).ravel() for q in quantities])

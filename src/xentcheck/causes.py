@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from xentcheck.reference.rows import from_rows, to_rows
 
-from .counterfactual import Counterfactual
+from .counterfactual import Cause, Counterfactual
 
 Array = NDArray[Any]
-Cause = tuple[str, str, Counterfactual]
-"""Code, sentence, and the computation with that mistake."""
 
 CHUNKS = (2, 3, 4, 8, 16, 32, 64)
 

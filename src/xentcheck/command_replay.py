@@ -93,7 +93,7 @@ def _print_smallest(
         found = shrink(subject, problem, _told_by(failing))
     text = script_of(found, spec, subject, str(case))
     _print_problem(found.problem, f"smallest problem found whose {found.quantity} fails: {found.outcome}", console)
-    if found.outcome in ("disagree", "error") and not repeats(text):
+    if found.outcome in ("disagree", "error") and not repeats(text, found):
         console.print("the script does not repeat the failure in a fresh interpreter: it depends on what ran before")
     if script is None:
         console.print(Text(text), soft_wrap=True)

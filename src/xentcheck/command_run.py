@@ -61,13 +61,20 @@ def run_command(request: RunRequest) -> int:
         return 1
     seconds = perf_counter() - start
     each = 1000 * seconds / max(len(run.records), 1)
+    again: list[Run | None] = []
     if request.save is not None:
         again = [execute_request(replace(request, out=None), console) for _ in range(request.repeats - 1)]
         path = path_of(request.save)
         baseline_of([run.file, *(r.file for r in again if r is not None)]).save(path)
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     console.print(f"{len(run.records)} comparisons in {seconds:.1f} s, {each:.1f} ms each", highlight=False)
-    return _conclude(run, request, console)
+    code = _conclude(run, request, console)
+    for number, repeat in enumerate(again, 2):
+        if repeat is None or not repeat.ok:
+            found = "a worker process died" if repeat is None else repeat.summary()
+            click.echo(f"run {number} of {request.repeats}: {found}", err=request.as_json)
+            code = 1
+    return code
 
 
 def execute_request(request: RunRequest, console: Console) -> Run | None:

@@ -15,10 +15,9 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
 
-Array = NDArray[Any]
+from .vocabulary import LAYER_GRADIENTS
 
-LAYER = ("dC/db", "dC/dw", "dC/da_prev")
-"""The gradients of a last layer."""
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +83,7 @@ class Counterfactual:
         if quantity in self.given:
             return self.given[quantity]
         with np.errstate(all="ignore"):
-            if quantity in LAYER:
+            if quantity in LAYER_GRADIENTS:
                 return self._behind(quantity, self.result("dC/dz"))
             if quantity == "dC/dz":
                 mass = self.q.sum(1, keepdims=True) if self.row_mass is None else self.row_mass
@@ -101,3 +100,7 @@ class Counterfactual:
         if quantity == "dC/db":
             return np.asarray(delta.sum(0))
         return np.asarray(delta.T @ a_prev if quantity == "dC/dw" else delta @ w)
+
+
+Cause = tuple[str, str, Counterfactual]
+"""Code, sentence, and the computation with that mistake."""

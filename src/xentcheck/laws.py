@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.law import LawResult
 
-from .asking import Answer, Asker, Deviation, Misshapen, Unanswered, compare
+from .asking import Answer, Asker, Misshapen, Residual, Unanswered, compare
 from .randomness import Stream
 from .subjects import Subject
 
@@ -27,7 +27,7 @@ LARGE = (1030, 1003)
 IGNORED = -100
 
 
-Law = Callable[[Asker, Problem], Deviation]
+Law = Callable[[Asker, Problem], Residual]
 
 
 def base(dtype: str, shape: tuple[int, int] = SHAPE) -> Problem:
@@ -44,17 +44,17 @@ def base(dtype: str, shape: tuple[int, int] = SHAPE) -> Problem:
     )
 
 
-def _rows_sum_to_0(ask: Asker, p: Problem) -> Deviation:
+def _rows_sum_to_0(ask: Asker, p: Problem) -> Residual:
     g = ask(p, "dC/dz")
     return g["dC/dz"].sum(1), g.bounds["dC/dz"].sum(1)
 
 
-def _shift(ask: Asker, p: Problem) -> Deviation:
+def _shift(ask: Asker, p: Problem) -> Residual:
     moved = replace(p, logits=(np.asarray(p.logits) + np.asarray(SHIFT, p.dtype)).astype(p.dtype))
     return compare(ask(p, "loss", "dC/dz"), ask(moved, "loss", "dC/dz"), ("loss", "dC/dz"))
 
 
-def _permutation(ask: Asker, p: Problem) -> Deviation:
+def _permutation(ask: Asker, p: Problem) -> Residual:
     order = np.argsort(Stream("laws.permutation").uniform(0, 1, (SHAPE[1],)), kind="stable")
     inverse = np.argsort(order)
     moved = replace(p, logits=np.asarray(p.logits)[:, order].copy(), target=inverse[p.target])
@@ -67,12 +67,12 @@ def _permutation(ask: Asker, p: Problem) -> Deviation:
     return compare(first, back, ("loss", "dC/dz"))
 
 
-def _one_hot(ask: Asker, p: Problem) -> Deviation:
+def _one_hot(ask: Asker, p: Problem) -> Residual:
     hot = (np.arange(SHAPE[1]) == p.target[:, None]).astype(p.dtype)
     return compare(ask(p, "loss", "dC/dz"), ask(replace(p, target=hot), "loss", "dC/dz"), ("loss", "dC/dz"))
 
 
-def _batch(ask: Asker, p: Problem, first: int = 1) -> Deviation:
+def _batch(ask: Asker, p: Problem, first: int = 1) -> Residual:
     """The first rows alone, and the others alone, have the losses and gradients that they have together."""
     whole = ask(p, "loss", "dC/dz")
     z = np.asarray(p.logits)
@@ -86,7 +86,7 @@ def _batch(ask: Asker, p: Problem, first: int = 1) -> Deviation:
     return np.concatenate(found), np.concatenate(limit)
 
 
-def _sum_of_rows(ask: Asker, p: Problem) -> Deviation:
+def _sum_of_rows(ask: Asker, p: Problem) -> Residual:
     """The sum over rows is the sum of the losses, and its gradient that of every row with an upstream of 1."""
     total = ask(replace(p, reduction="sum", upstream=np.ones((), p.dtype)), "cost", "dC/dz")
     rows = ask(replace(p, upstream=np.ones(SHAPE[0], p.dtype)), "loss", "dC/dz")
@@ -95,13 +95,13 @@ def _sum_of_rows(ask: Asker, p: Problem) -> Deviation:
     return found, np.concatenate([[value], (total.bounds["dC/dz"] + rows.bounds["dC/dz"]).ravel()])
 
 
-def _upstream(ask: Asker, p: Problem) -> Deviation:
+def _upstream(ask: Asker, p: Problem) -> Residual:
     """Twice the upstream gradient with the other sign, -2 times the gradient."""
     once, other = ask(p, "dC/dz"), ask(replace(p, upstream=(-2 * p.upstream).astype(p.dtype)), "dC/dz")
     return 2 * once["dC/dz"] + other["dC/dz"], 2 * once.bounds["dC/dz"] + other.bounds["dC/dz"]
 
 
-def _independent(ask: Asker, p: Problem) -> Deviation:
+def _independent(ask: Asker, p: Problem) -> Residual:
     """A call in between, on other data, changes neither what was returned before nor what is returned after."""
     before = ask(p, "loss", "dC/dz", shared=True)
     kept = {q: before[q].copy() for q in ("loss", "dC/dz")}
@@ -113,12 +113,12 @@ def _independent(ask: Asker, p: Problem) -> Deviation:
     return np.concatenate(found), np.concatenate(limit)
 
 
-def _value_alone(ask: Asker, p: Problem) -> Deviation:
+def _value_alone(ask: Asker, p: Problem) -> Residual:
     """The loss that is asked for alone is the one that comes with a gradient."""
     return compare(ask(p, "loss"), ask(p, "loss", "dC/dz"), ("loss",))
 
 
-def _additive(ask: Asker, p: Problem) -> Deviation:
+def _additive(ask: Asker, p: Problem) -> Residual:
     """The gradients of two upstream gradients add up to that of their sum."""
     one = np.abs(p.upstream)
     other = (one[::-1] + 3).astype(p.dtype)
@@ -127,13 +127,13 @@ def _additive(ask: Asker, p: Problem) -> Deviation:
     return g[0] + g[1] - g[2], np.asarray(sum(part.bounds["dC/dz"] for part in parts))
 
 
-def _chunks(ask: Asker, p: Problem) -> Deviation:
+def _chunks(ask: Asker, p: Problem) -> Residual:
     """More rows and classes than a block or a vector holds are what they are in two parts."""
     large = base(p.dtype, shape=LARGE)
     return _batch(ask, large, LARGE[0] // 2)
 
 
-def _fresh_memory(ask: Asker, p: Problem) -> Deviation:
+def _fresh_memory(ask: Asker, p: Problem) -> Residual:
     """Nothing is returned that was never written: rows that are ignored are where that is forgotten."""
     labels = np.where(np.arange(SHAPE[0]) % 3 == 0, IGNORED, p.target)
     ignoring = replace(p, target=labels, ignore_index=IGNORED)
@@ -147,7 +147,7 @@ def _direction(p: Problem, name: str) -> Problem:
     return replace(p, v=v.astype(p.dtype))
 
 
-def _forward_is_reverse(ask: Asker, p: Problem) -> Deviation:
+def _forward_is_reverse(ask: Asker, p: Problem) -> Residual:
     """The derivative of a row's loss along v is the product of its gradient with v."""
     along = _direction(p, "v")
     v = np.asarray(along.v).astype(np.float64)
@@ -155,7 +155,7 @@ def _forward_is_reverse(ask: Asker, p: Problem) -> Deviation:
     return jvp["jvp"] - (g["dC/dz"] * v).sum(1), jvp.bounds["jvp"] + (g.bounds["dC/dz"] * np.abs(v)).sum(1)
 
 
-def _hessian_symmetric(ask: Asker, p: Problem) -> Deviation:
+def _hessian_symmetric(ask: Asker, p: Problem) -> Residual:
     """w H v = v H w, row by row."""
     answers = [ask(_direction(p, name), "hvp") for name in ("v", "w")]
     v, w = (np.asarray(x.problem.v).astype(np.float64) for x in answers)
@@ -163,7 +163,7 @@ def _hessian_symmetric(ask: Asker, p: Problem) -> Deviation:
     return found, (np.abs(w) * answers[0].bounds["hvp"]).sum(1) + (np.abs(v) * answers[1].bounds["hvp"]).sum(1)
 
 
-def _hessian_null(ask: Asker, p: Problem) -> Deviation:
+def _hessian_null(ask: Asker, p: Problem) -> Residual:
     """The Hessian takes the direction of ones to 0, and its rows sum to 0 along any other."""
     ones = ask(replace(p, v=np.ones(SHAPE, p.dtype)), "hvp")
     other = ask(_direction(p, "v"), "hvp")

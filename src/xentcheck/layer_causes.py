@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .counterfactual import Counterfactual
+from .counterfactual import Cause, Counterfactual
 
 Array = NDArray[Any]
-Cause = tuple[str, str, Counterfactual]
-"""Code, sentence, and the computation with that mistake."""
 
 
 def layer_causes(c: Counterfactual) -> Iterator[Cause]:

@@ -15,7 +15,7 @@ import pytest
 from xentcheck import adapters as registry
 from xentcheck.reports.law import LawResult
 from xentcheck.reports.record import Record
-from xentcheck.reports.report import prepare, write_report
+from xentcheck.reports.report import prepare, prepare_file, write_report
 from xentcheck.reports.runfile import RunFile
 from xentcheck.reports.summary import Summary, summarize
 from xentcheck.reports.suspicion import suspicion
@@ -89,6 +89,8 @@ class Plan:
             self.known = load() + (load(Path(path)) if (path := option(config, "deviations")) else [])
             if self.report:
                 prepare(Path(self.report))
+            if self.out:
+                prepare_file(Path(self.out))
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
         if self.by_name or self.devices:

@@ -134,7 +134,7 @@ def _record(
         return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason, suspects=guess)
     if verdict is None:
         return Record(**base, outcome="error", reason=f"{MISSING} {quantity}")
-    if conv is not None:
+    if conv is not None and not verdict.mismatch and not a.result.changed_inputs:
         result = seen(np.asarray(a.result.values[quantity]))
         return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
     outcome, reason = _outcome(a.result, verdict)

@@ -48,17 +48,31 @@ def script_of(failure: Failure, spec: Spec, subject: Subject, case: str) -> str:
     return _text([*lines, *_judged(failure, writer)])
 
 
-def repeats(script: str) -> bool:
-    """Whether a script fails in a fresh interpreter, in this folder."""
+def repeats(script: str, failure: Failure) -> bool:
+    """Whether a script fails in a fresh interpreter, in this folder, as the failure does.
+
+    A wrong result is printed, and exit code 1. An error is the same exception; where it is ours, about what came back,
+    any that does not speak of the script itself.
+    """
     try:
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=PATIENCE)
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
     except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+        return False
+    if failure.outcome == "disagree":
+        return done.returncode == 1 and done.stdout.startswith("got")
+    last = (done.stderr.strip().splitlines() or [""])[-1]
+    raised, expected = (text.partition(":")[0].rpartition(".")[2].strip() for text in (last, failure.reason))
+    ours = expected.endswith(("AdapterError", "ProtocolError")) or "subprocess.run(" in script
+    return done.returncode != 0 and (raised not in ("", *OF_A_SCRIPT) if ours else raised == expected)
 
 
 PATIENCE = 300.0
 """Seconds for a script, which imports a framework."""
+
+OF_A_SCRIPT = ("SyntaxError", "NameError", "ImportError", "ModuleNotFoundError")
+"""What a script raises that is none."""
 
 
 def _text(lines: list[str]) -> str:

@@ -165,6 +165,8 @@ def subjects_named(
     subjects: list[Subject] = []
     for spec in specs:
         adapter = resolve(spec)
+        if any(subject.adapter.name == adapter.name for subject in subjects):
+            raise AdapterError(f"two implementations are called {adapter.name!r}; allowed: each name once")
         if by_name and (missing := adapter.unavailable()):
             raise UnavailableError(f"adapter {adapter.name}: {missing}")
         for dtype in dtypes:

@@ -11,13 +11,13 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 
 from .causes import causes
-from .counterfactual import LAYER, Counterfactual
+from .counterfactual import Counterfactual
 from .layer_causes import layer_causes
-from .vocabulary import GRADIENTS
+from .vocabulary import GRADIENTS, LAYER_GRADIENTS
 
 Array = NDArray[Any]
 
-EXAMINED = ("loss", "cost", "dC/dz", *LAYER)
+EXAMINED = ("loss", "cost", "dC/dz", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""
 
 UNEXPLAINED = 0.02
@@ -55,7 +55,7 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
         pattern = _not_finite(right, exact, found)
         if not pattern and quantity == "dC/dz":
             pattern = _where_wrong(right, exact, found, limit)
-        if not pattern and quantity in LAYER:
+        if not pattern and quantity in LAYER_GRADIENTS:
             pattern = _where_zero(quantity, exact, found, limit)
         return (pattern or _precision(exact, found, limit, quantity) or UNSURE,)
 
@@ -79,7 +79,7 @@ def _in_rows(x: Array, quantity: str) -> Array:
     wide = np.asarray(x).astype(np.float64)
     if quantity == "dC/dz":
         return np.asarray(to_rows(wide))
-    return wide if quantity in LAYER else wide.reshape(-1)
+    return wide if quantity in LAYER_GRADIENTS else wide.reshape(-1)
 
 
 def _explains(expected: Array, exact: Array, got: Array, bound: Array) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def tried(adapter: Adapter) -> Adapter:
         return adapter
     c = adapter.capabilities
     first = next((d for d in ("float32", *c.dtypes) if d in c.dtypes), "")
-    if not first or _refusal(adapter, plain(first)):
+    if not first or _refusal(adapter, plain(first)) != "":
         return adapter
     asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
     asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
@@ -59,8 +58,8 @@ def tried(adapter: Adapter) -> Adapter:
     return adapter
 
 
-def _refusal(adapter: Adapter, problem: Problem) -> str:
-    """The exception that a problem ends in on every device, or an empty string."""
+def _refusal(adapter: Adapter, problem: Problem) -> str | None:
+    """The exception that a problem ends in on every device, or an empty string; None if the process ends with it."""
     c = adapter.capabilities
     reduction = c.reductions[0]
     ones = np.ones(problem.loss_shape if reduction == "none" else (), problem.dtype)
@@ -71,18 +70,20 @@ def _refusal(adapter: Adapter, problem: Problem) -> str:
             return ""
         p = layer
     found = [_raised(adapter, p, device) for device in adapter.devices()]
-    return found[-1] if all(found) else ""
+    return found[-1] if all(found) or None in found else ""
 
 
-def _raised(adapter: Adapter, p: Problem, device: str) -> str:
+def _raised(adapter: Adapter, p: Problem, device: str) -> str | None:
     variant = "eager" if "eager" in adapter.variants else adapter.variants[0]
-    with warnings.catch_warnings(action="ignore"), suppress(ProcessEnded, AdapterError):
+    with warnings.catch_warnings(action="ignore"):
         try:
             adapter.compute(p, p.quantities, device=device, variant=variant)
         except ImplementationError as error:  # of another process: its type is the first word
             return "" if str(error).startswith("AdapterError") else str(error)
-        except (ProcessEnded, AdapterError):
-            raise
+        except ProcessEnded:
+            return None
+        except AdapterError:
+            return ""
         except Exception as error:
             return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
     return ""

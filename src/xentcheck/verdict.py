@@ -25,11 +25,9 @@ from .judge import Tally, shape_and_dtype
 from .margins import Margin, margins_of
 from .power import Power
 from .value_power import loss_deltas, note_cost, note_losses, note_softmax
-from .vocabulary import GRADIENTS
+from .vocabulary import GRADIENTS, LAYER_GRADIENTS
 
 Array = NDArray[Any]
-
-LAYERS = ("dC/db", "dC/dw", "dC/da_prev")
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +156,7 @@ class Judgement:
             wrong = WrongGradients(self.exact, block)
             if "dC/dz" in self.quantities:
                 self._gradient(block, wrong, gradients)
-            if set(LAYERS) & set(self.quantities):
+            if set(LAYER_GRADIENTS) & set(self.quantities):
                 self._layers(block, wrong, gradients)
 
     def compared(self, quantity: str) -> Iterator[tuple[int, Array]]:
@@ -214,7 +212,7 @@ class Judgement:
         exact = {q: B.pair(x) for q, x in exact_layers.gradients(B, p, block.gradient).items()}
         bounds = {c: view.bounds.layer(block, gradients[c]) for c, view in self.views.items()}
         spread = wrong.spread()
-        for quantity in LAYERS:
+        for quantity in LAYER_GRADIENTS:
             if quantity in self.quantities:
                 for i, got in self.compared(quantity):
                     self.add(i, quantity, got, exact[quantity], {c: b[quantity] for c, b in bounds.items()})

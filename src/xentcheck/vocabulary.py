@@ -14,7 +14,8 @@ a direction v of the logits the derivatives of the output and of dC/dz.
 """
 
 VALUES = ("loss", "cost")
-GRADIENTS = ("dC/dz", "dC/db", "dC/dw", "dC/da_prev")
+LAYER_GRADIENTS = ("dC/db", "dC/dw", "dC/da_prev")
+GRADIENTS = ("dC/dz", *LAYER_GRADIENTS)
 QUANTITY_FAMILIES = {
     "a": "softmax",
     "log_a": "log_softmax",

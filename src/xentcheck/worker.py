@@ -25,11 +25,11 @@ from .subjects import Spec, imported
 
 def main() -> None:
     """Answer until the other end closes the pipe."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the implementation prints or reads is no message
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     faulthandler.enable()
     name, framework = sys.argv[1:]
-    questions = sys.stdin.buffer
     adapter: Adapter | None = None
     while (message := wire.read(questions)) is not None:
         try:

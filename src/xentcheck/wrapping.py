@@ -19,7 +19,7 @@ from xentcheck.reference.problem import Problem
 from .errors import AdapterError
 from .linear import as_layer, by_position, names_of
 from .signatures import DEFAULTS, named_parameters, own_defaults, parameters_of, signature_of_class, supported
-from .trying import TRIED
+from .trying import ROWS, TRIED
 from .vocabulary import DTYPES
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def adapter_of(
     parameters = parameters_of(function)
     _refuse_configured(implementation)
     name = str(getattr(implementation, "__name__", type(implementation).__name__))
+    if name in registry.built_in():
+        raise AdapterError(f"the implementation is called {name!r}, as a built-in adapter is; allowed: another name")
     calling = _calling(implementation, parameters)
     wrap = partial(WRAPPERS[framework], name=name)
     if names := names_of(named_parameters(function), name):
@@ -184,7 +186,7 @@ def _reductions(adapter: Adapter) -> list[str]:
 
     All of them if it returns nothing usable: the tests then say why.
     """
-    logits = np.array([[0.0, 1.0, 3.0], [2.0, 0.0, 0.5]], np.float32)
+    logits = np.array(ROWS, np.float32)
     rows: dict[str, Any] = {"logits": logits, "target": np.array([0, 2])}
     if adapter.unavailable():
         return ["mean"]
