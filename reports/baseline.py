@@ -22,7 +22,7 @@ from .runfile import RunFile
 from .summary import Row, summarize
 from .words import printable
 
-SCHEMA = 1
+SCHEMA = 2
 TOOL = "xentcheck"
 FOLDER = Path("baselines")
 """Where a baseline lies that is given by its name alone."""

@@ -101,7 +101,8 @@ def _rows(base: Baseline, new: Baseline) -> Iterator[Change]:
             continue
         moves = [_moved(before.share, after.share), _moved(before.ulp, after.ulp)]
         if any(moves):
-            yield Change("worse" if "worse" in moves else "better", name, "worst", _numbers(before), _numbers(after))
+            kind = next(move for move in moves if move)  # ULPs decide where shares stay: they are information
+            yield Change(kind, name, "worst", _numbers(before), _numbers(after))
         if before.cases != after.cases:
             yield Change("cases", name, "cases", *outcomes)
         elif name not in failing and not set(before.outcomes) & set(after.outcomes):

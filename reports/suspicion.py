@@ -24,11 +24,14 @@ def suspicion(failing: Sequence[Record]) -> str:
     kind, count = max(kinds.items(), key=lambda item: (item[1], not item[0].startswith("unsure")))
     told = Counter(text for r in examined for text in r.suspects if _kind(text) == kind)
     code, _, sentence = told.most_common(1)[0][0].partition(": ")
+    if len(told) > 1:  # in several wordings: what they have in common
+        sentence = sentence.rpartition(": ")[2]
     if code == "unsure":
         return f"cause unknown: {sentence} ({count} of {len(examined)} failures examined)"
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
 
 
 def _kind(text: str) -> str:
-    """A mistake whatever its numbers, as those of rows and classes."""
-    return re.sub(r"\d+", "#", text)
+    """A mistake whatever its numbers, as those of rows and classes, and whatever comes before its last colon."""
+    code, _, sentence = text.partition(": ")
+    return f"{code}: {re.sub(r'[0-9]+', '#', sentence.rpartition(': ')[2])}"

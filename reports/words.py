@@ -24,7 +24,8 @@ def describe(r: Record) -> str:
         numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)} ({r.contract})"
         line += f";{at} {numbers}, {r.share:.3g} of the bound, {r.ulp:.3g} ULP"
     if r.suspects:
-        others = f" (or {len(r.suspects) - 1} others)" if len(r.suspects) > 1 else ""
+        more = len(r.suspects) - 1
+        others = f" (or {more} other{'s' if more > 1 else ''})" if more else ""
         line += f"; suspected {printable(r.suspects[0])}{others}"
     return line
 

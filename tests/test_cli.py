@@ -132,6 +132,12 @@ BAD_INPUT = {
         "implementation 'unsound:f' cannot be imported: SyntaxError: ",
     ),
     "fuzz minutes": (["fuzz", "--minutes", "0"], "Invalid value for '--minutes': 0.0 is not in the range x>0."),
+    "fuzz forever": (["fuzz", "--minutes", "nan"], "Invalid value for --minutes: nan; allowed: a number of minutes"),
+    "fuzz where": (
+        ["fuzz", "--adapter", "numpy", "--saved", "mine.py/x.txt"],
+        "mine.py/x.txt cannot be written: ",
+    ),
+    "repeats": (["run", "--adapter", "numpy", "--repeats", "2"], "--repeats goes with --save NAME: "),
     "fuzz saved": (["fuzz", "--adapter", "numpy", "--saved", "mine.py"], "saved cases mine.py, line 2: case id "),
     "no case": (
         ["run", "--case", "knots.*"],

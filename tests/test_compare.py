@@ -112,6 +112,13 @@ def test_what_runs_of_one_installation_span_is_no_change(share: float, kinds: li
     assert [c.kind for c in found_in(base, run(record(share=share, ulp=2.0))).changes] == kinds
 
 
+def test_the_share_decides_and_the_ulp_where_it_stays() -> None:
+    """A worst case that is nearer to its bound is worse whatever its ULPs, which are information."""
+    moves = [(0.3, 9.0, "better"), (0.6, 1.0, "worse"), (0.5, 3.0, "worse")]
+    for share, ulp, kind in moves:
+        assert [c.kind for c in found_in(BASE, one(share=share, ulp=ulp)).changes] == [kind]
+
+
 def test_answers_to_probes_and_degenerate_cases_are_told() -> None:
     """By the same implementation; those of another one are no change."""
     base = replace(BASE, probes=(probe(), probe(adapter="torch", value="0")))
@@ -204,7 +211,7 @@ def damaged(change: str) -> str:
             "a failure twice": [*failing[:-1], *failing[2:]],
             "no JSON": [lines[0], "<<<<<<< HEAD", *lines[1:]],
             "foreign": [json.dumps({"kind": "baseline", "tool": "other"}), *lines[1:]],
-            "newer": [json.dumps({**header, "schema": 2}), *lines[1:]],
+            "newer": [json.dumps({**header, "schema": 3}), *lines[1:]],
             "no object": [lines[0], "[]", *lines[1:]],
             "unknown kind": [lines[0], '{"knot": "x", "seen": ["y"]}', *lines[1:]],
             "unknown field": [lines[0], lines[1].replace('"cases"', '"knots"'), *lines[2:]],
@@ -231,7 +238,7 @@ def damaged(change: str) -> str:
         ("a failure twice", r"line \d is malformed: ValueError: '.*' is there twice"),
         ("no JSON", "line 2 is not JSON: truncated, or merged by hand"),
         ("foreign", "line 1 is no header of xentcheck: another program's file?"),
-        ("newer", r"has schema 2; allowed: 1 \(written by another version\)"),
+        ("newer", r"has schema 3; allowed: 2 \(written by another version\)"),
         ("no object", "line 2 is not an object"),
         ("unknown kind", "line 2 is malformed: KeyError: 'knot'"),
         ("unknown field", "line 2 is malformed: ValueError: unknown field knots"),

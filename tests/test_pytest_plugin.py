@@ -88,12 +88,12 @@ BAD = {
     "device": (["--xentcheck-device", "tpu"], "no adapter has a device among tpu; allowed: cpu, cuda, gpu"),
     "case": (["--xentcheck-case", "knots*"], "no case matches 'knots*'"),
     "seed": (["--xentcheck-seed", "one"], "--xentcheck-seed is 'one'; allowed: a number"),
+    "seed below 0": (["--xentcheck-seed", "-1"], "--xentcheck-seed is -1; allowed: a number from 0"),
     "timeout": (["--xentcheck-timeout", "0"], "--xentcheck-timeout is 0; allowed: a number above 0"),
     "isolation": (["--xentcheck-isolation", "jail"], "--xentcheck-isolation is 'jail'; allowed: process, none"),
     "deviations": (["--xentcheck-deviations", "absent.toml"], "deviation file absent.toml cannot be read"),
     "report": (["--xentcheck-report", "mine.py/x"], "report folder mine.py/x cannot be written"),
     "out": (["--xentcheck-out", "mine.py/x"], "mine.py/x cannot be written: "),
-    "name": (["--xentcheck-impl", "mine:right", "--xentcheck-adapter", "numpy"], "two"),
 }
 
 
@@ -197,6 +197,7 @@ def test_options_may_stand_in_the_ini_file(here: pytest.Pytester) -> None:
 
 
 OWN = """
+import numpy as np
 import pytest
 from mine import right, wrong
 
@@ -216,7 +217,7 @@ def test_wrong(xentcheck_case):
 def test_nothing(xentcheck_case):
     xentcheck_case.problem.logits
 
-@pytest.mark.xentcheck(dtypes="float32", options=("ignore_index",), reductions="mean", cases="*allign*")
+@pytest.mark.xentcheck(dtypes="float32", options=("ignore_index", "weight", "upstream"), cases="*allign.mean*")
 def test_convention(xentcheck_case):
     assert xentcheck_case.quantities == ("cost", "dC/dz")
     xentcheck_case.assert_agrees({"cost": np.float32("nan"), "dC/dz": np.zeros_like(xentcheck_case.problem.logits)})
@@ -242,6 +243,20 @@ def test_the_fixture_yields_cases(here: pytest.Pytester) -> None:
     assert re.search(r"SKIPPED .*allign.*: a convention, which is not judged", text)
     assert "nothing was compared; call xentcheck_case.assert_agrees" in text
     assert re.search(r"mine/eager/cpu/float32 dC/dz of gaussian\..*elements exceed their bound", text)
+
+
+def test_options_narrow_the_cases_of_the_fixture(here: pytest.Pytester) -> None:
+    """The marker says which cases there are, the command line which of them run now."""
+    here.makepyfile(test_own=OWN)
+    options = ("--collect-only", "-q", "-k", "test_right or test_refused")
+    every = here.runpytest_subprocess(*options).stdout.str()
+    some = here.runpytest_subprocess(
+        *options, "--xentcheck-case", "*.5x10.*", "--xentcheck-dtype", "float32"
+    ).stdout.str()
+    none = here.runpytest_subprocess(*options, "--xentcheck-dtype", "float16").stdout.str()
+    found = [[line for line in text.splitlines() if "::test_" in line] for text in (every, some)]
+    assert found[1] == [line for line in found[0] if ".5x10." in line] != found[0]
+    assert "gaussian" not in none
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import pytest
 import xentcheck
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.signatures import parameters_of, supported
+from xentcheck.subjects import Spec, subjects_named
 from xentcheck.wrapping import adapter_of
 
 
@@ -144,3 +146,25 @@ def test_losses_of_optax_agree_as_they_are() -> None:
     assert adapter.capabilities.reductions == ("none",)
     options = adapter.capabilities.options - {"probabilities", "second_order", "empty_batch"}
     xentcheck.assert_agrees(loss, "jax", options=options, dtypes=["float32"])
+
+
+def test_names_that_clash_are_bad_input() -> None:
+    """Rows, deviations and baselines go by name."""
+
+    def numpy(logits: Any, target: Any) -> Any: ...
+
+    with pytest.raises(
+        AdapterError, match=r"^the implementation is called 'numpy', as a built-in adapter is; allowed: "
+    ):
+        adapter_of(numpy, "numpy")
+    with pytest.raises(AdapterError, match=r"^two implementations are called 'numpy'; allowed: each name once$"):
+        subjects_named([Spec("numpy"), Spec("numpy")], [], [], by_name=True)
+
+
+def test_jax_is_not_asked_for_integers_that_it_has_not() -> None:
+    """By default; who declares it is asked."""
+
+    def loss(input: Any, target: Any, ignore_index: int = -100) -> Any: ...
+
+    for framework, wide in {"torch": True, "numpy": True, "jax": False}.items():
+        assert ("wide_sentinel" in (supported(parameters_of(loss), framework) or ())) == wide

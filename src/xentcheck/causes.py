@@ -40,7 +40,8 @@ def _denominators(c: Counterfactual) -> Iterator[Cause]:
         yield "B23", "divides by the denominator of the mean although nothing is to be divided", _over(c, counted)
         yield "B23", "divides by the number of rows although nothing is to be divided", _over(c, float(rows))
         return
-    yield "B20", f"off by the factor valid/N = {kept}/{rows}: divides by all rows", _over(c, float(rows))
+    factor = f"valid/N = {kept}/{rows}" if counted == kept else f"{c.denominator / rows:.3g}"
+    yield "B20", f"off by the factor {factor}: divides by all rows", _over(c, float(rows))
     yield "B21", "divides by the number of kept rows, not by the sum of their weights", _over(c, float(kept))
     if t.weight is not None:
         every = float(t.weight[t.label].sum())

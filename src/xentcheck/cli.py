@@ -120,6 +120,8 @@ def run(
     from .command_run import RunRequest, run_command
     from .command_run import list_cases as print_cases
 
+    if repeats > 1 and save is None:
+        raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
     specs = tuple(specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0))
     request = RunRequest(
         specs,

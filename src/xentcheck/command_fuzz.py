@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from xentcheck import adapters as registry
+from xentcheck.reports.report import prepare_file
 from xentcheck.reports.suspicion import suspicion
 from xentcheck.reports.words import describe
 
@@ -48,6 +49,7 @@ class FuzzRequest:
 def fuzz_command(request: FuzzRequest) -> int:
     """Fuzz and say what was found; exit code 1 if anything failed, or nothing was compared. Raises XentcheckError."""
     console = Console()
+    prepare_file(request.saved)
     specs = request.specs or tuple(Spec(name) for name in registry.available())
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
     dtypes = request.dtypes or [d for d in DTYPES if any(d in s.adapter.capabilities.dtypes for s in subjects)]

@@ -24,7 +24,7 @@ def layer_causes(c: Counterfactual) -> Iterator[Cause]:
 
 def _logits(c: Counterfactual) -> Iterator[Cause]:
     a_prev, w, b = c.layer
-    yield "G91", "the bias is left out of the logits", replace(c, z=c.z - b)
+    yield "G91", "the bias is left out of the logits", replace(c, z=a_prev @ w.T)
     yield "G91", "the bias is added twice to the logits", replace(c, z=c.z + b)
     yield "G91", "the bias enters twice outside the sum of the exponentials", replace(c, log_a=c.softmax[1] + b)
     if w.shape[0] == w.shape[1]:

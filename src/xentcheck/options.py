@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
     from .subjects import Spec
 
 
-def _finite(seconds: float) -> float:
-    """Raises click.BadParameter for nan and infinity, which no range excludes."""
-    if not isfinite(seconds):
-        raise click.BadParameter(f"{seconds}; allowed: a number of seconds", param_hint="--timeout")
-    return seconds
+def finite(what: str) -> Callable[[click.Context, click.Parameter, float], float]:
+    """A callback that raises click.BadParameter for nan and infinity, which no range excludes."""
+
+    def check(context: click.Context, option: click.Parameter, number: float) -> float:
+        if not isfinite(number):
+            raise click.BadParameter(f"{number}; allowed: a number of {what}", param_hint=option.opts[0])
+        return number
+
+    return check
 
 
 adapter_option = click.option(
@@ -42,7 +47,7 @@ timeout_option = click.option(
     default=TIMEOUT,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    callback=lambda context, option, seconds: _finite(seconds),
+    callback=finite("seconds"),
     help="Seconds for one call in that process; the first of each kind, which may compile, has three times as many.",
 )
 dtype_option = click.option(

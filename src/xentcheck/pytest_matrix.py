@@ -82,6 +82,8 @@ class Plan:
         self.devices = tuple(option(config, "device"))
         try:
             self.seed = _number(option(config, "seed") or "0", "seed", int)
+            if self.seed < 0:
+                raise pytest.UsageError(f"--xentcheck-seed is {self.seed}; allowed: a number from 0")
             self.cases = selected(self.profile, self.dtypes or None, self.seed, self.patterns)
             self.groups = groups_of(self.cases)
             self.specs = self._specs(config)

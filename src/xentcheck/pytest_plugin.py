@@ -94,13 +94,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The fixture's cases, by the marker nearest to the test."""
     if "xentcheck_case" not in metafunc.fixturenames:
         return
-    from .handed import marked_cases
+    from .handed import marked_cases, matches
 
     marker = metafunc.definition.get_closest_marker("xentcheck")
     given = marker.kwargs if marker else {}
     if marker and marker.args:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: the marker xentcheck takes keywords only: {MARKER}")
     found = marked_cases(metafunc.definition.nodeid, given)
+    dtypes, patterns = (option(metafunc.config, name) for name in ("dtype", "case"))
+    found = [c for c in found if (not dtypes or c.dtype in dtypes) and matches(str(c), patterns)]
     metafunc.parametrize("xentcheck_case", found, ids=[str(case) for case in found], indirect=True)
 
 

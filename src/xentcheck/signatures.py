@@ -20,6 +20,9 @@ NEEDS = {
 """Option -> the parameter without which a function cannot support it."""
 
 
+CANNOT = {"jax": ("wide_sentinel",)}
+"""What no function of a framework can take: JAX has no 64-bit integers outside of float64."""
+
 DEFAULTS: dict[str, Any] = {"reduction": "mean", "ignore_index": NO_IGNORE, "label_smoothing": 0.0}
 """Those of `torch.nn.functional.cross_entropy`, and with that of an adapter's calls."""
 
@@ -66,4 +69,5 @@ def supported(parameters: frozenset[str] | None, framework: str) -> list[str] | 
     if parameters is None:
         return None
     needs = NEEDS | ({"upstream": "upstream"} if framework == "numpy" else {})
-    return [o for o in OPTIONS if o not in RARE_OPTIONS and (o not in needs or needs[o] in parameters)]
+    left_out = {*RARE_OPTIONS, *CANNOT.get(framework, ())}
+    return [o for o in OPTIONS if o not in left_out and (o not in needs or needs[o] in parameters)]

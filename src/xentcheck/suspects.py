@@ -45,6 +45,8 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     exact = np.atleast_1d(right.result(quantity))
     found, limit = _in_rows(got, quantity), _in_rows(bound, quantity)
     with np.errstate(all="ignore"):
+        if pattern := _nan_where_masked(right, exact, found, limit):
+            return (pattern,)
         explained = dict.fromkeys(
             f"{code}: {text}"
             for code, text, wrong in (*causes(right), *layer_causes(right))
@@ -90,13 +92,23 @@ def _explains(expected: Array, exact: Array, got: Array, bound: Array) -> bool:
     return bool((same | (near & np.isfinite(got))).all())
 
 
+NAN_WHERE_MASKED = "A05: nan beside classes at -inf: 0 * inf, or inf - inf"
+
+
+def _nan_where_masked(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """Where all that is wrong is nan, and classes are at -inf, numbers say nothing about other mistakes."""
+    wrong = ~(np.abs(got - exact) <= bound) & (got != exact)
+    only_nan = wrong.any() and np.isnan(got[wrong]).all()
+    return NAN_WHERE_MASKED if only_nan and np.isneginf(right.z).any() else ""
+
+
 def _not_finite(right: Counterfactual, exact: Array, got: Array) -> str:
     """What a nan or an infinity says by itself."""
     bad = ~np.isfinite(got) & np.isfinite(exact)
     if not bad.any():
         return ""
     if np.isneginf(right.z).any() and np.isnan(got[bad]).any():
-        return "A05: nan beside classes at -inf: 0 * inf, or inf - inf"
+        return NAN_WHERE_MASKED
     wide = "float64" if right.problem.dtype == "float64" else "float32"
     top = right.z.max(1)
     if top.max() < np.log(np.finfo(wide).max) and top.min() > -80.0:

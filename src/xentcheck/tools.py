@@ -12,6 +12,7 @@ from .options import (
     deviations_option,
     device_option,
     dtype_option,
+    finite,
     framework_option,
     impl_option,
     isolation_option,
@@ -33,7 +34,12 @@ from .vocabulary import DTYPES
 @isolation_option
 @timeout_option
 @click.option(
-    "--minutes", default=1.0, show_default=True, type=click.FloatRange(min=0, min_open=True), help="How long to go on."
+    "--minutes",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    callback=finite("minutes"),
+    help="How long to go on.",
 )
 @dtype_option
 @device_option
