@@ -35,6 +35,8 @@ from .wire import Message
 
 PROTOCOL = "1"
 
+HELLO = Message({"message": "hello", "protocols": PROTOCOL})
+
 STARTING = 300.0
 """Seconds for the start of the program, which imports frameworks."""
 
@@ -81,7 +83,7 @@ class ProcessAdapter(Adapter):
     def greet(self) -> ProcessAdapter:
         """Start the program and take over what it says of itself. Raises AdapterError if it cannot."""
         try:
-            hello = self._call(Message({"message": "hello", "protocols": PROTOCOL}), STARTING)
+            hello = self._call(HELLO, STARTING)
         except ImplementationError as error:
             raise AdapterError(str(error).removeprefix("AdapterError: ")) from error
         except (ProcessEnded, ProtocolError) as error:
@@ -205,6 +207,8 @@ class ProcessAdapter(Adapter):
         if self._program is None:
             self._program = Program(self.command_line, self.variables)
             self._met.clear()
+            if message is not HELLO:  # so that the limit of a call is not that of a start
+                self._call(HELLO, STARTING)
         try:
             answer = self._program.exchange(message, limit)
         except ProcessEnded as error:

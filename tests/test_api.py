@@ -117,6 +117,7 @@ def matrix(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
 
 
+@pytest.mark.once
 def test_the_matrix_writes_the_run_file_of_the_command_line(tmp_path: Path) -> None:
     """Whatever the number of workers: the same bytes, timings and host aside."""
     found = []

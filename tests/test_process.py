@@ -373,3 +373,13 @@ def test_an_implementation_that_reads_gets_nothing() -> None:
     """Standard input is the protocol's."""
     (record, _) = records_of(isolated("reading"), OTHERS[0])
     assert record.outcome == "agree"
+
+
+@pytest.mark.usefixtures("mine")
+def test_the_limit_of_a_call_is_not_that_of_a_start() -> None:
+    """What takes long to import has as long for it whenever it is started."""
+    Path("slow_in_process.py").write_text(f"import time\ntime.sleep(4)\n{IMPLEMENTATION}")
+    worker = (sys.executable, "-m", "xentcheck.worker", "slow_in_process:leave", "numpy")
+    adapter = ProcessAdapter(worker, name="slow", timeout=1.0).greet()
+    found = records_of(adapter, OTHERS[0], ALONE, OTHERS[0])
+    assert [r.outcome for r in found] == ["agree", "agree", "crash", "crash", "agree", "agree"]
