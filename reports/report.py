@@ -42,11 +42,18 @@ def prepare(out_dir: Path) -> None:
         raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
 
 
-def prepare_file(path: Path) -> None:
-    """See that a file can be made at a path. Raises OutputError: better before a long run."""
+def prepare_file(path: Path, *, make: bool = True) -> None:
+    """See that a file can be made at a path. Raises OutputError: better before a long run.
+
+    make: also make its folder; else see that the nearest one that there is can be written to.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        folder = path.parent
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
+        while not make and not folder.exists():
+            folder = folder.parent
+        with tempfile.TemporaryFile(dir=folder):
             pass
         if path.is_dir():
             raise IsADirectoryError(EISDIR, os.strerror(EISDIR))

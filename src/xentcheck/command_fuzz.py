@@ -49,7 +49,7 @@ class FuzzRequest:
 def fuzz_command(request: FuzzRequest) -> int:
     """Fuzz and say what was found; exit code 1 if anything failed, or nothing was compared. Raises XentcheckError."""
     console = Console()
-    prepare_file(request.saved)
+    prepare_file(request.saved, make=False)
     specs = request.specs or tuple(Spec(name) for name in registry.available())
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
     dtypes = request.dtypes or [d for d in DTYPES if any(d in s.adapter.capabilities.dtypes for s in subjects)]
