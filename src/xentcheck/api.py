@@ -84,7 +84,12 @@ def selected(profile: str, dtypes: Sequence[str] | None, seed: int, patterns: Se
             raise ProfileError(
                 f"no case matches {pattern!r}; allowed: a glob of some of the {len(chosen)} of {profile}"
             )
-    return [case for case in chosen if not patterns or any(fnmatchcase(str(case), p) for p in patterns)]
+    return [case for case in chosen if matches(case, patterns)]
+
+
+def matches(case: Case, patterns: Sequence[str]) -> bool:
+    """Whether the id of a case matches one of some globs, if there are any."""
+    return not patterns or any(fnmatchcase(str(case), pattern) for pattern in patterns)
 
 
 def header_of(

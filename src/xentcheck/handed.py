@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
@@ -156,11 +155,6 @@ def marked_cases(where: str, given: Mapping[str, Any]) -> list[Case]:
     if not found:
         raise ProfileError(f"{where}: the marker xentcheck leaves no case")
     return found
-
-
-def matches(case: str, patterns: Sequence[str]) -> bool:
-    """Whether an id matches one of some globs, if there are any."""
-    return not patterns or any(fnmatchcase(case, pattern) for pattern in patterns)
 
 
 def _words(where: str, name: str, given: Any, allowed: Sequence[str], default: set[str]) -> set[str]:

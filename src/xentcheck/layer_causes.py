@@ -56,12 +56,9 @@ def _gradients(c: Counterfactual) -> Iterator[Cause]:
                 yield "G94", sentence, _given(c, "dC/da_prev", delta[:, half] @ w[half])
         if c.problem.reduction == "none" and rows > 1:
             without = replace(c, upstream=np.ones_like(c.upstream)).result("dC/dz")
+            sentence = "the first row's upstream gradient after the sum over the rows"
             for quantity, values in _summed(c.upstream[0] * without, a_prev).items():
-                yield (
-                    "E55",
-                    "the first row's upstream gradient after the sum over the rows",
-                    _given(c, quantity, values),
-                )
+                yield "E55", sentence, _given(c, quantity, values)
 
 
 def _summed(delta: Array, a_prev: Array) -> dict[str, Array]:

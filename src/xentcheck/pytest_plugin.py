@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, kind, values, text in OPTIONS:
         action = "append" if kind == "args" else "store"
         group.addoption(f"--xentcheck-{name}", action=action, metavar=values, help=text)
-        parser.addini(f"xentcheck_{name}", text, type=kind, default=[] if kind == "args" else "")  # type: ignore[arg-type]
+        parser.addini(f"xentcheck_{name}", text, type=kind, default=[] if kind == "args" else "")  # type: ignore[arg-type]  # a literal
 
 
 def option(config: pytest.Config, name: str) -> Any:
@@ -94,7 +94,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The fixture's cases, by the marker nearest to the test."""
     if "xentcheck_case" not in metafunc.fixturenames:
         return
-    from .handed import marked_cases, matches
+    from .api import matches
+    from .handed import marked_cases
 
     marker = metafunc.definition.get_closest_marker("xentcheck")
     given = marker.kwargs if marker else {}
@@ -102,7 +103,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: the marker xentcheck takes keywords only: {MARKER}")
     found = marked_cases(metafunc.definition.nodeid, given)
     dtypes, patterns = (option(metafunc.config, name) for name in ("dtype", "case"))
-    found = [c for c in found if (not dtypes or c.dtype in dtypes) and matches(str(c), patterns)]
+    found = [c for c in found if (not dtypes or c.dtype in dtypes) and matches(c, patterns)]
     metafunc.parametrize("xentcheck_case", found, ids=[str(case) for case in found], indirect=True)
 
 

@@ -131,7 +131,7 @@ def _rounder(p: Problem) -> Iterator[Callable[[], Problem]]:
         values = np.asarray(array, np.float64)
         for rounded in _candidates(values, name):
             if not np.array_equal(rounded, values, equal_nan=True):
-                yield lambda name=name, rounded=rounded: replace(p, **{name: rounded.astype(p.dtype)})  # type: ignore[misc]
+                yield lambda name=name, rounded=rounded: replace(p, **{name: rounded.astype(p.dtype)})  # type: ignore[misc]  # as above
 
 
 def _candidates(x: Array, name: str) -> Iterator[Array]:
