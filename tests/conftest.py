@@ -12,6 +12,7 @@ from xentcheck.pytest_matrix import by_signature
 ONCE = {
     "test_ablation",
     "test_audit",
+    "test_baseline_file",
     "test_bounds",
     "test_bounds_simulated",
     "test_cases",

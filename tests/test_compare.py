@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ import xentcheck
 from xentcheck import command_run
 from xentcheck.adapters.numpy import value_and_gradient
 from xentcheck.cli import cli
-from xentcheck.errors import OutputError, RunFileError
+from xentcheck.errors import OutputError
 from xentcheck.museum.catalogue import planted
 from xentcheck.profiles import cases
 from xentcheck.reports.baseline import Baseline, baseline_of, path_of
@@ -194,71 +192,6 @@ def test_a_baseline_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert lines[1:-1] == sorted(lines[1:-1], key=lambda line: (line.startswith('{"row"') is False, 0))
     with pytest.raises(OutputError, match=r"baseline .* cannot be written"):
         made.save(tmp_path / "x" / "saved.jsonl" / "y.jsonl")
-
-
-def damaged(change: str) -> str:
-    """The lines of a baseline with something wrong."""
-    lines = list(baseline_of([BASE]).lines())
-    failing = list(baseline_of([one(outcome="disagree")]).lines())
-    header = json.loads(lines[0])
-    return "\n".join(
-        {
-            "truncated": lines[:-1],
-            "half a line": [*lines[:-1], lines[-1][:7]],
-            "a row less": [lines[0], *lines[2:]],
-            "a failure less": [line for line in failing if not line.startswith('{"failing"')],
-            "a row twice": [lines[0], lines[1], *lines[1:]],
-            "a failure twice": [*failing[:-1], *failing[2:]],
-            "no JSON": [lines[0], "<<<<<<< HEAD", *lines[1:]],
-            "foreign": [json.dumps({"kind": "baseline", "tool": "other"}), *lines[1:]],
-            "newer": [json.dumps({**header, "schema": 3}), *lines[1:]],
-            "no object": [lines[0], "[]", *lines[1:]],
-            "unknown kind": [lines[0], '{"knot": "x", "seen": ["y"]}', *lines[1:]],
-            "unknown field": [lines[0], lines[1].replace('"cases"', '"knots"'), *lines[2:]],
-            "wrong type": [lines[0], lines[1].replace('"cases": "', '"cases": 3, "x": "'), *lines[2:]],
-            "no outcome": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": []', lines[1]), *lines[2:]],
-            "one outcome": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": "1 agree"', lines[1]), *lines[2:]],
-            "no number": [lines[0], re.sub(r'"share": \[.*?\]', '"share": [NaN, 1]', lines[1]), *lines[2:]],
-            "no count": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": ["x agree"]', lines[1]), *lines[2:]],
-            "no seed": [json.dumps({**header, "seed": "x"}), *lines[1:]],
-            "no adapters": [json.dumps({**header, "environment": {"adapters": 3}}), *lines[1:]],
-            "one number": [lines[0], re.sub(r'"share": \[.*?\]', '"share": [0.5]', lines[1]), *lines[2:]],
-        }[change]
-    )
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ("truncated", "is truncated: no end line after 1 rows"),
-        ("half a line", r"line \d is not JSON: truncated, or merged by hand"),
-        ("a row less", "1 rows were written, 0 are here"),
-        ("a failure less", "texts were written, "),
-        ("a row twice", "line 3 is malformed: ValueError: '.*' is there twice"),
-        ("a failure twice", r"line \d is malformed: ValueError: '.*' is there twice"),
-        ("no JSON", "line 2 is not JSON: truncated, or merged by hand"),
-        ("foreign", "line 1 is no header of xentcheck: another program's file?"),
-        ("newer", r"has schema 3; allowed: 2 \(written by another version\)"),
-        ("no object", "line 2 is not an object"),
-        ("unknown kind", "line 2 is malformed: KeyError: 'knot'"),
-        ("unknown field", "line 2 is malformed: ValueError: unknown field knots"),
-        ("wrong type", "line 2 is malformed: "),
-        ("no outcome", r"line 2 is malformed: TypeError: \[\] is no list of texts"),
-        ("one outcome", "line 2 is malformed: TypeError: '1 agree' is no list of texts"),
-        ("no number", "line 2 is not JSON: truncated, or merged by hand"),
-        ("no count", "line 2 is malformed: ValueError: 'x agree' is no count of outcomes"),
-        ("no seed", "line 1: seed is 'x'; allowed: of type int"),
-        ("no adapters", "line 1: adapters of the environment are no object"),
-        ("one number", "line 2 is malformed: ValueError: "),
-    ],
-)
-def test_a_damaged_baseline_is_one_line(change: str, text: str, tmp_path: Path) -> None:
-    """What, where, what is allowed."""
-    path = tmp_path / "damaged.jsonl"
-    path.write_text(damaged(change))
-    with pytest.raises(RunFileError, match=text) as found:
-        load(path)
-    assert "\n" not in str(found.value)
 
 
 def test_a_run_saves_what_a_later_run_is_compared_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
