@@ -12,6 +12,7 @@ from .errors import ProfileError
 from .families import FAMILIES, LAYER_FAMILIES
 from .lattice import covering_cases
 from .reserved import WIDE, alone_cases, linear_cases, tiny_cases
+from .sizes import long_cases, singly_sized_cases, sized_cases, sizeless_cases
 from .vocabulary import DTYPES, REDUCTIONS
 
 PROFILES = ("quick", "full", "deep")
@@ -81,10 +82,14 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
             found += _narrow(dtype, seed)
     for strength in range(2, 3 + PROFILES.index(profile)):
         found += covering_cases(strength, seed)
+    found += sized_cases(seed)
+    found += sizeless_cases(seed)
+    found += long_cases(seed, profile)
     found += _single(seed, profile)
     found += tiny_cases(seed)
     found += linear_cases(seed)
     found += alone_cases(seed)
+    found += singly_sized_cases(seed)
     return list(dict.fromkeys(found))
 
 

@@ -15,6 +15,7 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.contracts import CATALOGUE, Contract, distinct, get
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.reports.power import size_of
 from xentcheck.reports.record import Record
 
 from .attempts import Attempt, attempt
@@ -40,7 +41,8 @@ def quantities_of(case: Case) -> tuple[str, ...]:
     if "dir" in case.options:
         return DIRECTIONAL
     if case.inputs:
-        return (value, "dC/db", "dC/dw", "dC/da_prev")
+        of = {"dC/db": "b", "dC/dw": "w", "dC/da_prev": "a_prev"}
+        return (value, *(q for q, name in of.items() if not case.needs or name in case.needs))
     plain = case.target == "index" and not case.options
     return (*(("a", "log_a") if plain else ()), value, "dC/dz")
 
@@ -121,8 +123,9 @@ def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) 
         "dtype": problem.dtype,
         "quantity": quantity,
         "group": "/".join((*place, quantity, problem.target_kind, problem.reduction)),
+        "size": size_of(problem.classes, int(np.prod(problem.loss_shape, dtype=np.int64))),
         "contract": contract,
-        "required": required(*described, contract),
+        "required": required(*described, contract, problem.classes),
     }
 
 

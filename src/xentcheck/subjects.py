@@ -128,6 +128,7 @@ class Subject:
                 "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") == "stable",
                 "linear": "logits" not in capabilities.heads,
                 "alone": not capabilities.options >= COMBINED,
+                "sized": not capabilities.options >= COMBINED,
             }
             return self.is_main and wants[reserved]
         plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
