@@ -114,6 +114,7 @@ def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) 
     adapter = subject.adapter
     place = (adapter.name, subject.variant, subject.device, problem.dtype)
     contract = contracts_of(subject, problem.dtype)[0][quantity].name
+    size = problem.classes, int(np.prod(problem.loss_shape, dtype=np.int64))
     described = quantity, problem.target_kind, problem.reduction, options, problem.head, problem.dtype
     return {
         "adapter": adapter.name,
@@ -123,9 +124,9 @@ def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) 
         "dtype": problem.dtype,
         "quantity": quantity,
         "group": "/".join((*place, quantity, problem.target_kind, problem.reduction)),
-        "size": size_of(problem.classes, int(np.prod(problem.loss_shape, dtype=np.int64))),
+        "size": size_of(*size),
         "contract": contract,
-        "required": required(*described, contract, problem.classes),
+        "required": required(*described, contract, size),
     }
 
 
