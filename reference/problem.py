@@ -29,7 +29,7 @@ class Problem:
     target: class indices (int64; shape of the logits without the class axis) or probabilities (dtype and shape of the
     logits). weight: (C,) of any sign, or None. v: a direction of the logits, or None. upstream: dC/d(output), 0-d for
     `mean` and `sum`, else of the loss's shape. backwards: how often backward is called, the last call being judged;
-    backward_twice: whether that is more than once. needs: those of a_prev, w and b that need a gradient; none named: all.
+    backward_twice: whether that is more than once. needs: those of a_prev, w, b that need a gradient; none named: all.
 
     Raises ShapeError, DtypeError, TargetError (index and value of the first offender) or ProblemError.
 

@@ -66,7 +66,7 @@ STEPS: dict[str, Step] = {
 
 
 def decides(r: Record) -> bool:
-    """Whether a comparison could have failed: one without elements, or that a result of zeros passes, proves nothing."""
+    """Whether a comparison could have failed: without elements, or where zeros would pass, it proves nothing."""
     return r.outcome in EXECUTED and r.elements > 0 and "zero" in r.rejected
 
 

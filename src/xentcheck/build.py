@@ -14,7 +14,7 @@ from xentcheck.reference.rows import from_rows
 
 from .cases import WEIGHTS, Case
 from .errors import CaseError, ProblemError
-from .families import FAMILIES, draw_layer
+from .families import LOGIT_FAMILIES, draw_layer
 from .randomness import Stream
 
 Array = NDArray[Any]
@@ -85,7 +85,7 @@ def _inputs(case: Case, stream: Stream, rows: int) -> tuple[dict[str, Array], Ar
     """The arrays before the softmax, labels, and which classes (m, C) may carry probability."""
     dtype = np.dtype(case.dtype)
     if not case.inputs:
-        z, labels = FAMILIES[case.family].draw(stream, rows, case.classes, case.dtype)
+        z, labels = LOGIT_FAMILIES[case.family].draw(stream, rows, case.classes, case.dtype)
         z, labels = _expanded(case, z, labels) if "bcast" in case.layout else (z, labels)
         z = z.astype(dtype)
         return {"logits": _lay_out(from_rows(z, case.shape), case.layout)}, labels, np.isfinite(z)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .errors import CaseError
-from .families import FAMILIES, LAYER_FAMILIES
+from .families import ALL_LAYER_FAMILIES, BROKEN, LOGIT_FAMILIES
 from .vocabulary import REDUCTIONS, SHORT_DTYPES
 
 TARGETS = ("index", "u8", "prob")
@@ -104,7 +104,7 @@ class Case:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        families = LAYER_FAMILIES if self.inputs else FAMILIES
+        families = ALL_LAYER_FAMILIES if self.inputs else LOGIT_FAMILIES
         _allowed("family", (self.family,), families)
         _allowed("dtype", (self.dtype,), SHORT_DTYPES)
         _allowed("target", (self.target,), TARGETS)
@@ -125,6 +125,8 @@ class Case:
             raise CaseError(f"case {self}: a layer has shape NxCkK and one layout of {', '.join(behind)}")
         if self.needs and (not self.inputs or self.hidden):
             raise CaseError(f"case {self}: {self.layout[0]} goes with a last layer only")
+        if self.family == BROKEN.name and (self.reduction != "none" or "dir" in self.options):
+            raise CaseError(f"case {self}: {self.family} needs reduction none, and no direction")
         if self.inputs and "dir" in self.options:
             raise CaseError(f"case {self}: dir goes with logits only")
         if len(self.shape) > 5 or self.classes == 0:

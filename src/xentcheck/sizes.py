@@ -1,7 +1,7 @@
 """Sizes: sharp cases at every step of classes and rows, and what has no size to speak of: no rows, one class.
 
-What a comparison proves holds for its size, so each step that a profile meets has cases that reject wrong answers there:
-few active classes and logits of order 1, each option set alone on a class count of its own.
+What a comparison proves holds for its size, so each step that a profile meets has cases that reject wrong answers
+there: few active classes and logits of order 1, each option set on a class count of its own.
 """
 
 from __future__ import annotations
@@ -118,9 +118,7 @@ def _placed(
 def singly_sized_cases(seed: int) -> tuple[Case, ...]:
     """One option at a time at each size, for implementations that do not combine all."""
     return tuple(
-        Case(
-            family=family, shape=shape, dtype=dtype, target=target, options=options, reduction=reduction, seed=seed
-        )
+        Case(family=family, shape=shape, dtype=dtype, target=target, options=options, reduction=reduction, seed=seed)
         for dtype, (target, options, reduction), shape in _placed(SINGLE)
         for family in UPSTREAMS_OF
         if _shows(family, dtype, options, shape)

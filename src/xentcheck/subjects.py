@@ -16,7 +16,7 @@ from xentcheck.adapters.process import ProcessAdapter
 from xentcheck.reference.contracts import DEFAULT
 
 from .errors import AdapterError, DtypeError, UnavailableError
-from .profiles import EAGER_SHAPE, SHARP
+from .profiles import EAGER, EAGER_SHAPE
 from .reserved import COMBINED, reserved_for
 from .trying import tried
 from .vocabulary import REFUSED, TIMEOUT
@@ -120,7 +120,7 @@ class Subject:
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
-        Other variants than the main one run on one shape and sharp means; tiny cases are for those that declare no contract,
+        Other variants than the main one run on means of one shape; tiny cases are for those that declare no contract,
         linear ones for those that have no logits, those with one option alone for those that cannot combine all.
         """
         if reserved := reserved_for(case):
@@ -133,7 +133,7 @@ class Subject:
             }
             return self.is_main and wants[reserved]
         plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
-        few = case.shape == EAGER_SHAPE and case.family in SHARP and case.reduction == "mean" and case.target == "index"
+        few = case.shape == EAGER_SHAPE and case.family in EAGER and case.reduction == "mean" and case.target != "u8"
         return self.is_main or (few and plain)
 
 
