@@ -104,6 +104,9 @@ CATALOGUE: dict[str, Contract] = {
 }
 """The contracts by name, in the order in which a grade is looked for: the first that all cases meet."""
 
+DEFAULT = "stable"
+"""The contract of what declares none."""
+
 
 def get(name: str) -> Contract:
     """The contract of a name. Raises AdapterError naming those allowed.

@@ -23,6 +23,12 @@ OPTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("dtype", "args", "DTYPE", "only this dtype; repeatable"),
     ("device", "args", "DEVICE", "only this device; repeatable"),
     ("case", "args", "GLOB", "only cases whose id matches; repeatable"),
+    (
+        "contract",
+        "args",
+        "[DTYPE=]NAME",
+        "the arithmetic promised, whatever is declared; repeatable, one a dtype",
+    ),
     ("isolation", "string", "process|none", "run what is not built in in a process of its own; default process"),
     ("timeout", "string", "SECONDS", "for one call in that process, compilation apart; default 60"),
     ("deviations", "string", "FILE", "TOML file of known faults, besides the built-in one"),
