@@ -20,6 +20,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reports.record import Record
 from xentcheck.reports.report import prepare_file
+from xentcheck.reports.weaker import passing
 
 from .attempts import attempt
 from .build import build
@@ -177,6 +178,8 @@ def _print_record(r: Record, console: Console) -> None:
     console.print(Text(line, style="bold red" if r.outcome in FAILING else "bold"))
     for text in r.suspects:
         console.print(Text(f"  suspected {text}"))
+    for name, classes in r.within.items():
+        console.print(Text(f"  within {name}, {passing(r.quantity, classes)}"))
     missed = sorted(set(r.applicable) - set(r.rejected))
     if r.applicable:
         console.print(Text(f"  would reject: {', '.join(r.rejected) or 'nothing'}"))

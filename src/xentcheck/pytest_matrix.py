@@ -235,6 +235,6 @@ class Collector:
             terminalreporter.write_line(f"  {r.replay}")
         if (more := len(self.summary.failing) - SHOWN) > 0:
             terminalreporter.write_line(f"... and {more} more")
-        for text in filter(None, (*self.summary.reasons, suspicion(self.summary.failing))):
+        for text in filter(None, (*self.summary.reasons, *self.summary.weaker, suspicion(self.summary.failing))):
             terminalreporter.write_line(text, red=True)
         terminalreporter.write_line(self.summary.verdict, red=not self.summary.ok, green=self.summary.ok)
