@@ -68,7 +68,7 @@ class Bounds:
         with np.errstate(all="ignore"):
             bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
             bound += a.output * (size.sum() / denominator + bound) + 2.0 * a.underflow
-            largest = raw.sum() / (min(denominator, 1.0) if t.smoothing else 1.0)
+            largest = raw.sum() / (min(denominator, 1.0) if t.smoothing and t.probabilities is None else 1.0)
             return np.asarray(np.inf if largest >= self._overflow else bound * SLACK)
 
     def layer(self, block: Block, gradient: Array) -> dict[str, Array]:

@@ -102,6 +102,11 @@ class RowBounds:
                 relative += np.where(s > 0, self._lost * (1.0 + upstream) / s, 0.0)
         return relative
 
+    @cached_property
+    def forming(self) -> float:
+        """Relative error of the factors q before their class weights (`Targets.forming`)."""
+        return self.block.targets.forming(self._u + self._between, self._tiny + self._lost)
+
     def softmax(self) -> Array:
         """(n, C): bound of a."""
         return self.errors.softmax() * SLACK
@@ -135,20 +140,22 @@ class RowBounds:
 
     def _soft_loss(self) -> tuple[Array, Array, Array]:
         t = self.block.targets
-        q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
+        q = t.sizes()
         used = (q != 0) & np.isfinite(_hi(self.block, self.block.softmax.t))
         surprise = np.where(used, self.base.log_total + self.base.d, 0.0)
         errors = np.where(used, self.errors.kept_log_softmax(), 0.0)
         terms = np.count_nonzero(used, axis=1)
         relative = self.arithmetic.growth(terms - 1, "forward_sum") + 6.0 * self._u + 5.0 * self._between
+        relative += self.forming
         bound = (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1)
         bound += (2.0 * self._tiny + self._lost) * np.maximum(terms, 1)
         loss = (q * surprise).sum(1)
         raw = loss
-        if t.weight is not None or t.smoothing:
+        smoothed = t.smoothing and t.probabilities is None
+        if t.weight is not None or smoothed:
             weight = np.ones(t.classes) if t.weight is None else np.abs(t.weight)
             weighted = surprise * weight
-            raw = np.maximum(raw, weighted.sum(1) if t.smoothing else weighted.max(1, initial=0.0))
+            raw = np.maximum(raw, weighted.sum(1) if smoothed else weighted.max(1, initial=0.0))
         return bound, loss, raw
 
     def gradient(self) -> Array:
@@ -189,10 +196,11 @@ class RowBounds:
     def _soft_gradient(self, factor: Array, g: Array) -> Array:
         """s [Q (error of a_i) + (growth(terms - 1) + 5u)(Q a_i + |q_i|)] + kappa |g_i|: q is summed before a Q - q."""
         t, e = self.block.targets, self.errors
-        q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
+        q = t.sizes()
         total = q.sum(1, keepdims=True)
         additions = np.count_nonzero(q, axis=1)[:, None] - 1
         relative = self.arithmetic.growth(additions, "backward_sum") + 5.0 * self._u + 3.0 * self._between
+        relative += self.forming
         scale = factor * total
         offset = e.gradient_offset + relative * (1.0 + e.gradient_offset)
         bound = e.elementwise(offset, e.gradient_slope * (1.0 + relative), scale)

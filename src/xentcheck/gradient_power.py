@@ -128,7 +128,11 @@ def option_deltas(block: Block, denominator: float, kept_rows: int) -> Iterator[
     if not t.kept.all():
         yield "ignored_rows_leak", np.where(kept, 0.0, factor * (a - label))
     if t.smoothing:
-        plain = factor * t.label_weight[:, None] * (a - label)
+        if t.probabilities is None:
+            plain = factor * t.label_weight[:, None] * (a - label)
+        else:
+            q = t.probabilities if t.weight is None else t.probabilities * t.weight
+            plain = factor * (a * q.sum(1, keepdims=True) - q)
         yield "smoothing_left_out", _significant(np.where(kept, plain - g, 0.0), factor)
     if t.weight is not None:
         plain = _unweighted(block, denominator, kept_rows, a, label)
@@ -140,7 +144,8 @@ def _unweighted(block: Block, denominator: float, kept_rows: int, a: Array, labe
     t = block.targets
     factor = block.softmax.backend.pair(block.factor)[0][:, None]
     if t.probabilities is not None:
-        return np.asarray(factor * (a * t.probabilities.sum(1, keepdims=True) - t.probabilities))
+        q = np.asarray(t.unweighted(FLOAT64))
+        return np.asarray(factor * (a * q.sum(1, keepdims=True) - q))
     q = t.smoothing / t.classes + (1.0 - t.smoothing) * label
     share = denominator / max(kept_rows, 1) if t.reduction == "mean" else 1.0
     return np.asarray(factor * share * (a - q))

@@ -58,6 +58,13 @@ or multiplies 0 with -inf."""
 DIRECTION_SETS = ((PLAIN, "mean", (5, 10)), (EVERY, "none", (64, 3)))
 """(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first in `quick`."""
 
+SOFT_SETS = (
+    *(("prob", ("w", "ls"), reduction) for reduction in REDUCTIONS),
+    ("signed", (), "none"),
+    ("signed", ("w", "ls"), "mean"),
+)
+"""(target kind, options, reduction) of smoothed probabilities, and of target rows outside of 0 to 1."""
+
 SHARP = ("gaussian", "deep", "confident", "certain", "common-offset", "few-active")
 """The families that `quick` has with every option set; the others meet the options in the covering array."""
 
@@ -79,6 +86,7 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
             found += [*_lattice(dtype, seed, profile), *_layers(dtype, seed, profile), *_special(dtype, seed)]
         if dtype not in WIDE:
             found += _narrow(dtype, seed)
+        found += _soft(dtype, seed)
     for strength in range(2, 3 + PROFILES.index(profile)):
         found += covering_cases(strength, seed)
     found += _single(seed, profile)
@@ -191,6 +199,22 @@ def _special(dtype: str, seed: int) -> Iterator[Case]:
             yield Case(family=family, shape=(5, 10), dtype=dtype, reduction="none", upstream=upstream, seed=seed)
     yield from _directions(dtype, seed, DIRECTION_SETS)
     yield from _degenerate(dtype, seed)
+
+
+def _soft(dtype: str, seed: int) -> Iterator[Case]:
+    """Rows of probabilities under smoothing, and rows that are none."""
+    for target, options, reduction in SOFT_SETS:
+        for family in ("gaussian", "confident", "few-active"):
+            yield Case(
+                family=family,
+                shape=(5, 10),
+                dtype=dtype,
+                target=target,
+                options=options,
+                reduction=reduction,
+                upstream="rand" if reduction == "none" else "neg",
+                seed=seed,
+            )
 
 
 def _directions(dtype: str, seed: int, sets: tuple[tuple[int, str, tuple[int, int]], ...]) -> Iterator[Case]:

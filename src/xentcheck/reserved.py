@@ -24,6 +24,7 @@ TINY_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prob", ()),
     ("prob", ("w",)),
     ("prob", ("wx",)),
+    ("prob", ("lsh",)),
     ("index", ("dir",)),
 )
 TINY_FAMILIES = {
@@ -41,6 +42,7 @@ LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("index", ("w", "ls", "ign")),
     ("index", ("ign",)),
     ("prob", ("w",)),
+    ("prob", ("w", "ls")),
 )
 LINEAR = {(6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)), (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active"))}
 LINEAR_TINY = (
@@ -52,6 +54,7 @@ LINEAR_TINY = (
     *(("index", (w, "lsh", "ign")) for w in ("w", "wx")),
     ("prob", ()),
     *(("prob", (w,)) for w in ("w", "wx")),
+    ("prob", ("lsh",)),
 )
 """What the cases for fused linear losses are made of, which have no others. Wide dtypes, by shape: inputs, option sets,
 families; as many inputs as classes, so that a transposed gradient has the right shape, and more rows and classes than a
@@ -68,6 +71,8 @@ ALONE: tuple[dict[str, Any], ...] = (
     {},
     *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
     {"target": "prob"},
+    {"target": "prob", "options": ("ls",)},
+    {"target": "signed"},
     *SHAPED,
 )
 ALONE_SHAPE = (4, 11)
