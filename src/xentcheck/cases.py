@@ -121,6 +121,7 @@ class Case:
         """What decides which code runs and compiles: not the family, nor values, layout and seed."""
         kinds = ("w" if o in WEIGHTS else "ign" if o in IGNORE else o for o in self.options)
         _, shape, dtype, target, _, reduction, *_ = str(self).split(".")
+        target = "prob" if target in SOFT else target
         return ".".join((shape, dtype, target, "+".join(sorted(kinds)) or "plain", reduction))
 
     def __str__(self) -> str:

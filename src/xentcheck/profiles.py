@@ -58,12 +58,8 @@ or multiplies 0 with -inf."""
 DIRECTION_SETS = ((PLAIN, "mean", (5, 10)), (EVERY, "none", (64, 3)))
 """(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first in `quick`."""
 
-SOFT_SETS = (
-    *(("prob", ("w", "ls"), reduction) for reduction in REDUCTIONS),
-    ("signed", (), "none"),
-    ("signed", ("w", "ls"), "mean"),
-)
-"""(target kind, options, reduction) of smoothed probabilities, and of target rows outside of 0 to 1."""
+SOFT_FAMILIES = {"prob": ("gaussian", "few-active"), "signed": ("gaussian", "confident")}
+"""Families with smoothed and weighted probabilities, and with such target rows that have entries below 0 and above 1."""
 
 SHARP = ("gaussian", "deep", "confident", "certain", "common-offset", "few-active")
 """The families that `quick` has with every option set; the others meet the options in the covering array."""
@@ -203,14 +199,14 @@ def _special(dtype: str, seed: int) -> Iterator[Case]:
 
 def _soft(dtype: str, seed: int) -> Iterator[Case]:
     """Rows of probabilities under smoothing, and rows that are none."""
-    for target, options, reduction in SOFT_SETS:
-        for family in ("gaussian", "confident", "few-active"):
+    for target, families in SOFT_FAMILIES.items():
+        for family, reduction in product(families, REDUCTIONS):
             yield Case(
                 family=family,
                 shape=(5, 10),
                 dtype=dtype,
                 target=target,
-                options=options,
+                options=("w", "ls"),
                 reduction=reduction,
                 upstream="rand" if reduction == "none" else "neg",
                 seed=seed,

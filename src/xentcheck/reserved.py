@@ -66,20 +66,20 @@ SHAPED: tuple[dict[str, Any], ...] = (
     {"shape": (11,)},
     {"shape": (0, 11)},
     *({"layout": (layout,)} for layout in ("trans", "sliced", "tstr", "twice")),
+    {"target": "signed"},
 )
 ALONE: tuple[dict[str, Any], ...] = (
     {},
     *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
     {"target": "prob"},
     {"target": "prob", "options": ("ls",)},
-    {"target": "signed"},
     *SHAPED,
 )
 ALONE_SHAPE = (4, 11)
 ALONE_FAMILIES = ("gaussian", "few-active", "confident")
 """What the cases with one option alone are made of; they are for implementations that do not support all of COMBINED,
-to which the others show their options only together with what they do not support. Narrow dtypes have shapes and
-layouts, as their tiny cases have the rest.
+to which the others show their options only together with what they do not support. Narrow dtypes have shapes,
+layouts and signed targets, as their tiny cases have the rest.
 """
 
 COMBINED = frozenset({"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"})
