@@ -67,7 +67,7 @@ class CrossEntropy:
         self.weight = weight
         self.ignore_index = ignore_index
         self.reduction = reduction
-        self.smoothing = 0.0 if self.soft else label_smoothing
+        self.smoothing = label_smoothing
         self.classes = logits.shape[0 if logits.ndim == 1 else 1]
 
     def cast(self, x: Array) -> Array:
@@ -91,7 +91,7 @@ class CrossEntropy:
     def kept(self) -> Array:
         """Which rows are not ignored: (m,)."""
         if self.soft:
-            return self.rows(self.target).sum(1) >= 0
+            return self.xp.isfinite(self.rows(self.target).sum(1))
         return self.labels() != self.ignore_index
 
     def weights(self) -> Array:
@@ -108,7 +108,7 @@ class CrossEntropy:
     def q(self) -> Array:
         """The factors of -log a: class weights and smoothing inside, 0 in ignored rows: (m, C)."""
         if self.soft:
-            return self.rows(self.target) * self.weights()
+            return self.rows(self.target) * self.weights() * (1 - self.smoothing) + self.uniform()
         q = self.hot() * self.weights() * (1 - self.smoothing) + self.uniform()
         return self.xp.where(self.kept()[:, None], q, 0.0)
 
