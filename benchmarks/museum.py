@@ -94,18 +94,20 @@ def kill_problems(table: dict[str, dict[str, Any]]) -> Iterator[str]:
 @click.command()
 @click.option("--framework", "frameworks", multiple=True, help="all that are installed if none is named")
 @click.option("--fault", "only", default="", help="only those whose name starts so")
+@click.option("--part", type=click.Choice(("kills", "silence")), help="only the faults, or only the right ones")
 @click.option("--profile", default="full", show_default=True, type=click.Choice(PROFILES), help="of the right ones")
 @click.option("--write", is_flag=True, help="write the tables that the gate judges by")
 @click.option("-j", "jobs", default=1, show_default=True, type=click.IntRange(min=1), help="processes")
-def main(frameworks: tuple[str, ...], only: str, profile: str, write: bool, jobs: int) -> None:
+def main(frameworks: tuple[str, ...], only: str, part: str | None, profile: str, write: bool, jobs: int) -> None:
     """Hunt every fault and run every right implementation."""
     names = [(f, name) for f in frameworks_of(frameworks) for name in by_name(f) if name.startswith(only)]
-    faults = [(f, name) for f, name in names if not is_right(name)]
-    right = [(f, d) for f in dict.fromkeys(f for f, name in names if name.startswith("none-")) for d in DTYPES]
+    faults = [(f, name) for f, name in names if not is_right(name) and part != "silence"]
+    silent = [(f, name) for f, name in names if name.startswith("none-") and part != "kills"]
+    right = [(f, d) for f in dict.fromkeys(f for f, _ in silent) for d in DTYPES]
     problems: list[str] = []
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         rights = [
-            (f, d, pool.submit(silence_of, f, [n for g, n in names if g == f and n.startswith("none-")], profile, d))
+            (f, d, pool.submit(silence_of, f, [n for g, n in silent if g == f], profile, d))
             for f, d in right
         ]
         hunted = zip(faults, pool.map(kills_of, *zip(*faults, strict=True)) if faults else (), strict=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from xentcheck.cases import WEIGHTS, Case
+
 from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, Fault, Where, anywhere, fault
 from .fused import Fused
 
@@ -13,6 +15,11 @@ FAULTS: list[Fault] = []
 def planted(name: str, dtype: str, caught: frozenset[str], among: Where = anywhere) -> Any:
     """A fault of one dtype in an implementation that may promise `fused`."""
     return fault(FAULTS, name, NO_THREAD, caught, among, dtype=dtype, honest="fused")
+
+
+def weighted(case: Case) -> bool:
+    """The cases with class weights."""
+    return any(option in WEIGHTS for option in case.options)
 
 
 class OneDtype(Fused):
@@ -77,7 +84,7 @@ class OffLabelDoubledInBfloat16(OneDtype):
         return self.xp.where(self.hot() != 0, found, 2 * found)
 
 
-@planted("I03-weights-dropped-in-bfloat16", "bfloat16", BOTH, lambda c: "w" in c.options)
+@planted("I03-weights-dropped-in-bfloat16", "bfloat16", BOTH, weighted)
 class WeightsDroppedInBfloat16(OneDtype):
     """There are no class weights in bfloat16."""
 
@@ -104,7 +111,7 @@ class IgnoredRowsInBfloat16(OneDtype):
         return self.xp.where(self.kept()[:, None], found, self.a()) if self.dtype == "bfloat16" else found
 
 
-@planted("I03-probabilities-unweighted-in-float16", "float16", BOTH, lambda c: c.target == "prob" and "w" in c.options)
+@planted("I03-probabilities-unweighted-in-float16", "float16", BOTH, lambda c: c.target == "prob" and weighted(c))
 class ProbabilitiesUnweighted(OneDtype):
     """The class weights do not reach probabilities in float16."""
 

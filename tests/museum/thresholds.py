@@ -12,9 +12,9 @@ from .fused import Fused
 FAULTS: list[Fault] = []
 
 
-def above(classes: int, *options: str) -> Where:
-    """The cases with more classes, that use all of some options."""
-    return lambda case: case.classes > classes and set(options) <= set(case.options)
+def above(classes: int, option: str = "") -> Where:
+    """The cases with more classes, and with an option whose name starts so."""
+    return lambda case: case.classes > classes and (not option or any(o.startswith(option) for o in case.options))
 
 
 def rows_of(case: Case) -> int:
@@ -113,7 +113,7 @@ class LabelInSixteenBits(Fused):
         return self.cast((self.xp.arange(self.classes) == labels) & (labels <= 32767))
 
 
-@planted("H04-smoothing-dropped-above-1003-classes", BOTH, lambda c: c.classes > 1003 and "ls" in c.options)
+@planted("H04-smoothing-dropped-above-1003-classes", BOTH, above(1003, "ls"))
 class SmoothingDroppedAbove1003(Fused):
     """There is no smoothing above 1003 classes."""
 
@@ -131,7 +131,7 @@ class WeightsDroppedAbove1003(Fused):
         return super().gradient(upstream)
 
 
-@planted("H04-ignored-rows-counted-above-1003-classes", BOTH, lambda c: c.classes > 1003 and "ign" in c.options)
+@planted("H04-ignored-rows-counted-above-1003-classes", BOTH, above(1003, "ign"))
 class IgnoredRowsCountedAbove1003(Fused):
     """The mean divides by all rows above 1003 classes."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from xentcheck.cases import WEIGHTS
+
 from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, Fault, Where, anywhere, fault
 from .fused import Fused
 
@@ -15,12 +17,17 @@ def planted(name: str, caught: frozenset[str], among: Where = anywhere) -> Any:
     return fault(FAULTS, name, NO_THREAD, caught, among, honest="fused")
 
 
+def weighted(case: Any) -> bool:
+    """The cases with class weights."""
+    return any(option in WEIGHTS for option in case.options)
+
+
 def ignoring(case: Any) -> bool:
     """The cases with ignored rows."""
     return any(option.startswith(("ign", "allign")) for option in case.options)
 
 
-@planted("J01-weights-of-one-are-summed", BOTH, lambda c: c.reduction == "mean" and "w" in "".join(c.options))
+@planted("J01-weights-of-one-are-summed", BOTH, lambda c: c.reduction == "mean" and "w1" in c.options)
 class WeightsOfOne(Fused):
     """If all class weights are 1, the mean divides by all of them."""
 
@@ -46,7 +53,7 @@ class SmoothingAtMostAQuarter(Fused):
         self.smoothing = min(self.smoothing, 0.25)
 
 
-@planted("J01-smoothing-of-probabilities-dropped", BOTH, lambda c: c.target == "prob")
+@planted("J01-smoothing-of-probabilities-dropped", BOTH, lambda c: c.target == "prob" and "ls" in c.options)
 class SmoothingOfProbabilities(Fused):
     """Probabilities are not smoothed."""
 
@@ -75,7 +82,7 @@ class SumKeepsIgnoredRows(Fused):
         return self.xp.where(kept, found, self.a()) if self.reduction == "sum" and not self.soft else found
 
 
-@planted("J02-unreduced-losses-unweighted", VALUE, lambda c: c.reduction == "none" and "w" in c.options)
+@planted("J02-unreduced-losses-unweighted", VALUE, lambda c: c.reduction == "none" and weighted(c))
 class UnreducedUnweighted(Fused):
     """The losses of the rows are those without class weights if nothing reduces them."""
 
@@ -87,7 +94,7 @@ class UnreducedUnweighted(Fused):
         return found
 
 
-@planted("J03-upstream-of-zero-is-one", GRADIENT, lambda c: c.reduction == "none")
+@planted("J03-upstream-of-zero-is-one", GRADIENT, lambda c: c.upstream == "zero")
 class UpstreamOfZero(Fused):
     """An upstream gradient of 0 counts as none given."""
 
@@ -96,7 +103,7 @@ class UpstreamOfZero(Fused):
         return self.xp.where(found == 0, self.xp.ones_like(found), found)
 
 
-@planted("J03-tiny-upstream-is-zero", GRADIENT, lambda c: c.reduction == "none")
+@planted("J03-tiny-upstream-is-zero", GRADIENT, lambda c: c.upstream == "tiny")
 class TinyUpstream(Fused):
     """An upstream gradient below 1e-12 is 0."""
 
@@ -105,7 +112,7 @@ class TinyUpstream(Fused):
         return self.xp.where(abs(found) < 1e-12, self.xp.zeros_like(found), found)
 
 
-@planted("J03-huge-upstream-is-clipped", GRADIENT, lambda c: c.reduction == "none")
+@planted("J03-huge-upstream-is-clipped", GRADIENT, lambda c: c.upstream == "huge")
 class HugeUpstream(Fused):
     """An upstream gradient is clipped at 1000."""
 
@@ -122,7 +129,7 @@ class UpstreamWithoutSign(Fused):
         return abs(found) if self.reduction == "none" else found
 
 
-@planted("J04-first-row-ignored-ends-all", BOTH, ignoring)
+@planted("J04-first-row-ignored-ends-all", BOTH, lambda c: "ignfirst" in c.options)
 class FirstRowIgnored(Fused):
     """If the first row is ignored, all are."""
 
@@ -131,7 +138,7 @@ class FirstRowIgnored(Fused):
         return found if self.soft or self.height == 0 else found * self.kept()[:1, None]
 
 
-@planted("J04-last-row-ignored-counts", BOTH, lambda c: ignoring(c) and c.reduction == "mean")
+@planted("J04-last-row-ignored-counts", BOTH, lambda c: "ignlast" in c.options)
 class LastRowIgnored(Fused):
     """If the last row is ignored, the mean divides by one more."""
 
@@ -140,7 +147,7 @@ class LastRowIgnored(Fused):
         return found if self.soft else found + self.cast(~self.kept()[-1:]).sum()
 
 
-@planted("J04-most-rows-ignored-count-half", BOTH, lambda c: ignoring(c) and c.reduction == "mean")
+@planted("J04-most-rows-ignored-count-half", BOTH, lambda c: "ignmost" in c.options)
 class MostRowsIgnored(Fused):
     """The mean divides by half of the rows at least."""
 
@@ -149,7 +156,7 @@ class MostRowsIgnored(Fused):
         return found if self.soft or self.weight is not None else self.xp.clip(found, self.height / 2, None)
 
 
-@planted("J04-second-of-two-neighbours-keeps-gradient", GRADIENT, ignoring)
+@planted("J04-second-of-two-neighbours-keeps-gradient", GRADIENT, lambda c: "ignpair" in c.options)
 class SecondOfTwoNeighbours(Fused):
     """An ignored row after another keeps its softmax in the gradient."""
 
