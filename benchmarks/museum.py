@@ -106,10 +106,7 @@ def main(frameworks: tuple[str, ...], only: str, part: str | None, profile: str,
     right = [(f, d) for f in dict.fromkeys(f for f, _ in silent) for d in DTYPES]
     problems: list[str] = []
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        rights = [
-            (f, d, pool.submit(silence_of, f, [n for g, n in silent if g == f], profile, d))
-            for f, d in right
-        ]
+        rights = [(f, d, pool.submit(silence_of, f, [n for g, n in silent if g == f], profile, d)) for f, d in right]
         hunted = zip(faults, pool.map(kills_of, *zip(*faults, strict=True)) if faults else (), strict=True)
         kills: dict[str, dict[str, Any]] = {}
         for (framework, fault), found in hunted:

@@ -115,7 +115,9 @@ def fault_text(found: Sequence[FaultResult]) -> str:
     found = [f for f in found if not is_right(f.fault)]
     parts = [f"{p} catches {sum(p in f.kills for f in found)} of {len(found)}" for p in profiles]
     if len(right) > 1:
-        parts += [f"{p} raises an alarm at {sum(p in f.kills for f in right)} of {len(right)} right ones" for p in profiles]
+        parts += [
+            f"{p} raises an alarm at {sum(p in f.kills for f in right)} of {len(right)} right ones" for p in profiles
+        ]
     for rival in rivals:
         asked = [f for f in found if rival in f.rivals]
         parts.append(f"{rival} {sum(f.rivals[rival] == CAUGHT for f in asked)} of {len(asked)}")

@@ -117,8 +117,7 @@ def test_bounds_are_tight(quantity: str, algorithm: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_catalogue_grades_each_algorithm_as_itself(dtype: str) -> None:
-    """The first contract that an algorithm meets on all families and quantities is the one it was written for.
-"""
+    """The first contract that an algorithm meets on all families and quantities is the one it was written for."""
     grades = {}
     for algorithm in algorithms(dtype):
         worst: dict[str, float] = defaultdict(float)

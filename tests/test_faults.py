@@ -115,7 +115,7 @@ def test_the_table_of_the_right_ones_is_complete(framework: str) -> None:
 
 
 def test_the_museum_is_large_enough() -> None:
-    """Faults of one size, dtype, value or call in NumPy and PyTorch; right implementations; every class on both sides."""
+    """Faults of one size, dtype, value or call; right implementations; every class on both sides."""
     for framework in ("numpy", "torch"):
         assert sum(p.fault.name[0] in "HIJ" for p in planted(framework)) >= 40
     assert len({f.name for framework in RIGHTS for f in RIGHTS[framework]}) >= 30
@@ -123,16 +123,16 @@ def test_the_museum_is_large_enough() -> None:
     assert {(letter, side) for letter in CLASSES for side in BOTH} <= caught
 
 
-RIGHT_ONES: dict[str, list[Any]] = {"plain": [(CrossEntropy, None), (CrossEntropy, "fused")], "fused": [(Fused, "fused")]}
+RIGHT_ONES: dict[str, list[Any]] = {
+    "plain": [(CrossEntropy, None), (CrossEntropy, "fused")],
+    "fused": [(Fused, "fused")],
+}
 
 
 @pytest.mark.parametrize("dtype", WIDE)
 @pytest.mark.parametrize(
     "framework",
-    [
-        pytest.param(name, marks=[needs[name], *([] if name == "numpy" else [pytest.mark.nightly])])
-        for name in MUSEUMS
-    ],
+    [pytest.param(name, marks=[needs[name], *([] if name == "numpy" else [pytest.mark.nightly])]) for name in MUSEUMS],
 )
 def test_what_the_faults_are_planted_in_raises_no_alarm(framework: str, dtype: str) -> None:
     """It is right, under every contract that a fault is judged by."""
@@ -153,5 +153,11 @@ def test_a_last_layer_without_a_fault_raises_no_alarm(framework: str) -> None:
 def test_a_fault_is_accused_on_no_other_side(of: Planted) -> None:
     """On all cases of `quick` that are there for it; what accuses it is in the table."""
     chosen = [c for c in profile("quick") if of.meets(c) and of.fault.among(c)]
-    found = {side_of(r) for subject in subjects_for(of) for c in chosen for r in run_case(c, [subject]) if r.outcome in FAILING}
+    found = {
+        side_of(r)
+        for subject in subjects_for(of)
+        for c in chosen
+        for r in run_case(c, [subject])
+        if r.outcome in FAILING
+    }
     assert LAW in of.fault.caught or found <= of.fault.caught

@@ -86,7 +86,8 @@ def witnesses(fault: Planted, chosen: Iterable[Case]) -> dict[str, str]:
             if len(sides) and found.keys() >= wanted:
                 return found
     if LAW in fault.fault.caught:
-        found |= {LAW: law for law in broken_laws(subjects, fault.fault.dtype)[:1]}
+        for law in broken_laws(subjects, fault.fault.dtype)[:1]:
+            found[LAW] = law
     return found
 
 

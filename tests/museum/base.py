@@ -117,10 +117,7 @@ class CrossEntropy:
     def q(self) -> Array:
         """The factors of -log a: class weights and smoothing inside, 0 in ignored rows: (m, C)."""
         if self.soft:
-            q = self.rows(self.target)
-            if self.smoothing:
-                q = q * (1 - self.smoothing) + self.smoothing / self.classes
-            return q * self.weights()
+            return self.rows(self.target) * self.weights() * (1 - self.smoothing) + self.uniform()
         q = self.hot() * self.weights() * (1 - self.smoothing) + self.uniform()
         return self.xp.where(self.kept()[:, None], q, 0.0)
 

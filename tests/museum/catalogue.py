@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from xentcheck import adapters
@@ -35,8 +36,11 @@ CHANGED_FRAMEWORKS = ("numpy", "torch")
 
 @dataclass(frozen=True)
 class Planted:
-    """One fault in one framework. found_in: the cases it is looked for in, those of `logits`, `layer`, `direction`; `right`:
-    nothing is wrong, and it is looked for in all."""
+    """One fault in one framework.
+
+    found_in: the cases it is looked for in, those of `logits`, `layer` or `direction`; of `right` ones, where nothing is
+    wrong, those of logits in all dtypes.
+    """
 
     fault: Fault
     framework: str
@@ -83,7 +87,7 @@ class Planted:
 
 
 def planted(framework: str) -> list[Planted]:
-    """All faults of a framework, `numpy`, `torch` or `jax`, and the right implementation.
+    """All faults of a framework, `numpy`, `torch` or `jax`, and the right implementations whose modules are there.
 
     >>> len({p.fault.name for p in planted("torch")}) == len(planted("torch")) > 80
     True
@@ -91,4 +95,5 @@ def planted(framework: str) -> list[Planted]:
     found = [Planted(f, framework) for f in (RIGHT, *MUSEUMS[framework].FAULTS)]
     if framework in CHANGED_FRAMEWORKS:
         found += [Planted(f, framework, found_in) for found_in, museum in CHANGED.items() for f in museum.FAULTS]
-    return found + [Planted(f, framework, "right") for f in RIGHTS[framework]]
+    present = [f for f in RIGHTS[framework] if not f.implementation.needs or find_spec(f.implementation.needs)]
+    return found + [Planted(f, framework, "right") for f in present]

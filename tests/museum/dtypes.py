@@ -122,7 +122,7 @@ class ProbabilitiesUnweighted(OneDtype):
 
 @planted("I04-label-in-bfloat16", "bfloat16", BOTH, lambda c: c.classes > 512 and c.target == "index")
 class LabelInBfloat16(OneDtype):
-    """The label is kept with 8 bits and an exponent in bfloat16: those above 256 are rounded to even ones and coarser."""
+    """The label is kept as a bfloat16: above 256 it is rounded to every second class, then to every fourth."""
 
     def hot(self) -> Array:
         labels = self.labels()[:, None]

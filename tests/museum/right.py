@@ -24,12 +24,17 @@ NARROWER = ("float32", "bfloat16", "float16")
 
 
 def right(
-    into: list[Fault], name: str, *, options: Sequence[str] | None = None, dtypes: Sequence[str] | None = None
+    into: list[Fault],
+    name: str,
+    *,
+    options: Sequence[str] | None = None,
+    dtypes: Sequence[str] | None = None,
+    needs: str = "",
 ) -> Callable[[Any], Any]:
-    """Decorator that adds a right implementation; options, dtypes: what it supports, all for None."""
+    """Decorator that adds a right implementation; options, dtypes: what it supports, all for None; needs: a module."""
 
     def add(implementation: Any) -> Any:
-        implementation.options, implementation.dtypes = options, dtypes
+        implementation.options, implementation.dtypes, implementation.needs = options, dtypes, needs
         into.append(Fault(f"none-{name}", NO_THREAD, frozenset(), anywhere, implementation, dtype=""))
         return implementation
 

@@ -30,7 +30,7 @@ def picked(x: Array, target: Array) -> Array:
     return jnp().take_along_axis(x, target[:, None], 1)[:, 0]
 
 
-@right(FAULTS, "optax-integer-labels", options=PLAIN)
+@right(FAULTS, "optax-integer-labels", options=PLAIN, needs="optax")
 def optax_integer_labels(input: Array, target: Array, reduction: str = "mean") -> Array:
     """optax.softmax_cross_entropy_with_integer_labels."""
     import optax
@@ -38,7 +38,7 @@ def optax_integer_labels(input: Array, target: Array, reduction: str = "mean") -
     return reduced(optax.softmax_cross_entropy_with_integer_labels(input, target), reduction)
 
 
-@right(FAULTS, "optax-smooth-labels", options=(*PLAIN, "label_smoothing"))
+@right(FAULTS, "optax-smooth-labels", options=(*PLAIN, "label_smoothing"), needs="optax")
 def optax_smooth_labels(input: Array, target: Array, reduction: str = "mean", label_smoothing: float = 0.0) -> Array:
     """optax.softmax_cross_entropy of one-hot rows, smoothed by optax.smooth_labels; 0 where a class is masked."""
     import optax

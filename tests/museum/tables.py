@@ -1,4 +1,4 @@
-"""What `benchmarks/museum.py` writes: the cases that must kill each fault, and those that come closest to a false alarm.
+"""What `benchmarks/museum.py` writes: the cases that must kill each fault, and those that come closest to an alarm.
 
 kills.json: framework -> fault -> side -> the case that accuses it, or the law. closest.json: framework -> right
 implementation -> cases, one for each dtype, in which most of a bound is used up.

@@ -15,9 +15,7 @@ from .base import BOTH, ERROR, GRADIENT, Array, CrossEntropy, Fault, fault
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""
 
-FAULTS: list[Fault] = [
-    replace(f, caught=ERROR) if f.name in SHAPES else f for f in (*everywhere.FAULTS, *calls.FAULTS)
-]
+FAULTS: list[Fault] = [replace(f, caught=ERROR) if f.name in SHAPES else f for f in (*everywhere.FAULTS, *calls.FAULTS)]
 
 
 def adapter(implementation: type[CrossEntropy], contract: str | None = None) -> Adapter:

@@ -53,15 +53,6 @@ class SmoothingAtMostAQuarter(Fused):
         self.smoothing = min(self.smoothing, 0.25)
 
 
-@planted("J01-smoothing-of-probabilities-dropped", BOTH, lambda c: c.target == "prob" and "ls" in c.options)
-class SmoothingOfProbabilities(Fused):
-    """Probabilities are not smoothed."""
-
-    def __init__(self, *args: Any, **given: Any) -> None:
-        super().__init__(*args, **given)
-        self.smoothing = 0.0 if self.soft else self.smoothing
-
-
 @planted("J01-large-sentinel-keeps-gradient", GRADIENT, lambda c: "ignbig" in c.options)
 class LargeSentinel(Fused):
     """Rows that are ignored by a sentinel above every class keep their softmax in the gradient."""
