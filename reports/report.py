@@ -86,6 +86,7 @@ def to_json(run: RunFile) -> str:
         "executed": s.executed,
         "elements": s.elements,
         "reasons": s.reasons,
+        "weaker": s.weaker,
         "blind": {g.name: g.blind for g in s.blind},
         "undecided": s.undecided,
         "not_exercised": {g.name: g.not_exercised for g in s.not_exercised},

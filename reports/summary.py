@@ -13,6 +13,7 @@ from .power import Group, power_groups, undecided
 from .record import SHARE_EDGES, Place, Record, order_key, place_of, rank
 from .runfile import RunFile
 from .suspicion import suspicion
+from .weaker import weaker
 from .words import describe, printable
 
 
@@ -53,7 +54,11 @@ class Summary:
     family_grades: tuple[Grade, ...]
     failing: tuple[Record, ...]
     reasons: tuple[str, ...]
+<<<<<<< HEAD
     undecided: tuple[str, ...] = ()
+=======
+    weaker: tuple[str, ...]
+>>>>>>> main
 
     @property
     def blind(self) -> tuple[Group, ...]:
@@ -70,7 +75,7 @@ class Summary:
         lines = [self.verdict, *self.reasons]
         for r in self.failing[:1]:
             lines += [describe(r), f"  {r.replay}"]
-        lines += [sentence] if (sentence := suspicion(self.failing)) else []
+        lines += [*self.weaker, *filter(None, [suspicion(self.failing)])]
         return "\n".join(lines)
 
 
@@ -120,7 +125,11 @@ def summarize(run: RunFile) -> Summary:
         family_grades=grades(records, run.header.catalogue, by_family=True),
         failing=failing,
         reasons=tuple(reasons),
+<<<<<<< HEAD
         undecided=unsure,
+=======
+        weaker=weaker(records, run.header.catalogue),
+>>>>>>> main
     )
 
 

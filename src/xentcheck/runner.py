@@ -27,6 +27,7 @@ from .requirements import required
 from .right_rows import RightRows, right_rows
 from .subjects import Subject
 from .suspects import EXAMINED, suspects, suspects_of_error
+from .undecided import zeros_pass_from
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
 from .vocabulary import DIRECTIONAL, QUANTITIES
@@ -151,7 +152,12 @@ def _record(
         return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
     outcome, reason = _outcome(a.result, verdict)
     t, p = verdict.tally, verdict.power
+<<<<<<< HEAD
     suspected = _suspects(defined, a, quantity, verdict) if outcome == "disagree" else ()
+=======
+    suspected = _suspects(problem, a, quantity, verdict) if outcome == "disagree" else ()
+    within = _within(a, quantity, problem.dtype, verdict) if outcome == "disagree" else {}
+>>>>>>> main
     worst: dict[str, Any] = {}
     if t.elements:
         worst = {
@@ -172,6 +178,7 @@ def _record(
         rejected=p.rejected,
         blind_fraction=p.blind_fraction,
         shares=verdict.shares,
+        within=within,
         ulp_counts=tuple(int(n) for n in t.ulp_counts),
         share_counts=tuple(int(n) for n in t.share_counts),
         margins=tuple(verdict.margins[:MARGIN_POINTS]),
@@ -179,7 +186,20 @@ def _record(
     )
 
 
+<<<<<<< HEAD
 def _suspects(defined: RightRows, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
+=======
+def _within(a: Attempt, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
+    """The other contracts that allow what disagrees by the default; from how many classes on zeros pass under each."""
+    assert a.result is not None
+    if a.result.changed_inputs or a.subject.adapter.declared_for(a.subject.device, dtype, quantity):
+        return {}
+    met = [name for name, share in verdict.shares.items() if share <= 1]
+    return {name: zeros_pass_from(name, dtype, quantity) for name in met}
+
+
+def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
+>>>>>>> main
     """The known mistakes that explain a disagreement."""
     assert a.result is not None
     if a.result.changed_inputs:
