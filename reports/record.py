@@ -26,14 +26,10 @@ class Record:
     applicable, rejected: the standard wrong answers that this comparison could have told from the right one, and those
     that its bound rejects. required: those that its group must reject. blind_fraction: share of the non-zero elements
     that could be zeroed unnoticed. shares: contract -> share, for every contract of the catalogue that was evaluated.
-<<<<<<< HEAD
     size: its step of classes and rows, empty if it has no rows. elements: number of elements compared. ulp_counts,
     share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
-=======
-    elements: number of elements compared. ulp_counts, share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
     within: where nothing is declared and the outcome is `disagree`: other contracts of the catalogue that allow all of
     it, each with the number of classes from which on a result of zeros passes under it, 0 where none does.
->>>>>>> main
     suspects: known mistakes that explain a failure, "code: sentence" each.
     margins: [margin of the target's logit, relative error of dC/dz at the target, its relative bound] per row, for the
     plot of error against margin.

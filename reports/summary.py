@@ -54,11 +54,8 @@ class Summary:
     family_grades: tuple[Grade, ...]
     failing: tuple[Record, ...]
     reasons: tuple[str, ...]
-<<<<<<< HEAD
+    weaker: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
-=======
-    weaker: tuple[str, ...]
->>>>>>> main
 
     @property
     def blind(self) -> tuple[Group, ...]:
@@ -125,11 +122,8 @@ def summarize(run: RunFile) -> Summary:
         family_grades=grades(records, run.header.catalogue, by_family=True),
         failing=failing,
         reasons=tuple(reasons),
-<<<<<<< HEAD
-        undecided=unsure,
-=======
         weaker=weaker(records, run.header.catalogue),
->>>>>>> main
+        undecided=unsure,
     )
 
 

@@ -115,15 +115,9 @@ class Case:
         _allowed("reduction", (self.reduction,), REDUCTIONS)
         _allowed("upstream", (self.upstream,), UPSTREAMS)
         _allowed("layout", self.layout, LAYOUTS)
-<<<<<<< HEAD
-        if self.target == "prob" and {*SMOOTHING, *IGNORE} & set(self.options):
-            raise CaseError(f"case {self}: probabilities go with weights only, not with ls or ignore_index")
-        if self.target == "u8" and (set(IGNORE) - {"ign1", "ign255"}) & set(self.options):
-=======
         if self.target in SOFT and set(IGNORE) & set(self.options):  # no row of numbers is a sentinel
             raise CaseError(f"case {self}: ignore_index has no meaning with {self.target} targets")
-        if self.target == "u8" and {"ign", "ignbig", "ignwide", "allign"} & set(self.options):
->>>>>>> main
+        if self.target == "u8" and (set(IGNORE) - {"ign1", "ign255"}) & set(self.options):
             raise CaseError(f"case {self}: a uint8 holds no sentinel but those of ign1 and ign255")
         if any(len(set(self.options) & set(kind)) > 1 for kind in (WEIGHTS, IGNORE, SMOOTHING)):
             raise CaseError(f"case {self}: one kind of weights, one ignore_index and one smoothing at most")
@@ -156,13 +150,9 @@ class Case:
         """What decides which code runs and compiles: not the family, nor values, layout and seed."""
         kinds = ("w" if o in WEIGHTS else "ign" if o in IGNORE else o for o in self.options)
         _, shape, dtype, target, _, reduction, *_ = str(self).split(".")
-<<<<<<< HEAD
+        target = "prob" if target in SOFT else target
         needed = self.layout if self.needs else ()
         return ".".join((shape, dtype, target, "+".join(sorted(kinds)) or "plain", reduction, *needed))
-=======
-        target = "prob" if target in SOFT else target
-        return ".".join((shape, dtype, target, "+".join(sorted(kinds)) or "plain", reduction))
->>>>>>> main
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))

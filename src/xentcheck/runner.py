@@ -152,12 +152,8 @@ def _record(
         return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
     outcome, reason = _outcome(a.result, verdict)
     t, p = verdict.tally, verdict.power
-<<<<<<< HEAD
     suspected = _suspects(defined, a, quantity, verdict) if outcome == "disagree" else ()
-=======
-    suspected = _suspects(problem, a, quantity, verdict) if outcome == "disagree" else ()
     within = _within(a, quantity, problem.dtype, verdict) if outcome == "disagree" else {}
->>>>>>> main
     worst: dict[str, Any] = {}
     if t.elements:
         worst = {
@@ -186,9 +182,6 @@ def _record(
     )
 
 
-<<<<<<< HEAD
-def _suspects(defined: RightRows, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
-=======
 def _within(a: Attempt, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
     """The other contracts that allow what disagrees by the default; from how many classes on zeros pass under each."""
     assert a.result is not None
@@ -198,8 +191,7 @@ def _within(a: Attempt, quantity: str, dtype: str, verdict: Verdict) -> dict[str
     return {name: zeros_pass_from(name, dtype, quantity) for name in met}
 
 
-def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
->>>>>>> main
+def _suspects(defined: RightRows, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
     """The known mistakes that explain a disagreement."""
     assert a.result is not None
     if a.result.changed_inputs:

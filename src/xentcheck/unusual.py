@@ -78,10 +78,10 @@ def _calls(common: dict[str, Any]) -> Iterator[Case]:
 
 def _eager(common: dict[str, Any]) -> Iterator[Case]:
     """Where a compiler hides nan: without options, with all, and with probabilities."""
-    for family in HIDDEN_BY_XLA:
+    for family in (*HIDDEN_BY_XLA, "confident"):
         given = {**common, "family": family, "upstream": "neg"}
         yield Case(**given)
-        yield Case(options=EVERY, **given)
+        yield Case(options=("wx", *EVERY[1:]), **given)
         yield Case(target="prob", options=("w",), **given)
 
 
