@@ -23,9 +23,11 @@ IGNORED = ("ignfirst", "ignlast", "ignpair", "ignmost")
 EXTREME = ("zero", "tiny", "huge")
 """Upstream gradients in some rows: whoever divides by one, or skips a row by it, or adds it to the others, errs."""
 
-REAL = (66, 257)
-REAL_INPUTS = 33
-"""Rows, classes and inputs of a layer that fill no block and more than one warp."""
+REAL = {"bfloat16": ((6, 257), 7)}
+OTHERS = ((66, 257), 33)
+"""(rows, classes) and inputs of a layer that fill no block and more than one warp; fewer where each logit, and each sum
+over rows, is rounded to 8 bits.
+"""
 
 BEFORE = ("gaussian", "deep", "confident", "ties", "few-active", "common-offset")
 """The families of a direction with probabilities; `masked` multiplies 0 with -inf there, which no library defines."""
@@ -87,13 +89,14 @@ def _eager(common: dict[str, Any]) -> Iterator[Case]:
 
 def _layers(dtype: str, seed: int) -> Iterator[Case]:
     """A last layer at a real size, called once and twice."""
-    for family in ("dyadic", "tail"):
+    shape, inputs = REAL.get(dtype, OTHERS)
+    for family in ("confident", "few-active", "tail"):
         for options, reduction, upstream in (((), "mean", "one"), (EVERY, "none", "rand")):
             for layout in ("contig", "twice"):
                 yield Case(
                     family=family,
-                    shape=REAL,
-                    inputs=REAL_INPUTS,
+                    shape=shape,
+                    inputs=inputs,
                     dtype=dtype,
                     options=options,
                     reduction=reduction,
