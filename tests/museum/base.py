@@ -100,7 +100,7 @@ class CrossEntropy:
     def kept(self) -> Array:
         """Which rows are not ignored: (m,)."""
         if self.soft:
-            return self.rows(self.target).sum(1) >= 0
+            return self.xp.isfinite(self.rows(self.target).sum(1))
         return self.labels() != self.ignore_index
 
     def weights(self) -> Array:
