@@ -189,6 +189,8 @@ def needed_options(problem: Problem) -> set[str]:
         "ignore_index": p.ignore_index != NO_IGNORE or (not p.probabilities and not bool(p.kept.all())),
         "label_smoothing": p.label_smoothing != 0,
         "probabilities": p.probabilities,
+        "smoothed_probabilities": p.probabilities and p.label_smoothing != 0,
+        "signed_targets": p.probabilities and bool(((p.target < 0) | (p.target > 1)).any()),
         "k_dims": len(shape) > 2,
         "unbatched": len(shape) == 1,
         "empty_batch": 0 in shape,
