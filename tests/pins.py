@@ -1,7 +1,8 @@
 """Bounds of every contract on fixed cases, as numbers to pin: what a change of any bound moves.
 
 `pinned_bounds.jsonl` has a line per (case, contract) with the numbers of each quantity's bound: the largest finite one,
-their sum with weights between 1 and 2 (which sees bounds that changed places), and how many are infinite. `python benchmarks/pin_bounds.py` writes it anew.
+their sum with weights between 1 and 2 (which sees bounds that changed places), and how many are infinite.
+`python benchmarks/pin_bounds.py` writes it anew.
 """
 
 from __future__ import annotations

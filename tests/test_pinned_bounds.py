@@ -73,7 +73,7 @@ def test_the_numbers_see_any_element(table: Table) -> None:
 
 
 def test_the_cases_cover_what_bounds_depend_on() -> None:
-    """Both directions, all heads, reductions and target kinds, weights of both signs, ignored rows, many rows and classes."""
+    """All heads, reductions, options, weights of both signs, directions, many rows and many classes."""
     cases: list[Case] = list(pinned_cases("float32"))
     assert {(bool(c.inputs), bool(c.hidden), c.reduction) for c in cases} >= {
         (bool(inputs), hidden, r)
