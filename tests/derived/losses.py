@@ -151,7 +151,7 @@ class Losses:
         return g, bound + times(kappa, abs(g) + bound) + self.underflow(n, i, s * Q, q[i])
 
     def underflow(self, n: int, i: int, factor: float, target: float) -> float:
-        """4 nu max(1, s Q) where an element or its factor may fall below nu; of stored tensors 4 eta, and 3 C a_i eta."""
+        """4 nu max(1, s Q) where an element or factor may fall below nu; stored 4 eta, and 3 C a_i eta."""
         row, units = self.rows[n], self.units
         error, reach = 0.0, row.reachable(i) or target != 0.0
         if reach and min(row.a) * min(factor, 1.0) < 4.0 * units.smallest_normal:

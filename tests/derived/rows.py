@@ -1,4 +1,4 @@
-"""Sections 2.1 to 2.3 of `docs/numerics.md`: errors of exp, the sum, its logarithm, log a and the softmax of one row."""
+"""Sections 2.1 to 2.3 of `docs/numerics.md`: errors of exp, the sum, its logarithm, log a and the softmax of a row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from functools import cached_property
 
 from .units import Units, safe_expm1
-
 
 REACH = 747.0
 """exp of minus more than this is 0 in every format."""
@@ -101,7 +100,7 @@ class Row:
         if not self.exact_sum:
             error += min(g * (1.0 + self.R + E), (self.R + E) * (1.0 + 2.0 * g))
         r = error / self.S
-        if not (self.exact_sum and self.S <= 1.0 / units.u_s):
+        if not (self.exact_sum and 1.0 / units.u_s >= self.S):
             r += units.extra("sum") * (1.0 + r)
         if units.largest("sum") < self.S * (1.0 + r):
             return math.inf
