@@ -34,7 +34,10 @@ ENOUGH = 0.95
 LIMIT = 900
 """Seconds for a test module; running for longer counts as killed."""
 
-PRELOADED = ("numpy", "ml_dtypes", "pytest", "hypothesis", "flint", "mpmath", "click", "rich.progress", "torch")
+STRANGE = 99
+"""Exit code of a child in which pytest itself raises."""
+
+PRELOADED = ("numpy", "ml_dtypes", "flint", "click", "rich.progress", "torch")
 """What tests import and no change concerns."""
 
 FOLDER = ROOT
@@ -104,17 +107,22 @@ def failing(test: str, folder: Path) -> str:
     out = folder / "output.txt"
     child = os.fork()
     if not child:
-        signal.alarm(LIMIT)
-        with out.open("w") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        os.chdir(folder)
-        os.environ["PYTHONPATH"] = str(folder / "src")
-        sys.path.insert(0, str(folder / "src"))
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", test])))
+        try:
+            signal.alarm(LIMIT)
+            with out.open("w") as file:
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+            os.chdir(folder)
+            os.environ["PYTHONPATH"] = str(folder / "src")
+            sys.path.insert(0, str(folder / "src"))
+            os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", test])))
+        finally:
+            os._exit(STRANGE)
     _, status = os.waitpid(child, 0)
     if not status:
         return ""
+    if os.waitstatus_to_exitcode(status) == STRANGE:
+        raise RuntimeError(f"pytest does not start: {out.read_text()[-500:]}")
     failed = [line for line in out.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0].split(" - ")[0] if failed else f"{Path(test).name}: status {status}"
 

@@ -286,7 +286,7 @@ class RowBounds:
         near = 2.0 * (contract.shift_units + contract.exp_slope) * self._u * np.abs(b.maximum)
         if b.zeta is not None:
             near = near + b.zeta + np.where(b.e > 0, b.zeta, 0.0).max(1, keepdims=True, initial=0.0)
-        found = np.asarray(b.d <= near)
+        found = np.asarray((b.d <= near) & (b.e > 0))  # d of a class at -inf is 0
         if t.probabilities is None:
             found[np.arange(len(t.label)), t.label] = True
         return found

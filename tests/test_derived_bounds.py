@@ -17,6 +17,7 @@ from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.contracts import CATALOGUE, Contract
+from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.vocabulary import DTYPES
 
@@ -73,3 +74,14 @@ def test_a_ratio_sees_a_bound_that_is_missing_or_infinite() -> None:
         found = ratios(one * other, one, 2.0**-122)
         assert not np.all((found <= FACTOR) & (found >= 1.0 / FACTOR))
     assert ratios(one * np.nan, one * np.inf, 0.0) == 1.0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("contract", [c for c in CATALOGUE if c != "stable"])
+def test_a_masked_class_is_no_pivot(contract: str, dtype: str) -> None:
+    """A class at -inf has the gradient 0 and nothing to round: no contract but the weakest lets it be more."""
+    p = build(Case(family="masked", shape=(5, 10), dtype=dtype))
+    masked = np.isneginf(np.asarray(p.logits).astype(np.float64))
+    limit = Bounds(Exact(p), CATALOGUE[contract]).evaluate(["dC/dz"])["dC/dz"]
+    assert masked.any()
+    assert np.all(limit[masked] <= FORMATS[dtype].smallest_normal)

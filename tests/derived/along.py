@@ -67,9 +67,11 @@ class Along:
             bound = factor * (times(d, abs(v - s) + E) + times(a, E) + self.g * (a + d) * (abs(v) + abs(s) + E))
             found.append(bound + times(losses.kappa(n), value + bound))
             values.append(value)
-        if units.contract.normwise:
-            row_sum = total(found)
-            found = [b + row_sum + self.g * factor * (abs(v) + abs(s)) for b, v in zip(found, self.v[n], strict=True)]
+        if units.contract.row_sum != "none":
+            moved = total((a + d) * abs(v) for a, d, v in zip(row.a, D, self.v[n], strict=True))
+            extra = total(found) + (self.g + (units.u_s if units.narrow else 0.0)) * factor * (moved + abs(s))
+            where = range(len(found)) if units.contract.row_sum == "all" else losses.pivots(n)
+            found = [b + (extra if i in where else 0.0) for i, b in enumerate(found)]
         out = []
         for i, (b, value) in enumerate(zip(found, values, strict=True)):
             reach = row.reachable(i)

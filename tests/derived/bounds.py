@@ -12,7 +12,7 @@ from xentcheck.reference.rows import from_rows, to_rows
 from .along import Along
 from .layers import Layers, Uncertain
 from .losses import Losses
-from .units import Units
+from .units import EMAX, PRECISION, Units, judged
 
 Bounds = dict[str, NDArray[np.float64]]
 
@@ -21,7 +21,10 @@ def derived(p: Problem, contract: Contract) -> Bounds:
     """Quantity -> bound, of the shapes of the problem's quantities."""
     units = Units(contract, p.dtype)
     found = at_logits(p, units) if p.logits is not None else behind_layers(p, units)
-    return {q: np.reshape(found[q], p.shapes[q]) for q in p.quantities}
+    largest = (2.0 - 2.0 ** (1 - PRECISION[p.dtype])) * 2.0 ** EMAX[p.dtype]
+    return {
+        q: np.reshape([judged(x, largest) for x in np.ravel(found[q]).tolist()], p.shapes[q]) for q in p.quantities
+    }
 
 
 def at_logits(p: Problem, units: Units) -> Bounds:

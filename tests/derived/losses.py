@@ -11,7 +11,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 
 from .rows import Row, times
-from .units import Units, growth, total
+from .units import Units, growth, safe_expm1, total
 
 
 class Losses:
@@ -76,7 +76,7 @@ class Losses:
         row, q, units = self.rows[n], self.q[n], self.units
         terms = [times(x, -row.log_a[i]) for i, x in enumerate(q)]
         value, size = total(terms), total(map(abs, terms))
-        error = total(times(abs(x), row.log_at(i, row.kept_log_softmax)) for i, x in enumerate(q))
+        error = total(times(abs(x), row.kept_log(i)) for i, x in enumerate(q))
         if self.hard:
             if self.weighted:
                 error += (units.u + self.u_b) * (size + error) + (units.eta if self.u_b else 0.0)
@@ -84,7 +84,17 @@ class Losses:
         k = sum(x != 0.0 and row.d[i] < math.inf for i, x in enumerate(q))
         rounding = units.sum_of(k, "forward_sum") + 6.0 * units.u + 5.0 * self.u_b
         lost = max(k, 1) * (2.0 * units.nu + (units.eta if self.u_b else 0.0))
-        return value, error + rounding * (size + error) + lost, size
+        return value, error + rounding * (size + error) + lost + self.separate_products(n, k), size
+
+    def separate_products(self, n: int, k: int) -> float:
+        """Q lse - sum q_i z_i in place of sum q_i (lse - z_i): 4 products of size |m|, and their sum without y."""
+        row, q, units = self.rows[n], self.q[n], self.units
+        if units.contract.log_form != "lse":
+            return 0.0
+        Q = total(abs(x) for i, x in enumerate(q) if row.d[i] < math.inf)
+        at_label = 0.0 if self.label is None else (1.0 - self.p.label_smoothing) * abs(self.w[self.label[n]])
+        spread = max(Q - (at_label if self.kept[n] else 0.0), 0.0)
+        return (4.0 * units.of("exponents") * Q + units.sum_of(k, "forward_sum") * spread) * abs(row.m)
 
     def losses(self) -> list[float]:
         """Bounds of reduction none."""
@@ -100,7 +110,7 @@ class Losses:
         ]
         size = total(size for _, _, size in found)
         k = len(found) * (1 if self.hard else self.C)
-        relative = growth(k - 1, units.u) + growth(len(found) - 1, units.extra("reduction"))
+        relative = growth(k - 1, units.u) + (units.sum_of(len(found), "reduction") if units.stores("reduction") else 0.0)
         relative += self.relative
         if self.denominator == 0.0:
             return math.inf
@@ -142,13 +152,58 @@ class Losses:
             w, y = self.w[self.label[n]], self.label[n]
             others = total(a for j, a in enumerate(row.a) if j != y)
             g = sign * s * w * (-others if i == y else row.a[i])
-            bound = s * abs(w) * (inner + (units.u * row.a[i] if i == y else 0.0))
-            return g, bound + times(kappa, abs(g) + bound) + self.underflow(n, i, s * abs(w), 1.0 if i == y else 0.0)
+            margin = safe_expm1(2.0 * units.of("exponents") * row.d[y]) if units.contract.margin else 0.0
+            D = inner + margin * (row.a[i] + self.plain(n, i))
+            bound = s * abs(w) * (D + (units.u * row.a[i] if i == y else 0.0))
+            bound += times(kappa, abs(g) + bound) + self.row_sum(n, i, s * abs(w), margin + units.u)
+            return g, bound + self.underflow(n, i, s * abs(w), 1.0 if i == y else 0.0)
         Q = total(map(abs, q))
         g = sign * s * total([*(row.a[i] * x for j, x in enumerate(q) if j != i), -q[i] * (1.0 - row.a[i])])
-        rounding = units.sum_of(sum(x != 0.0 for x in q), "backward_sum") + 5.0 * units.u + 3.0 * self.u_b
-        bound = s * (Q * (inner + rounding * (row.a[i] + inner)) + rounding * abs(q[i]))
-        return g, bound + times(kappa, abs(g) + bound) + self.underflow(n, i, s * Q, q[i])
+        own = 5.0 * units.u + 3.0 * self.u_b
+        r_Q = self.sum_of_targets(n) * (1.0 + own) + own
+        bound = s * (Q * (inner + r_Q * (row.a[i] + inner)) + own * abs(q[i]))
+        bound += times(kappa, abs(g) + bound) + self.row_sum(n, i, s * Q, 2.0 * r_Q)
+        return g, bound + self.underflow(n, i, s * Q, q[i])
+
+    def plain(self, n: int, i: int) -> float:
+        """a_i times the part of the softmax's error that does not grow with the depth."""
+        row = self.rows[n]
+        return times(row.a[i], row.gradient_form[0])
+
+    def sum_of_targets(self, n: int) -> float:
+        """Relative error of Q: of the whole sum, or of what is added to its largest term."""
+        sizes = sorted(map(abs, self.q[n]))
+        g = self.units.sum_of(sum(x != 0.0 for x in sizes), "backward_sum")
+        Q = total(sizes)
+        return min(g, total(sizes[:-1]) / Q * (1.0 + 2.0 * g)) if Q else 0.0
+
+    def row_sum(self, n: int, i: int, scale: float, more: float) -> float:
+        """|sum| <= E + (g + u_s)(2 s Q + E) at the pivots, or everywhere."""
+        where, units, row = self.units.contract.row_sum, self.units, self.rows[n]
+        if where == "none" or (where == "pivots" and i not in self.pivots(n)):
+            return 0.0
+        A, B = row.gradient_form
+        mean = total(times(a, d) for a, d in zip(row.a, row.d, strict=True) if a)
+        E = scale * (A + times(B, mean) + row.moved * row.growth + more)
+        relative = units.sum_of(2 * self.C, "row_sum") + (units.u_s if units.narrow else 0.0) + self.kappa(n)
+        return E + times(relative, 2.0 * scale + E)
+
+    def pivots(self, n: int) -> set[int]:
+        """The label, and what may be the maximum."""
+        row, c = self.rows[n], self.units.contract
+        near = 2.0 * (c.shift_units + c.exp_slope) * self.units.u * abs(row.m)
+        zeta = [0.0] * self.C if row.zeta is None else row.zeta
+        widest = max(x for x, a in zip(zeta, row.a, strict=True) if a)
+        found = {i for i, d in enumerate(row.d) if d <= near + zeta[i] + widest}
+        return found if self.label is None else found | {self.label[n]}
+
+    def overflows(self, n: int) -> bool:
+        """Whether a product of upstream gradient, weight and 1/denominator may leave the format."""
+        up = abs(self.upstream[n])
+        weight = total(map(abs, self.q[n]))
+        factors = up, self.s(n) / up if up else 0.0, weight
+        limit = self.units.largest("between") * (1.0 - 16.0 * self.units.of("between"))
+        return math.prod(max(x, 1.0) for x in factors) >= limit
 
     def underflow(self, n: int, i: int, factor: float, target: float) -> float:
         """4 nu max(1, s Q) where an element or factor may fall below nu; stored 4 eta, and 3 C a_i eta."""
@@ -164,5 +219,7 @@ class Losses:
         """The bound of the output."""
         if not self.kept[n]:
             return 0.0
+        if self.overflows(n):
+            return math.inf
         g, bound = self.gradient(n, i)
         return self.units.keep(bound, g) if self.rows[n].a[i] or g else bound

@@ -44,17 +44,19 @@ class Row:
         return curvature(-self.units.smallest_exponent * (slope + self.units.contract.shift_units * self.units.u))
 
     @cached_property
-    def rescaled(self) -> float:
-        """What the rescalings of an online softmax add."""
-        return self.units.contract.rescales * (2.0 * self.units.k_e + 1.0) * self.units.u
-
-    @cached_property
     def offset(self) -> float:
         """What the relative error of an exponential has without its depth."""
-        c, u = self.units.contract, self.units.u
-        shift = (c.shift_units + (c.exp_slope if c.shift_units else 0.0)) * u * abs(self.m)
-        exp = 2.0 * self.units.k_e * u + self.units.extra("exponentials") + self.rescaled
-        return self.second_order * (exp + safe_expm1(shift))
+        return self.second_order * (self.own_exp + self.shift)
+
+    @property
+    def own_exp(self) -> float:
+        """2 k_e u + u_e."""
+        return 2.0 * self.units.k_e * self.units.u + self.units.extra("exponentials")
+
+    @property
+    def shift(self) -> float:
+        """What exponents built from the logits themselves add."""
+        return safe_expm1(self.units.contract.shift_units * self.units.u * abs(self.m))
 
     @cached_property
     def slope(self) -> float:
@@ -64,12 +66,15 @@ class Row:
 
     def exponential(self, i: int) -> float:
         """rho_i e_i and underflow: absolute error of e_i, without the uncertainty of the logits."""
-        exact = self.d[i] == 0.0 and not self.units.contract.shift_units
-        exact &= self.zeta is None or i == self.d.index(0.0)
-        error = 0.0 if exact else times(self.e[i], self.offset + times(self.slope, self.d[i]) if self.e[i] else 0.0)
+        first = self.d.index(0.0)
+        exact = self.units.contract.shifted and self.d[i] == 0.0 and (self.zeta is None or i == first)
+        own = 0.0 if exact else self.own_exp
+        moved = 0.0 if self.units.contract.shifted and i == first else self.shift
+        rho = self.second_order * (own + moved) + times(self.slope, self.d[i] if self.e[i] else 0.0)
+        error = times(self.e[i], rho)
         if self.low(i):
             error += self.units.nu
-        if self.units.stores("exponentials") and self.units.dtype == "float16" and 0.0 < self.e[i] < 2.0**-14:
+        if self.units.stores("exponentials") and self.units.dtype == "float16" and 0.0 < self.e[i] < 4.0 * 2.0**-14:
             error += self.units.lambda_s
         return error
 
@@ -80,7 +85,7 @@ class Row:
     @cached_property
     def exact_sum(self) -> bool:
         """A sum of ones is exact."""
-        return self.zeta is None and all(d == 0.0 or e == 0.0 for d, e in zip(self.d, self.e, strict=True))
+        return self.zeta is None and self.units.contract.shifted and all(d == 0.0 or e == 0.0 for d, e in zip(self.d, self.e, strict=True))
 
     @cached_property
     def moved(self) -> float:
@@ -89,16 +94,33 @@ class Row:
             return 0.0
         return math.fsum(times(a, safe_expm1(zeta)) for a, zeta in zip(self.a, self.zeta, strict=True))
 
+    @property
+    def active(self) -> int:
+        """How many terms do not underflow."""
+        return sum(e > self.units.smallest_subnormal / 16.0 for e in self.e)
+
+    @property
+    def rescalings(self) -> float:
+        """Of an online softmax: each is an exp and a product, half of all terms see one in the mean."""
+        each = (2.0 * self.units.k_e + 1.0) * self.units.u
+        most = min(self.units.contract.rescales, self.active - 1)
+        return min(self.units.contract.rescales, (self.active - 1) / 2.0) * each * math.exp(min(most * each, 700.0))
+
     @cached_property
     def r(self) -> float:
         """|S^ - S| <= r S."""
         units = self.units
         E = math.fsum(self.exponential(i) for i in range(len(self.d))) + self.moved * self.growth * self.S
-        terms = sum(e > units.smallest_subnormal / 16.0 for e in self.e)
+        E += self.rescalings * (self.S + E)
+        terms = self.active
         g = units.sum_of(terms, "forward_sum")
         error = E
         if not self.exact_sum:
-            error += min(g * (1.0 + self.R + E), (self.R + E) * (1.0 + 2.0 * g))
+            added = min(g * (1.0 + self.R + E), (self.R + E) * (1.0 + 2.0 * g))
+            if units.contract.compensated and terms > 1:
+                u = units.of("forward_sum")
+                added = max(added, 2.0 * u * (1.0 + 2.0 * terms * u) * (1.0 + self.R + E))
+            error += added
         r = error / self.S
         if not (self.exact_sum and 1.0 / units.u_s >= self.S):
             r += units.extra("sum") * (1.0 + r)
@@ -113,17 +135,19 @@ class Row:
         if r == math.inf:
             return math.inf
         below = -math.log1p(-r) if r < 1.0 else math.inf
-        lam = min(below, max(self.log_S, math.log1p(r)))
-        return lam + (2.0 * self.units.k_l * self.units.u + self.units.extra("log")) * (self.log_S + lam)
+        lam = min(below, max(self.log_S, math.log1p(r))) if self.units.contract.shifted else below
+        size = self.log_S if self.units.contract.shifted else max(self.log_S, abs(self.m + self.log_S))
+        return lam + (2.0 * self.units.k_l * self.units.u + self.units.extra("log")) * (size + lam)
 
     @cached_property
     def log_softmax(self) -> tuple[float, float]:
         """A and B of log a, before it is stored."""
-        u = self.u_t
-        A, B = self.L * (1.0 + 2.0 * u) + u * self.log_S, 2.0 * u
-        if self.units.contract.log_form == "lse":
-            A += u * (abs(self.m + self.log_S) + self.L) * (1.0 + u)
-        return A, B
+        u, c = self.u_t, self.units.contract
+        A, B = self.L * (1.0 + 2.0 * u) + u * self.log_S, u + self.slope / self.second_order
+        if c.log_form == "lse":
+            stored = 0.0 if self.units.stores("exponents") else self.units.extra("between")
+            A += (u + stored) * (abs(self.m + self.log_S) + self.L) * (1.0 + u)
+        return A + c.shift_units * self.units.u * abs(self.m), B
 
     @cached_property
     def kept_log_softmax(self) -> tuple[float, float]:
@@ -150,8 +174,7 @@ class Row:
         if c.gradient_form == "ratio":
             return self.ratio
         A, B = self.kept_log_softmax
-        exp = 2.0 * units.k_e * units.u + units.extra("exponentials") + self.rescaled
-        A = safe_expm1(A + exp)
+        A = safe_expm1(A + self.own_exp)
         B += c.exp_slope * units.u
         B *= (1.0 + A) * curvature(B * -units.smallest_exponent)
         return max(A, self.ratio[0]), max(B, self.ratio[1])
@@ -180,23 +203,39 @@ class Row:
         """The output a, stored."""
         units = self.units
         error = self.at(i, self.ratio)
-        if self.d[i] == 0.0 and self.zeta is None and not units.contract.normwise:
-            error -= times(self.a[i], 2.0 * units.k_e * units.u + self.rescaled + units.extra("exponentials"))
+        if self.d[i] == 0.0 and self.zeta is None and not units.contract.shift_units:
+            error -= times(self.a[i], self.own_exp)
         if not self.reachable(i):
             return error
         if any(self.low(j) for j in range(len(self.d))):
             error += units.nu
         return units.keep(error, self.a[i]) + (units.lambda_s if units.stores("exponentials") else 0.0)
 
-    def log_at(self, i: int, form: tuple[float, float]) -> float:
-        """|log a_i error|."""
+    def kept_log(self, i: int) -> float:
+        """|log a_i error| as the loss finds it: of the kept log a, or of the logarithm of the softmax."""
         if self.d[i] == math.inf:
             return 0.0
-        error = form[0] + times(form[1], self.d[i])
-        if self.zeta is not None:
-            error += self.zeta[i]  # what it moves log S by is in L
-        return error + (self.units.lambda_s if self.units.stores("log_a") and form is self.kept_log_softmax else 0.0)
+        A, B = self.kept_log_softmax
+        error = A + times(B, self.d[i]) + (self.units.lambda_s if self.units.stores("log_a") else 0.0)
+        if self.units.contract.log_of_softmax:
+            error = max(error, self.log_of_softmax(i))
+        return error + (self.zeta[i] if self.zeta is not None else 0.0)  # what it moves log S by is in L
+
+    def log_of_softmax(self, i: int) -> float:
+        """-log1p(-x) with the relative error x of the stored a_i, which underflow makes large; and log's own."""
+        units, size = self.units, self.d[i] + self.log_S
+        out = units.u_s if units.narrow else 0.0
+        lost = 2.0 * (units.nu + units.lambda_s) * math.exp(min(size, 709.0))
+        x = self.ratio[0] + times(self.ratio[1], self.d[i]) + out + lost
+        if not x < 1.0:
+            return math.inf
+        moved = -math.log1p(-x)
+        return moved + (2.0 * units.k_l * units.u + 2.0 * out) * (size + moved)
 
     def output_log(self, i: int) -> float:
         """The output log a, stored once."""
-        return self.units.keep(self.log_at(i, self.log_softmax), self.log_a[i])
+        if self.d[i] == math.inf:
+            return 0.0
+        A, B = self.log_softmax
+        error = A + times(B, self.d[i])
+        return self.units.keep(error, self.log_a[i]) + (self.zeta[i] if self.zeta is not None else 0.0)

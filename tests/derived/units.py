@@ -27,8 +27,8 @@ class Units:
         """The storage's smallest subnormal number."""
         self.smallest_subnormal = 2.0 ** (EMIN[wide] - PRECISION[wide] + 1)
         self.nu = self.smallest_normal if contract.flushes else self.smallest_subnormal
-        flushed = contract.flushes and EMIN[dtype] == EMIN[wide]
-        self.lambda_s = 0.0 if not self.narrow else (self.smallest_normal if flushed else self.eta / 2.0)
+        flushed = contract.flushes_storage or (contract.flushes and EMIN[dtype] == EMIN[wide])
+        self.lambda_s = 0.0 if not self.narrow else (2.0 ** EMIN[dtype] if flushed else self.eta / 2.0)
         self.smallest_exponent = math.log(self.smallest_subnormal)
         """Exponentials of less are 0."""
         self.k_e, self.k_l = contract.exp_ulps, contract.log_ulps
@@ -53,10 +53,14 @@ class Units:
 
     def sum_of(self, terms: int, stage: str) -> float:
         """(1 + u)^(terms - 1) - 1, or with the lanes' height for sums over classes."""
-        additions = max(terms - 1, 0)
-        lanes = self.contract.lanes
-        if lanes and stage in ("forward_sum", "backward_sum"):
-            additions = min(additions, math.ceil((additions + 1) / lanes) + math.ceil(math.log2(lanes)))
+        additions, c = max(terms - 1, 0), self.contract
+        over_classes = stage in ("forward_sum", "backward_sum", "row_sum")
+        if c.lanes and over_classes:
+            additions = min(additions, math.ceil((additions + 1) / c.lanes) + math.ceil(math.log2(c.lanes)))
+        block = c.class_block if over_classes else c.row_block
+        if block and self.stores(stage):
+            levels = next(k for k in range(99) if block**k >= additions + 1)
+            additions = min(additions, (block + 1) * levels)
         return growth(additions, self.of(stage))
 
     def keep(self, error: float, value: float) -> float:
@@ -68,6 +72,11 @@ def total(terms: Iterable[float]) -> float:
     """A sum that may be inf."""
     with np.errstate(all="ignore"):
         return float(np.sum([*terms], dtype=float))
+
+
+def judged(bound: float, largest: float) -> float:
+    """inf where a bound is nan, or where what errs by so much may leave the format."""
+    return bound if bound < largest else math.inf
 
 
 def growth(additions: int, u: float) -> float:
