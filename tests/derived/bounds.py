@@ -22,9 +22,7 @@ def derived(p: Problem, contract: Contract) -> Bounds:
     units = Units(contract, p.dtype)
     found = at_logits(p, units) if p.logits is not None else behind_layers(p, units)
     largest = (2.0 - 2.0 ** (1 - PRECISION[p.dtype])) * 2.0 ** EMAX[p.dtype]
-    return {
-        q: np.reshape([judged(x, largest) for x in np.ravel(found[q]).tolist()], p.shapes[q]) for q in p.quantities
-    }
+    return {q: np.reshape([judged(x, largest) for x in np.ravel(found[q]).tolist()], p.shapes[q]) for q in p.quantities}
 
 
 def at_logits(p: Problem, units: Units) -> Bounds:

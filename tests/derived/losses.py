@@ -110,7 +110,9 @@ class Losses:
         ]
         size = total(size for _, _, size in found)
         k = len(found) * (1 if self.hard else self.C)
-        relative = growth(k - 1, units.u) + (units.sum_of(len(found), "reduction") if units.stores("reduction") else 0.0)
+        relative = growth(k - 1, units.u) + (
+            units.sum_of(len(found), "reduction") if units.stores("reduction") else 0.0
+        )
         relative += self.relative
         if self.denominator == 0.0:
             return math.inf

@@ -85,7 +85,11 @@ class Row:
     @cached_property
     def exact_sum(self) -> bool:
         """A sum of ones is exact."""
-        return self.zeta is None and self.units.contract.shifted and all(d == 0.0 or e == 0.0 for d, e in zip(self.d, self.e, strict=True))
+        return (
+            self.zeta is None
+            and self.units.contract.shifted
+            and all(d == 0.0 or e == 0.0 for d, e in zip(self.d, self.e, strict=True))
+        )
 
     @cached_property
     def moved(self) -> float:
