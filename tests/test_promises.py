@@ -1,273 +1,271 @@
-"""Promises of the public interface, each with a test that fails without it: what is handed on, what is not forgiven."""
+"""Contracts that somebody names: on the command line, in Python and under pytest; what replays them says so."""
 
 from __future__ import annotations
 
-import inspect
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import samples
-from numpy.typing import NDArray
 
-from xentcheck import adapters, api
-from xentcheck.asking import Answer, compare
+import xentcheck
+from xentcheck import adapters, command_fuzz, command_replay
+from xentcheck.adapters.promises import parsed, promised
 from xentcheck.cases import Case
-from xentcheck.errors import Disagreement
-from xentcheck.laws import LAWS, SHAPE, base, laws
-from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.reference.problem import Problem
-from xentcheck.reports.baseline import baseline_of
-from xentcheck.requirements import ALWAYS, required
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
-from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
+from xentcheck.cli import cli
+from xentcheck.errors import AdapterError
+from xentcheck.execution import Group, execute, execute_parallel
+from xentcheck.reference.contracts import CATALOGUE, DEFAULT
+from xentcheck.reports.record import Record
+from xentcheck.reports.runfile import RunFile
+from xentcheck.subjects import Spec, resolve, subjects_of
+from xentcheck.wrapping import adapter_of
 
-GIVEN: dict[str, Any] = {
-    "framework": "numpy",
-    "options": ["weight"],
-    "contract": "stash-sum",
-    "profile": "full",
-    "dtypes": ["float16"],
-    "devices": ["cpu"],
-    "seed": 7,
-    "deviations": "known.toml",
-}
-"""A value for each parameter, none of them the default."""
+pytest_plugins = ["pytester"]
 
+MINE = """
+import numpy as np
+from xentcheck.adapters import from_numpy
 
-def halved(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
-    """A gradient of half its size."""
-    upstream = options.pop("upstream", 1.0)
-    g = cross_entropy_grad(logits, target, upstream=upstream, **options)
-    return cross_entropy(logits, target, **options), g * g.dtype.type(0.5)
+def stored(logits, target, upstream=1.0):
+    "Keeps log a in storage, which `stash` allows and `fused` does not."
+    z = logits.astype(np.float32)
+    z = z - z.max(1, keepdims=True)
+    log_a = (z - np.log(np.exp(z).sum(1, keepdims=True))).astype(logits.dtype).astype(np.float32)
+    y = np.eye(z.shape[1], dtype=np.float32)[target]
+    gradient = (np.exp(log_a) - y) * (np.float32(upstream) / np.float32(len(z)))
+    return -(log_a * y).sum(1).mean(dtype=np.float32).astype(logits.dtype), gradient.astype(logits.dtype)
 
-
-def run_of(*records: Any, **parts: Any) -> api.Run:
-    """A run of some records."""
-    return api.Run(samples.run(*records, **parts))
-
-
-def test_assert_agrees_hands_every_argument_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever `check` may be told, `assert_agrees` may be told, and tells it."""
-    told: dict[str, Any] = {}
-
-    def check(implementation: object, framework: str | None = None, **arguments: Any) -> api.Run:
-        told.update(arguments, implementation=implementation, framework=framework)
-        return run_of(samples.record())
-
-    parameters = [inspect.signature(f).parameters for f in (api.check, api.assert_agrees)]
-    assert list(parameters[0].values()) == list(parameters[1].values())
-    monkeypatch.setattr(api, "check", check)
-    arguments = {name: GIVEN[name] for name in parameters[0] if name in GIVEN}
-    assert all(value != parameters[0][name].default for name, value in arguments.items())
-    api.assert_agrees("numpy", **arguments)
-    assert {name: told[name] for name in arguments} == arguments
-    assert told["implementation"] == "numpy"
-
-
-BAD = {
-    "a disagreement": run_of(samples.record(outcome="disagree", share=2.0)),
-    "a blind group": run_of(samples.record(rejected=())),
-    "a broken law": run_of(samples.record(), failures=("numpy breaks the law shift",)),
-    "nothing compared": run_of(),
-    "a crash": run_of(samples.record(), samples.record(outcome="crash", case="b")),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_assert_agrees_forgives_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It raises for each thing that makes a run not ok, not for disagreements only."""
-    monkeypatch.setattr(api, "check", lambda *args, **options: BAD[name])
-    with pytest.raises(Disagreement):
-        api.assert_agrees("numpy")
-    monkeypatch.setattr(api, "check", lambda *args, **options: run_of(samples.record()))
-    api.assert_agrees("numpy")
+promised = from_numpy(stored, name="promised", reductions=["mean"], options=["upstream"], contract="stash")
+"""
+CASE = "gaussian.5x10.bf16.index.plain.mean.up-one.contig.s0"
+OTHER = CASE.replace("bf16", "f32")
 
 
 @pytest.fixture
-def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A profile of one case in each of two dtypes, and no laws."""
-
-    def cases(profile: str, seed: int = 0) -> list[Case]:
-        return [Case(family="gaussian", shape=(5, 10), dtype=d, seed=seed) for d in ("float32", "float64")]
-
-    monkeypatch.setattr(api, "cases", cases)
-    monkeypatch.setattr("xentcheck.laws.LAWS", {})
-
-
-@pytest.mark.usefixtures("few_cases")
-def test_check_does_what_its_arguments_say(tmp_path: Path) -> None:
-    """seed, dtypes, contract and deviations change the run as they say."""
-    adapter = adapters.from_numpy(halved)
-    plain = api.check(adapter, dtypes=["float32"])
-    assert {r.case.split(".")[-1] for r in plain.records} == {"s0"}
-    assert {r.outcome for r in plain.records if r.quantity == "dC/dz"} == {"disagree"}
-    seeded = api.check(adapter, dtypes=["float32"], seed=7)
-    assert {r.case.split(".")[-1] for r in seeded.records} == {"s7"}
-    assert seeded.file.header.seed == 7
-    assert {r.dtype for r in api.check(adapter).records} == {"float32", "float64"}
-    declared = api.check(halved, "numpy", dtypes=["float32"], contract="stash-lse", options=["upstream"])
-    assert {r.contract for r in declared.records if r.outcome != "unsupported"} == {"stash-lse"}
-    known = tmp_path / "known.toml"
-    entry = (
-        f'[[deviation]]\nadapter = "{adapter.name}"\nquantity = "dC/dz"\nreason = "r"\nlink = "https://example.org"\n'
-    )
-    known.write_text(entry)
-    excused = api.check(adapter, dtypes=["float32"], deviations=known)
-    assert {r.outcome for r in excused.records if r.quantity == "dC/dz"} == {"deviation"}
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an implementation, which the process is in."""
+    (tmp_path / "stored_here.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "stored_here", raising=False)
+    return tmp_path
 
 
-@pytest.mark.usefixtures("few_cases")
-def test_a_broken_law_fails_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose records agree is not ok where a law is broken, and names it."""
-    monkeypatch.setattr("xentcheck.laws.LAWS", {"mine": ("a law", lambda ask, p: (np.full(1, 1.5), np.ones(1)))})
-    run = api.check("numpy", dtypes=["float32"])
-    assert not run.ok
-    assert any("breaks the law mine" in text for text in run.file.failures)
+def run(*arguments: str) -> tuple[int, list[Record]]:
+    """`xentcheck run` on the two cases, in this process: its exit code and its records."""
+    code = cli.main(["run", *arguments, "--case", CASE, "--case", OTHER, "--out", "run.jsonl"], standalone_mode=False)
+    return code, list(RunFile.load(Path("run.jsonl")).records)
+
+
+def contracts(records: list[Record]) -> dict[str, set[str]]:
+    """What the records of each dtype are judged by."""
+    return {dtype: {r.contract for r in records if r.dtype == dtype} for dtype in {r.dtype for r in records}}
+
+
+IMPL = ("--impl", "stored_here:stored", "--framework", "numpy")
+NONE = ("--isolation", "none")
 
 
 @pytest.mark.parametrize(
-    ("found", "kept"), [(1.0, True), (1.0 + 1e-9, False), (-1.5, False), (np.nan, False), (0.0, True)]
+    ("chosen", "given", "found"),
+    [
+        (("--adapter", "numpy"), (), {"bfloat16": {"fused"}, "float32": {"fused"}}),
+        (("--adapter", "numpy"), ("stable",), {"bfloat16": {"stable"}, "float32": {"stable"}}),
+        (("--adapter", "numpy"), ("bfloat16=stash",), {"bfloat16": {"stash"}, "float32": {"fused"}}),
+        ((*IMPL, *NONE), (), {"bfloat16": {DEFAULT}, "float32": {DEFAULT}}),
+        ((*IMPL, *NONE), ("stash", "bfloat16=storage"), {"bfloat16": {"storage"}, "float32": {"stash"}}),
+        ((*IMPL, *NONE), ("bfloat16=storage",), {"bfloat16": {"storage"}, "float32": {DEFAULT}}),
+        (
+            ("--impl", "stored_here:promised", "--framework", "numpy", *NONE),
+            ("float32=fused-lse",),
+            {"bfloat16": {"stash"}, "float32": {"fused-lse"}},
+        ),
+    ],
+    ids=["built-in", "built-in all", "built-in one dtype", "nothing", "both", "one dtype", "one of its own"],
 )
-def test_a_law_is_kept_up_to_its_limit(found: float, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The share is the deviation over the limit, its sign and nan included; the limit itself is allowed."""
-    law = lambda ask, p: (np.array([0.0, found]), np.array([0.0, 1.0]))  # noqa: E731 - what a law returns
-    monkeypatch.setattr("xentcheck.laws.LAWS", {"mine": ("a law", law)})
-    (result,) = laws(subjects_of(adapters.get("numpy"), ["cpu"])[0], "float32")
-    assert result.kept == kept
-    assert np.isnan(result.share) if np.isnan(found) else result.share == abs(found)
+def test_what_is_named_beats_what_is_declared(
+    mine: Path, chosen: tuple[str, ...], given: tuple[str, ...], found: dict[str, set[str]]
+) -> None:
+    """For the dtypes that it names; the others keep what the adapter says, or the default."""
+    assert contracts(run(*chosen, *(word for name in given for word in ("--contract", name)))[1]) == found
 
 
-class Unit:
-    """Answers every question with zeros whose bounds are all 1."""
+@pytest.mark.parametrize("isolation", ["none", "process"])
+def test_the_printed_command_repeats_the_verdict(
+    mine: Path, isolation: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Same outcome, contract, bound and share, also where another contract gives another verdict."""
+    seen: list[Record] = []
+    whole = command_replay.run_case
 
-    def __call__(self, problem: Problem, *quantities: str, **how: bool) -> Answer:
-        shapes = problem.shapes
-        return Answer(
-            problem,
-            {q: np.zeros(shapes[q]) for q in quantities},
-            {q: np.ones(shapes[q]) for q in quantities},
-        )
+    def watched(*given: Any) -> list[Record]:
+        seen.extend(found := whole(*given))
+        return found
 
-
-def terms(law: str) -> set[float]:
-    """How many bounds of 1 each element of a law's limit adds up."""
-    found, limit = LAWS[law][1](Unit(), base("float32"))  # type: ignore[arg-type]  # asked like an Asker
-    assert found.shape == limit.shape
-    return set(np.asarray(limit).ravel().tolist())
-
-
-COUNTED: dict[str, set[float]] = {
-    "rows-sum-to-0": {7.0},
-    "shift": {2.0},
-    "permutation": {2.0},
-    "one-hot": {2.0},
-    "batch": {2.0},
-    "sum-of-rows": {7.0, 2.0},
-    "upstream": {3.0},
-    "additive": {3.0},
-    "chunks": {2.0},
-    "hessian-null": {1.0, 7.0},
-    "fresh-memory": {2.0},
-    "independent": {0.0, 2.0},
-    "value-alone": {2.0},
-}
-"""Law -> how many results each of its comparisons is made of: 7 classes, or 6 rows and their sum, or two answers."""
+    monkeypatch.setattr(command_replay, "run_case", watched)
+    for given, expected in ((("bfloat16=stash", "fused"), 0), (("fused",), 1)):
+        some = [word for name in given for word in ("--contract", name)]
+        code, records = run(*IMPL, "--isolation", isolation, *some)
+        assert code == expected
+        for record in records:
+            seen.clear()
+            words = shlex.split(record.replay)
+            assert words[0] == "xentcheck"
+            outcome = cli.main([*words[1:], "--isolation", isolation], standalone_mode=False)
+            (again,) = (r for r in seen if r.quantity == record.quantity)
+            assert again == record
+            assert outcome == any(r.outcome == "disagree" for r in seen)
+    assert "under fused" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("law", COUNTED)
-def test_the_limit_of_a_law_is_the_sum_of_its_bounds(law: str) -> None:
-    """No law allows more than the bounds of the results that it compares."""
-    assert SHAPE == (6, 7)
-    assert terms(law) == COUNTED[law]
+def test_python_and_other_processes_find_the_same(mine: Path) -> None:
+    """check, the command line, a worker process and a spawned one: the same records, to the last bit."""
+    import stored_here
+
+    some = {"bfloat16": "stash", "float32": "fused"}
+    spec = Spec("stored_here:stored", "numpy", contracts=promised(some))
+    group = Group("", (Case.parse(CASE), Case.parse(OTHER)))
+    here = next(execute([group], subjects_of(resolve(spec), None, spec.command))).records
+    assert contracts(here) == {"bfloat16": {"stash"}, "float32": {"fused"}}
+    (spawned,) = execute_parallel([group], [spec], None, 1)
+    assert spawned.records == here
+    own_process = resolve(Spec(spec.name, "numpy", 30.0, spec.contracts))
+    assert next(execute([group], subjects_of(own_process, None, spec.command))).records == here
+    named = execute([group], subjects_of(adapter_of(stored_here.stored, "numpy", contract=some)))
+    assert next(named).records == here
 
 
-def test_the_limits_along_directions_are_weighted_sums() -> None:
-    """What a gradient's bound counts for in a product with v is |v|; these are all the laws there are."""
-    assert set(LAWS) - set(COUNTED) == {"forward-reverse", "hessian-symmetric"}
-    asked: list[NDArray[Any]] = []
+def test_a_function_of_this_process_replays_in_python(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line is an expression, and judges by what was named."""
 
-    class Recording(Unit):
-        def __call__(self, problem: Problem, *quantities: str, **how: bool) -> Answer:
-            asked.extend([] if problem.v is None else [np.abs(problem.v.astype(float)).sum(1)])
-            return super().__call__(problem, *quantities, **how)
+    def local(logits: Any, target: Any, upstream: Any = 1.0) -> Any:
+        value, gradient = adapters.get("numpy").function(logits, target, upstream=upstream)  # type: ignore[attr-defined]  # NumPy's
+        return value, (gradient.astype(np.float32) * np.float32(1.008)).astype(gradient.dtype)
 
-    _, limit = LAWS["forward-reverse"][1](Recording(), base("float32"))  # type: ignore[arg-type]
-    assert np.array_equal(limit, 1.0 + asked[0])
-    asked.clear()
-    _, limit = LAWS["hessian-symmetric"][1](Recording(), base("float32"))  # type: ignore[arg-type]
-    assert np.array_equal(limit, asked[0] + asked[1])
-
-
-def test_two_answers_are_compared_within_both_bounds() -> None:
-    """`compare` takes differences and adds bounds."""
-    p = base("float32")
-    x, y = (Answer(p, {"loss": np.full(6, v)}, {"loss": np.full(6, b)}) for v, b in ((3.0, 0.25), (1.0, 0.5)))
-    found, limit = compare(x, y, ("loss",))
-    assert (set(found.tolist()), set(limit.tolist())) == ({2.0}, {0.75})
+    for contract, code in (("fused", 1), ({"bfloat16": "storage-accumulate"}, 0)):
+        adapter = adapters.from_numpy(local, reductions=["mean"], contract=contract)
+        (subject,) = subjects_of(adapter)
+        line = subject.replay(Case.parse(CASE))
+        assert line.endswith(f", contract={contract!r})")
+        for other in (adapter, adapters.from_numpy(local, reductions=["mean"])):
+            assert eval(line, {"xentcheck": xentcheck, "local": other}) == code
+    assert "under storage-accumulate" in capsys.readouterr().out
 
 
-def test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_another() -> None:
-    """dtype, quantity, target kind, reduction, variant: a group's power never excuses another one's blindness."""
-    subjects = subjects_of(adapters.get("numpy"), ["cpu"])
-    groups: dict[str, tuple[str, ...]] = {}
-    for dtype in DTYPES:
-        for target, reduction in (("index", "mean"), ("index", "sum"), ("prob", "mean")):
-            case = Case(family="gaussian", shape=(5, 10), dtype=dtype, target=target, reduction=reduction)
-            for r in run_case(case, subjects):
-                kind = (r.adapter, r.variant, r.device, dtype, r.quantity, target, reduction)
-                assert groups.setdefault(r.group, kind) == kind
-    assert len(groups) >= 40
+def test_scripts_hold_the_bound_of_the_contract(mine: Path) -> None:
+    """The smallest failure is looked for, and written down, under the contract that was named."""
+    arguments = ["replay", CASE, *IMPL, *NONE, "--script", "repro.py"]
+    assert cli.main([*arguments, "--contract", "stash"], standalone_mode=False) == 0
+    assert not Path("repro.py").exists()
+    assert cli.main([*arguments, "--contract", "fused"], standalone_mode=False) == 1
+    assert "dC/dz of stored" in Path("repro.py").read_text()
 
 
-PLAIN = {
-    "a": ("zero", "unnormalised", "wrong_axis", "shifted", "times_1_001"),
-    "log_a": ("zero", "negated", "unnormalised", "wrong_axis", "shifted"),
-    "loss": ("zero", "negated", "times_1_001", "without_largest_term"),
-    "cost": ("zero", "negated", "times_1_001", "without_largest_term"),
-    "dC/dz": ("zero", "negated", "doubled", "halved", "onehot_dropped", "last_column_dropped"),
-    "jvp": ("zero", "negated", "doubled", "times_1_001"),
-    "hvp": ("zero", "negated", "doubled", "halved", "rank_one_dropped", "last_column_dropped"),
-}
+def test_fuzz_grade_and_project_judge_by_it(
+    mine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command takes the option, with a name, without one, and for the adapters that it takes by itself."""
+    requests = []
+
+    def fuzz(subjects: Any, *rest: Any, **more: Any) -> Any:
+        requests.append(subjects)
+        return command_fuzz.Fuzzed()
+
+    monkeypatch.setattr(command_fuzz, "fuzz", fuzz)
+    monkeypatch.setattr(adapters, "available", lambda: {"numpy": adapters.get("numpy")})
+    cli.main(["fuzz", "--contract", "storage"], standalone_mode=False)
+    cli.main(["fuzz", "--adapter", "numpy", "--contract", "float32=stash"], standalone_mode=False)
+    every, one = requests
+    assert {s.adapter.contract_for(s.device, "float32", "cost") for s in every} == {"storage"}
+    assert [s.adapter.contract_for("cpu", d, "cost") for s in one for d in ("float32", "float64")] == ["stash", "fused"]
+    assert one[0].command == "--adapter numpy --contract float32=stash"
+    shares = [
+        xentcheck.check_projection("numpy", (4, 101), probes=1, contract=name).value_share for name in (None, "stable")
+    ]
+    assert shares[0] > shares[1]
+    capsys.readouterr()
+    arguments = ["project", "numpy", "--shape", "4,101", "--probes", "1", "--contract", "stable"]
+    assert cli.main(arguments, standalone_mode=False) == 0
+    assert f"losses at {shares[1]:.3g} of their bound" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("quantity", QUANTITIES)
-def test_cases_without_options_must_reject_the_standard_wrong_answers(quantity: str) -> None:
-    """The table as it is meant; a sum over rows with no option adds only what concerns rows and classes."""
-    expected = set(PLAIN.get(quantity, PLAIN["dC/dz"]))
-    found = set(required(quantity, "index", "sum", (), "logits", "float32"))
-    more = {"last_row_dropped", "offtarget_zeroed"} if quantity.startswith("dC/") else set()
-    assert found == expected | more
-    narrow = set(required(quantity, "index", "sum", (), "logits", "bfloat16"))
-    swapped = {"times_1_25" if name == "times_1_001" else name for name in found}
-    assert narrow == (swapped if quantity != "jvp" else found - {"times_1_001"})
-    assert set(ALWAYS) == set(QUANTITIES)
+def test_grade_says_what_it_is_judged_by(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A contract that is exceeded ends with exit code 1."""
+    from xentcheck import profiles
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiles, "quick", lambda *given: [Case.parse(CASE)], raising=False)
+        patch.setattr("xentcheck.api.cases", lambda profile, seed: [Case.parse(CASE)])
+        arguments = ["grade", *IMPL, "--profile", "quick", "--contract"]
+        assert cli.main([*arguments, "fused"], standalone_mode=False) == 1
+        assert cli.main([*arguments, "bfloat16=storage"], standalone_mode=False) == 0
+    assert " storage " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("outcome", FAILING)
-def test_a_baseline_keeps_every_kind_of_failure(outcome: str) -> None:
-    """What failed is listed by its name with its outcome, whether it disagreed, crashed or ran too long."""
-    run = samples.run(samples.record(), samples.record(outcome=outcome, case="b", share=None, ulp=None))
-    (told,) = baseline_of([run]).texts["failing"].values()
-    assert told == (outcome,)
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("swift", f"unknown contract 'swift'; allowed: {', '.join(CATALOGUE)}"),
+        ({"bfloat16": "swift"}, f"unknown contract 'swift'; allowed: {', '.join(CATALOGUE)}"),
+        ({"int8": "fused"}, "contract for dtype 'int8', which is not judged; allowed: float64, "),
+        ({}, "contract has no dtype; allowed: a contract for some of float64, "),
+        (["fused"], "contract is of type list; allowed: a name, or a dict of dtype to name"),
+        ("", "unknown contract ''; allowed: fused, "),
+    ],
+)
+def test_what_is_no_contract_is_refused(given: Any, text: str) -> None:
+    """One line, wherever it is given in Python."""
+    for use in (
+        lambda: xentcheck.check("numpy", contract=given),
+        lambda: adapters.from_numpy(print, contract=given),
+        lambda: adapter_of("numpy", contract=given),
+        lambda: xentcheck.replay(adapters.get("numpy"), CASE, contract=given),
+        lambda: xentcheck.check_projection("numpy", (2, 2), contract=given),
+    ):
+        with pytest.raises(AdapterError) as caught:
+            use()
+        assert str(caught.value).startswith(text)
 
 
-def test_inputs_that_are_overwritten_by_a_right_result_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the numbers are right, and where a convention would apply."""
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (["swift"], "--contract: unknown contract 'swift'; allowed: fused, "),
+        (["int8=fused"], "--contract: contract for dtype 'int8', which is not judged; allowed: float64, "),
+        (["=fused"], "--contract '=fused' has no dtype; allowed: NAME, or DTYPE=NAME"),
+        (["bfloat16="], "--contract: unknown contract ''; allowed: fused, "),
+        ([""], "--contract: unknown contract ''; allowed: fused, "),
+        (["fused", "stash"], "--contract is given twice for all dtypes; allowed: one contract each"),
+        (["float16=fused", "float16=fused"], "--contract is given twice for float16; allowed: one contract each"),
+    ],
+)
+def test_what_is_no_contract_on_the_command_line_is_refused(given: list[str], text: str) -> None:
+    """One line, and exit code 2 by every command, which raise it before anything is run."""
+    some = [word for name in given for word in ("--contract", name)]
+    for command in (["run"], ["fuzz"], ["grade", "numpy"], ["replay", CASE], ["project", "numpy", "--shape", "2,2"]):
+        with pytest.raises(AdapterError) as caught:
+            cli.main([*command, *some], standalone_mode=False)
+        assert str(caught.value).startswith(text)
+    with pytest.raises(AdapterError):
+        parsed(given, "--contract")
 
-    def overwriting(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
-        upstream = options.pop("upstream", 1.0)
-        result = (
-            cross_entropy(logits, target, **options),
-            cross_entropy_grad(logits, target, upstream=upstream, **options),
-        )
-        logits[...] = 0
-        return result
 
-    subjects = subjects_of(adapters.from_numpy(overwriting), ["cpu"])
-    for options in ((), ("allign",)):
-        records = run_case(Case(family="gaussian", shape=(5, 10), dtype="float64", options=options), subjects)
-        assert {r.outcome for r in records} <= {"disagree", "unsupported"}
-        assert any("changed its input logits" in r.reason for r in records)
+def test_pytest_judges_by_it(mine: Path, pytester: pytest.Pytester) -> None:
+    """From the command line, and from the ini file; the printed line has it, and a bad one is a usage error."""
+    pytester.makepyfile(stored_here=MINE)
+    named = {"impl": "stored_here:stored", "framework": "numpy", "isolation": "none", "case": CASE}
+    arguments = [word for name, value in named.items() for word in (f"--xentcheck-{name}", value)]
+    run = ("--pyargs", "xentcheck.conformance", *arguments, "-k", "not laws")
+    both = ("--xentcheck-contract", "bfloat16=stash", "--xentcheck-contract", "fused")
+    right = pytester.runpytest_subprocess(*run, *both)
+    assert right.ret == pytest.ExitCode.OK
+    bad = pytester.runpytest_subprocess(*run, "--xentcheck-contract", "swift")
+    assert bad.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--xentcheck-contract: unknown contract 'swift'; allowed: fused, " in bad.stderr.str()
+    pytester.makeini("[pytest]\nxentcheck_contract = fused\n")
+    wrong = pytester.runpytest_subprocess(*run)
+    assert wrong.ret == pytest.ExitCode.TESTS_FAILED
+    wrong.stdout.fnmatch_lines([f"*xentcheck replay {CASE} * --contract fused --device cpu*"])

@@ -29,18 +29,18 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/network.py": ("test_reference_network", "test_doctests"),
     "src/xentcheck/judge.py": ("test_judge",),
     "src/xentcheck/verdict.py": ("test_judge", "test_power"),
-    "src/xentcheck/runner.py": ("test_promises", "test_judge", "test_cases"),
+    "src/xentcheck/runner.py": ("test_public_interface", "test_judge", "test_cases"),
     "src/xentcheck/power.py": ("test_judge", "test_power"),
     "src/xentcheck/value_power.py": ("test_power",),
     "src/xentcheck/gradient_power.py": ("test_power",),
     "src/xentcheck/directional.py": ("test_power", "test_directions"),
-    "src/xentcheck/requirements.py": ("test_promises", "test_power"),
+    "src/xentcheck/requirements.py": ("test_public_interface", "test_power"),
     "src/xentcheck/conventions.py": ("test_conventions",),
     "src/xentcheck/deviations.py": ("test_deviations",),
-    "src/xentcheck/laws.py": ("test_promises", "test_laws"),
-    "src/xentcheck/asking.py": ("test_promises", "test_laws"),
+    "src/xentcheck/laws.py": ("test_public_interface", "test_laws"),
+    "src/xentcheck/asking.py": ("test_public_interface", "test_laws"),
     "src/xentcheck/api.py": (
-        "test_promises",
+        "test_public_interface",
         "test_api::test_bad_arguments_raise_typed_errors",
         "test_api::test_a_right_function_agrees",
         "test_api::test_what_is_not_declared_is_unsupported_and_not_agreement",
@@ -53,7 +53,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "adapters/wire.py": ("test_wire", "test_process"),
     "reports/baseline.py": ("test_baseline_file", "test_compare"),
     "reports/summary.py": ("test_reports_summary",),
-    "reports/law.py": ("test_promises", "test_reports_summary"),
+    "reports/law.py": ("test_public_interface", "test_reports_summary"),
 }
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 
