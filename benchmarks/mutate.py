@@ -170,12 +170,15 @@ def main(each: int, only: tuple[str, ...], jobs: int, out: Path, show: bool) -> 
         with suppress(ImportError):
             import_module(name)
     new = [c for c in todo if state(c) not in known]
-    with TemporaryDirectory() as temporary, out.open("a") as file:
-        with ProcessPoolExecutor(jobs, get_context("fork"), at_work, (temporary,)) as pool:
-            for change, killer in zip(new, pool.map(judged, new), strict=True):
-                known[state(change)] = killer
-                file.write(json.dumps({"state": state(change), "change": change.key, "killed_by": killer}) + "\n")
-                file.flush()
+    with (
+        TemporaryDirectory() as temporary,
+        out.open("a") as file,
+        ProcessPoolExecutor(jobs, get_context("fork"), at_work, (temporary,)) as pool,
+    ):
+        for change, killer in zip(new, pool.map(judged, new), strict=True):
+            known[state(change)] = killer
+            file.write(json.dumps({"state": state(change), "change": change.key, "killed_by": killer}) + "\n")
+            file.flush()
     results = [(change, known[state(change)]) for change in todo]
     sys.exit(report(results))
 

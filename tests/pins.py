@@ -21,7 +21,7 @@ from xentcheck.cases import Case
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import OPTION_SETS
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.contracts import CATALOGUE, Contract, distinct
+from xentcheck.reference.contracts import CATALOGUE, STAGES, Contract, distinct
 from xentcheck.reference.oracle import Exact
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
@@ -32,10 +32,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-flush": {"flushes": False},
     "4-rescales": {"rescales": 4},
     "tf32": {"product_inputs": "tf32"},
+    "unshifted": {"shifted": False, "shift_units": 2.0, "log_form": "lse"},
+    "log-of-a": {"log_of_softmax": True, "flushes_storage": True},
+    "margin": {"margin": True, "compensated": True},
+    "blocks": {"class_block": 2, "row_block": 2, "stored": STAGES, "row_sum": "pivots"},
 }
 """Fields that no contract of the catalogue sets: changes of `fused`."""
 
-VARIED = ("deep", "ties", "underflow", "one-hot")
+VARIED = ("deep", "one-hot")
 """The families on which `VARIANTS` are pinned."""
 
 
@@ -68,6 +72,8 @@ def pinned_cases(dtype: str) -> Iterator[Case]:
     for (target, options), reduction in product(OPTION_SETS, REDUCTIONS):
         more = {"reduction": reduction, "upstream": "rand" if reduction == "none" else "neg"}
         yield Case(family="gaussian", shape=(6, 10), dtype=dtype, target=target, options=(*options, "dir"), **more)
+    for options in (("ls", "dir"), ("w", "lsh", "dir")):
+        yield Case(family="gaussian", shape=(5, 6), dtype=dtype, target="prob", options=options)
     for options in (("wn",), ("wz", "ls"), ("wx", "lsh"), ("ign1",), ("allign",)):
         yield Case(family="deep", shape=(5, 4), dtype=dtype, options=options)
     for family, shape, options in (

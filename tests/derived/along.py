@@ -17,7 +17,9 @@ class Along:
     def __init__(self, losses: Losses) -> None:
         self.losses, self.units, p = losses, losses.units, losses.p
         self.v = to_rows(np.asarray(p.v)).astype(float).tolist()
-        self.g = self.units.sum_of(p.classes + 1, "backward_sum") + 8.0 * self.units.u + 3.0 * losses.u_b
+        self.g = (
+            self.units.sum_of(p.classes + 1, "backward_sum") + 8.0 * self.units.u + 3.0 * losses.u_b + losses.forming
+        )
         self.lost = 4.0 * (self.units.nu + (self.units.eta if self.units.narrow else 0.0))
 
     def mean(self, n: int) -> tuple[float, float, list[float]]:

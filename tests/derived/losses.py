@@ -38,12 +38,20 @@ class Losses:
         if self.p.probabilities:
             rows = to_rows(self.p.target).astype(float)[n].tolist()
             eps = self.p.label_smoothing
-            return [(x * (1 - eps) + eps / self.C if eps else x) * w for x, w in zip(rows, self.w, strict=True)]
+            return [((1.0 - eps) * x + eps / self.C) * w for x, w in zip(rows, self.w, strict=True)]
         if not self.kept[n]:
             return [0.0] * self.C
         assert self.label is not None
         y, eps = self.label[n], self.p.label_smoothing
         return [(eps / self.C * w) + ((1.0 - eps) * w if i == y else 0.0) for i, w in enumerate(self.w)]
+
+    @property
+    def forming(self) -> float:
+        """Relative error of a smoothed probability: 1 - eps or eps/C, the product, the sum; and underflow."""
+        if not self.p.probabilities or not self.p.label_smoothing:
+            return 0.0
+        lost = self.units.nu + (self.units.eta if self.u_b else 0.0)
+        return 3.0 * (self.units.u + self.u_b) + 2.0 * lost * self.C / self.p.label_smoothing
 
     @cached_property
     def denominator(self) -> float:
@@ -82,7 +90,7 @@ class Losses:
                 error += (units.u + self.u_b) * (size + error) + (units.eta if self.u_b else 0.0)
             return value, error + 2.0 * units.nu, size
         k = sum(x != 0.0 and row.d[i] < math.inf for i, x in enumerate(q))
-        rounding = units.sum_of(k, "forward_sum") + 6.0 * units.u + 5.0 * self.u_b
+        rounding = units.sum_of(k, "forward_sum") + 6.0 * units.u + 5.0 * self.u_b + self.forming
         lost = max(k, 1) * (2.0 * units.nu + (units.eta if self.u_b else 0.0))
         return value, error + rounding * (size + error) + lost + self.separate_products(n, k), size
 
@@ -161,7 +169,7 @@ class Losses:
             return g, bound + self.underflow(n, i, s * abs(w), 1.0 if i == y else 0.0)
         Q = total(map(abs, q))
         g = sign * s * total([*(row.a[i] * x for j, x in enumerate(q) if j != i), -q[i] * (1.0 - row.a[i])])
-        own = 5.0 * units.u + 3.0 * self.u_b
+        own = 5.0 * units.u + 3.0 * self.u_b + self.forming
         r_Q = self.sum_of_targets(n) * (1.0 + own) + own
         bound = s * (Q * (inner + r_Q * (row.a[i] + inner)) + own * abs(q[i]))
         bound += times(kappa, abs(g) + bound) + self.row_sum(n, i, s * Q, 2.0 * r_Q)
