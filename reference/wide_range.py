@@ -173,6 +173,4 @@ class WideRange:
     def concatenate(self, parts: list[WideDouble]) -> WideDouble:
         if not parts:
             return wide(np.zeros(0))
-        return WideDouble._of(
-            *(np.concatenate([getattr(x, part).ravel() for x in parts]) for part in ("hi", "lo", "k"))
-        )
+        return WideDouble._of(*(np.concatenate([getattr(x, part).ravel() for x in parts]) for part in ("hi", "lo", "k")))
