@@ -65,7 +65,8 @@ class Contract:
     rescales: how often an online softmax rescales its running sum at most, and never more often than there are terms.
     product_inputs: `storage`, `tf32` or `bfloat16`: what matrix products round their inputs to.
     lanes: sums over classes are so many partial sums and a tree of them; 0 for any order, in which all other sums may
-    be taken. class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of
+    be taken. running_sums: exponentials of more than 1025 classes are added in so many running sums or more, whose
+    errors are found from the very addends (`scattered`); 0 where nothing is known of the order. class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of
     blocks of so many terms; 0 for any order. compensated: sums may be compensated (Kahan), which errs by up to 2u.
     row_sum: where gradients have the rounding errors of their row's sum, which is exactly 0: `none`; `pivots`, where
     automatic differentiation through the maximum puts it: the near-maxima and the label; or `all` elements.
@@ -87,6 +88,7 @@ class Contract:
     rescales: int = 0
     product_inputs: str = "storage"
     lanes: int = 0
+    running_sums: int = 1
     class_block: int = 0
     row_block: int = 0
     compensated: bool = False
@@ -100,6 +102,10 @@ class Contract:
         if self.name in (DEFAULT, "stable"):
             return self
         return replace(self, exp_ulps=exp_ulps, log_ulps=log_ulps)
+
+    def with_sums(self, running_sums: int) -> Contract:
+        """The same contract for another number of running sums; `decisive` and `stable` promise nothing about them."""
+        return self if self.name in (DEFAULT, "stable") else replace(self, running_sums=running_sums)
 
 
 ANY = 2**31
@@ -145,6 +151,7 @@ CATALOGUE: dict[str, Contract] = {
             shifted=False,
             log_of_softmax=True,
             rescales=ANY,
+            running_sums=0,
             row_sum="all",
         ),
     )

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .contracts import Arithmetic
+from .contracts import Arithmetic, growth
 from .formats import Format
 from .row_base import RowBase
+from .scattered import ANY_ORDER, height
 
 Array = NDArray[Any]
 
@@ -93,13 +94,23 @@ class RowErrors:
         itself at most (Higham, section 4.3), and that also where the terms after the largest are lost one by one.
         """
         b = self.base
-        growth = self.arithmetic.growth(b.active - 1, "forward_sum")
+        g = self._sum_growth()
         rest = b.others + addend_error
-        error = np.minimum(growth * (1.0 + rest), rest * (1.0 + 2.0 * growth))
+        error = np.minimum(g * (1.0 + rest), rest * (1.0 + 2.0 * g))
         if self.arithmetic.contract.compensated:
             u = self.arithmetic.unit("forward_sum")
             error = np.maximum(error, np.where(b.active > 1, 2.0 * u * (1.0 + 2.0 * b.active * u), 0.0) * (1.0 + rest))
         return np.where(exact_ones & (b.active <= 1.0 / self.arithmetic.unit("forward_sum")), 0.0, error)
+
+    def _sum_growth(self) -> Array:
+        """g of the sum of exponentials: by its lanes; less where `running_sums` of more than 1025 known addends are."""
+        a, b = self.arithmetic, self.base
+        additions = b.active - 1
+        g = np.asarray(a.growth(additions, "forward_sum"))
+        unknown = b.zeta is not None or any(a.stores(s) for s in ("exponents", "exponentials", "forward_sum"))
+        if not a.contract.running_sums or unknown or additions.max(initial=0) <= ANY_ORDER:
+            return g
+        return np.minimum(g, growth(height(additions, a.contract.running_sums, b.drifts), a.wide.unit_roundoff))
 
     def _log_error(self) -> Array:
         """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r).

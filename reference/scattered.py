@@ -1,4 +1,4 @@
-"""How far sums of many exponentials drift: rounding errors that do not cancel, found from the addends themselves.
+"""The height of sums of many exponentials: rounding errors that do not cancel, found from the addends themselves.
 
 Notation and derivation: `docs/numerics.md`, section 2.7. A running sum in [2^k, 2^(k+1)) is a multiple of its last place
 l = 2^k 2u, so adding e errs by exactly -(e - l rint(e/l)): what the addends leave over decides, not their order. Left
@@ -38,14 +38,20 @@ def drifts(e: Array, total: Array, fmt: Format) -> Array:
     """(LEVELS, n): largest drift of the sum of each row of e (n, C), in u of its total (n,), by last place.
 
     [derived] sum over chunks of |sum of l (e/l - rint(e/l))|, without what it is for addends left over at random:
-    the mean of |sum| of k uniform numbers in (-1/2, 1/2) is 0.2304 sqrt(k).
+    the mean of |sum| of k uniform numbers in (-1/2, 1/2) is 0.2304 sqrt(k). A row without a finite total has inf.
     """
+    if e.shape[1] <= ANY_ORDER:
+        return np.zeros((LEVELS, len(e)))
     starts = np.linspace(0, e.shape[1], CHUNKS, endpoint=False).astype(np.intp)
-    last_place = np.exp2(np.floor(np.log2(total))) * 2.0 * fmt.unit_roundoff
+    with np.errstate(invalid="ignore"):
+        last_place = np.exp2(np.floor(np.log2(total))) * 2.0 * fmt.unit_roundoff
     noise = 0.2304 * CHUNKS * math.sqrt(e.shape[1] / CHUNKS)
     found = np.empty((LEVELS, len(e)))
     scaled, rest = np.empty(e.shape[1]), np.empty(e.shape[1])
     for n, row in enumerate(e):
+        if not np.isfinite(total[n]):
+            found[:, n] = np.inf
+            continue
         for j in range(LEVELS):
             place = last_place[n] * 2.0 ** (-PER_OCTAVE * j)
             np.divide(row, place, out=scaled)
@@ -56,13 +62,13 @@ def drifts(e: Array, total: Array, fmt: Format) -> Array:
     return found
 
 
-def height(additions: Array, lanes: int, drift: Array) -> Array:
-    """(n, 1): additions whose rounding errors a sum of scattered addends may show; `lanes` running sums or more.
+def height(additions: Array, sums: int, drift: Array) -> Array:
+    """(n, 1): additions whose rounding errors a sum of scattered addends may show; `sums` running sums or more of them.
 
-    [derived] Of L lanes at most 2^k reach a 2^k-th of the total; each has an L-th of the addends, so of the drift at
-    that last place at most 2^k/L adds up.
+    [derived] Of L running sums at most 2^k reach a 2^k-th of the total; each has an L-th of the addends, so of the
+    drift at that last place at most 2^k/L adds up.
     """
-    share = np.minimum(np.exp2(PER_OCTAVE * np.arange(LEVELS)) / max(lanes, 1), 1.0)
+    share = np.minimum(np.exp2(PER_OCTAVE * np.arange(LEVELS)) / sums, 1.0)
     most = (share[:, None] * drift).max(0)[:, None]
     generic = np.ceil((additions + 1.0) / ACCURACY) + math.log2(ACCURACY)
     return np.asarray(np.minimum(additions, np.maximum(np.maximum(generic, ANY_ORDER), SAFETY * most)))
