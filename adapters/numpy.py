@@ -101,7 +101,7 @@ class NumpyAdapter(NumpyFunction):
     ('cpu',)
     """
 
-    contracts = (("*", "*", "*", "fused"),)
+    contracts = (("*", "*", "*", "accurate"),)
     running_sums = 4
     capabilities = Capabilities(devices=DEVICES, heads=HEADS)
 

@@ -54,7 +54,8 @@ class Contract:
 
     log_form: `sub` for log a = (z - m) - log S, or `lse` for z - fl(m + log S); either may be used under `lse`.
     gradient_form: `ratio` for e/S, or `exp` for the exponential of the kept log a, each in the gradient.
-    stored: the `STAGES` whose results are rounded to the storage dtype; all others are carried out in the arithmetic
+    complement: log S is log1p of the sum of the other exponentials, and 1 - a_y, where a_y is above 1/2, the sum of the
+    other activations: nothing cancels, at any margin. stored: the `STAGES` whose results are rounded to the storage dtype; all others are carried out in the arithmetic
     format (float32 for bfloat16 and float16). flushes: results below the smallest normal number of the arithmetic
     format may become zero; flushes_storage: those of the storage format, too.
     exp_ulps, log_ulps: largest error of exp and log in ULPs, so a relative error of 2 ULPs u. exp_slope: further
@@ -75,6 +76,7 @@ class Contract:
     name: str
     log_form: str = "sub"
     gradient_form: str = "ratio"
+    complement: bool = False
     stored: tuple[str, ...] = LINEAR
     flushes: bool = True
     flushes_storage: bool = False
@@ -126,6 +128,7 @@ PLAIN: dict[str, Any] = {
 CATALOGUE: dict[str, Contract] = {
     c.name: c
     for c in (
+        Contract(name="accurate", complement=True),
         Contract(name="fused"),
         Contract(name="fused-lse", log_form="lse"),
         Contract(name="stash", gradient_form="exp", stored=BETWEEN_KERNELS),
@@ -174,7 +177,7 @@ def distinct(contracts: tuple[Contract, ...], dtype: str) -> tuple[Contract, ...
     """Those of the contracts that differ for a dtype, the first of equals: storing rounds nothing in a wide dtype.
 
     >>> [c.name for c in distinct(tuple(CATALOGUE.values()), "float64")]
-    ['fused', 'fused-lse', 'stash', 'stash-lse', 'online', 'decisive', 'stable']
+    ['accurate', 'fused', 'fused-lse', 'stash', 'stash-lse', 'online', 'decisive', 'stable']
     """
     if Arithmetic.of(CATALOGUE["fused"], dtype).narrow:
         return contracts
