@@ -27,7 +27,7 @@ class Problem:
     logits a_prev w^T + b. Head `network`: a sigmoid layer hidden_w (H, K), hidden_b (H,) before that, and w (C, H).
 
     target: class indices (int64; shape of the logits without the class axis) or probabilities (dtype and shape of the
-    logits). weight: (C,) of any sign, or None. v: a direction of the logits, or None. upstream: dC/d(output), 0-d for
+    logits; any finite numbers, as the loss is linear in them: rows need not sum to 1, entries not be from 0 to 1). weight: (C,) of any sign, or None. v: a direction of the logits, or None. upstream: dC/d(output), 0-d for
     `mean` and `sum`, else of the loss's shape.
 
     Raises ShapeError, DtypeError, TargetError (index and value of the first offender) or ProblemError.
@@ -211,7 +211,7 @@ def _validate_target(p: Problem) -> None:
         raise ShapeError(f"target probabilities have shape {p.target.shape}; allowed: {p.logits_shape}")
     if p.ignore_index != NO_IGNORE:
         raise TargetError(f"ignore_index is {p.ignore_index}; it has no meaning with target probabilities")
-    bad = ~((p.target >= 0) & (p.target <= 1))
+    bad = ~np.isfinite(p.target)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: probabilities from 0 to 1")
+        raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: finite numbers")

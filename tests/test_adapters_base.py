@@ -34,6 +34,8 @@ USES = {
     "ignore_index": plain(ignore_index=5),
     "label_smoothing": plain(label_smoothing=0.25),
     "probabilities": plain(target=np.full((4, 6), 0.5)),
+    "smoothed_probabilities": plain(target=np.full((4, 6), 0.5), label_smoothing=0.25),
+    "signed_targets": plain(target=np.where(np.arange(6) == 0, -0.5, 1.5) * np.ones((4, 1))),
     "k_dims": plain(logits=GRID.reshape(2, 3, 4).copy(), target=np.zeros((2, 4), int)),
     "unbatched": plain(logits=np.zeros(3), target=np.array(1)),
     "empty_batch": plain(logits=np.zeros((0, 3)), target=np.zeros(0, int)),
@@ -260,7 +262,7 @@ def test_a_wrapper_takes_functions_only(framework: str) -> None:
 def test_a_wrapper_declares_what_it_is_told(framework: str) -> None:
     """Everything by default; what is given otherwise, in the vocabulary's order."""
     everything = WRAPPERS[framework](print)
-    assert (everything.name, everything.contract_for("cpu", "float32", "dC/dw")) == ("print", "stable")
+    assert (everything.name, everything.contract_for("cpu", "float32", "dC/dw")) == ("print", "decisive")
     left_out = {"uint8_targets", *({"wide_sentinel"} if framework == "jax" else ())}
     assert everything.capabilities.options == set(OPTIONS) - left_out
     assert everything.capabilities.quantities == (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import from_rows
 
-from .cases import WEIGHTS, Case
+from .cases import SOFT, WEIGHTS, Case
 from .errors import CaseError, ProblemError
 from .families import FAMILIES, draw_layer
 from .randomness import Stream
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 SMOOTHINGS = {"ls": 0.1, "lsh": 0.5}
 
-POISON = {"index": 10**6, "u8": 254, "prob": np.nan}
+POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "signed": np.nan}
 """What lies between the elements of strided targets."""
 
 SENTINELS = {"ign": NO_IGNORE, "ign1": 1, "ign255": 255, "ignbig": 10**6, "ignwide": 2**32}
@@ -46,9 +46,9 @@ def _build(case: Case) -> Problem:
     loss_shape = () if len(case.shape) == 1 else (case.shape[0], *case.shape[2:])
     rows = int(np.prod(loss_shape, dtype=np.int64))
     arrays, labels, usable = _inputs(case, stream, rows)
-    if case.target == "prob":
-        target = _probabilities(stream, labels, usable).astype(dtype)
-        target = from_rows(target, case.shape)
+    if case.target in SOFT:
+        q = _probabilities(stream, labels, usable)
+        target = from_rows((_signed(q, labels) if case.target == "signed" else q).astype(dtype), case.shape)
     else:
         target = _ignore(case, labels, usable).reshape(loss_shape)
         target = target.astype(np.uint8 if case.target == "u8" else np.int64)
@@ -98,6 +98,13 @@ def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:
     counts[np.arange(len(labels)), labels] += 4
     q = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     return np.asarray(q * np.where(q.max(1, keepdims=True, initial=0.0) <= 0.75, 1.25, 0.75))
+
+
+def _signed(q: Array, labels: Array) -> Array:
+    """Every second entry below 0, and the label's above 1."""
+    found = q * np.where(np.arange(q.shape[1]) % 2 == 1, -1.0, 1.0)
+    found[np.arange(len(q)), labels] = q[np.arange(len(q)), labels] + 1.0
+    return np.asarray(found)
 
 
 def _ignore(case: Case, labels: Array, usable: Array) -> Array:

@@ -10,8 +10,11 @@ from .errors import CaseError
 from .families import FAMILIES, LAYER_FAMILIES
 from .vocabulary import REDUCTIONS, SHORT_DTYPES
 
-TARGETS = ("index", "u8", "prob")
-"""Class indices as int64, or as uint8; probabilities in the dtype of the logits."""
+TARGETS = ("index", "u8", "prob", "signed")
+"""Class indices as int64, or as uint8; in the dtype of the logits probabilities, or rows with entries below 0 and above
+1, in which the loss is as linear."""
+
+SOFT = ("prob", "signed")
 
 WEIGHTS = {
     "w": "positive class weights",
@@ -94,8 +97,8 @@ class Case:
         _allowed("reduction", (self.reduction,), REDUCTIONS)
         _allowed("upstream", (self.upstream,), UPSTREAMS)
         _allowed("layout", self.layout, LAYOUTS)
-        if self.target == "prob" and {*SMOOTHING, *IGNORE} & set(self.options):
-            raise CaseError(f"case {self}: probabilities go with weights only, not with ls or ignore_index")
+        if self.target in SOFT and set(IGNORE) & set(self.options):  # no row of numbers is a sentinel
+            raise CaseError(f"case {self}: ignore_index has no meaning with {self.target} targets")
         if self.target == "u8" and {"ign", "ignbig", "ignwide", "allign"} & set(self.options):
             raise CaseError(f"case {self}: a uint8 holds no sentinel but those of ign1 and ign255")
         if any(len(set(self.options) & set(kind)) > 1 for kind in (WEIGHTS, IGNORE, SMOOTHING)):
@@ -118,6 +121,7 @@ class Case:
         """What decides which code runs and compiles: not the family, nor values, layout and seed."""
         kinds = ("w" if o in WEIGHTS else "ign" if o in IGNORE else o for o in self.options)
         _, shape, dtype, target, _, reduction, *_ = str(self).split(".")
+        target = "prob" if target in SOFT else target
         return ".".join((shape, dtype, target, "+".join(sorted(kinds)) or "plain", reduction))
 
     def __str__(self) -> str:

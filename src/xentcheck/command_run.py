@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.promises import Promised
 from xentcheck.reports.baseline import baseline_of, path_of
 from xentcheck.reports.report import prepare, prepare_file, to_json, write_report
 from xentcheck.reports.terminal import print_summary
@@ -46,6 +47,7 @@ class RunRequest:
     deviations: Path | None = None
     save: str | None = None
     repeats: int = 1
+    contracts: Promised = ()
 
 
 def run_command(request: RunRequest) -> int:
@@ -116,7 +118,7 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
 
 def specs_of(request: RunRequest) -> tuple[Spec, ...]:
     """The implementations asked for, or all that come with the package."""
-    return tuple(request.specs) or tuple(Spec(name) for name in registry.built_in())
+    return tuple(request.specs) or tuple(Spec(name, contracts=request.contracts) for name in registry.built_in())
 
 
 def _conclude(run: Run, request: RunRequest, console: Console) -> int:

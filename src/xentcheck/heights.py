@@ -74,7 +74,9 @@ def rows(classes: int, dtype: str, seed: int = 0) -> Problem:
             -np.sort(-2.0 * tail[1]),
         ]
     )
-    return Problem(logits=z.astype(dtype), target=np.zeros(len(z), int), reduction="none", upstream=np.ones(len(z), dtype))
+    return Problem(
+        logits=z.astype(dtype), target=np.zeros(len(z), int), reduction="none", upstream=np.ones(len(z), dtype)
+    )
 
 
 def height_of(subject: Subject, dtype: str, classes: int) -> Height | None:

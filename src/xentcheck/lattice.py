@@ -41,7 +41,6 @@ LARGE = (32000, 128256)
 FORBIDDEN: frozenset[Pair] = frozenset(
     {
         *_apart("target", ("prob",), "ignore", FACTORS["ignore"][1:]),
-        *_apart("target", ("prob",), "smoothing", ("ls",)),
         *_apart("target", ("u8",), "ignore", ("ign", "ignbig")),
         *_apart("target", ("u8",), "classes", (1000, *LARGE)),
         *_apart("rank", (1,), "rows", (0, 3, 1025)),
@@ -50,8 +49,12 @@ FORBIDDEN: frozenset[Pair] = frozenset(
         *_apart("rank", (3, 4, 5), "classes", LARGE),
     }
 )
-"""Levels that do not go together: probabilities are never ignored nor smoothed, a uint8 holds no -100, one row has no
-batch, per-row upstream gradients need reduction `none`; and what would be too large.
+"""Levels that do not go together.
+
+Without meaning: a row of probabilities holds no sentinel (PyTorch refuses an ignore_index >= 0 there), a uint8 holds
+neither -100 nor 1000000 nor the labels of more than 256 classes, logits (C,) are one row, an output that is a scalar has
+an upstream gradient without rows. Too large: more than 1025 x 31 or 3 x 128256 logits, which would take longer than all
+else together; so many classes or rows meet each other level on smaller shapes.
 """
 
 FRAME = {

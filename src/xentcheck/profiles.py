@@ -58,6 +58,9 @@ or multiplies 0 with -inf."""
 DIRECTION_SETS = ((PLAIN, "mean", (5, 10)), (EVERY, "none", (64, 3)))
 """(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first in `quick`."""
 
+SOFT_FAMILIES = {"prob": ("gaussian", "few-active"), "signed": ("gaussian", "confident")}
+"""Families with smoothed and weighted probabilities, and with such target rows that have entries below 0 and above 1."""
+
 SHARP = ("gaussian", "deep", "confident", "certain", "common-offset", "few-active")
 """The families that `quick` has with every option set; the others meet the options in the covering array."""
 
@@ -79,6 +82,7 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
             found += [*_lattice(dtype, seed, profile), *_layers(dtype, seed, profile), *_special(dtype, seed)]
         if dtype not in WIDE:
             found += _narrow(dtype, seed)
+        found += _soft(dtype, seed)
     for strength in range(2, 3 + PROFILES.index(profile)):
         found += covering_cases(strength, seed)
     found += _single(seed, profile)
@@ -191,6 +195,22 @@ def _special(dtype: str, seed: int) -> Iterator[Case]:
             yield Case(family=family, shape=(5, 10), dtype=dtype, reduction="none", upstream=upstream, seed=seed)
     yield from _directions(dtype, seed, DIRECTION_SETS)
     yield from _degenerate(dtype, seed)
+
+
+def _soft(dtype: str, seed: int) -> Iterator[Case]:
+    """Rows of probabilities under smoothing, and rows that are none."""
+    for target, families in SOFT_FAMILIES.items():
+        for family, reduction in product(families, REDUCTIONS):
+            yield Case(
+                family=family,
+                shape=(5, 10),
+                dtype=dtype,
+                target=target,
+                options=("w", "ls"),
+                reduction=reduction,
+                upstream="rand" if reduction == "none" else "neg",
+                seed=seed,
+            )
 
 
 def _directions(dtype: str, seed: int, sets: tuple[tuple[int, str, tuple[int, int]], ...]) -> Iterator[Case]:

@@ -24,6 +24,7 @@ TINY_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prob", ()),
     ("prob", ("w",)),
     ("prob", ("wx",)),
+    ("prob", ("lsh",)),
     ("index", ("dir",)),
 )
 TINY_FAMILIES = {
@@ -41,6 +42,7 @@ LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("index", ("w", "ls", "ign")),
     ("index", ("ign",)),
     ("prob", ("w",)),
+    ("prob", ("w", "ls")),
 )
 LINEAR = {(6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)), (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active"))}
 LINEAR_TINY = (
@@ -52,6 +54,7 @@ LINEAR_TINY = (
     *(("index", (w, "lsh", "ign")) for w in ("w", "wx")),
     ("prob", ()),
     *(("prob", (w,)) for w in ("w", "wx")),
+    ("prob", ("lsh",)),
 )
 """What the cases for fused linear losses are made of, which have no others. Wide dtypes, by shape: inputs, option sets,
 families; as many inputs as classes, so that a transposed gradient has the right shape, and more rows and classes than a
@@ -63,18 +66,20 @@ SHAPED: tuple[dict[str, Any], ...] = (
     {"shape": (11,)},
     {"shape": (0, 11)},
     *({"layout": (layout,)} for layout in ("trans", "sliced", "tstr", "twice")),
+    {"target": "signed"},
 )
 ALONE: tuple[dict[str, Any], ...] = (
     {},
     *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
     {"target": "prob"},
+    {"target": "prob", "options": ("ls",)},
     *SHAPED,
 )
 ALONE_SHAPE = (4, 11)
 ALONE_FAMILIES = ("gaussian", "few-active", "confident")
 """What the cases with one option alone are made of; they are for implementations that do not support all of COMBINED,
-to which the others show their options only together with what they do not support. Narrow dtypes have shapes and
-layouts, as their tiny cases have the rest.
+to which the others show their options only together with what they do not support. Narrow dtypes have shapes,
+layouts and signed targets, as their tiny cases have the rest.
 """
 
 COMBINED = frozenset({"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"})
