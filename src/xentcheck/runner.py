@@ -62,15 +62,20 @@ def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
 def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
     """The contract that each quantity of a subject is judged by, and the catalogue for its grade."""
     adapter = subject.adapter
-    catalogue, different = _catalogue(adapter.exp_ulps, adapter.log_ulps, dtype)
+    exp_ulps, log_ulps = adapter.accuracy_for(subject.device, dtype)
+    catalogue, different = _catalogue(exp_ulps, log_ulps, adapter.running_sums, dtype)
     declared = {q: catalogue[get(adapter.contract_for(subject.device, dtype, q)).name] for q in QUANTITIES}
     return declared, different
 
 
 @cache
-def _catalogue(exp_ulps: float, log_ulps: float, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
-    """The contracts by name for functions of such an accuracy, and those that differ in a dtype."""
-    catalogue = {name: contract.with_accuracy(exp_ulps, log_ulps) for name, contract in CATALOGUE.items()}
+def _catalogue(
+    exp_ulps: float, log_ulps: float, running_sums: int, dtype: str
+) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
+    """The contracts by name for functions of such an accuracy and such sums, and those that differ in a dtype."""
+    catalogue = {
+        name: contract.with_accuracy(exp_ulps, log_ulps).with_sums(running_sums) for name, contract in CATALOGUE.items()
+    }
     return catalogue, distinct(tuple(catalogue.values()), dtype)
 
 
