@@ -27,8 +27,8 @@ class Problem:
     logits a_prev w^T + b. Head `network`: a sigmoid layer hidden_w (H, K), hidden_b (H,) before that, and w (C, H).
 
     target: class indices (int64; shape of the logits without the class axis) or probabilities (dtype and shape of the
-    logits; any finite numbers, as the loss is linear in them: rows need not sum to 1, entries not be from 0 to 1). weight: (C,) of any sign, or None. v: a direction of the logits, or None. upstream: dC/d(output), 0-d for
-    `mean` and `sum`, else of the loss's shape.
+    logits; any finite numbers, as the loss is linear in them). weight: (C,) of any sign, or None. v: a direction of the
+    logits, or None. upstream: dC/d(output), 0-d for `mean` and `sum`, else of the loss's shape.
 
     Raises ShapeError, DtypeError, TargetError (index and value of the first offender) or ProblemError.
 

@@ -286,7 +286,11 @@ def test_upstream_gradients_multiply_the_gradient() -> None:
 BAD: dict[str, tuple[type[Exception], dict[str, Any], str]] = {
     "label": (TargetError, {"target": [0, 3]}, r"^target\[1\] is 3; allowed: 0 to 1, or ignore_index -100$"),
     "target-shape": (ShapeError, {"target": [0]}, r"^target has shape \(1,\); allowed: \(2,\).*$"),
-    "not finite": (TargetError, {"target": [[0.5, np.inf], [0.0, 1.0]]}, r"^target\[0, 1\] is inf; allowed: finite numbers$"),
+    "not finite": (
+        TargetError,
+        {"target": [[0.5, np.inf], [0.0, 1.0]]},
+        r"^target\[0, 1\] is inf; allowed: finite numbers$",
+    ),
     "integer-logits": (DtypeError, {"logits": [[1, 2], [3, 4]]}, r"^logits have dtype int64; allowed: float64.*$"),
     "weight-shape": (ShapeError, {"weight": np.ones(3)}, r"^weight has shape \(3,\); allowed: \(2,\).*$"),
     "reduction": (ProblemError, {"reduction": "max"}, r"^reduction is 'max'; allowed: mean, sum, none$"),
