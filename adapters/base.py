@@ -52,7 +52,8 @@ class Adapter(ABC):
 
     name: as on the command line. package: the distribution whose version is recorded. variants: ways to call it, the
     main one first. contracts: the arithmetic it promises, as rows (device, dtype, quantity family, contract) with `*`
-    for any, the first that fits; where none fits it is judged as `decisive`.
+    for any, the first that fits; where none fits it is judged by the default contract. promised: what somebody declared
+    for it, pairs of dtype (or `*`) and contract; it comes before the rows.
     exp_ulps, log_ulps: the accuracy of its exp and log, in ULPs of the dtype. command: the options that name it on the
     command line; empty where only Python can. calling: how what it wraps takes its options, in words, empty where it
     wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `linear`
@@ -66,6 +67,7 @@ class Adapter(ABC):
     variants: tuple[str, ...] = ("eager",)
     capabilities: Capabilities = Capabilities()
     contracts: tuple[tuple[str, str, str, str], ...] = ()
+    promised: tuple[tuple[str, str], ...] = ()
     exp_ulps: float = 2.0
     log_ulps: float = 2.0
     command: str = ""
@@ -131,13 +133,22 @@ class Adapter(ABC):
         if tuple(found) != tuple(expected):
             raise AdapterError(f"{self.name} returned a loss of shape {tuple(found)}; allowed: {tuple(expected)}")
 
-    def contract_for(self, device: str, dtype: str, quantity: str) -> str:
-        """Name of the contract that a quantity is judged by."""
+    @property
+    def declared(self) -> tuple[tuple[str, str, str, str], ...]:
+        """All rows of contracts that hold for it, those promised first."""
+        return (*(("*", dtype, "*", contract) for dtype, contract in self.promised), *self.contracts)
+
+    def declared_for(self, device: str, dtype: str, quantity: str) -> str:
+        """Name of the contract that is declared for a quantity, or an empty string."""
         place = (device, dtype, QUANTITY_FAMILIES[quantity])
-        for *pattern, contract in self.contracts:
+        for *pattern, contract in self.declared:
             if all(p in ("*", x) for p, x in zip(pattern, place, strict=True)):
                 return contract
-        return DEFAULT
+        return ""
+
+    def contract_for(self, device: str, dtype: str, quantity: str) -> str:
+        """Name of the contract that a quantity is judged by."""
+        return self.declared_for(device, dtype, quantity) or DEFAULT
 
     def provided(self, problem: Problem, quantities: Sequence[str]) -> list[str]:
         """Those quantities of the ones asked for that the problem defines and the adapter declares."""

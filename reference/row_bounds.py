@@ -293,13 +293,14 @@ class RowBounds:
         """(n, C): where dp/dz_i may differ from 0, with p = max z, or z_y: the label, and all that may be the maximum.
 
         [derived] two logits change places in rounded arithmetic only if their distance is within the errors of both
-        exponents, (shift_units + exp_slope) u |m| each, and those of the logits that a layer computes.
+        exponents, (shift_units + exp_slope) u |m| each, and those of the logits that a layer computes. A masked class,
+        whose d and e are both 0 here, is never the maximum.
         """
         t, b, contract = self.block.targets, self.base, self.arithmetic.contract
         near = 2.0 * (contract.shift_units + contract.exp_slope) * self._u * np.abs(b.maximum)
         if b.zeta is not None:
             near = near + b.zeta + np.where(b.e > 0, b.zeta, 0.0).max(1, keepdims=True, initial=0.0)
-        found = np.asarray(b.d <= near)
+        found = np.asarray((b.d <= near) & ((b.e > 0) | (b.d > 0)))
         if t.probabilities is None:
             found[np.arange(len(t.label)), t.label] = True
         return found

@@ -206,7 +206,7 @@ class RowErrors:
         return np.asarray(np.maximum(bound, self._log_of_softmax(depth)) if a.contract.log_of_softmax else bound)
 
     def _log_of_softmax(self, depth: Array) -> Array:
-        """|error of log fl(a_i)|: -log1p of the relative error of a_i, which is all where a_i underflows; then log's."""
+        """|error of log fl(a_i)|: -log1p of the relative error of a_i, 1 where a_i underflows; then that of log."""
         b, a = self.base, self.arithmetic
         size = depth + b.log_total
         lost = 2.0 * (a.tiny + a.underflow)

@@ -86,6 +86,7 @@ def to_json(run: RunFile) -> str:
         "executed": s.executed,
         "elements": s.elements,
         "reasons": s.reasons,
+        "weaker": s.weaker,
         "blind": {g.name: g.blind for g in s.blind},
         "not_exercised": {g.name: g.not_exercised for g in s.not_exercised},
         "rows": [_row(row) for row in s.rows],

@@ -12,6 +12,7 @@ from .grades import Grade, grades
 from .record import SHARE_EDGES, Place, Record, order_key, place_of, rank
 from .runfile import RunFile
 from .suspicion import suspicion
+from .weaker import weaker
 from .words import describe, printable
 
 
@@ -62,6 +63,7 @@ class Summary:
     family_grades: tuple[Grade, ...]
     failing: tuple[Record, ...]
     reasons: tuple[str, ...]
+    weaker: tuple[str, ...]
 
     @property
     def blind(self) -> tuple[Group, ...]:
@@ -78,7 +80,7 @@ class Summary:
         lines = [self.verdict, *self.reasons]
         for r in self.failing[:1]:
             lines += [describe(r), f"  {r.replay}"]
-        lines += [sentence] if (sentence := suspicion(self.failing)) else []
+        lines += [*self.weaker, *filter(None, [suspicion(self.failing)])]
         return "\n".join(lines)
 
 
@@ -125,6 +127,7 @@ def summarize(run: RunFile) -> Summary:
         family_grades=grades(records, run.header.catalogue, by_family=True),
         failing=failing,
         reasons=tuple(reasons),
+        weaker=weaker(records, run.header.catalogue),
     )
 
 

@@ -38,6 +38,8 @@ def print_summary(run: RunFile, console: Console) -> None:
         if times > 1:
             text = f"{adapter} raises in {times} of {len(summary.failing)} failing comparisons: {printable(reason)}"
             console.print(Text(text, style="red"), soft_wrap=True)
+    for text in summary.weaker:
+        console.print(Text(text, style="yellow"), soft_wrap=True)
     if sentence := suspicion(summary.failing):
         console.print(Text(sentence, style="red"), soft_wrap=True)
     warned = Counter((r.adapter, text) for r in run.records for text in r.warnings)

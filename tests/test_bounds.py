@@ -87,9 +87,7 @@ def test_bounds_grow_with_the_unit_roundoff(family: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("field", WIDER)
 def test_bounds_grow_with_every_field_of_a_contract(field: str, dtype: str) -> None:
-    """A contract that promises less never has a smaller bound, and somewhere a larger one.
-
-    """
+    """A contract that promises less never has a smaller bound, and somewhere a larger one."""
     narrowest = replace(FUSED, **{field: NARROWER[field]}) if field in NARROWER else FUSED
     grown = False
     for family in FAMILIES:
@@ -349,3 +347,13 @@ def test_a_mean_that_overflows_has_to_be_infinite_without_smoothing() -> None:
     plain = Problem(logits=logits, target=np.array([0, 1]), weight=np.array([1.0, -0.5], "float16"))
     assert np.isfinite(bound("cost", plain, "stash-sum"))
     assert np.isinf(bound("cost", replace(plain, label_smoothing=0.125), "stash-sum"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_masked_class_is_no_pivot_of_the_row_sum(dtype: str) -> None:
+    """Its logit is never the maximum, so that a gradient there is an error; a tie of the maximum is one."""
+    z = np.array([[-np.inf, 0.0, 1.0, 1.0, -2.0]]).astype(np.float32)
+    problem = Problem(logits=z.astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype), target=np.array([1]))
+    limit = bound("dC/dz", problem, get("decisive"))[0]
+    assert limit[0] == 0.0
+    assert min(limit[2], limit[3]) > 3 * limit[4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_no_maximum_subtracted_in_numpy() -> None:
 def online_total(z: Array, ulps: float) -> Array:
     """The sum of exp(z - max z) in one pass, rescaled at every step; each product rounds down."""
     total = F(1)
-    for before, here in zip(z, z[1:], strict=False):
+    for before, here in pairwise(z):
         total = F(float(total) * float(biased_exp(before - here, ulps)) * (1 - UNIT)) + F(1)
     return np.asarray(total)
 
@@ -251,7 +252,7 @@ def autograd_through_maximum(p: Problem, error: float) -> Array:
 
 @pytest.mark.parametrize("dtype", ["bf16", "f16"])
 def test_row_sums_are_covered_at_the_maximum_and_nowhere_else(dtype: str) -> None:
-    """The rounding error of a row's sum, 2 u_s of its terms, is within `decisive` at a pivot, and not at another class."""
+    """The rounding error of a row's sum, 2 u_s of its terms, is within `decisive` at a pivot, not elsewhere."""
     p = problem(f"gaussian.64x129.{dtype}.index.plain.none.up-one.contig.s0")
     u = FORMATS[p.dtype].unit_roundoff
     got = autograd_through_maximum(p, 2 * u)

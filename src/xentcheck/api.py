@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xentcheck.adapters.promises import Given
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.fault import FaultResult
@@ -184,7 +185,7 @@ def check(
     framework: str | None = None,
     *,
     options: Collection[str] | None = None,
-    contract: str | None = None,
+    contract: Given = None,
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
@@ -198,8 +199,9 @@ def check(
     framework: torch, jax or numpy; needed for a function unless exactly one of torch and jax is imported. options: what
     it supports; the rest is `unsupported`. By default that is what its signature has parameters for, and of what no
     parameter stands for, as probabilities or (C,) logits, what it does not refuse with an exception. contract: the
-    arithmetic that it promises. deviations: a TOML file of known faults, besides the built-in one. Raises AdapterError,
-    ProfileError, DtypeError, DeviationError or UnavailableError.
+    arithmetic that it promises, by name, or as dtype -> name; it comes before what an adapter declares, and without
+    either the default contract is the verdict. deviations: a TOML file of known faults, besides the built-in one.
+    Raises AdapterError, ProfileError, DtypeError, DeviationError or UnavailableError.
 
     >>> run = check("numpy", dtypes=["float32"])
     >>> run.ok
@@ -222,7 +224,7 @@ def assert_agrees(
     framework: str | None = None,
     *,
     options: Collection[str] | None = None,
-    contract: str | None = None,
+    contract: Given = None,
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,

@@ -63,6 +63,10 @@ class Disagreement(AssertionError):
     """Raised by `xentcheck.assert_agrees`: an implementation left its error bound."""
 
 
+class Undecided(AssertionError):
+    """Raised by `xentcheck.assert_values_agree`: a comparison that could not have failed, whatever was handed over."""
+
+
 class AuditError(XentcheckError, ValueError):
     """An assertion to audit that makes no sense: a negative tolerance, an unknown reduction."""
 

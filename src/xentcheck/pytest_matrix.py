@@ -27,7 +27,7 @@ from .coverage import coverages
 from .deviations import Deviations, load
 from .errors import XentcheckError
 from .execution import groups_of
-from .options import specs_of
+from .options import contracts_of, specs_of
 from .pytest_plugin import option
 from .runner import quantities_of
 from .subjects import Spec, Subject, resolve, subjects_named
@@ -107,9 +107,11 @@ class Plan:
         if not timeout > 0:
             raise pytest.UsageError(f"--xentcheck-timeout is {timeout:g}; allowed: a number above 0")
         named = tuple(option(config, "adapter")), option(config, "impl"), option(config, "framework")
-        specs = specs_of(*named, timeout if isolation == "process" else 0, prefix="--xentcheck-")
+        contracts = contracts_of(option(config, "contract"), "--xentcheck-contract")
+        limit = timeout if isolation == "process" else 0
+        specs = specs_of(*named, limit, contracts=contracts, prefix="--xentcheck-")
         self.by_name = bool(specs)
-        return specs or [Spec(name) for name in registry.built_in()]
+        return specs or [Spec(name, contracts=contracts) for name in registry.built_in()]
 
     @cached_property
     def subjects(self) -> list[Subject]:
@@ -233,6 +235,6 @@ class Collector:
             terminalreporter.write_line(f"  {r.replay}")
         if (more := len(self.summary.failing) - SHOWN) > 0:
             terminalreporter.write_line(f"... and {more} more")
-        for text in filter(None, (*self.summary.reasons, suspicion(self.summary.failing))):
+        for text in filter(None, (*self.summary.reasons, *self.summary.weaker, suspicion(self.summary.failing))):
             terminalreporter.write_line(text, red=True)
         terminalreporter.write_line(self.summary.verdict, red=not self.summary.ok, green=self.summary.ok)

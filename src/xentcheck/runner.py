@@ -26,6 +26,7 @@ from .errors import OracleError
 from .requirements import required
 from .subjects import Subject
 from .suspects import EXAMINED, suspects, suspects_of_error
+from .undecided import zeros_pass_from
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
 from .vocabulary import DIRECTIONAL, QUANTITIES
@@ -159,6 +160,7 @@ def _record(
     outcome, reason = _outcome(a.result, verdict)
     t, p = verdict.tally, verdict.power
     suspected = _suspects(problem, a, quantity, verdict) if outcome == "disagree" else ()
+    within = _within(a, quantity, problem.dtype, verdict) if outcome == "disagree" else {}
     worst: dict[str, Any] = {}
     if t.elements:
         worst = {
@@ -179,11 +181,21 @@ def _record(
         rejected=p.rejected,
         blind_fraction=p.blind_fraction,
         shares=verdict.shares,
+        within=within,
         ulp_counts=tuple(int(n) for n in t.ulp_counts),
         share_counts=tuple(int(n) for n in t.share_counts),
         margins=tuple(verdict.margins[:MARGIN_POINTS]),
         suspects=suspected,
     )
+
+
+def _within(a: Attempt, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
+    """The other contracts that allow what disagrees by the default; from how many classes on zeros pass under each."""
+    assert a.result is not None
+    if a.result.changed_inputs or a.subject.adapter.declared_for(a.subject.device, dtype, quantity):
+        return {}
+    met = [name for name, share in verdict.shares.items() if share <= 1]
+    return {name: zeros_pass_from(name, dtype, quantity) for name in met}
 
 
 def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.adapters.promises import Promised, code, promising, settled, words
 from xentcheck.reference.contracts import DEFAULT
 
 from .errors import AdapterError, DtypeError, UnavailableError
@@ -38,12 +39,14 @@ class Spec:
     """How to find an adapter in any process: a registered name, or `package.module:function` and its framework, or a
     command line and the framework `process`.
 
-    timeout: seconds for a call, which then runs in a process of its own; 0: it runs in this one.
+    timeout: seconds for a call, which then runs in a process of its own; 0: it runs in this one. contracts: those that
+    it is to be judged by, whatever it declares.
     """
 
     name: str
     framework: str = ""
     timeout: float = 0
+    contracts: Promised = ()
 
     @property
     def command(self) -> str:
@@ -58,8 +61,10 @@ class Spec:
 def resolve(spec: Spec) -> Adapter:
     """The adapter of a spec, without what it refuses. Raises AdapterError if there is none."""
     if spec.framework == "process":
-        return registry.from_process(spec.name, timeout=spec.timeout or TIMEOUT)
-    return tried(_isolated(spec) if spec.timeout else imported(spec))
+        adapter = registry.from_process(spec.name, timeout=spec.timeout or TIMEOUT)
+    else:
+        adapter = tried(_isolated(spec) if spec.timeout else imported(spec))
+    return promising(adapter, spec.contracts)
 
 
 def _isolated(spec: Spec) -> Adapter:
@@ -93,7 +98,7 @@ def imported(spec: Spec) -> Adapter:
     if not callable(found) and not hasattr(found, "compute"):
         kind = type(found).__name__
         raise AdapterError(f"implementation {spec.name!r} is of type {kind}; allowed: a function or an adapter")
-    return adapter_of(found, None if spec.framework == GUESSED else spec.framework)
+    return settled(adapter_of(found, None if spec.framework == GUESSED else spec.framework))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +115,9 @@ class Subject:
         """The line that runs one case again: a command, or Python for what no other process can import."""
         if self.command:
             return f"xentcheck replay {case} {self.command} --device {self.device} --variant {self.variant}"
-        return f'xentcheck.replay({self.adapter.name}, "{case}", device="{self.device}", variant="{self.variant}")'
+        contract = f", contract={code(self.adapter.promised)}" if self.adapter.promised else ""
+        place = f'device="{self.device}", variant="{self.variant}"'
+        return f'xentcheck.replay({self.adapter.name}, "{case}", {place}{contract})'
 
     @property
     def is_main(self) -> bool:
@@ -120,13 +127,14 @@ class Subject:
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
-        Other variants than the main one run on one shape and sharp means; tiny cases are for those that declare no contract,
-        linear ones for those that have no logits, those with one option alone for those that cannot combine all.
+        Other variants than the main one run on one shape and sharp means; tiny cases are for those judged by the
+        default contract or as `stable`, linear ones for those that have no logits, those with one option alone for
+        those that cannot combine all.
         """
         if reserved := reserved_for(case):
             capabilities = self.adapter.capabilities
             wants = {
-                "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") == DEFAULT,
+                "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") in (DEFAULT, "stable"),
                 "linear": "logits" not in capabilities.heads,
                 "alone": not capabilities.options >= COMBINED,
             }
@@ -152,6 +160,7 @@ def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command:
             raise UnavailableError(f"{adapter.name} sees no device {absent[0]!r}; available: {', '.join(seen)}")
     chosen = tuple(named) if devices else (seen or declared[:1])
     command = command or adapter.command
+    command += words(adapter.promised) if command else ""
     return [Subject(adapter, variant, device, command, missing) for device in chosen for variant in adapter.variants]
 
 

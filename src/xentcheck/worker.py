@@ -87,7 +87,7 @@ def hello(adapter: Adapter) -> dict[str, str]:
         "heads": " ".join(c.heads),
         "devices": " ".join(c.devices),
         "available": " ".join(seen),
-        "contracts": json.dumps(adapter.contracts),
+        "contracts": json.dumps(adapter.declared),
         "exp_ulps": str(adapter.exp_ulps),
         "log_ulps": str(adapter.log_ulps),
         "settings": json.dumps({} if missing else adapter.settings()),
