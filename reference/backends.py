@@ -133,7 +133,7 @@ class Double:
 
     def concatenate(self, parts: list[DoubleDouble]) -> DoubleDouble:
         hi, lo = (np.concatenate([getattr(x, part).ravel() for x in parts] or [np.zeros(0)]) for part in ("hi", "lo"))
-        return DoubleDouble(hi) + lo
+        return DoubleDouble(hi, lo)
 
 
 FLOAT64: Backend = Float64()

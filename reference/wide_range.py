@@ -95,7 +95,8 @@ class WideDouble:
     def at(self, exponent: Any) -> DoubleDouble:
         """The numbers over 2^exponent in double-double: 0, or infinite, where that is out of range."""
         down = np.clip(self.k - exponent, -4000, 4000).astype(np.int32)
-        return DoubleDouble(np.ldexp(self.hi, down), np.ldexp(self.lo, down))
+        with np.errstate(all="ignore"):
+            return DoubleDouble(np.ldexp(self.hi, down), np.ldexp(self.lo, down))
 
     def pair(self) -> tuple[Array, Array]:
         """The numbers themselves: rounded to hi + lo, infinite beyond float64."""
