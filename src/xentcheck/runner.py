@@ -23,6 +23,7 @@ from .build import build
 from .cases import Case
 from .checks import CHANGED, MISSING
 from .conventions import Convention, convention_of, seen
+from .errors import OracleError
 from .requirements import required
 from .right_rows import RightRows, right_rows
 from .subjects import Subject
@@ -80,20 +81,38 @@ def _catalogue(
 
 
 def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
-    """One record per subject that takes the case and per quantity.
+    """One record per subject that takes the case and per quantity; an `error` where the oracle has no exact value.
 
     Raises CaseError if the case cannot be built.
     """
     takers = [s for s in subjects if s.takes(case)]
     if not takers:
         return []
-    return run_problem(build(case), str(case), quantities_of(case), [(s, s.replay(case)) for s in takers])
+    problem, quantities = build(case), quantities_of(case)
+    try:
+        return run_problem(problem, str(case), quantities, [(s, s.replay(case)) for s in takers])
+    except OracleError as error:
+        return [
+            Record(
+                **{**_base(problem, s, q, set()), "required": (), "replay": s.replay(case)},
+                case=str(case),
+                digest=digest_of(problem),
+                outcome="error",
+                reason=f"OracleError: {error}",
+            )
+            for s in takers
+            for q in quantities
+            if q in s.adapter.capabilities.quantities
+        ]
 
 
 def run_problem(
     problem: Problem, name: str, quantities: Sequence[str], takers: Sequence[tuple[Subject, str]]
 ) -> list[Record]:
-    """One record per subject and quantity; each subject comes with the line that runs the problem again."""
+    """One record per subject and quantity; each subject comes with the line that runs the problem again.
+
+    Raises OracleError if there is no exact value to judge by: no verdict on anybody.
+    """
     attempts = [(attempt(s, problem, quantities), replay) for s, replay in takers]
     judged = [a for a, _ in attempts if a.result is not None]
     defined = right_rows(problem)
