@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from xentcheck.coverage import coverages, possible_pairs
 from xentcheck.lattice import FACTORS, FORBIDDEN
@@ -15,7 +17,9 @@ CASE = "gaussian.3x31.f32.index.w+ls.mean.up-neg.trans.s0"
 def record(case: str, outcome: str = "agree", adapter: str = "torch") -> Record:
     """One comparison of a case."""
     place = {"adapter": adapter, "variant": "eager", "device": "cpu", "dtype": "float32", "quantity": "cost"}
-    return Record(**place, group="g", contract="stash", outcome=outcome, case=case)
+    power: dict[str, Any] = {"elements": 9, "applicable": ("zero",)}
+    power |= {"rejected": ("zero",)} if outcome not in ("vacuous", "trivial") else {}
+    return Record(**place, **power, group="g", contract="stash", outcome=outcome, case=case)
 
 
 def test_one_case_meets_its_own_pairs() -> None:
@@ -26,10 +30,12 @@ def test_one_case_meets_its_own_pairs() -> None:
     assert "weight wn x layout trans" in found.gaps
 
 
-def test_what_was_not_executed_is_not_met() -> None:
-    """An unsupported or unavailable case meets nothing; a convention was called."""
-    assert coverages([record(CASE, outcome) for outcome in ("unsupported", "unavailable", "error")]) == []
-    assert coverages([record(CASE, "convention")])[0].met == 66
+def test_what_could_not_have_failed_meets_nothing() -> None:
+    """Neither what was not called, nor a convention, nor a comparison that zeros pass, nor one without elements."""
+    nothing = ("unsupported", "unavailable", "error", "convention", "vacuous", "trivial")
+    assert coverages([record(CASE, outcome) for outcome in nothing]) == []
+    assert coverages([replace(record(CASE), elements=0)]) == []
+    assert coverages([record(CASE.replace(".3x31.", shape)) for shape in (".0x31.", ".3x1.")]) == []
 
 
 def test_quick_meets_every_pair_and_less_without_one_layout() -> None:

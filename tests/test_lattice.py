@@ -13,6 +13,7 @@ from xentcheck.build import SENTINELS, build
 from xentcheck.lattice import FACTORS, FORBIDDEN, covering_cases, levels_of
 from xentcheck.profiles import cases
 from xentcheck.reserved import alone_cases, linear_cases, tiny_cases
+from xentcheck.sizes import singly_sized_cases, sized_cases
 
 
 @pytest.mark.parametrize(("profile", "strength"), [("quick", 2), ("full", 3)])
@@ -35,7 +36,10 @@ def test_signatures_are_few() -> None:
     assert len(found) > 100
     assert len({case.signature for case in found}) <= 60
     tiny, linear, alone = set(tiny_cases(0)), set(linear_cases(0)), set(alone_cases(0))
-    assert len({case.signature for case in cases("quick") if case not in tiny | linear | alone}) <= 130
+    single, sized = set(singly_sized_cases(0)), set(sized_cases(0))
+    reserved = tiny | linear | alone | single
+    assert len({case.signature for case in cases("quick") if case not in reserved | sized}) <= 190
+    assert len({case.signature for case in sized}) <= 100
     assert len({case.signature for case in tiny}) <= 80
     assert len({case.signature for case in linear}) <= 100
     assert len({case.signature for case in alone}) <= 90

@@ -50,6 +50,9 @@ as the sum's bound would hide the weights, and from about 7000 on it overflows.
 FEW = 3
 """Rows of the cases with many classes: the middle one is the one that may be ignored."""
 
+SMALL = (5, 10)
+"""The shape on which most of a profile is anyway."""
+
 TALL = ((130, 10), (130, 100), (102, 1003))
 """Shapes with more than 100 rows, by step of classes."""
 
@@ -112,6 +115,8 @@ def _placed(
                 yield dtype, (target, tuple(x for x in options if x != "ls" or not summed), reduction), shape
         if sets is SETS:
             yield dtype, SETS[2], TALL[0]
+            for plain in SETS[:2]:
+                yield dtype, plain, SMALL
 
 
 @cache
