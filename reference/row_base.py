@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from .exact_rows import RowSoftmax
 from .formats import Format
+from .scattered import drifts
 
 Array = NDArray[Any]
 
@@ -62,6 +64,11 @@ class RowBase:
         depth = np.einsum("nc,nc->n", e, d)[:, None]
         maximum = np.where(softmax.defined, softmax.maximum, 0.0)[:, None]
         return cls(fmt, d, e, others, total, log_total, maximum, depth, ties, active, low, smallest, zeta)
+
+    @cached_property
+    def drifts(self) -> Array:
+        """How far sums of the exponentials drift, by last place: of use for long sums of known exponentials only."""
+        return drifts(self.e, self.total[:, 0], self.format)
 
     @property
     def reachable(self) -> Array:

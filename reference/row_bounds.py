@@ -237,6 +237,8 @@ class RowBounds:
         offset = e.gradient_offset + margin * (1.0 + e.gradient_offset)
         bound = e.elementwise(offset + kappa * (1.0 + offset), e.gradient_slope * (1.0 + kappa), scale)
         at_label = e.elementwise_at(t.label, offset + self._u, e.gradient_slope) * scale[:, 0]
+        if self.arithmetic.contract.complement and self.base.zeta is None:
+            at_label = e.complement_at(t.label) * scale[:, 0]
         bound[rows, t.label] = at_label + kappa[:, 0] * (g[rows, t.label] + at_label)
         bound = self._with_row_sum(bound, scale, scale * (e.gradient_softmax_sum() + margin + self._u))
         return self._with_underflow(bound, scale, np.arange(t.classes) == t.label[:, None])

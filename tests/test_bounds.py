@@ -279,10 +279,11 @@ def test_few_active_classes_keep_the_bound_small(classes: int) -> None:
 
 
 def test_many_active_classes_do_not() -> None:
-    """Ordinary logits of the same size have a bound that grows with C: the family is what keeps it small."""
+    """Ordinary logits of the same size have a bound that grows with C in any order: the family keeps it small."""
     p = problem("gaussian", shape=(5, 32003), reduction="none")
     exact = Exact(p).evaluate(("a",))["a"][0]
-    assert np.median(bound("a", p, "fused") / FORMATS["float32"].ulp(exact)) > 1000.0
+    limit = bound("a", p, replace(FUSED, running_sums=0))
+    assert np.median(limit / FORMATS["float32"].ulp(exact)) > 20000.0
 
 
 @pytest.mark.parametrize("head", ["logits", "layer", "network"])
