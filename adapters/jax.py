@@ -45,6 +45,9 @@ class JaxFunction(Adapter):
     calling = "function"
     variants = ("jit", "eager")
     capabilities = Capabilities(devices=DEVICES, options=NARROW, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
+    accuracies = (("cpu", "float64", 2.0, 1.5), ("cpu", "*", 1.5, 1.5), ("gpu", "*", 2.0, 8.0))
+    exp_ulps = 8.0
+    log_ulps = 8.0
     traced: tuple[str, ...] = ("weight",)
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
@@ -194,6 +197,7 @@ class JaxAdapter(JaxFunction):
         *(("*", dtype, "*", "storage-backsum") for dtype in ("bfloat16", "float16")),
         ("*", "*", "*", "fused"),
     )
+    running_sums = 4
     capabilities = Capabilities(devices=DEVICES, options=NARROW, heads=HEADS)
     traced = ("weight", "ignore_index")
 

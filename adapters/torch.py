@@ -36,6 +36,9 @@ class TorchFunction(Adapter):
     package = "torch"
     calling = "function"
     capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
+    accuracies = (("cpu", "float64", 1.5, 1.0), ("cpu", "*", 1.0, 1.0))
+    exp_ulps = 8.0
+    log_ulps = 8.0
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
@@ -149,6 +152,7 @@ class TorchAdapter(TorchFunction):
         *(("cpu", dtype, "*", "stash-sum") for dtype in ("bfloat16", "float16")),
         ("*", "*", "*", "stash"),
     )
+    running_sums = 4
     capabilities = Capabilities(devices=DEVICES, heads=HEADS)
 
     def __init__(self) -> None:

@@ -56,9 +56,9 @@ FORBIDDEN: frozenset[Pair] = frozenset(
 """Levels that do not go together.
 
 Without meaning: a row of probabilities holds no sentinel (PyTorch refuses an ignore_index >= 0 there), a uint8 holds
-neither -100 nor 1000000 nor the labels of more than 256 classes, logits (C,) are one row, an output that is a scalar has
-an upstream gradient without rows. Too large: more than 1025 x 31 or 3 x 128256 logits, which would take longer than all
-else together; so many classes or rows meet each other level on smaller shapes.
+neither -100 nor 1000000 nor the labels of more than 256 classes, logits (C,) are one row, an output that is a scalar
+has an upstream gradient without rows. Too large: more than 1025 x 31 or 3 x 128256 logits, which would take longer than
+all else together; so many classes or rows meet each other level on smaller shapes.
 """
 
 FRAME = {

@@ -61,7 +61,7 @@ DIRECTION_SETS = ((PLAIN, "mean", (5, 10)), (EVERY, "none", (64, 3)))
 """(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first in `quick`."""
 
 SOFT_FAMILIES = {"prob": ("gaussian", "few-active"), "signed": ("gaussian", "confident")}
-"""Families with smoothed and weighted probabilities, and with such target rows that have entries below 0 and above 1."""
+"""Families with smoothed, weighted rows of probabilities, and of numbers below 0 and above 1."""
 
 SHARP = ("gaussian", "deep", "confident", "certain", "common-offset", "few-active")
 """The families that `quick` has with every option set; the others meet the options in the covering array."""

@@ -23,6 +23,7 @@ from .build import build
 from .cases import Case
 from .checks import CHANGED, MISSING
 from .conventions import Convention, convention_of, seen
+from .errors import OracleError
 from .requirements import required
 from .right_rows import RightRows, right_rows
 from .subjects import Subject
@@ -62,33 +63,56 @@ def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
 def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
     """The contract that each quantity of a subject is judged by, and the catalogue for its grade."""
     adapter = subject.adapter
-    catalogue, different = _catalogue(adapter.exp_ulps, adapter.log_ulps, dtype)
+    exp_ulps, log_ulps = adapter.accuracy_for(subject.device, dtype)
+    catalogue, different = _catalogue(exp_ulps, log_ulps, adapter.running_sums, dtype)
     declared = {q: catalogue[get(adapter.contract_for(subject.device, dtype, q)).name] for q in QUANTITIES}
     return declared, different
 
 
 @cache
-def _catalogue(exp_ulps: float, log_ulps: float, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
-    """The contracts by name for functions of such an accuracy, and those that differ in a dtype."""
-    catalogue = {name: contract.with_accuracy(exp_ulps, log_ulps) for name, contract in CATALOGUE.items()}
+def _catalogue(
+    exp_ulps: float, log_ulps: float, running_sums: int, dtype: str
+) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
+    """The contracts by name for functions of such an accuracy and such sums, and those that differ in a dtype."""
+    catalogue = {
+        name: contract.with_accuracy(exp_ulps, log_ulps).with_sums(running_sums) for name, contract in CATALOGUE.items()
+    }
     return catalogue, distinct(tuple(catalogue.values()), dtype)
 
 
 def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
-    """One record per subject that takes the case and per quantity.
+    """One record per subject that takes the case and per quantity; an `error` where the oracle has no exact value.
 
     Raises CaseError if the case cannot be built.
     """
     takers = [s for s in subjects if s.takes(case)]
     if not takers:
         return []
-    return run_problem(build(case), str(case), quantities_of(case), [(s, s.replay(case)) for s in takers])
+    problem, quantities = build(case), quantities_of(case)
+    try:
+        return run_problem(problem, str(case), quantities, [(s, s.replay(case)) for s in takers])
+    except OracleError as error:
+        return [
+            Record(
+                **{**_base(problem, s, q, set()), "required": (), "replay": s.replay(case)},
+                case=str(case),
+                digest=digest_of(problem),
+                outcome="error",
+                reason=f"OracleError: {error}",
+            )
+            for s in takers
+            for q in quantities
+            if q in s.adapter.capabilities.quantities
+        ]
 
 
 def run_problem(
     problem: Problem, name: str, quantities: Sequence[str], takers: Sequence[tuple[Subject, str]]
 ) -> list[Record]:
-    """One record per subject and quantity; each subject comes with the line that runs the problem again."""
+    """One record per subject and quantity; each subject comes with the line that runs the problem again.
+
+    Raises OracleError if there is no exact value to judge by: no verdict on anybody.
+    """
     attempts = [(attempt(s, problem, quantities), replay) for s, replay in takers]
     judged = [a for a, _ in attempts if a.result is not None]
     defined = right_rows(problem)
