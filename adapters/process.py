@@ -124,6 +124,12 @@ class ProcessAdapter(Adapter):
         self._settings = {str(name): str(value) for name, value in json.loads(text.get("settings", "{}")).items()}
         self.exp_ulps = float(text.get("exp_ulps", self.exp_ulps))
         self.log_ulps = float(text.get("log_ulps", self.log_ulps))
+        self.accuracies = tuple(
+            (str(d), str(t), float(e), float(n)) for d, t, e, n in json.loads(text.get("accuracies", "[]"))
+        )
+        self.running_sums = int(text.get("running_sums", self.running_sums))
+        if self.running_sums < 0:
+            raise ValueError("running_sums is negative")
 
     def unavailable(self) -> str:
         """Why it cannot run, as far as is known without starting it."""

@@ -94,7 +94,10 @@ MALFORMED = {
     "rank 6": (GOOD.replace("5x10", "1x2x3x4x5x6"), r"^case id '.*': cannot read 1x2x3x4x5x6, .*$"),
     "no class": (GOOD.replace("5x10", "5x0"), r"^case .*: shape needs 1 to 5 axes and at least one class$"),
     "dtype": (GOOD.replace("f32", "f8"), r"^case id '.*': dtype is 'f8'; allowed: f64, f32, bf16, f16$"),
-    "target": (GOOD.replace("index", "onehot"), r"^unknown target 'onehot' in a case; allowed: index, u8, prob, signed$"),
+    "target": (
+        GOOD.replace("index", "onehot"),
+        r"^unknown target 'onehot' in a case; allowed: index, u8, prob, signed$",
+    ),
     "sentinel of uint8": (GOOD.replace("index.plain", "u8.ign"), r"^case .*: a uint8 holds no sentinel but .*$"),
     "two sentinels": (
         GOOD.replace("plain", "ign+ign1"),

@@ -83,7 +83,7 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     """The run of the cases asked for, with progress; None if a worker process died, which is said on stderr."""
     known = load() + (load(request.deviations) if request.deviations else [])
     chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
-    specs = request.specs or tuple(Spec(name, contracts=request.contracts) for name in registry.built_in())
+    specs = specs_of(request)
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
     tasks: list[Task] = [Probing(law_dtypes(chosen, request.profile)), *groups_of(chosen)]
     if request.accuracy_rounds:
@@ -114,6 +114,11 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
             click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)
             return None
     return run
+
+
+def specs_of(request: RunRequest) -> tuple[Spec, ...]:
+    """The implementations asked for, or all that come with the package."""
+    return tuple(request.specs) or tuple(Spec(name, contracts=request.contracts) for name in registry.built_in())
 
 
 def _conclude(run: Run, request: RunRequest, console: Console) -> int:

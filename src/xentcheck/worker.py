@@ -90,6 +90,8 @@ def hello(adapter: Adapter) -> dict[str, str]:
         "contracts": json.dumps(adapter.declared),
         "exp_ulps": str(adapter.exp_ulps),
         "log_ulps": str(adapter.log_ulps),
+        "accuracies": json.dumps(adapter.accuracies),
+        "running_sums": str(adapter.running_sums),
         "settings": json.dumps({} if missing else adapter.settings()),
     }
     if missing:
