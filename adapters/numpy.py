@@ -68,7 +68,7 @@ class NumpyFunction(Adapter):
 
     def _differentiate(self, problem: Problem, arrays: dict[str, Array], *arguments: Array) -> tuple[Any, Any]:
         options = {name: arrays.get(name, value) for name, value in keywords(problem).items()}
-        if problem.backward_twice:
+        for _ in range(problem.backwards - 1):
             first = {"upstream": -2 * arrays["upstream"]} if "upstream" in self.capabilities.options else {}
             self.function(*arguments, arrays["target"], **options, **first)
         if (arrays["upstream"] != 1).any():

@@ -32,12 +32,14 @@ Row = dict[str, Any]
 
 
 def kills_of(framework: str, fault: str) -> dict[str, str]:
-    """Side -> what accuses it, in `quick` if that does, and in `full` if not."""
+    """Side -> what accuses it, in `quick` if that does, and in `full` if not; what the table has is tried first."""
     planted = by_name(framework)[fault]
-    found = witnesses(planted, profile_cases("quick"))
-    if found.keys() < planted.fault.caught:
-        quick = frozenset(profile_cases("quick"))
-        found = witnesses(planted, [case for case in profile_cases("full") if case not in quick]) | found
+    known = {case for rows in tables.read(tables.KILLS).values() for case in rows.get(fault, {}).values()}
+    found: dict[str, str] = {}
+    for profile in ("quick", "full"):
+        if found.keys() < planted.fault.caught:
+            chosen = sorted(profile_cases(profile), key=lambda case: str(case) not in known)
+            found = witnesses(planted, chosen) | found
     return found
 
 

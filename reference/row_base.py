@@ -48,7 +48,8 @@ class RowBase:
         d = np.negative(B.pair(softmax.t)[0])
         ties = np.count_nonzero(d == 0, axis=1)[:, None] - 1
         if not np.isfinite(d).all():
-            np.copyto(d, 0.0, where=~np.isfinite(d))
+            far = B.finite(softmax.t)  # a difference of logits that overflows
+            np.copyto(d, np.where(far, np.finfo(np.float64).max, 0.0), where=~np.isfinite(d))
         others, total, log_total = (B.pair(x)[0][:, None] for x in (softmax.others, softmax.total, softmax.log_total))
         smallest = e.min(axis=1, initial=1.0)[:, None] / total
         small = smallest < 4 * fmt.smallest_normal

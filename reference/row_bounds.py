@@ -150,7 +150,7 @@ class RowBounds:
         bound = weight * error + 2.0 * self._tiny
         if t.weight is not None:
             bound = bound + (self._u + self._between) * (loss + bound) + self._lost
-        return bound, loss, loss
+        return bound, loss, self._unless_lost(loss, b.log_total + depth)
 
     def _soft_loss(self) -> tuple[Array, Array, Array]:
         t = self.block.targets
@@ -171,7 +171,13 @@ class RowBounds:
             weight = np.ones(t.classes) if t.weight is None else np.abs(t.weight)
             weighted = surprise * weight
             raw = np.maximum(raw, weighted.sum(1) if smoothed else weighted.max(1, initial=0.0))
-        return bound, loss, raw
+        return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total + self.base.d, 0.0))
+
+    def _unless_lost(self, raw: Array, surprise: Array) -> Array:
+        """(n,): raw, but inf where a log a overflows before its factor, also a factor of 0; surprise: (n, any)."""
+        if not np.max(surprise, initial=0.0) >= self.arithmetic.largest("between"):
+            return raw
+        return np.where(surprise.max(1) >= self.arithmetic.largest("between"), np.inf, raw)
 
     def _separate_products(self, q: Array) -> Array:
         """(n,): what Q lse - sum q_i z_i errs by more than a sum of q_i (lse - z_i), whose terms are of size |m|.

@@ -166,7 +166,7 @@ class RowErrors:
         # each logit, where m is not subtracted
         offset = offset + contract.shift_units * self.arithmetic.wide.unit_roundoff * np.abs(b.maximum)
         slope = np.full_like(offset, u + self._slope) * SECOND_ORDER * (1.0 + u)
-        return offset + self._zeta_mean * self._zeta_growth, slope
+        return offset, slope
 
     def _store_log(self, offset: Array, slope: Array) -> tuple[Array, Array]:
         """Rounding log a to storage adds u_s |log a^|, and |log a^| <= d + log S + error."""

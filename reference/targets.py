@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,22 @@ from .problem import Problem
 from .rows import to_rows
 
 Array = NDArray[Any]
+
+
+CANCELS = 2.0**-10
+"""A sum of weights below this share of the largest is taken exactly: no number of bits is enough for all of them."""
+
+
+def exact_sum(x: Array) -> tuple[float, float]:
+    """The sum of float64 numbers as hi + lo.
+
+    >>> exact_sum(np.array([1e300, 1e-300, -1e300]))
+    (1e-300, 0.0)
+    """
+    values, counts = np.unique(x[np.isfinite(x)], return_counts=True)
+    total = sum((Fraction(v) * n for v, n in zip(values.tolist(), counts.tolist(), strict=True)), Fraction(0))
+    hi = float(total)
+    return hi, float(total - Fraction(hi))
 
 
 @dataclass(frozen=True)
@@ -80,7 +97,11 @@ class Targets:
             return backend.array(1.0)
         if self.probabilities is not None:
             return backend.array(float(len(self.kept)))
-        return backend.sum(backend.array(self.label_weight))
+        total = backend.sum(backend.array(self.label_weight))
+        if abs(float(backend.pair(total)[0])) >= CANCELS * float(np.abs(self.label_weight).max(initial=0.0)):
+            return total
+        hi, lo = exact_sum(self.label_weight)
+        return backend.array(hi) + lo
 
     def unweighted(self, backend: Backend) -> Number:
         """(M, C): rows of probabilities after smoothing, before class weights: q_i (1 - eps) + eps/C."""

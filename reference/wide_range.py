@@ -1,7 +1,7 @@
-"""Double-double numbers with an exponent of their own: what the oracle computes in where float64's range would not do.
+"""Double-double numbers with an exponent of their own: what the oracle computes in where float64's range is too small.
 
-A number is (hi + lo) 2^k with 1/2 <= |hi| < 1, so that no product, quotient or sum overflows or underflows on the way to
-a result that is in range; the relative errors are those of `double_double`, as scaling by powers of two is exact.
+A number is (hi + lo) 2^k with 1/2 <= |hi| < 1, so that no product, quotient or sum overflows or underflows on the way
+to a result that is in range; the relative errors are those of `double_double`, as scaling by powers of two is exact.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Exponents = NDArray[np.int64]
 NOTHING = -(1 << 40)
 """Exponent of 0: below that of every other number."""
 
-LOWERED = 1024
-"""exp(x) of x < -700 is formed as exp(x + n LOWERED ln 2) 2^(-n LOWERED)."""
+LOWERED = 512
+"""exp(x) is formed as exp(x - n LOWERED ln 2) 2^(n LOWERED), with a first factor above 2^-LOWERED."""
 
-LOWEST = -64
+LOWEST = -128
 """The smallest n: exp is 0 below -45000, less than any factors in float64 can bring back."""
 
 
@@ -95,13 +95,16 @@ class WideDouble:
     def at(self, exponent: Any) -> DoubleDouble:
         """The numbers over 2^exponent in double-double: 0, or infinite, where that is out of range."""
         down = np.clip(self.k - exponent, -4000, 4000).astype(np.int32)
-        return DoubleDouble(np.ldexp(self.hi, down), np.ldexp(self.lo, down))
+        with np.errstate(all="ignore"):
+            return DoubleDouble(np.ldexp(self.hi, down), np.ldexp(self.lo, down))
 
     def pair(self) -> tuple[Array, Array]:
         """The numbers themselves: rounded to hi + lo, infinite beyond float64."""
         plain = self.at(0)
-        hi = plain.hi + plain.lo  # where lo is subnormal, hi = 2^-1022 may be cut short
-        return hi, np.where(np.isfinite(hi), plain.lo - (hi - plain.hi), 0.0)
+        with np.errstate(all="ignore"):
+            hi = plain.hi + plain.lo  # where lo is subnormal it was rounded by itself
+            hi = np.where(np.isfinite(plain.hi), hi, plain.hi)
+            return hi, np.where(np.isfinite(hi), plain.lo - (hi - plain.hi), 0.0)
 
 
 def wide(x: Any) -> WideDouble:
@@ -126,7 +129,7 @@ class WideRange:
     def exp(self, x: WideDouble, exponent: int = 0) -> WideDouble:
         plain = DoubleDouble(*x.pair())
         with np.errstate(all="ignore"):
-            steps = np.floor(np.where(plain.hi < -700.0, plain.hi, 0.0) / (LOWERED * LN2[0]))
+            steps = np.ceil(plain.hi / (LOWERED * LN2[0]))
         far = ~(steps >= LOWEST)
         steps = np.where(far, 0.0, steps)
         near = DoubleDouble(np.where(far, 0.0, plain.hi), np.where(far, 0.0, plain.lo))

@@ -26,7 +26,8 @@ class Record:
     applicable, rejected: the standard wrong answers that this comparison could have told from the right one, and those
     that its bound rejects. required: those that its group must reject. blind_fraction: share of the non-zero elements
     that could be zeroed unnoticed. shares: contract -> share, for every contract of the catalogue that was evaluated.
-    elements: number of elements compared. ulp_counts, share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
+    size: its step of classes and rows, empty if it has no rows. elements: number of elements compared. ulp_counts,
+    share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
     within: where nothing is declared and the outcome is `disagree`: other contracts of the catalogue that allow all of
     it, each with the number of classes from which on a result of zeros passes under it, 0 where none does.
     suspects: known mistakes that explain a failure, "code: sentence" each.
@@ -71,6 +72,7 @@ class Record:
     replay: str = ""
     suspects: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    size: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A dict for JSON; fields at their default are left out; infinities and nan become strings."""

@@ -88,6 +88,7 @@ def to_json(run: RunFile) -> str:
         "reasons": s.reasons,
         "weaker": s.weaker,
         "blind": {g.name: g.blind for g in s.blind},
+        "undecided": s.undecided,
         "not_exercised": {g.name: g.not_exercised for g in s.not_exercised},
         "rows": [_row(row) for row in s.rows],
         "grades": {"/".join(g.place): g.contract for g in s.grades},

@@ -53,7 +53,8 @@ def print_summary(run: RunFile, console: Console) -> None:
     missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
         console.print(Text(f"{adapter}: unavailable, {reason}", style="yellow"))
-    console.print(Text(summary.verdict, style="bold green" if summary.ok else "bold red"), soft_wrap=True)
+    style = "bold red" if not summary.ok else "bold yellow" if summary.undecided else "bold green"
+    console.print(Text(summary.verdict, style=style), soft_wrap=True)
 
 
 def _refused(run: RunFile) -> dict[str, list[str]]:

@@ -344,8 +344,8 @@ def test_underflow_is_allowed_only_where_exp_can_be_nonzero() -> None:
 
 def test_a_mean_that_overflows_has_to_be_infinite_without_smoothing() -> None:
     """Only smoothing has a quotient before its last factor: else a small denominator leaves the bound finite."""
-    logits, weight = np.array([[-40000.0, 40000.0]], "float16"), np.array([2.0**-10, 2.0], "float16")
-    plain = Problem(logits=logits, target=np.array([0]), weight=weight)
+    logits = np.array([[-30000.0, 30000.0], [-30000.0, 30000.0]], "float16")
+    plain = Problem(logits=logits, target=np.array([0, 1]), weight=np.array([1.0, -0.5], "float16"))
     assert np.isfinite(bound("cost", plain, "stash-sum"))
     assert np.isinf(bound("cost", replace(plain, label_smoothing=0.125), "stash-sum"))
 

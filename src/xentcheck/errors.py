@@ -24,7 +24,11 @@ class DtypeError(ProblemError):
 
 
 class TargetError(ProblemError):
-    """A class index out of range or probabilities that are none; names the first offender."""
+    """A class index out of range or target rows that are not finite; names the first offender."""
+
+
+class OracleError(XentcheckError, ArithmeticError):
+    """An exact value that xentcheck's own arithmetic cannot give: its error, and no verdict on an implementation."""
 
 
 class CaseError(XentcheckError, ValueError):

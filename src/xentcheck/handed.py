@@ -62,14 +62,15 @@ class HandedCase:
     def assert_agrees(self, values: Mapping[str, Any], *, contract: Given = None, name: str = "handed") -> None:
         """Judge arrays by quantity, exactly as they came: dtype and shape count.
 
-        contract: the arithmetic that they should have, by name, or as dtype -> name. Where all of them are conventions,
-        or have no elements, nothing is judged, and the test is skipped. Raises Disagreement; Undecided, as
-        `assert_values_agree`, or AdapterError for a quantity that this case does not have, or for none.
+        contract: the arithmetic that they should have, by name, or as dtype -> name. Where nothing of the case can be
+        decided (conventions, no elements, saturated rows) the test is skipped. Raises Disagreement; Undecided where the
+        contract leaves it open, as `assert_values_agree`; or AdapterError for a quantity that this case does not have,
+        or for none.
         """
         again = f'xentcheck.build("{self.id}") has the inputs'
-        records = _judged(self.id, self.problem, self.quantities, values, contract, name, again)
         self.handed = True
-        self.judged |= any(map(_is_judged, records))
+        decided, _ = _judged(self.id, self.problem, self.quantities, values, contract, name, again)
+        self.judged |= decided
 
 
 def assert_values_agree(
@@ -80,18 +81,18 @@ def assert_values_agree(
     values: of `loss` or `cost`, `a`, `log_a`, `dC/dz` and, for a layer, `dC/db`, `dC/dw`, `dC/da_prev`. contract: the
     arithmetic that they should have, by name, or as dtype -> name. What is a convention is not judged. Raises
     Disagreement; Undecided where that could not have happened: zeros would pass as well, and the values keep no
-    contract of the catalogue that rejects them, an element has no bound, or all values are conventions or without
-    elements; and AdapterError for a quantity that the problem does not define, or for none. Where zero is right there
-    is nothing undecided. In a test of Hypothesis an undecided example is rejected, as by `assume`.
+    contract of the catalogue that rejects them, or an element has no bound; and AdapterError for a quantity that the
+    problem does not define, or for none. Where zero is right there is nothing undecided. Values that the default cannot
+    tell from zeros either, as in saturated rows, conventions and empty arrays pass beside one that is decided. In a
+    test of Hypothesis an undecided example is rejected, as by `assume`.
 
     >>> from xentcheck.reference import cross_entropy
     >>> problem = Problem(logits=np.array([[1.0, 2.0, 4.0]]), target=np.array([1]))
     >>> assert_values_agree(problem, {"cost": cross_entropy(problem.logits, problem.target)})
     """
-    records = _judged("problem", problem, problem.quantities, values, contract, name, repr(problem))
-    if not any(map(_is_judged, records)):
-        told = ", ".join(f"{r.quantity}: {r.reason}" for r in records)
-        _refuse([f"{name}: all values are conventions, or without elements ({told}): nothing was decided"])
+    decided, why = _judged("problem", problem, problem.quantities, values, contract, name, repr(problem))
+    if not decided:
+        _refuse(why)
 
 
 def _judged(
@@ -102,8 +103,11 @@ def _judged(
     contract: Given,
     name: str,
     again: str,
-) -> list[Record]:
-    """The records, none of which fails or is undecided. Raises AdapterError, Disagreement or Undecided."""
+) -> tuple[bool, list[str]]:
+    """Whether any of the values could have failed, and why others could not.
+
+    Raises AdapterError, Disagreement, or Undecided where it is not the problem that leaves it open.
+    """
     allowed = ", ".join(quantities)
     for quantity in values:
         if quantity not in quantities:
@@ -115,19 +119,19 @@ def _judged(
     records = run_problem(problem, where, [q for q in quantities if q in values], [(subject, again)])
     if bad := [record for record in records if record.outcome in FAILING]:
         raise Disagreement("\n".join(line for r in bad for line in _told(r)))
-    contracts = contracts_of(subject, problem.dtype)[0]
-    open_ = [
-        f"{name} {r.quantity} of {where}: {reason}"
-        for r in filter(_is_judged, records)
-        if (
-            reason := undecided(
-                problem, r.quantity, arrays[r.quantity], contracts[r.quantity], vacuous=r.outcome == "vacuous"
-            )
-        )
-    ]
-    if open_:
-        _refuse(open_)
-    return records
+    contracts, decided, why = contracts_of(subject, problem.dtype)[0], False, []
+    for r in records:
+        line = f"{name} {r.quantity} of {where}: "
+        if r.outcome not in EXECUTED or not r.elements:
+            why.append(line + (r.reason if r.outcome == "convention" else "there are no elements"))
+            continue
+        is_vacuous = r.outcome == "vacuous"
+        found = undecided(problem, r.quantity, arrays[r.quantity], contracts[r.quantity], vacuous=is_vacuous)
+        if found and not found.inherent:
+            _refuse([line + found.reason])
+        why += [line + found.reason] if found else []
+        decided |= not found
+    return decided, why
 
 
 def _told(r: Record) -> list[str]:
@@ -137,11 +141,6 @@ def _told(r: Record) -> list[str]:
         contract, classes = next(iter(r.within.items()))
         lines.append(f"  within `{contract}`, {passing(r.quantity, classes)}; if that is meant: contract={contract!r}")
     return [*lines, f"  {r.replay}"]
-
-
-def _is_judged(r: Record) -> bool:
-    """Whether numbers were compared."""
-    return r.outcome in EXECUTED and r.elements > 0
 
 
 def _refuse(lines: Sequence[str]) -> None:

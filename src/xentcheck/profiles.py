@@ -12,6 +12,8 @@ from .errors import ProfileError
 from .families import FAMILIES, LAYER_FAMILIES
 from .lattice import covering_cases
 from .reserved import WIDE, alone_cases, linear_cases, tiny_cases
+from .sizes import long_cases, singly_sized_cases, sized_cases, sizeless_cases
+from .unusual import unusual_cases
 from .vocabulary import DTYPES, REDUCTIONS
 
 PROFILES = ("quick", "full", "deep")
@@ -59,13 +61,14 @@ DIRECTION_SETS = ((PLAIN, "mean", (5, 10)), (EVERY, "none", (64, 3)))
 """(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first in `quick`."""
 
 SOFT_FAMILIES = {"prob": ("gaussian", "few-active"), "signed": ("gaussian", "confident")}
-"""Families with smoothed and weighted probabilities, and with such target rows that have entries below 0 and above 1."""
+"""Families with smoothed, weighted rows of probabilities, and of numbers below 0 and above 1."""
 
 SHARP = ("gaussian", "deep", "confident", "certain", "common-offset", "few-active")
 """The families that `quick` has with every option set; the others meet the options in the covering array."""
 
 EAGER_SHAPE = (5, 10)
-"""The one shape on which variants other than the main one run too."""
+EAGER = (*SHARP, "masked")
+"""The one shape on which variants other than the main one run too, and the families."""
 
 
 def cases(profile: str, seed: int = 0) -> list[Case]:
@@ -85,10 +88,15 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
         found += _soft(dtype, seed)
     for strength in range(2, 3 + PROFILES.index(profile)):
         found += covering_cases(strength, seed)
+    found += sized_cases(seed)
+    found += sizeless_cases(seed)
+    found += long_cases(seed, profile)
+    found += unusual_cases(seed, profile)
     found += _single(seed, profile)
     found += tiny_cases(seed)
     found += linear_cases(seed)
     found += alone_cases(seed)
+    found += singly_sized_cases(seed)
     return list(dict.fromkeys(found))
 
 

@@ -119,7 +119,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
     result = yield
     case: Any = pyfuncitem.funcargs.get("xentcheck_case")
     if case is not None and case.handed and not case.judged:
-        pytest.skip(f"{case.id}: a convention, or without elements, which is not judged")
+        pytest.skip(f"{case.id}: nothing in it can be decided (a convention, no elements, or saturated)")
     if case is not None and not case.judged:
         pytest.fail(f"{case.id}: nothing was compared; call xentcheck_case.assert_agrees", pytrace=False)
     return result

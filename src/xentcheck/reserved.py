@@ -9,6 +9,7 @@ from typing import Any
 
 from .cases import Case
 from .families import LAYER_FAMILIES
+from .sizes import singly_sized_cases
 from .vocabulary import DTYPES, REDUCTIONS
 
 WIDE = ("float64", "float32")
@@ -144,7 +145,7 @@ def linear_cases(seed: int) -> tuple[Case, ...]:
 
 
 def reserved_for(case: Case) -> str:
-    """Whom a case is for: `tiny`, `linear` or `alone`, by the function that makes it; empty if it is for all.
+    """Whom a case is for: `tiny`, `linear`, `alone` or `sized`, by the function that makes it; empty if for all.
 
     >>> reserved_for(Case.parse("gaussian.3x7x2.f32.index.plain.mean.up-one.contig.s0"))
     'alone'
@@ -162,5 +163,6 @@ RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case
     "tiny": (frozenset({TINY}), tiny_cases),
     "linear": (frozenset({TINY, *LINEAR}), linear_cases),
     "alone": (frozenset({ALONE_SHAPE, *(alone["shape"] for alone in SHAPED if "shape" in alone)}), alone_cases),
+    "sized": (frozenset(case.shape for case in singly_sized_cases(0)), singly_sized_cases),
 }
 """Shapes of the cases that are not for all, and the cases."""

@@ -17,7 +17,7 @@ from xentcheck.adapters.promises import Promised, code, promising, settled, word
 from xentcheck.reference.contracts import DEFAULT
 
 from .errors import AdapterError, DtypeError, UnavailableError
-from .profiles import EAGER_SHAPE, SHARP
+from .profiles import EAGER, EAGER_SHAPE
 from .reserved import COMBINED, reserved_for
 from .trying import tried
 from .vocabulary import REFUSED, TIMEOUT
@@ -127,9 +127,9 @@ class Subject:
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
-        Other variants than the main one run on one shape and sharp means; tiny cases are for those judged by the
-        default contract or as `stable`, linear ones for those that have no logits, those with one option alone for
-        those that cannot combine all.
+        Other variants than the main one run on means of one shape; tiny cases are for those judged by the default
+        contract or as `stable`, linear ones for those that have no logits, those with one option alone for those that
+        cannot combine all.
         """
         if reserved := reserved_for(case):
             capabilities = self.adapter.capabilities
@@ -137,10 +137,11 @@ class Subject:
                 "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") in (DEFAULT, "stable"),
                 "linear": "logits" not in capabilities.heads,
                 "alone": not capabilities.options >= COMBINED,
+                "sized": not capabilities.options >= COMBINED,
             }
             return self.is_main and wants[reserved]
         plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
-        few = case.shape == EAGER_SHAPE and case.family in SHARP and case.reduction == "mean" and case.target == "index"
+        few = case.shape == EAGER_SHAPE and case.family in EAGER and case.reduction == "mean" and case.target != "u8"
         return self.is_main or (few and plain)
 
 

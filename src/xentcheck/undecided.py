@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.contracts import CATALOGUE, Contract, distinct
+from xentcheck.reference.contracts import CATALOGUE, DEFAULT, Contract
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
@@ -37,34 +38,48 @@ def decides(problem: Problem, quantity: str, contract: Contract) -> bool:
     return largest(np.asarray(exact.evaluate([quantity])[quantity][0]), _bound(exact, quantity, contract)) > THRESHOLD
 
 
-def undecided(problem: Problem, quantity: str, got: Array, contract: Contract, *, vacuous: bool) -> str:
-    """Why results within their bounds may be wrong all the same, or an empty string [derived].
+@dataclass(frozen=True)
+class Doubt:
+    """Why results within their bounds may be wrong all the same.
+
+    inherent: it lies in the problem, as in a saturated row: right arithmetic of that dtype may give zeros as well.
+    """
+
+    reason: str
+    inherent: bool
+
+
+def undecided(problem: Problem, quantity: str, got: Array, contract: Contract, *, vacuous: bool) -> Doubt | None:
+    """What is not decided of results that a contract allows, or None [derived].
 
     vacuous: zeros would pass, too. The contract need not decide by itself: it is enough that the results keep another
     one of the catalogue that would reject zeros. Where a bound is infinite an infinite result is an overflow, which the
-    contract allows; any other has to keep a contract that has a bound there.
+    contract allows; any other has to keep a contract that has a bound there. It is inherent if zeros pass under the
+    default and under `storage`, which rounds every step; or if no contract has a bound.
     """
     exact = Exact(problem)
     right = np.asarray(exact.evaluate([quantity])[quantity][0])
+    where = f"{problem.dtype}, {problem.classes} classes"
     if np.isnan(right).any():
-        return "the exact value is not a number: nothing was decided"
+        return Doubt(f"the exact value is not a number ({where}): nothing was decided", inherent=False)
     error = error_of(got.astype(np.float64), right, np.zeros(right.shape))
     overflown = np.isinf(got.astype(np.float64))
     unbounded = ~np.isfinite(_bound(exact, quantity, contract)) & ~overflown
     vacuous = vacuous and not overflown.all()
     if not vacuous and not unbounded.any():
-        return ""
+        return None
+    asked = np.full(right.shape, True) if vacuous else unbounded
     able = []
-    for other in distinct(tuple(CATALOGUE.values()), problem.dtype):
+    for other in CATALOGUE.values():
         bound = _bound(exact, quantity, other)
         if np.isfinite(bound[unbounded]).all() and (not vacuous or largest(right, bound) > THRESHOLD):
             able.append(other.name)
-            if (error[... if vacuous else unbounded] <= bound[... if vacuous else unbounded]).all():
-                return ""
+            if (error[asked] <= bound[asked]).all():
+                return None
     what = "a result of zeros would pass as well" if vacuous else f"{unbounded.sum()} elements have no bound"
     allowed = f"a contract that decides ({', '.join(able)})" if able else "a wider dtype"
-    where = f"{problem.dtype}, {problem.classes} classes"
-    return f"{what} under `{contract.name}` ({where}): nothing was decided; allowed: {allowed}"
+    reason = f"{what} under `{contract.name}` ({where}): nothing was decided; allowed: {allowed}"
+    return Doubt(reason, inherent=not able or (not unbounded.any() and not {"storage", DEFAULT} & set(able)))
 
 
 def _bound(exact: Exact, quantity: str, contract: Contract) -> Array:

@@ -62,6 +62,7 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
             "negated": -2.0 * loss,
             "times_1_001": 1e-3 * loss,
             "times_1_25": 0.25 * loss,
+            "times_1_5": 0.5 * loss,
             "without_largest_term": np.where(t.kept, mass * (np.log(others) - log_total), 0.0),
         }
         if block.rows.stop == rows:

@@ -38,8 +38,8 @@ CHANGED_FRAMEWORKS = ("numpy", "torch")
 class Planted:
     """One fault in one framework.
 
-    found_in: the cases it is looked for in, those of `logits`, `layer` or `direction`; of `right` ones, where nothing is
-    wrong, those of logits in all dtypes.
+    found_in: the cases it is looked for in, those of `logits`, `layer` or `direction`; of `right` ones, where nothing
+    is wrong, those of logits in all dtypes.
     """
 
     fault: Fault
