@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.faults import by_name, frameworks_of, subjects_for, witnesses
 from xentcheck.museum import tables
@@ -57,7 +58,8 @@ def silence_of(framework: str, names: Sequence[str], profile: str, dtype: str) -
     for case in profile_cases(profile):
         if case.inputs or case.dtype != dtype:
             continue
-        for r in run_case(case, subjects):
+        problem = build(case)
+        for r in run_case(case, [s for s in subjects if not s.adapter.unsupported(problem)]):
             if r.outcome in FAILING:
                 alarms.append(f"{framework} {r.adapter}: {r.quantity} of {case}: {r.outcome} {r.reason}, {r.share}")
             elif r.outcome in EXECUTED and (r.share or 0.0) > closest.get(r.adapter, {}).get("share", 0.0):
