@@ -132,7 +132,8 @@ def main(
     problems += [*kill_problems(kills)]
     partly = bool(only) or missing
     for table, name in ((kills, tables.KILLS), (closest, tables.CLOSEST)):
-        whole = {f: tables.read(name).get(f, {}) | rows for f, rows in table.items()} if partly else table
+        kept = {f: {n: row for n, row in tables.read(name).get(f, {}).items() if n in by_name(f)} for f in table}
+        whole = {f: kept[f] | rows for f, rows in table.items()} if partly else table
         problems += stale(whole, name, write)
     for line in problems:
         click.echo(line)
