@@ -29,7 +29,7 @@ def attacked_cases(dtype: str) -> tuple[Case, ...]:
     found = []
     for i, family in enumerate(FAMILIES):
         target, options = OPTION_SETS[i % len(OPTION_SETS)]
-        for k, (t, more) in enumerate({(target, options), ("index", ())}):
+        for k, (t, more) in enumerate(dict.fromkeys([(target, options), ("index", ())])):
             shape = (3, 4) if k else (2, 7)
             found.append(
                 Case(family=family, shape=shape, dtype=dtype, target=t, options=(*more, "dir"), reduction=REDUCTIONS[(i + k) % 3])
@@ -41,7 +41,7 @@ def attacked_cases(dtype: str) -> tuple[Case, ...]:
 
 
 def shares(
-    case: Case, contract: Contract, seed: int, draws: int = DRAWS, judged: Contract | None = None, worse: str = ""
+    case: Case, contract: Contract, seed: int, draws: int = DRAWS, judged: Contract | None = None, worse: str = "nothing"
 ) -> dict[str, tuple[float, int]]:
     """Quantity -> largest error over its bound, and how many elements were compared.
 
