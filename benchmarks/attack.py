@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from adversary import ATTACKED
 from attacks import attacked_cases, shares
 
-from xentcheck.cases import quantities_of
 from xentcheck.reference.contracts import CATALOGUE, distinct
+from xentcheck.runner import quantities_of
 from xentcheck.vocabulary import DTYPES
 
 
@@ -46,7 +46,11 @@ def main(elements: int, dtype: tuple[str, ...], contract: tuple[str, ...], out: 
             while not met or min(met.values()) < elements:
                 for case in attacked_cases(name):
                     seed += 1
-                    if met and seed > len(attacked_cases(name)) and not lacking(met, elements) & set(quantities_of(case)):
+                    if (
+                        met
+                        and seed > len(attacked_cases(name))
+                        and not lacking(met, elements) & set(quantities_of(case))
+                    ):
                         continue
                     for q, (share, n) in shares(case, c, seed).items():
                         worst[q], met[q] = max(worst[q], share), met[q] + n

@@ -32,7 +32,14 @@ def attacked_cases(dtype: str) -> tuple[Case, ...]:
         for k, (t, more) in enumerate(dict.fromkeys([(target, options), ("index", ())])):
             shape = (3, 4) if k else (2, 7)
             found.append(
-                Case(family=family, shape=shape, dtype=dtype, target=t, options=(*more, "dir"), reduction=REDUCTIONS[(i + k) % 3])
+                Case(
+                    family=family,
+                    shape=shape,
+                    dtype=dtype,
+                    target=t,
+                    options=(*more, "dir"),
+                    reduction=REDUCTIONS[(i + k) % 3],
+                )
             )
     for i, family in enumerate(LAYER_FAMILIES):
         target, options = OPTION_SETS[i % len(OPTION_SETS)]
@@ -41,7 +48,12 @@ def attacked_cases(dtype: str) -> tuple[Case, ...]:
 
 
 def shares(
-    case: Case, contract: Contract, seed: int, draws: int = DRAWS, judged: Contract | None = None, worse: str = "nothing"
+    case: Case,
+    contract: Contract,
+    seed: int,
+    draws: int = DRAWS,
+    judged: Contract | None = None,
+    worse: str = "nothing",
 ) -> dict[str, tuple[float, int]]:
     """Quantity -> largest error over its bound, and how many elements were compared.
 

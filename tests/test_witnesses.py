@@ -155,7 +155,9 @@ WITNESSES = {
 """Term of a bound -> its witnesses."""
 
 
-def reached(case: str, seed: int, contract: Contract, judged: Contract | None = None, worse: str = "nothing") -> dict[str, float]:
+def reached(
+    case: str, seed: int, contract: Contract, judged: Contract | None = None, worse: str = "nothing"
+) -> dict[str, float]:
     """Quantity -> the share of the bound that the adversary reaches."""
     found = shares(Case.parse(case), contract, seed, DRAWS, judged, worse)
     return {q: share for q, (share, _) in found.items()}
@@ -186,7 +188,9 @@ def test_arithmetic_with_the_term_twice_is_an_alarm(term: str) -> None:
 def test_every_stage_and_number_of_a_contract_is_in_the_table() -> None:
     """A new stage, or a new kind of error, needs witnesses, or a sentence why it has none."""
     assert set(STAGES) <= set(WITNESSES)
-    assert {"exp_ulps", "log_ulps", "exp_slope", "shift_units", "rescales", "log_form", "gradient_form"} <= set(WITNESSES)
+    assert {"exp_ulps", "log_ulps", "exp_slope", "shift_units", "rescales", "log_form", "gradient_form"} <= set(
+        WITNESSES
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -205,7 +205,9 @@ class Row:
         """|error| of 1 - a_y: of the sum of the others, or, where a_y may be at most 1/2, of a_y; and a rounding."""
         (A, B), u = self.gradient_form, self.units.u
         rest = math.fsum(a for i, a in enumerate(self.a) if i != y)
-        others = math.fsum(times(a, A + times(B, d)) for i, (a, d) in enumerate(zip(self.a, self.d, strict=True)) if i != y)
+        others = math.fsum(
+            times(a, A + times(B, d)) for i, (a, d) in enumerate(zip(self.a, self.d, strict=True)) if i != y
+        )
         error = others + self.units.sum_of(self.active, "forward_sum") * (rest + others)
         if not self.a[y] > 0.5 + A:
             error = max(error, self.at(y, self.gradient_form))
