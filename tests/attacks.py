@@ -17,7 +17,7 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.vocabulary import REDUCTIONS
 
 NOISE = 2.0**-60
-"""What the simulation itself may err by in longdouble (2^-64), relative to 1 and to the result; for float64 problems."""
+"""What the simulation itself may err by in longdouble (2^-64), relative to 1 and the result; for float64 problems."""
 
 DRAWS = 4096
 """How often each problem is solved anew."""

@@ -1,7 +1,7 @@
 """Each term of a bound has witnesses: rounding that needs it, and rounding just beyond that doubling it would let pass.
 
-The adversary of `adversary` attains what the bounds allow. With a term dropped from the judging contract its results are
-an alarm; with one step erring twice as much, they are an alarm under the contract itself. What no witness attains is
+The adversary of `adversary` attains what the bounds allow. With a term dropped from the judging contract its results
+are an alarm; with one step erring twice as much, they are an alarm under the contract itself. What none attains is
 left to the second derivation (`test_derived_bounds`) and said so beside.
 """
 
