@@ -83,8 +83,9 @@ def test_the_shifted_softmax_is_never_looser(dtype: str, typical: float) -> None
 
 @pytest.mark.parametrize(("dtype", "typical"), [("float16", 0.55), ("bfloat16", 0.85)])
 def test_the_division_free_softmax_is_tighter_in_the_mean(dtype: str, typical: float) -> None:
-    """exp(x - lse): ours covers (x - m) - log S as well, whose roundings are others, and all orders of u: single elements
-    have more than the first order of theirs.
+    """exp(x - lse): ours covers (x - m) - log S as well, whose roundings are others, and all orders of u.
+
+    Single elements have more than the first order of theirs.
     """
     _, by_exp, _, normal = ours(dtype, "lse")
     ratio = (by_exp / theirs(dtype)[1])[normal]
