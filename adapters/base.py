@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.errors import AdapterError, UnavailableError
+from xentcheck.errors import AdapterError, UnavailableError, foreign, told
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, REFUSED
 
@@ -92,10 +92,10 @@ class Adapter(ABC):
         if reason := self.unavailable():
             raise UnavailableError(reason)
         try:
-            return self.start()
+            with foreign():
+                return self.start()
         except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            self._broken = f"{self.package} cannot start: {type(error).__name__}: {first}"
+            self._broken = f"{self.package} cannot start: {told(error)}"
             raise UnavailableError(self._broken) from error
 
     def start(self) -> Any:

@@ -18,6 +18,7 @@ from .attempts import attempt
 from .linear import as_layer
 from .runner import contracts_of
 from .subjects import Subject
+from .vocabulary import FAILING
 
 Array = NDArray[Any]
 
@@ -38,7 +39,11 @@ class Answer:
 
 
 class Unanswered(Exception):
-    """The implementation does not support the problem, or raises."""
+    """The implementation does not support the problem."""
+
+
+class Failed(Exception):
+    """The implementation raises, or ends its process, on a problem that it supports: no law can hold."""
 
 
 class Misshapen(Exception):
@@ -58,8 +63,8 @@ class Asker:
     def __call__(self, problem: Problem, *quantities: str, shared: bool = False, poisoned: bool = False) -> Answer:
         """Its answer, copied at once, unless what becomes of its own memory is the question (`shared`).
 
-        poisoned: fresh memory holds nan during the call. Raises Unanswered if that, or an answer, cannot be had, and
-        Misshapen if it is none.
+        poisoned: fresh memory holds nan during the call. Raises Unanswered if that, or an answer, cannot be had, Failed
+        where there is an exception instead, and Misshapen if it is no answer.
         """
         poison = self.subject.adapter.poisoned() if poisoned else nullcontext()
         if poison is None:
@@ -72,6 +77,8 @@ class Asker:
             asked, names = layer, {q: THROUGH.get(q, q) for q in quantities}
         with poison:
             done = attempt(self.subject, asked, list(names.values()))
+        if done.outcome in FAILING:
+            raise Failed(f"{done.outcome}: {done.reason}")
         if done.result is None or not set(names.values()) <= set(done.result.values):
             raise Unanswered(done.reason)
         contracts = contracts_of(self.subject, problem.dtype)[0]

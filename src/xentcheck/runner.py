@@ -85,7 +85,9 @@ def run_problem(
     problem: Problem, name: str, quantities: Sequence[str], takers: Sequence[tuple[Subject, str]]
 ) -> list[Record]:
     """One record per subject and quantity; each subject comes with the line that runs the problem again."""
-    attempts = [(attempt(s, problem, quantities), replay) for s, replay in takers]
+    alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
+    made = ((attempt(s, problem, quantities), replay) for s, replay in takers)
+    attempts = [(a if alone else a.copied(), replay) for a, replay in made]
     judged = [a for a, _ in attempts if a.result is not None]
     conventions = {q: convention_of(problem, q) for q in quantities}
     verdicts = dict(zip(map(id, judged), _judge(problem, quantities, judged), strict=True))

@@ -20,7 +20,7 @@ from xentcheck.reports.accuracy import Accuracy
 
 from .attempts import attempt
 from .families import FAMILIES
-from .judge import error_of
+from .judge import error_of, shape_and_dtype
 from .randomness import Stream
 from .runner import contracts_of
 from .subjects import Subject
@@ -148,7 +148,7 @@ def measured(subject: Subject, logits: Array, labels: Array) -> Iterator[tuple[s
     contracts = contracts_of(subject, dtype)[0]
     fmt = FORMATS[dtype]
     for q in QUANTITIES:
-        if q not in result.values:
+        if q not in result.values or shape_and_dtype(np.asarray(result.values[q]), p.shapes[q], dtype):
             continue
         hi, lo = exact[q]
         error = error_of(np.asarray(result.values[q]).astype(np.float64), hi, lo)

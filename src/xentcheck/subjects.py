@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from xentcheck import adapters as registry
 from xentcheck.adapters.process import ProcessAdapter
 
-from .errors import AdapterError, DtypeError, UnavailableError
+from .errors import AdapterError, DtypeError, UnavailableError, foreign, told
 from .profiles import EAGER_SHAPE, SHARP
 from .reserved import COMBINED, reserved_for
 from .trying import tried
@@ -81,12 +81,12 @@ def imported(spec: Spec) -> Adapter:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(import_module(module), attribute)
+        with foreign():
+            found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise AdapterError(f"implementation {spec.name!r} cannot be imported: {error}") from error
     except Exception as error:
-        why = f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
-        raise AdapterError(f"implementation {spec.name!r} cannot be imported: {why}") from error
+        raise AdapterError(f"implementation {spec.name!r} cannot be imported: {told(error)}") from error
     from .wrapping import adapter_of
 
     if not callable(found) and not hasattr(found, "compute"):

@@ -15,7 +15,7 @@ import numpy as np
 
 from xentcheck.reference.problem import Problem
 
-from .errors import AdapterError, ImplementationError, ProcessEnded
+from .errors import ProcessEnded, foreign, told
 from .linear import as_layer
 
 if TYPE_CHECKING:
@@ -77,13 +77,10 @@ def _raised(adapter: Adapter, p: Problem, device: str) -> str | None:
     variant = "eager" if "eager" in adapter.variants else adapter.variants[0]
     with warnings.catch_warnings(action="ignore"):
         try:
-            adapter.compute(p, p.quantities, device=device, variant=variant)
-        except ImplementationError as error:  # of another process: its type is the first word
-            return "" if str(error).startswith("AdapterError") else str(error)
+            with foreign():
+                adapter.compute(p, p.quantities, device=device, variant=variant)
         except ProcessEnded:
             return None
-        except AdapterError:
-            return ""
         except Exception as error:
-            return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+            return "" if (reason := told(error)).startswith("AdapterError") else reason
     return ""

@@ -16,7 +16,7 @@ from xentcheck.adapters.wrappers import command_of
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
-from .errors import AdapterError
+from .errors import AdapterError, foreign
 from .linear import as_layer, by_position, names_of
 from .signatures import DEFAULTS, named_parameters, own_defaults, parameters_of, signature_of_class, supported
 from .trying import ROWS, TRIED
@@ -196,7 +196,8 @@ def _reductions(adapter: Adapter) -> list[str]:
         p = p if "logits" in adapter.capabilities.heads else as_layer(p) or p
         quantity = "loss" if reduction == "none" else "cost"
         try:
-            found = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
+            with foreign():
+                found = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
         except Exception:
             continue
         exact = Exact(p).evaluate([quantity])[quantity][0]
