@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import AdapterError
@@ -121,6 +122,8 @@ def from_process(command: str | Sequence[str], *, name: str = "", timeout: float
         words = shlex.split(command) if isinstance(command, str) else list(command)
     except ValueError as error:
         raise AdapterError(f"command {command!r} is no command line: {error}") from error
+    if not 0 < timeout < inf:
+        raise AdapterError(f"timeout is {timeout}; allowed: a finite number of seconds above 0")
     if not words:
         raise AdapterError("from_process got no command; allowed: a program and its arguments")
     adapter = ProcessAdapter(words, name=name, timeout=timeout)

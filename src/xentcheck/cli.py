@@ -28,7 +28,24 @@ from .tools import TOOLS
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=CONTEXT)
+class Named(click.Group):
+    """Commands whose arguments all name something: an empty one is a variable that is not set, and no default."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Raises click.UsageError for an argument or a value that is empty or blank."""
+        for before, argument in zip(["", *args], args, strict=False):
+            option, given, value = argument.partition("=")
+            if argument.startswith("-") and given and not value.strip():
+                raise click.UsageError(f"{option} is {value!r}, which names nothing")
+            if not argument.strip():
+                what = before if before.startswith("-") else "an argument"
+                raise click.UsageError(f"{what} is {argument!r}, which names nothing")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Named, context_settings=CONTEXT)
 @click.version_option(package_name="xentcheck", prog_name="xentcheck")
 def cli() -> None:
     """Is a softmax cross-entropy right, is its gradient right, and how right, for its dtype?"""
@@ -47,6 +64,8 @@ def main() -> None:
         code = _refuse("interrupted")
     except click.ClickException as error:
         code = _refuse(error.format_message())
+    except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
+        code = _refuse(f"something that was imported called sys.exit({error.code!r})")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -118,3 +118,34 @@ def foreign() -> Iterator[None]:
         raise
     except BaseException as error:
         raise ImplementationError(told(error)) from error
+
+
+@contextmanager
+def declaring(name: str) -> Iterator[None]:
+    """What an adapter says of itself inside: whatever that raises is an AdapterError with its name.
+
+    >>> with declaring("mine"):
+    ...     raise SystemExit(0)
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.AdapterError: adapter mine fails: SystemExit: 0
+    """
+    try:
+        with foreign():
+            yield
+    except XentcheckError:
+        raise
+    except Exception as error:
+        raise AdapterError(f"adapter {name} fails: {told(error)}") from error
+
+
+def require_named(what: str, text: str, allowed: str) -> None:
+    """Raise AdapterError for a name that is empty or blank, as of a variable that is not set.
+
+    >>> require_named("--impl", " ", "PKG.MOD:FN")
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.AdapterError: --impl is ' ', which names nothing; allowed: PKG.MOD:FN
+    """
+    if not text.strip():
+        raise AdapterError(f"{what} is {text!r}, which names nothing; allowed: {allowed}")

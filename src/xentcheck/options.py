@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .errors import AdapterError
+from .errors import AdapterError, require_named
 from .vocabulary import DTYPES, TIMEOUT
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ isolation_option = click.option(
     default="process",
     show_default=True,
     type=click.Choice(["process", "none"]),
-    help="Run what is not built in in a process of its own, so that it may crash or hang; none: for debuggers.",
+    help="Run what is not built in in a process of its own, so that it may crash or hang; none: for debuggers, as "
+    "a crash or os._exit() then ends the run.",
 )
 timeout_option = click.option(
     "--timeout",
@@ -81,13 +82,16 @@ def specs_of(
 
     from .subjects import GUESSED, Spec
 
+    for option, text in (("impl", implementation), ("framework", framework)):
+        if text is not None:
+            require_named(f"{prefix}{option}", text, "package.module:function" if option == "impl" else "a framework")
     for name in adapters:
         if name not in names():
             raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
     specs = [Spec(name, timeout=0 if name in built_in() else timeout) for name in dict.fromkeys(adapters)]
-    if framework and not implementation:
+    if framework is not None and implementation is None:
         raise AdapterError(f"{prefix}framework goes with {prefix}impl package.module:function")
-    if implementation:
+    if implementation is not None:
         specs.append(Spec(implementation, framework or GUESSED, timeout))
     return specs
 

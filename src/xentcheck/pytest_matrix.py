@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +105,8 @@ class Plan:
         if isolation not in ("process", "none"):
             raise pytest.UsageError(f"--xentcheck-isolation is {isolation!r}; allowed: process, none")
         timeout = _number(option(config, "timeout") or str(TIMEOUT), "timeout", float)
-        if not timeout > 0:
-            raise pytest.UsageError(f"--xentcheck-timeout is {timeout:g}; allowed: a number above 0")
+        if not 0 < timeout < inf:
+            raise pytest.UsageError(f"--xentcheck-timeout is {timeout:g}; allowed: a finite number above 0")
         named = tuple(option(config, "adapter")), option(config, "impl"), option(config, "framework")
         specs = specs_of(*named, timeout if isolation == "process" else 0, prefix="--xentcheck-")
         self.by_name = bool(specs)

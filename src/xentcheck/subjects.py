@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from xentcheck import adapters as registry
 from xentcheck.adapters.process import ProcessAdapter
 
-from .errors import AdapterError, DtypeError, UnavailableError, foreign, told
+from .errors import AdapterError, DtypeError, UnavailableError, declaring, foreign, told
 from .profiles import EAGER_SHAPE, SHARP
 from .reserved import COMBINED, reserved_for
 from .trying import tried
@@ -142,9 +142,10 @@ def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command:
     """
     declared = adapter.capabilities.devices
     named = [d for d in devices or () if d in declared]
-    missing = adapter.unavailable()
-    seen = () if missing else adapter.devices()
-    missing = missing or adapter.unavailable()
+    with declaring(adapter.name):
+        missing = adapter.unavailable()
+        seen = () if missing else adapter.devices()
+        missing = missing or adapter.unavailable()
     if devices and not missing:
         absent = [d for d in named if d not in seen]
         if absent:
