@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.errors import AdapterError, UnavailableError, foreign, told
+from xentcheck.reference.contracts import DEFAULT
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, REFUSED
 
@@ -51,7 +52,7 @@ class Adapter(ABC):
 
     name: as on the command line. package: the distribution whose version is recorded. variants: ways to call it, the
     main one first. contracts: the arithmetic it promises, as rows (device, dtype, quantity family, contract) with `*`
-    for any, the first that fits; where none fits it is judged as `stable`.
+    for any, the first that fits; where none fits it is judged as `decisive`.
     exp_ulps, log_ulps: the accuracy of its exp and log, in ULPs of the dtype. command: the options that name it on the
     command line; empty where only Python can. calling: how what it wraps takes its options, in words, empty where it
     wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `linear`
@@ -136,7 +137,7 @@ class Adapter(ABC):
         for *pattern, contract in self.contracts:
             if all(p in ("*", x) for p, x in zip(pattern, place, strict=True)):
                 return contract
-        return "stable"
+        return DEFAULT
 
     def provided(self, problem: Problem, quantities: Sequence[str]) -> list[str]:
         """Those quantities of the ones asked for that the problem defines and the adapter declares."""

@@ -18,7 +18,7 @@ from .directions import BoundsAlong
 from .oracle import Block, Exact
 from .problem import Array, Problem
 from .row_base import RowBase
-from .row_bounds import SLACK, LossBounds, RowBounds, Scaling
+from .row_bounds import LossBounds, RowBounds, Scaling, finished
 from .rows import from_rows
 
 __all__ = ["CATALOGUE", "Bounds", "Contract", "bound"]
@@ -61,15 +61,14 @@ class Bounds:
         size = np.concatenate([losses.size for losses in self._losses] or [np.zeros(0)])
         raw = np.concatenate([losses.raw for losses in self._losses] or [np.zeros(0)])
         terms = len(raw) if t.hard else len(raw) * t.classes
-        relative = (
-            growth(terms - 1, a.wide.unit_roundoff) + growth(len(raw) - 1, a.extra("reduction")) + self.scaling.relative
-        )
+        in_storage = a.growth(len(raw) - 1, "reduction") if a.stores("reduction") else 0.0
+        relative = growth(terms - 1, a.wide.unit_roundoff) + in_storage + self.scaling.relative
         denominator = abs(float(self.exact.backend.pair(self.exact.denominator)[0]))
         with np.errstate(all="ignore"):
             bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
             bound += a.output * (size.sum() / denominator + bound) + 2.0 * a.underflow
             largest = raw.sum() / (min(denominator, 1.0) if t.smoothing else 1.0)
-            return np.asarray(np.inf if largest >= self._overflow else bound * SLACK)
+            return np.asarray(np.inf) if largest >= self._overflow else finished(np.asarray(bound), a)
 
     def layer(self, block: Block, gradient: Array) -> dict[str, Array]:
         """Bounds of dC/db, dC/dw and dC/da_prev, from the bound of dC/dz."""

@@ -20,6 +20,7 @@ STAGES = (
     "log_a",
     "between",
     "backward_sum",
+    "row_sum",
     "forward_sum",
     "batch_sum",
     "reduction",
@@ -29,15 +30,22 @@ STAGES = (
 logits: what a linear layer hands to the softmax; a fused kernel may keep them wide. exponents: z - m, and every
 subtraction, product and quotient of the softmax. exponentials: exp(z - m) and the softmax made of it. sum, log: S and
 log S. log_a: the log-probabilities kept for the loss and the gradient. between: every other tensor between two kernels
-(losses per row, scaled upstream gradients, 1/N, eps/C, the denominator). forward_sum, backward_sum, batch_sum: sums
-over classes (forward and backward) and over examples are accumulated in storage; reduction: those of the losses and of
-the weights that a mean divides by.
+(losses per row, a log-sum-exp, scaled upstream gradients, 1/N, eps/C, the denominator). forward_sum, backward_sum,
+batch_sum: sums over classes (forward and backward) and over examples are accumulated in storage; row_sum: those of a
+row's gradient; reduction: those of the losses and of the weights that a mean divides by.
 """
+
+DEFAULT = "decisive"
+"""The contract that an implementation is judged by which declares none: it decides at every size."""
 
 BETWEEN_KERNELS = ("logits", "log_a", "between")
 LINEAR = ("logits",)
 ROUNDED_SUM = ("sum", "log", *BETWEEN_KERNELS)
 ELEMENTWISE = ("exponents", "exponentials", *ROUNDED_SUM)
+
+
+ROW_SUMS = ("none", "pivots", "all")
+"""Which elements of dC/dz may carry the rounding errors of their row's sum: see `Contract.row_sum`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +55,20 @@ class Contract:
     log_form: `sub` for log a = (z - m) - log S, or `lse` for z - fl(m + log S); either may be used under `lse`.
     gradient_form: `ratio` for e/S, or `exp` for the exponential of the kept log a, each in the gradient.
     stored: the `STAGES` whose results are rounded to the storage dtype; all others are carried out in the arithmetic
-    format (float32 for bfloat16 and float16). flushes: results below the smallest normal number may become zero.
+    format (float32 for bfloat16 and float16). flushes: results below the smallest normal number of the arithmetic
+    format may become zero; flushes_storage: those of the storage format, too.
     exp_ulps, log_ulps: largest error of exp and log in ULPs, so a relative error of 2 ULPs u. exp_slope: further
     relative error of exp per unit of its argument, in u (an exp built from a rounded product has 1). shift_units:
-    error of each exponent in u |logit|, for implementations that do not subtract the maximum first. rescales: how often
-    an online softmax rescales its running sum. product_inputs: `storage`, `tf32` or `bfloat16`: what matrix products
-    round their inputs to. lanes: sums over classes are so many partial sums and a tree of them; 0 for any order, in
-    which all other sums may be taken. normwise: gradients are right up to rounding errors of their row (automatic
-    differentiation through the maximum adds the row's sum).
+    error of each exponent in u |logit|, the same in a whole row or not (an exp built from rounded products has 2).
+    shifted: the maximum is subtracted before exp, so that the largest exponential is 1. margin: what is subtracted may
+    be the label's logit. log_of_softmax: the loss may be the logarithm of the computed softmax.
+    rescales: how often an online softmax rescales its running sum at most, and never more often than there are terms.
+    product_inputs: `storage`, `tf32` or `bfloat16`: what matrix products round their inputs to.
+    lanes: sums over classes are so many partial sums and a tree of them; 0 for any order, in which all other sums may
+    be taken. class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of
+    blocks of so many terms; 0 for any order. compensated: sums may be compensated (Kahan), which errs by up to 2u.
+    row_sum: where gradients have the rounding errors of their row's sum, which is exactly 0: `none`; `pivots`, where
+    automatic differentiation through the maximum puts it: the near-maxima and the label; or `all` elements.
     """
 
     name: str
@@ -62,21 +76,46 @@ class Contract:
     gradient_form: str = "ratio"
     stored: tuple[str, ...] = LINEAR
     flushes: bool = True
+    flushes_storage: bool = False
     exp_ulps: float = 2.0
     log_ulps: float = 2.0
     exp_slope: float = 0.0
     shift_units: float = 0.0
+    shifted: bool = True
+    margin: bool = False
+    log_of_softmax: bool = False
     rescales: int = 0
     product_inputs: str = "storage"
     lanes: int = 0
-    normwise: bool = False
+    class_block: int = 0
+    row_block: int = 0
+    compensated: bool = False
+    row_sum: str = "none"
 
     def with_accuracy(self, exp_ulps: float, log_ulps: float) -> Contract:
-        """The same contract for an exp and a log of another accuracy (`stable` allows any up to its own)."""
-        if self.normwise:
+        """The same contract for an exp and a log of another accuracy.
+
+        `decisive` and `stable` promise nothing about them, and allow any up to their own.
+        """
+        if self.name in (DEFAULT, "stable"):
             return self
         return replace(self, exp_ulps=exp_ulps, log_ulps=log_ulps)
 
+
+ANY = 2**31
+"""As often as it likes."""
+
+PLAIN: dict[str, Any] = {
+    "log_form": "lse",
+    "gradient_form": "exp",
+    "exp_ulps": 8.0,
+    "log_ulps": 8.0,
+    "exp_slope": 1.0,
+    "shift_units": 2.0,
+    "margin": True,
+    "compensated": True,
+}
+"""What implementations that declare nothing may do."""
 
 CATALOGUE: dict[str, Contract] = {
     c.name: c
@@ -85,20 +124,28 @@ CATALOGUE: dict[str, Contract] = {
         Contract(name="fused-lse", log_form="lse"),
         Contract(name="stash", gradient_form="exp", stored=BETWEEN_KERNELS),
         Contract(name="stash-lse", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS),
-        Contract(name="stash-sum", gradient_form="exp", stored=(*ROUNDED_SUM, "reduction")),
+        Contract(name="stash-sum", gradient_form="exp", stored=(*ROUNDED_SUM, "reduction"), row_block=16),
+        Contract(name="online", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS, rescales=ANY),
         Contract(name="storage", log_form="lse", gradient_form="exp", stored=ELEMENTWISE),
+        Contract(
+            name=DEFAULT,
+            **PLAIN,
+            stored=(*ELEMENTWISE, "backward_sum", "reduction"),
+            class_block=32,
+            row_block=16,
+            row_sum="pivots",
+        ),
         Contract(name="storage-backsum", log_form="lse", gradient_form="exp", stored=(*ELEMENTWISE, "backward_sum")),
         Contract(name="storage-accumulate", log_form="lse", gradient_form="exp", stored=STAGES),
         Contract(
             name="stable",
-            log_form="lse",
-            gradient_form="exp",
-            stored=(*ELEMENTWISE, "backward_sum", "reduction"),
-            exp_ulps=8.0,
-            log_ulps=8.0,
-            exp_slope=1.0,
-            shift_units=2.0,
-            normwise=True,
+            **PLAIN,
+            stored=(*ELEMENTWISE, "backward_sum", "row_sum", "reduction"),
+            flushes_storage=True,
+            shifted=False,
+            log_of_softmax=True,
+            rescales=ANY,
+            row_sum="all",
         ),
     )
 }
@@ -120,11 +167,12 @@ def distinct(contracts: tuple[Contract, ...], dtype: str) -> tuple[Contract, ...
     """Those of the contracts that differ for a dtype, the first of equals: storing rounds nothing in a wide dtype.
 
     >>> [c.name for c in distinct(tuple(CATALOGUE.values()), "float64")]
-    ['fused', 'fused-lse', 'stash', 'stash-lse', 'stable']
+    ['fused', 'fused-lse', 'stash', 'stash-lse', 'online', 'decisive', 'stable']
     """
     if Arithmetic.of(CATALOGUE["fused"], dtype).narrow:
         return contracts
-    return tuple({replace(c, name="", stored=()): c for c in reversed(contracts)}.values())[::-1]
+    kinds = {replace(c, name="", stored=(), class_block=0, row_block=0): c for c in reversed(contracts)}
+    return tuple(kinds.values())[::-1]
 
 
 INPUTS = {"storage": 0.0, "tf32": TF32.unit_roundoff, "bfloat16": FORMATS["bfloat16"].unit_roundoff}
@@ -134,6 +182,21 @@ INPUTS = {"storage": 0.0, "tf32": TF32.unit_roundoff, "bfloat16": FORMATS["bfloa
 def growth(additions: Any, u: float) -> Any:
     """(1 + u)^n - 1: relative error of n successive roundings, or of a sum with n additions in any order."""
     return np.expm1(np.minimum(np.maximum(additions, 0) * np.log1p(u), 700.0))
+
+
+def height(additions: Any, block: int) -> Any:
+    """How many additions a term goes through at most in a tree of blocks of so many terms; 0: one after another.
+
+    [derived] a block adds up to `block` terms to an accumulator and hands over its sum: block + 1 additions a level.
+    PyTorch's cascade has blocks of 16, XLA's rewriting of reductions windows of 32.
+
+    >>> height(999, 32), height(999, 0)
+    (66.0, 999)
+    """
+    if not block:
+        return additions
+    levels = np.ceil(np.log(np.maximum(additions + 1.0, 1.0)) / np.log(block) - 1e-9)
+    return np.minimum(additions, (block + 1.0) * levels)[()]
 
 
 @dataclass(frozen=True)
@@ -164,11 +227,14 @@ class Arithmetic:
         return self.storage.unit_roundoff if self.stores(stage) else 0.0
 
     def growth(self, additions: Any, stage: str) -> Any:
-        """Relative error of a sum that makes so many additions in a stage's format: over classes, by the lanes."""
+        """Relative error of a sum that makes so many additions in a stage's format: by its lanes, or in blocks."""
         a = np.maximum(additions, 0)
-        lanes = self.contract.lanes
-        if lanes and stage in ("forward_sum", "backward_sum"):
+        over_classes = stage in ("forward_sum", "backward_sum", "row_sum")
+        if over_classes and self.contract.lanes:
+            lanes = self.contract.lanes
             a = np.minimum(a, np.ceil((a + 1) / lanes) + np.ceil(np.log2(lanes)))
+        if self.stores(stage):
+            a = height(a, self.contract.class_block if over_classes else self.contract.row_block)
         return growth(a, self.unit(stage))
 
     def unit(self, stage: str) -> float:
@@ -188,11 +254,11 @@ class Arithmetic:
     @property
     def underflow(self) -> float:
         """Largest error of storing a number below the normal range: half of the spacing there, or all of it where a
-        wide result that small may be flushed; 0 if storing does not round.
+        result that small may be flushed; 0 if storing does not round.
         """
         if not self.narrow:
             return 0.0
-        flushed = self.contract.flushes and self.storage.emin == self.wide.emin
+        flushed = self.contract.flushes_storage or (self.contract.flushes and self.storage.emin == self.wide.emin)
         return self.storage.smallest_normal if flushed else self.storage.smallest_subnormal / 2.0
 
     @property

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .backends import Number
 from .oracle import Block, Exact
-from .row_bounds import SLACK, RowBounds
+from .row_bounds import RowBounds, finished
 from .rows import from_rows, to_rows
 
 Array = NDArray[Any]
@@ -88,8 +88,10 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     value = np.abs(B.pair(exact.hvp)[0])
     hvp = hvp * factor
     hvp += rows.kappa * (value + hvp)
-    if a.contract.normwise:
-        hvp += hvp.sum(1, keepdims=True) + g * factor * (size + s)
+    if a.contract.row_sum != "none":
+        terms = factor * ((moved * size).sum(1, keepdims=True) + s)
+        extra = hvp.sum(1, keepdims=True) + (g + a.output) * terms
+        hvp += extra if a.contract.row_sum == "all" else np.where(rows.pivots, extra, 0.0)
     lost = 4.0 * (a.tiny + (a.storage.smallest_subnormal if a.narrow else 0.0))
     reach = 1.0 + size + s
     hvp += np.where(base.reachable, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
@@ -99,7 +101,7 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     return DirectionalBounds(
         np.where(t.kept, unbounded(jvp), 0.0),
         np.where(t.kept, unbounded(total[:, 0]), 0.0),
-        np.where(kept, unbounded(hvp) * SLACK, 0.0),
+        np.where(kept, finished(hvp, a), 0.0),
     )
 
 
@@ -145,7 +147,7 @@ def jvp_bound(rows: RowBounds, bounds: DirectionalBounds, value: Array) -> Array
     """(n,): bound of jvp as an output, without a reduction."""
     a = rows.arithmetic
     stored = bounds.jvp + a.output * (np.abs(value) + bounds.jvp) + a.underflow
-    return np.where(rows.block.targets.kept, unbounded(stored) * SLACK, 0.0)
+    return np.where(rows.block.targets.kept, finished(stored, a), 0.0)
 
 
 def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Array, denominator: float) -> Array:
@@ -154,4 +156,4 @@ def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Ar
     error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
     relative = a.growth(len(size), "reduction") + rows.scaling.relative + a.extra("between")
     bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
-    return unbounded((bound + a.output * (np.abs(value) + bound) + 2.0 * a.underflow) * SLACK)
+    return finished(np.asarray(bound + a.output * (np.abs(value) + bound) + 2.0 * a.underflow), a)

@@ -18,7 +18,7 @@ from .contracts import Arithmetic, growth
 from .exact_layers import float64, hidden_inputs, sigmoid
 from .formats import Format
 from .problem import Problem
-from .row_bounds import SLACK
+from .row_bounds import finished
 
 Array = NDArray[Any]
 
@@ -158,8 +158,7 @@ def gradients(p: Problem, g: Uncertain, arithmetic: Arithmetic) -> dict[str, Arr
             ),
             "dC/da_prev": product(hidden, exactly(float64(p.hidden_w)), arithmetic),
         }
-    # 0 * inf: no bound on one factor, and no guarantee that the other is 0
-    return {q: np.where(np.isnan(bound), np.inf, bound * SLACK) for q, bound in bounds.items()}
+    return {q: finished(bound, arithmetic) for q, bound in bounds.items()}
 
 
 def hadamard(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Uncertain:

@@ -25,6 +25,19 @@ SLACK = 1.0 + 1e-6
 """The bounds are themselves evaluated in float64, in fewer than 1e9 roundings of 2^-53."""
 
 
+def finished(bound: Array, arithmetic: Arithmetic) -> Array:
+    """A bound as it is judged by: inf where it is nan or reaches the largest number of the storage.
+
+    nan is the difference or product of infinities. An error that large may take an intermediate out of the format, and
+    what follows may be any number, or none.
+    """
+    largest = bound.max(initial=0.0) * SLACK
+    bound = bound * SLACK
+    if largest < arithmetic.storage.largest:  # false for nan
+        return np.asarray(bound)
+    return np.where(bound < arithmetic.storage.largest, bound, np.inf)
+
+
 @dataclass(frozen=True)
 class Scaling:
     """Relative errors of what all rows share: the denominator, and the chain of products up to s =
@@ -104,11 +117,11 @@ class RowBounds:
 
     def softmax(self) -> Array:
         """(n, C): bound of a."""
-        return self.errors.softmax() * SLACK
+        return finished(self.errors.softmax(), self.arithmetic)
 
     def log_softmax(self) -> Array:
         """(n, C): bound of log a."""
-        return self.errors.log_softmax() * SLACK
+        return finished(self.errors.log_softmax(), self.arithmetic)
 
     def loss(self) -> LossBounds:
         """One class: |w| D_y + u |loss|. Several: sum |q_i| D_i + (growth(terms - 1) + 6u) sum |q_i log a_i|."""
@@ -117,7 +130,8 @@ class RowBounds:
         stored = self._stored(error, size)
         kept = stored if self.arithmetic.stores("between") else error
         zero = np.zeros(())
-        return LossBounds(*(np.where(t.kept, x, zero) for x in (stored * SLACK, kept * SLACK, size, raw)))
+        output = finished(stored, self.arithmetic)
+        return LossBounds(*(np.where(t.kept, x, zero) for x in (output, kept * SLACK, size, raw)))
 
     def _hard_loss(self) -> tuple[Array, Array, Array]:
         t, b = self.block.targets, self.base
@@ -142,6 +156,7 @@ class RowBounds:
         terms = np.count_nonzero(used, axis=1)
         relative = self.arithmetic.growth(terms - 1, "forward_sum") + 6.0 * self._u + 5.0 * self._between
         bound = (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1)
+        bound += self._separate_products(q * used)
         bound += (2.0 * self._tiny + self._lost) * np.maximum(terms, 1)
         loss = (q * surprise).sum(1)
         raw = loss
@@ -151,8 +166,25 @@ class RowBounds:
             raw = np.maximum(raw, weighted.sum(1) if t.smoothing else weighted.max(1, initial=0.0))
         return bound, loss, raw
 
+    def _separate_products(self, q: Array) -> Array:
+        """(n,): what Q lse - sum q_i z_i errs by more than a sum of q_i (lse - z_i), whose terms are of size |m|.
+
+        [derived] |z_i| <= |m| + d_i, and d_i is in the other terms. Two products, the sum and the difference round: 4 u
+        Q |m|; a sum of n products errs by g of its size, that of the label alone by nothing.
+        """
+        if self.arithmetic.contract.log_form != "lse":
+            return np.zeros(len(q))
+        t = self.block.targets
+        spread = q.sum(1)
+        if t.probabilities is None:
+            spread = spread - (1.0 - t.smoothing) * np.abs(t.label_weight)
+        unit = self.arithmetic.unit("exponents")
+        g = self.arithmetic.growth(np.count_nonzero(q, axis=1) - 1, "forward_sum")
+        size = np.abs(self.base.maximum)[:, 0]
+        return np.asarray((4.0 * unit * q.sum(1) + g * np.maximum(spread, 0.0)) * size)
+
     def gradient(self) -> Array:
-        """(n, C): bound of dC/dz; 0 in ignored rows."""
+        """(n, C): bound of dC/dz; 0 in ignored rows, inf where a product on the way overflows."""
         t = self.block.targets
         factor = np.abs(_hi(self.block, self.block.factor))[:, None]
         g = np.abs(_hi(self.block, self.block.gradient))
@@ -161,12 +193,25 @@ class RowBounds:
             bound += self.arithmetic.output * (g + bound) + np.where(
                 (self.base.e > 0) | (g > 0), self.arithmetic.underflow, 0.0
             )
-        if np.isnan(bound.max(initial=0.0)):
-            np.copyto(bound, np.inf, where=np.isnan(bound))  # 0 * inf: no bound on one factor
+        overflowing = self._products >= self.arithmetic.largest("between")
+        if overflowing.any():
+            bound[overflowing] = np.inf
         if not t.kept.all():
             bound[~t.kept] = 0.0
-        bound *= SLACK
-        return bound
+        return finished(bound, self.arithmetic)
+
+    @property
+    def _products(self) -> Array:
+        """(n,): the largest product of upstream gradient, class weight and 1/denominator in any order of them."""
+        t = self.block.targets
+        upstream = np.abs(t.upstream)
+        weight = np.abs(t.label_weight) if t.hard else np.abs(_hi(self.block, t.terms(self.block.softmax.backend))).sum(1)
+        s = np.abs(_hi(self.block, self.block.factor))
+        with np.errstate(all="ignore"):
+            inverse = np.where(upstream > 0, s / upstream, 0.0)
+        one = np.ones_like(upstream)
+        factors = (upstream, one), (inverse, one), (weight, one)
+        return np.asarray(np.prod([np.maximum(*pair) for pair in factors], axis=0))
 
     def _hard_gradient(self, factor: Array, g: Array) -> Array:
         """s |w| (error of a_i) + kappa |g_i|; at the label also u a_y, the rounding of a_y - 1 or of s a_y - s."""
@@ -174,35 +219,77 @@ class RowBounds:
         rows = np.arange(len(t.label))
         scale = factor * np.abs(t.label_weight)[:, None]
         kappa = self.kappa
-        bound = e.elementwise(
-            e.gradient_offset + kappa * (1.0 + e.gradient_offset), e.gradient_slope * (1.0 + kappa), scale
-        )
-        at_label = e.elementwise_at(t.label, e.gradient_offset + self._u, e.gradient_slope) * scale[:, 0]
+        at_label_d = self.base.d[rows, t.label][:, None]
+        margin = self._margin(at_label_d)
+        offset = e.gradient_offset + margin * (1.0 + e.gradient_offset)
+        bound = e.elementwise(offset + kappa * (1.0 + offset), e.gradient_slope * (1.0 + kappa), scale)
+        at_label = e.elementwise_at(t.label, offset + self._u, e.gradient_slope) * scale[:, 0]
         bound[rows, t.label] = at_label + kappa[:, 0] * (g[rows, t.label] + at_label)
-        if self.arithmetic.contract.normwise:
-            spread = 2.0 * g[rows, t.label][:, None]
-            row_sum = scale * (e.gradient_softmax_sum() + self._u)
-            additions = self.arithmetic.growth(t.classes, "backward_sum")
-            bound += (row_sum + (additions + kappa) * (spread + row_sum)) * t.kept[:, None]
+        bound = self._with_row_sum(bound, scale, scale * (e.gradient_softmax_sum() + margin + self._u))
         return self._with_underflow(bound, scale, np.arange(t.classes) == t.label[:, None])
 
+    def _margin(self, depth: Array) -> Array | float:
+        """(n, 1): relative error of all exponentials where z_i - z_y is stored in place of z_i - m: u_t d_y, twice."""
+        if not self.arithmetic.contract.margin:
+            return 0.0
+        return np.asarray(np.expm1(np.minimum(2.0 * self.arithmetic.unit("exponents") * depth, 700.0)))
+
     def _soft_gradient(self, factor: Array, g: Array) -> Array:
-        """s [Q (error of a_i) + (growth(terms - 1) + 5u)(Q a_i + |q_i|)] + kappa |g_i|: q is summed before a Q - q."""
+        """s [Q (error of a_i) + r_Q Q a_i + kappa_q (Q a_i + |q_i|)] + kappa |g_i|, as q is summed before a Q - q.
+
+        The error r_Q Q of that sum multiplies a_i only; kappa_q = 5u + 3u_b is that of each term.
+        """
         t, e = self.block.targets, self.errors
         q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
         total = q.sum(1, keepdims=True)
-        additions = np.count_nonzero(q, axis=1)[:, None] - 1
-        relative = self.arithmetic.growth(additions, "backward_sum") + 5.0 * self._u + 3.0 * self._between
+        own = 5.0 * self._u + 3.0 * self._between
+        relative = self._sum_of_targets(q, total) * (1.0 + own) + own
         scale = factor * total
         offset = e.gradient_offset + relative * (1.0 + e.gradient_offset)
         bound = e.elementwise(offset, e.gradient_slope * (1.0 + relative), scale)
-        bound += factor * relative * q
+        bound += factor * own * q
         bound += self.kappa * (g + bound)
-        if self.arithmetic.contract.normwise:
-            row_sum = scale * (e.gradient_softmax_sum() + 2.0 * relative)
-            additions = self.arithmetic.growth(t.classes, "backward_sum")
-            bound += row_sum + (additions + self.kappa) * (2.0 * scale + row_sum)
+        bound = self._with_row_sum(bound, scale, scale * (e.gradient_softmax_sum() + 2.0 * relative))
         return self._with_underflow(bound, scale, q != 0)
+
+    def _sum_of_targets(self, q: Array, total: Array) -> Array:
+        """(n, 1): relative error r_Q of Q = sum |q|: min(g, (R/Q)(1 + 2g)), with R the sum without the largest term."""
+        additions = np.count_nonzero(q, axis=1)[:, None] - 1
+        g = self.arithmetic.growth(additions, "backward_sum")
+        with np.errstate(all="ignore"):
+            rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0) / total, 0.0)
+        return np.asarray(np.minimum(g, rest * (1.0 + 2.0 * g) + 2.0**-50 * g))
+
+    def _with_row_sum(self, bound: Array, scale: Array, error: Array) -> Array:
+        """The bound where the row's sum, exactly 0, is added as it was rounded; error: (n, 1), the sum of all D_i.
+
+        [derived] |sum| <= E + (g + u_s)(2 s Q + E) with g for 2C - 1 additions, since m + log S has the terms 1, -a_i.
+        """
+        where = self.arithmetic.contract.row_sum
+        if where == "none":
+            return bound
+        t, a = self.block.targets, self.arithmetic
+        terms = 2.0 * scale + error
+        rounding = a.growth(2 * t.classes - 1, "row_sum") + a.output + self.kappa
+        extra = (error + rounding * terms) * t.kept[:, None]
+        bound += extra if where == "all" else np.where(self.pivots, extra, 0.0)
+        return bound
+
+    @cached_property
+    def pivots(self) -> Array:
+        """(n, C): where dp/dz_i may differ from 0, with p = max z, or z_y: the label, and all that may be the maximum.
+
+        [derived] two logits change places in rounded arithmetic only if their distance is within the errors of both
+        exponents, (shift_units + exp_slope) u |m| each, and those of the logits that a layer computes.
+        """
+        t, b, contract = self.block.targets, self.base, self.arithmetic.contract
+        near = 2.0 * (contract.shift_units + contract.exp_slope) * self._u * np.abs(b.maximum)
+        if b.zeta is not None:
+            near = near + b.zeta + np.where(b.e > 0, b.zeta, 0.0).max(1, keepdims=True, initial=0.0)
+        found = np.asarray(b.d <= near)
+        if t.probabilities is None:
+            found[np.arange(len(t.label)), t.label] = True
+        return found
 
     def _with_underflow(self, bound: Array, scale: Array, target: Array) -> Array:
         """e, a, s a and their product with a weight may each fall below the smallest normal number: 4 tiny max(1, s).

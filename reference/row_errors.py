@@ -44,8 +44,10 @@ class RowErrors:
         self.base = base
         self.arithmetic = arithmetic
         contract, u = arithmetic.contract, arithmetic.wide.unit_roundoff
-        self.exp_error = (2.0 * contract.exp_ulps + contract.rescales * (2.0 * contract.exp_ulps + 1.0)) * u
-        self.exp_error += arithmetic.extra("exponentials")
+        exp_error = 2.0 * contract.exp_ulps * u + arithmetic.extra("exponentials")
+        # only a term that is not lost can have the maximum grow after it
+        rescales = np.minimum(contract.rescales, np.maximum(base.active - 1.0, 0.0))
+        self.exp_error = exp_error + np.expm1(np.minimum(rescales * (2.0 * contract.exp_ulps + 1.0) * u, 700.0))
         self._shift = np.expm1(np.minimum(contract.shift_units * u * np.abs(base.maximum), 700.0))
         self._slope = arithmetic.unit("exponents") + u * (contract.exp_slope + contract.shift_units)
         self._second = second_order(self._slope, arithmetic.wide)
@@ -59,10 +61,16 @@ class RowErrors:
         self.gradient_offset, self.gradient_slope = self._gradient_softmax()
 
     def _sum(self) -> Array:
-        """|S^ - S|/S: errors of the exponentials, underflow, summation, and the rounding of S to storage."""
+        """|S^ - S|/S: errors of the exponentials, underflow, summation, and the rounding of S to storage.
+
+        Where the maximum is not subtracted, its exponential errs like all others.
+        """
         b, a = self.base, self.arithmetic
         inexact = np.maximum(b.others - b.ties, 0.0) if b.zeta is None else b.others
-        exponent_errors = self._slope * b.depth + self.exp_error * inexact + self._shift * b.others
+        moved = b.others
+        if not a.contract.shifted:
+            inexact, moved = b.total, b.total
+        exponent_errors = self._slope * b.depth + self.exp_error * inexact + self._shift * moved
         error = self._second * exponent_errors + self._zeta_mean * b.total * self._zeta_growth + b.low * a.tiny
         if a.stores("exponentials"):
             error = error + a.underflow * np.count_nonzero(
@@ -81,34 +89,47 @@ class RowErrors:
         """Error of summing n nonnegative terms in any order: min(g S, R (1 + 2 g)), g = (1 + u)^(n - 1) - 1.
 
         The second form: each node on the path of the largest term errs by at most the smaller addend. Terms that
-        underflow add exactly; a sum of ones (no inexact term) is exact.
+        underflow add exactly; a sum of ones (no inexact term) is exact. A compensated sum errs by 2u + 4 n u^2 of
+        itself at most (Higham, section 4.3), and that also where the terms after the largest are lost one by one.
         """
         b = self.base
         growth = self.arithmetic.growth(b.active - 1, "forward_sum")
         rest = b.others + addend_error
         error = np.minimum(growth * (1.0 + rest), rest * (1.0 + 2.0 * growth))
+        if self.arithmetic.contract.compensated:
+            u = self.arithmetic.unit("forward_sum")
+            error = np.maximum(error, np.where(b.active > 1, 2.0 * u * (1.0 + 2.0 * b.active * u), 0.0) * (1.0 + rest))
         return np.where(exact_ones & (b.active <= 1.0 / self.arithmetic.unit("forward_sum")), 0.0, error)
 
     def _log_error(self) -> Array:
-        """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r)."""
+        """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r).
+
+        Where the maximum is not subtracted, S^ need not be 1, and the logarithm that is rounded is m + log S.
+        """
         b, u = self.base, self.arithmetic.wide.unit_roundoff
         r = self.relative_sum
-        below = np.where(r < 1, -np.log1p(-np.minimum(r, 1.0 - 2.0**-52)), np.inf)
-        moved = np.minimum(below, np.maximum(b.log_total, np.log1p(r)))
+        moved = np.where(r < 1, -np.log1p(-np.minimum(r, 1.0 - 2.0**-52)), np.inf)
+        size = b.log_total
+        if self.arithmetic.contract.shifted:
+            moved = np.minimum(moved, np.maximum(b.log_total, np.log1p(r)))
+        else:
+            size = np.maximum(size, np.abs(b.maximum + b.log_total))
         rounding = 2.0 * self.arithmetic.contract.log_ulps * u + self.arithmetic.extra("log")
-        return np.asarray(moved + rounding * (b.log_total + moved))
+        return np.asarray(moved + rounding * (size + moved))
 
     def _log_softmax(self) -> tuple[Array, Array]:
         """|error of log a_i| <= A + B d_i.
 
         `sub`: u d_i (subtraction of m) + error of log S + u |log a_i|, and |log a_i| = d_i + log S.
-        `lse`: the same with fl(m + log S) in place of log S, whose rounding adds u |m + log S|.
+        `lse`: the same with fl(m + log S) in place of log S, whose rounding adds u |m + log S|, and its storing between
+        kernels u_s |m + log S|.
         """
         b, contract = self.base, self.arithmetic.contract
         u = self.arithmetic.unit("exponents")
         offset = self.log_error * (1.0 + 2.0 * u) + u * b.log_total
         if contract.log_form == "lse":
-            offset = offset + u * (np.abs(b.maximum + b.log_total) + self.log_error) * (1.0 + u)
+            kept = u if self.arithmetic.stores("exponents") else u + self.arithmetic.extra("between")
+            offset = offset + kept * (np.abs(b.maximum + b.log_total) + self.log_error) * (1.0 + u)
         # each logit, where m is not subtracted
         offset = offset + contract.shift_units * self.arithmetic.wide.unit_roundoff * np.abs(b.maximum)
         slope = np.full_like(offset, u + self._slope) * SECOND_ORDER * (1.0 + u)
@@ -146,7 +167,7 @@ class RowErrors:
         b, u = self.base, self.arithmetic.output
         offset = self.soft_offset * (1.0 + u) + u
         bound = self.elementwise(offset, self.soft_slope * (1.0 + u) + 0.0 * offset)
-        if b.zeta is None and not self.arithmetic.contract.normwise:
+        if b.zeta is None and not self.arithmetic.contract.shift_units:
             exact_e = np.maximum(offset - self.exp_error, 0.0) / b.total
             np.copyto(bound, exact_e, where=(b.d == 0) & (b.e == 1))
         return np.asarray(bound + self._underflow())
@@ -166,8 +187,20 @@ class RowErrors:
 
     def kept_log_softmax_at(self, depth: Array) -> Array:
         """|error of log a| as the loss finds it, for exact depths d (n, k) of some classes, whose e may underflow."""
-        lost = self.arithmetic.underflow if self.arithmetic.stores("log_a") else 0.0
-        return np.asarray(self.kept_offset + self.kept_slope * depth + lost)
+        a = self.arithmetic
+        lost = a.underflow if a.stores("log_a") else 0.0
+        bound = self.kept_offset + self.kept_slope * depth + lost
+        return np.asarray(np.maximum(bound, self._log_of_softmax(depth)) if a.contract.log_of_softmax else bound)
+
+    def _log_of_softmax(self, depth: Array) -> Array:
+        """|error of log fl(a_i)|: -log1p of the relative error of a_i, which is all where a_i underflows; then log's."""
+        b, a = self.base, self.arithmetic
+        size = depth + b.log_total
+        lost = 2.0 * (a.tiny + a.underflow)
+        relative = self.soft_offset + self.soft_slope * depth + a.output + lost * np.exp(np.minimum(size, 745.0))
+        moved = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1.0 - 2.0**-52)), np.inf)
+        rounding = 2.0 * a.contract.log_ulps * a.wide.unit_roundoff + 2.0 * a.output
+        return np.asarray(moved + rounding * (size + moved))
 
     def gradient_softmax(self) -> Array:
         """(n, C): |error| of the softmax that the gradient is made of, without underflow."""

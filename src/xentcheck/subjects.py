@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.reference.contracts import DEFAULT
 
 from .errors import AdapterError, DtypeError, UnavailableError, declaring, foreign, told
 from .profiles import EAGER_SHAPE, SHARP
@@ -119,13 +120,13 @@ class Subject:
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
-        Other variants than the main one run on one shape and sharp means; tiny cases are for those judged as `stable`,
+        Other variants than the main one run on one shape and sharp means; tiny cases are for those that declare no contract,
         linear ones for those that have no logits, those with one option alone for those that cannot combine all.
         """
         if reserved := reserved_for(case):
             capabilities = self.adapter.capabilities
             wants = {
-                "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") == "stable",
+                "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") == DEFAULT,
                 "linear": "logits" not in capabilities.heads,
                 "alone": not capabilities.options >= COMBINED,
             }
