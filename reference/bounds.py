@@ -66,7 +66,7 @@ class Bounds:
         denominator = abs(float(self.exact.backend.pair(self.exact.denominator)[0]))
         with np.errstate(all="ignore"):
             bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
-            bound += a.output * (size.sum() / denominator + bound) + 2.0 * a.underflow
+            bound += a.result_rounding * (size.sum() / denominator + bound) + 2.0 * a.result_underflow
             largest = raw.sum() / (min(denominator, 1.0) if t.smoothing else 1.0)
             return np.asarray(np.inf) if largest >= self._overflow else finished(np.asarray(bound), a)
 

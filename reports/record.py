@@ -27,6 +27,7 @@ class Record:
     that its bound rejects. required: those that its group must reject. blind_fraction: share of the non-zero elements
     that could be zeroed unnoticed. shares: contract -> share, for every contract of the catalogue that was evaluated.
     elements: number of elements compared. ulp_counts, share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
+    result_dtype: of a result that came wider than the problem's dtype, and is judged as such; else empty.
     suspects: known mistakes that explain a failure, "code: sentence" each.
     margins: [margin of the target's logit, relative error of dC/dz at the target, its relative bound] per row, for the
     plot of error against margin.
@@ -68,6 +69,12 @@ class Record:
     replay: str = ""
     suspects: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    result_dtype: str = ""
+
+    @property
+    def judged_by(self) -> str:
+        """The contract, and the dtype of the result where it is wider."""
+        return f"{self.contract}, {self.result_dtype} result" if self.result_dtype else self.contract
 
     def to_json(self) -> dict[str, Any]:
         """A dict for JSON; fields at their default are left out; infinities and nan become strings."""

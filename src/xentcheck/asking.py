@@ -16,7 +16,7 @@ from xentcheck.reference.problem import Problem
 
 from .attempts import attempt
 from .linear import as_layer
-from .runner import contracts_of
+from .runner import contract_of
 from .subjects import Subject
 from .vocabulary import FAILING
 
@@ -81,14 +81,16 @@ class Asker:
             raise Failed(f"{done.outcome}: {done.reason}")
         if done.result is None or not set(names.values()) <= set(done.result.values):
             raise Unanswered(done.reason)
-        contracts = contracts_of(self.subject, problem.dtype)[0]
-        exact = Exact(asked)
-        bounds = {q: Bounds(exact, contracts[name]).evaluate([name])[name] for q, name in names.items()}
         found = {q: done.result.values[name] for q, name in names.items()}
         for q, name in names.items():
             x = np.asarray(found[q])
             if x.shape != asked.shapes[name] or x.dtype.kind not in REAL:
                 raise Misshapen(f"{q} is {x.shape} {x.dtype}; allowed: {asked.shapes[name]} {asked.dtype}")
+        exact = Exact(asked)
+        bounds = {
+            q: Bounds(exact, contract_of(self.subject, problem.dtype, name, found[q])).evaluate([name])[name]
+            for q, name in names.items()
+        }
         values = {q: np.asarray(x) if shared else np.array(x) for q, x in found.items()}
         return Answer(problem, values, bounds)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xentcheck.adapters.base import Result, needed_options
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.contracts import CATALOGUE, Contract, distinct, get
+from xentcheck.reference.formats import wider
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import Record
@@ -63,6 +64,11 @@ def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tup
     return declared, different
 
 
+def contract_of(subject: Subject, dtype: str, quantity: str, result: Any) -> Contract:
+    """The contract that one result of a subject is judged by, in whatever dtype it came."""
+    return contracts_of(subject, dtype)[0][quantity].returning(str(np.asarray(result).dtype), dtype)
+
+
 @cache
 def _catalogue(exp_ulps: float, log_ulps: float, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
     """The contracts by name for functions of such an accuracy, and those that differ in a dtype."""
@@ -97,6 +103,7 @@ def run_problem(
         options = needed_options(problem) & a.subject.adapter.capabilities.options
         for q in a.quantities:
             own = {**_base(problem, a.subject, q, options), "warnings": a.warnings, "replay": replay}
+            own["result_dtype"] = _wider_result(problem, a, q)
             records.append(_record({**common, **own}, problem, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
     return records
 
@@ -126,6 +133,14 @@ def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) 
         "contract": contract,
         "required": required(*described, contract),
     }
+
+
+def _wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
+    """The dtype of a result that is wider than the problem's, or an empty string."""
+    if a.result is None or quantity not in a.result.values:
+        return ""
+    found = str(np.asarray(a.result.values[quantity]).dtype)
+    return found if found in wider(problem.dtype) else ""
 
 
 def _record(
@@ -178,7 +193,7 @@ def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> 
         return (f"B26: {verdict.mismatch}",)
     if quantity not in EXAMINED:
         return ()
-    contract = contracts_of(a.subject, problem.dtype)[0][quantity]
+    contract = contract_of(a.subject, problem.dtype, quantity, a.result.values[quantity])
     bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
     return suspects(problem, quantity, np.asarray(a.result.values[quantity]), bound)
 

@@ -69,7 +69,7 @@ def failure_of(subject: Subject, problem: Problem, quantity: str) -> Failure | N
     if record is None or record.outcome not in FAILING:
         return None
     exact = Exact(problem)
-    contract = contracts_of(subject, problem.dtype)[0][quantity]
+    contract = contracts_of(subject, problem.dtype)[0][quantity].returning(record.result_dtype, problem.dtype)
     hi = exact.evaluate([quantity])[quantity][0]
     bound = Bounds(exact, contract).evaluate([quantity])[quantity].reshape(hi.shape)
     signed = np.where(hi < 0, -np.inf, np.inf)
@@ -81,7 +81,7 @@ def failure_of(subject: Subject, problem: Problem, quantity: str) -> Failure | N
         record.reason.removeprefix(CHANGED).split(",")[0].strip() if record.reason.startswith(CHANGED) else "",
         check_of(record) in ("shape", "dtype"),
         hi,
-        np.where(overflows(signed, hi, bound, FORMATS[problem.dtype]), np.inf, bound),
+        np.where(overflows(signed, hi, bound, FORMATS[record.result_dtype or problem.dtype]), np.inf, bound),
     )
 
 
