@@ -26,7 +26,8 @@ Array = NDArray[Any]
 class Result:
     """What an implementation returned: quantity -> array, exactly as it came (dtype and shape are judged).
 
-    changed_inputs: names of the input arrays whose bytes differ after the call. warnings: what it warned of, where that
+    changed_inputs: names of the input arrays whose elements differ after the call, `beside_` before those of arrays
+    whose gaps do. warnings: what it warned of, where that
     was caught in another process.
     """
 
@@ -58,7 +59,8 @@ class Adapter(ABC):
     wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `linear`
     is a fused linear loss, with pairs of our names and its own; `fixed` is one without `reduction`, `axis` one that has
     an axis argument instead; `adapter` one that somebody has wrapped already; `always` names options always given.
-    guessed: options and dtypes that nobody declared. refused: those of them that it raises an exception for, and which.
+    guessed: options, dtypes and reductions that nobody declared. refused: those of them that it raises an exception
+    for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Adapter(ABC):
     calling: str = ""
     guessed: frozenset[str] = frozenset()
     refused: Mapping[str, str] = MappingProxyType({})
+    overwrites: tuple[str, ...] = ()
 
     _broken: str = ""
 
@@ -151,7 +154,7 @@ class Adapter(ABC):
         if problem.head not in c.heads:
             return f"head {problem.head}"
         if problem.reduction not in c.reductions:
-            return f"reduction {problem.reduction}"
+            return self._because("reduction", problem.reduction)
         missing = sorted(needed_options(problem) - c.options)
         return self._because("option", missing[0]) if missing else ""
 

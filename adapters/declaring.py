@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from xentcheck.reference.contracts import get as contract_of
-from xentcheck.vocabulary import DTYPES, HEADS, OPTIONS, QUANTITIES, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, HEADS, OPTIONS, OVERWRITABLE, QUANTITIES, REDUCTIONS
 
 from .base import Adapter, Capabilities
 
@@ -29,6 +29,7 @@ def declaration(adapter: Adapter) -> dict[str, str]:
         "quantities": " ".join(c.quantities),
         "heads": " ".join(c.heads),
         "devices": " ".join(c.devices),
+        "overwrites": " ".join(adapter.overwrites),
         "contracts": json.dumps(adapter.contracts),
         "exp_ulps": str(adapter.exp_ulps),
         "log_ulps": str(adapter.log_ulps),
@@ -51,6 +52,7 @@ def declare(adapter: Adapter, text: Mapping[str, str]) -> None:
         heads=_words(text, "heads", "logits", HEADS),
         devices=tuple(text.get("devices", "cpu").split()),
     )
+    adapter.overwrites = _words(text, "overwrites", "", OVERWRITABLE)
     rows = json.loads(text.get("contracts", "[]"))
     if contract := text.get("contract"):
         rows = [["*", "*", "*", contract]]

@@ -22,6 +22,7 @@ from xentcheck.errors import (
     ProcessEnded,
     ProcessTimeout,
     ProtocolError,
+    Refused,
     UnavailableError,
 )
 from xentcheck.reference.problem import Problem
@@ -212,7 +213,8 @@ class ProcessAdapter(Adapter):
         for outcome in PATIENCE:
             self._ended.pop((kind, outcome), None)
         if (found := answer.text.get("message")) == "error":
-            raise ImplementationError(answer.text.get("text", "no message"))
+            kind_of_error = Refused if "refused" in answer.text else ImplementationError
+            raise kind_of_error(answer.text.get("text", "no message"))
         if found != message.text["message"]:
             self.close()
             raise ProtocolError(f"{self.name} answers {message.text['message']!r} with {found!r}")

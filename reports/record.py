@@ -27,6 +27,7 @@ class Record:
     that its bound rejects. required: those that its group must reject. blind_fraction: share of the non-zero elements
     that could be zeroed unnoticed. shares: contract -> share, for every contract of the catalogue that was evaluated.
     elements: number of elements compared. ulp_counts, share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
+    notes: what was seen beside the outcome, and is no failure.
     result_dtype: of a result that came wider than the problem's dtype, and is judged as such; else empty.
     suspects: known mistakes that explain a failure, "code: sentence" each.
     margins: [margin of the target's logit, relative error of dC/dz at the target, its relative bound] per row, for the
@@ -70,6 +71,7 @@ class Record:
     suspects: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     result_dtype: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def judged_by(self) -> str:
@@ -141,7 +143,7 @@ def _rich(name: str, value: Any) -> Any:
     if name in ("index", *COUNTS):
         whole = tuple(_typed(name, n, int) for n in _typed(name, value, list))
         return whole if name == "index" else _sized(name, whole, len(COUNTS[name]))
-    if name in ("applicable", "rejected", "required", "suspects", "warnings"):
+    if name in ("applicable", "rejected", "required", "suspects", "warnings", "notes"):
         return tuple(_typed(name, text, str) for text in _typed(name, value, list))
     if name == "elements":
         return _typed(name, value, int)

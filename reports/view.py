@@ -36,6 +36,7 @@ class View:
     title: str
     facts: tuple[tuple[str, str], ...]
     reasons: tuple[str, ...]
+    observations: tuple[str, ...]
     failures: Table
     hidden: str
     agreement: Table
@@ -67,6 +68,7 @@ def view_of(run: RunFile) -> View:
         title=f"xentcheck {header.version}, profile {header.profile}, seed {header.seed}",
         facts=_facts(run, summary),
         reasons=summary.reasons,
+        observations=summary.observations,
         failures=_failures(summary),
         hidden=_hidden(summary),
         agreement=_agreement(summary),

@@ -20,7 +20,7 @@ CASES = [case for case in cases("quick") if case.dtype == "float32"]
 
 WITNESSES = {
     "raises": outputs.adapter("numpy", outputs.raises),
-    "inputs": numpy_museum.adapter(numpy_museum.GradientWrittenIntoLogits),
+    "inputs": numpy_museum.adapter(numpy_museum.WeightsScaledInPlace),
     "present": outputs.adapter("numpy", outputs.gradient_missing),
     "shape": outputs.adapter("numpy", outputs.loss_with_an_axis),
     "dtype": outputs.adapter("numpy", outputs.gradient_narrowed),

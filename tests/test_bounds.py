@@ -87,9 +87,7 @@ def test_bounds_grow_with_the_unit_roundoff(family: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("field", WIDER)
 def test_bounds_grow_with_every_field_of_a_contract(field: str, dtype: str) -> None:
-    """A contract that promises less never has a smaller bound, and somewhere a larger one.
-
-    """
+    """A contract that promises less never has a smaller bound, and somewhere a larger one."""
     narrowest = replace(FUSED, **{field: NARROWER[field]}) if field in NARROWER else FUSED
     grown = False
     for family in FAMILIES:

@@ -187,6 +187,7 @@ def check(
     *,
     options: Collection[str] | None = None,
     contract: str | None = None,
+    overwrites: Collection[str] = (),
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
@@ -200,9 +201,10 @@ def check(
     framework: torch, jax or numpy; needed for a function unless exactly one of torch and jax is imported. options: what
     it supports; the rest is `unsupported`. By default that is what its signature has parameters for, and of what no
     parameter stands for, as probabilities or (C,) logits, what it does not refuse with an exception. contract: the
-    arithmetic that it promises. deviations: a TOML file of known faults, besides the built-in one. An exception of the
-    implementation, `sys.exit()` included, is one `error`; a crash or `os._exit()` ends this process, too. Raises
-    AdapterError, ProfileError, DtypeError, DeviationError or UnavailableError.
+    arithmetic that it promises. overwrites: `logits` if it says that it leaves something else in them. deviations: a
+    TOML file of known faults, besides the built-in one. An exception of the implementation, `sys.exit()` included, is
+    one `error`; a crash or `os._exit()` ends this process, too. Raises AdapterError, ProfileError, DtypeError,
+    DeviationError or UnavailableError.
 
     >>> run = check("numpy", dtypes=["float32"])
     >>> run.ok
@@ -213,7 +215,7 @@ def check(
         raise AdapterError("devices is empty; allowed: cpu, cuda, gpu")
     if deviations is not None:
         require_named("deviations", str(deviations), "a TOML file")
-    adapter = tried(adapter_of(implementation, framework, options=options, contract=contract))
+    adapter = tried(adapter_of(implementation, framework, options=options, contract=contract, overwrites=overwrites))
     subjects = subjects_of(adapter, devices)
     if not subjects:
         allowed = ", ".join(adapter.capabilities.devices)
@@ -230,6 +232,7 @@ def assert_agrees(
     *,
     options: Collection[str] | None = None,
     contract: str | None = None,
+    overwrites: Collection[str] = (),
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
@@ -245,6 +248,7 @@ def assert_agrees(
         framework,
         options=options,
         contract=contract,
+        overwrites=overwrites,
         profile=profile,
         dtypes=dtypes,
         devices=devices,

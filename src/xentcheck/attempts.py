@@ -14,7 +14,7 @@ from xentcheck.adapters.base import Result
 from xentcheck.adapters.process import ProcessAdapter
 from xentcheck.reference.problem import Problem
 
-from .errors import ProcessEnded, foreign, told
+from .errors import ProcessEnded, Refused, foreign, told
 from .subjects import Subject
 
 
@@ -62,6 +62,8 @@ def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Att
             result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
     except ProcessEnded as error:
         return Attempt(subject, wanted, outcome=error.outcome, reason=str(error))
+    except Refused as error:
+        return Attempt(subject, wanted, outcome="unsupported", reason=str(error))
     except Exception as error:
         return Attempt(subject, wanted, outcome="error", reason=told(error))
     return Attempt(subject, wanted, result, warnings=result.warnings)

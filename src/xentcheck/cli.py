@@ -19,6 +19,7 @@ from .options import (
     isolation_option,
     jobs_of,
     jobs_option,
+    overwrites_option,
     seed_option,
     specs_of,
     timeout_option,
@@ -78,6 +79,7 @@ def _refuse(text: str) -> int:
 @adapter_option
 @impl_option
 @framework_option
+@overwrites_option
 @isolation_option
 @timeout_option
 @click.option("--profile", default="quick", show_default=True, metavar="quick|full|deep", help="How many cases.")
@@ -113,6 +115,7 @@ def run(
     adapters: tuple[str, ...],
     implementation: str | None,
     framework: str | None,
+    overwrites: tuple[str, ...],
     isolation: str,
     timeout: float,
     profile: str,
@@ -141,7 +144,9 @@ def run(
 
     if repeats > 1 and save is None:
         raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
-    specs = tuple(specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0))
+    specs = tuple(
+        specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0, overwrites=overwrites)
+    )
     request = RunRequest(
         specs,
         profile,
@@ -203,6 +208,7 @@ def compare(base: str, new: str, repeats: tuple[Path, ...], markdown: Path | Non
 @adapter_option
 @impl_option
 @framework_option
+@overwrites_option
 @isolation_option
 @timeout_option
 @click.option("--device", default="cpu", show_default=True)
@@ -215,6 +221,7 @@ def replay(
     adapters: tuple[str, ...],
     implementation: str | None,
     framework: str | None,
+    overwrites: tuple[str, ...],
     isolation: str,
     timeout: float,
     device: str,
@@ -227,7 +234,9 @@ def replay(
     from .command_replay import replay as replay_case
     from .subjects import resolve
 
-    specs = specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0)
+    specs = specs_of(
+        adapters, implementation, framework, timeout if isolation == "process" else 0, overwrites=overwrites
+    )
     if len(specs) != 1:
         raise AdapterError("replay needs one implementation: --adapter NAME, or --impl with --framework")
     spec = specs[0]

@@ -74,6 +74,10 @@ class ImplementationError(Exception):
     """An exception of an implementation, in another process or no `Exception`: its type and first line."""
 
 
+class Refused(Exception):
+    """What an implementation may refuse loudly, and whoever uses it can do without: it is `unsupported`, not wrong."""
+
+
 class ProcessEnded(Exception):
     """The process of an implementation ended while it was asked: how, and the tail of its standard error."""
 

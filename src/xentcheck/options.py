@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .errors import AdapterError, require_named
-from .vocabulary import DTYPES, TIMEOUT
+from .vocabulary import DTYPES, OVERWRITABLE, TIMEOUT
 
 if TYPE_CHECKING:
     from .subjects import Spec
@@ -34,6 +34,12 @@ adapter_option = click.option(
 impl_option = click.option("--impl", "implementation", metavar="PKG.MOD:FN", help="A function of your own.")
 framework_option = click.option(
     "--framework", metavar="torch|jax|numpy|process", help="What --impl is written in; process: IMPL is a command line."
+)
+overwrites_option = click.option(
+    "--overwrites",
+    multiple=True,
+    type=click.Choice(OVERWRITABLE),
+    help="What --impl says that it overwrites; that is shown, and no failure.",
 )
 isolation_option = click.option(
     "--isolation",
@@ -73,6 +79,7 @@ def specs_of(
     timeout: float = TIMEOUT,
     *,
     prefix: str = "--",
+    overwrites: tuple[str, ...] = (),
 ) -> list[Spec]:
     """The subjects named on the command line; timeout 0: all in this process; prefix: of the options' names.
 
@@ -92,7 +99,9 @@ def specs_of(
     if framework is not None and implementation is None:
         raise AdapterError(f"{prefix}framework goes with {prefix}impl package.module:function")
     if implementation is not None:
-        specs.append(Spec(implementation, framework or GUESSED, timeout))
+        specs.append(Spec(implementation, framework or GUESSED, timeout, overwrites))
+    elif overwrites:
+        raise AdapterError(f"{prefix}overwrites goes with {prefix}impl package.module:function")
     return specs
 
 

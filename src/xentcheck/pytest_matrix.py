@@ -32,7 +32,7 @@ from .options import specs_of
 from .pytest_plugin import option
 from .runner import quantities_of
 from .subjects import Spec, Subject, resolve, subjects_named
-from .vocabulary import QUANTITIES, TIMEOUT
+from .vocabulary import OVERWRITABLE, QUANTITIES, TIMEOUT
 
 if TYPE_CHECKING:
     from xentcheck.reports.runfile import Header
@@ -108,7 +108,13 @@ class Plan:
         if not 0 < timeout < inf:
             raise pytest.UsageError(f"--xentcheck-timeout is {timeout:g}; allowed: a finite number above 0")
         named = tuple(option(config, "adapter")), option(config, "impl"), option(config, "framework")
-        specs = specs_of(*named, timeout if isolation == "process" else 0, prefix="--xentcheck-")
+        overwrites = tuple(option(config, "overwrites"))
+        for name in overwrites:
+            if name not in OVERWRITABLE:
+                allowed = ", ".join(OVERWRITABLE)
+                raise pytest.UsageError(f"--xentcheck-overwrites is {name!r}; allowed: {allowed}")
+        limit = timeout if isolation == "process" else 0
+        specs = specs_of(*named, limit, prefix="--xentcheck-", overwrites=overwrites)
         self.by_name = bool(specs)
         return specs or [Spec(name) for name in registry.built_in()]
 

@@ -18,6 +18,7 @@ OPTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("adapter", "args", "NAME", "adapter to test; repeatable"),
     ("impl", "string", "PKG.MOD:FN", "a function of your own to test"),
     ("framework", "string", "torch|jax|numpy|process", "what the function is written in"),
+    ("overwrites", "args", "logits", "what the function says that it overwrites; repeatable"),
     ("profile", "string", "quick|full|deep", "how many cases; default quick"),
     ("seed", "string", "S", "another draw of every case; default 0"),
     ("dtype", "args", "DTYPE", "only this dtype; repeatable"),

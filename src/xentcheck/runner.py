@@ -28,7 +28,7 @@ from .subjects import Subject
 from .suspects import EXAMINED, suspects, suspects_of_error
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
-from .vocabulary import DIRECTIONAL, QUANTITIES
+from .vocabulary import DIRECTIONAL, OVERWRITABLE, QUANTITIES
 
 Array = NDArray[Any]
 
@@ -103,6 +103,7 @@ def run_problem(
         options = needed_options(problem) & a.subject.adapter.capabilities.options
         for q in a.quantities:
             own = {**_base(problem, a.subject, q, options), "warnings": a.warnings, "replay": replay}
+            own["notes"] = _notes(a)
             own["result_dtype"] = _wider_result(problem, a, q)
             records.append(_record({**common, **own}, problem, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
     return records
@@ -151,7 +152,7 @@ def _record(
         return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason, suspects=guess)
     if verdict is None:
         return Record(**base, outcome="error", reason=f"{MISSING} {quantity}")
-    if conv is not None and not verdict.mismatch and not a.result.changed_inputs:
+    if conv is not None and not verdict.mismatch and not _harmed(a.result):
         result = seen(np.asarray(a.result.values[quantity]))
         return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
     outcome, reason = _outcome(a.result, verdict)
@@ -187,8 +188,8 @@ def _record(
 def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
     """The known mistakes that explain a disagreement."""
     assert a.result is not None
-    if a.result.changed_inputs:
-        return (f"E53: writes into its input {', '.join(a.result.changed_inputs)}",)
+    if harmed := _harmed(a.result):
+        return (f"E53: writes into its input {', '.join(harmed)}",)
     if verdict.mismatch:
         return (f"B26: {verdict.mismatch}",)
     if quantity not in EXAMINED:
@@ -198,10 +199,22 @@ def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> 
     return suspects(problem, quantity, np.asarray(a.result.values[quantity]), bound)
 
 
+def _harmed(result: Result) -> list[str]:
+    """The inputs that the call overwrote and must not."""
+    return [name for name in result.changed_inputs if name not in OVERWRITABLE]
+
+
+def _notes(a: Attempt) -> tuple[str, ...]:
+    """What is shown of a call beside its outcome."""
+    found = [name for name in a.result.changed_inputs if name in OVERWRITABLE] if a.result else []
+    said = a.subject.adapter.overwrites
+    return tuple(f"overwrites its {name}, {'as' if name in said else 'which is not'} declared" for name in found)
+
+
 def _outcome(result: Result, verdict: Verdict) -> tuple[str, str]:
     """Outcome and reason, by precedence: disagree, vacuous, trivial, agree."""
-    if result.changed_inputs:
-        return "disagree", f"{CHANGED} {', '.join(result.changed_inputs)}"
+    if harmed := _harmed(result):
+        return "disagree", f"{CHANGED} {', '.join(harmed)}"
     if verdict.mismatch:
         return "disagree", verdict.mismatch
     if not verdict.agrees:

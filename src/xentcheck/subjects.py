@@ -38,12 +38,14 @@ class Spec:
     """How to find an adapter in any process: a registered name, or `package.module:function` and its framework, or a
     command line and the framework `process`.
 
-    timeout: seconds for a call, which then runs in a process of its own; 0: it runs in this one.
+    timeout: seconds for a call, which then runs in a process of its own; 0: it runs in this one. overwrites: inputs
+    that it says it overwrites.
     """
 
     name: str
     framework: str = ""
     timeout: float = 0
+    overwrites: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -51,6 +53,7 @@ class Spec:
         if not self.framework:
             return f"--adapter {self.name}"
         named = "" if self.framework == GUESSED else f" --framework {self.framework}"
+        named += "".join(f" --overwrites {name}" for name in self.overwrites)
         return f"--impl {shlex.quote(self.name)}{named}"
 
 
@@ -58,8 +61,11 @@ class Spec:
 def resolve(spec: Spec) -> Adapter:
     """The adapter of a spec, without what it refuses. Raises AdapterError if there is none."""
     if spec.framework == "process":
-        return registry.from_process(spec.name, timeout=spec.timeout or TIMEOUT)
-    return tried(_isolated(spec) if spec.timeout else imported(spec))
+        adapter: Adapter = registry.from_process(spec.name, timeout=spec.timeout or TIMEOUT)
+    else:
+        adapter = tried(_isolated(spec) if spec.timeout else imported(spec))
+    adapter.overwrites = tuple(dict.fromkeys((*adapter.overwrites, *spec.overwrites)))
+    return adapter
 
 
 def _isolated(spec: Spec) -> Adapter:

@@ -19,6 +19,7 @@ from .options import (
     jobs_of,
     jobs_option,
     numbers_of,
+    overwrites_option,
     seed_option,
     sizes_of,
     specs_of,
@@ -31,6 +32,7 @@ from .vocabulary import DTYPES
 @adapter_option
 @impl_option
 @framework_option
+@overwrites_option
 @isolation_option
 @timeout_option
 @click.option(
@@ -59,6 +61,7 @@ def fuzz(
     adapters: tuple[str, ...],
     implementation: str | None,
     framework: str | None,
+    overwrites: tuple[str, ...],
     isolation: str,
     timeout: float,
     minutes: float,
@@ -72,7 +75,9 @@ def fuzz(
     """Random cases; those that fail are saved, and come first the next time. Exit code 1 if any fails."""
     from .command_fuzz import FuzzRequest, fuzz_command
 
-    specs = tuple(specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0))
+    specs = tuple(
+        specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0, overwrites=overwrites)
+    )
     return fuzz_command(FuzzRequest(specs, dtypes, devices, 60 * minutes, seed, saved, deviations, most))
 
 

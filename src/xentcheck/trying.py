@@ -41,27 +41,46 @@ TRIED: dict[str, Callable[[str], Problem]] = {
 """Options that no parameter stands for, and a problem that needs each."""
 
 
+REFUSALS = ("ValueError", "NotImplementedError", "KeyError", "AssertionError")
+"""How functions refuse a value of an argument; anything else that a reduction ends in is an error of its cases."""
+
+
 def tried(adapter: Adapter) -> Adapter:
-    """The adapter, without those of its guessed options and dtypes that it refuses."""
+    """The adapter, without those of its guessed reductions, options and dtypes that it refuses."""
     if not adapter.guessed or adapter.unavailable() or not adapter.devices():
         return adapter
     c = adapter.capabilities
     first = next((d for d in ("float32", *c.dtypes) if d in c.dtypes), "")
-    if not first or _refusal(adapter, plain(first)) != "":
+    if not first:
+        return adapter
+    _without_refused_reductions(adapter, plain(first))
+    c = adapter.capabilities
+    if _refusal(adapter, plain(first)) != "":
         return adapter
     asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
     asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
-    adapter.refused = {name: reason for name, p in asked.items() if (reason := _refusal(adapter, p))}
+    raised = {name: reason for name, p in asked.items() if (reason := _refusal(adapter, p))}
+    adapter.refused = {**adapter.refused, **raised}
     adapter.capabilities = replace(
         c, options=c.options - set(adapter.refused), dtypes=tuple(d for d in c.dtypes if d not in adapter.refused)
     )
     return adapter
 
 
-def _refusal(adapter: Adapter, problem: Problem) -> str | None:
+def _without_refused_reductions(adapter: Adapter, problem: Problem) -> None:
+    """Leave out the reductions of a function that it refuses as an argument, unless it refuses all of them."""
+    c = adapter.capabilities
+    found = {r: _refusal(adapter, problem, r) or "" for r in c.reductions if r in adapter.guessed}
+    refused = {r: reason for r, reason in found.items() if reason.partition(":")[0] in REFUSALS}
+    if kept := tuple(r for r in c.reductions if r not in refused):
+        adapter.refused = {**adapter.refused, **refused}
+        adapter.capabilities = replace(c, reductions=kept)
+
+
+def _refusal(adapter: Adapter, problem: Problem, reduction: str = "") -> str | None:
     """The exception that a problem ends in on every device, or an empty string; None if the process ends with it."""
     c = adapter.capabilities
-    reduction = c.reductions[0]
+    reduction = reduction or c.reductions[0]
     ones = np.ones(problem.loss_shape if reduction == "none" else (), problem.dtype)
     p = replace(problem, reduction=reduction, upstream=ones)
     if "logits" not in c.heads:

@@ -21,7 +21,7 @@ from xentcheck.adapters.process import PROTOCOL
 from xentcheck.adapters.requests import answer_of, problem_of
 from xentcheck.adapters.wire import Message
 
-from .errors import ProtocolError, foreign, told
+from .errors import ProtocolError, Refused, foreign, told
 from .subjects import Spec, Subject, imported
 
 
@@ -38,6 +38,8 @@ def main() -> None:
             with foreign():
                 adapter = adapter or imported(Spec(name, framework))
                 answer = respond(adapter, message)
+        except Refused as error:
+            answer = Message({"message": "error", "text": str(error), "refused": "yes"})
         except Exception as error:
             answer = Message({"message": "error", "text": told(error)})
         _send(answers, answer)

@@ -20,7 +20,7 @@ from .errors import AdapterError, foreign
 from .linear import as_layer, by_position, names_of
 from .signatures import DEFAULTS, named_parameters, own_defaults, parameters_of, signature_of_class, supported
 from .trying import ROWS, TRIED
-from .vocabulary import DTYPES
+from .vocabulary import DTYPES, REDUCTIONS
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -40,13 +40,15 @@ def adapter_of(
     *,
     options: Collection[str] | None = None,
     contract: str | None = None,
+    overwrites: Collection[str] = (),
 ) -> Adapter:
     """The adapter of an adapter, a built-in name, a function, a loss class or a `torch.nn.Module`.
 
     A function with a parameter for a bias (`bias`, `linear_bias`) is a fused linear loss of x, weight, bias and target.
 
     framework: torch, jax or numpy; needed unless exactly one of PyTorch and JAX is imported. options: what it supports;
-    by default everything that its signature has a parameter for. A function without `reduction` is tested with the one
+    by default everything that its signature has a parameter for. overwrites: inputs that it says it overwrites. A
+    function without `reduction` is tested with the one
     that it does. Raises AdapterError.
 
     >>> import numpy as np
@@ -61,8 +63,10 @@ def adapter_of(
     if isinstance(implementation, str):
         return registry.get(implementation)
     if isinstance(implementation, Adapter):
-        if options is not None or contract is not None:
-            raise AdapterError(f"options and contract of adapter {implementation.name} are its own; allowed: none here")
+        if options is not None or contract is not None or overwrites:
+            raise AdapterError(
+                f"options, contract and overwrites of adapter {implementation.name} are its own; allowed: none here"
+            )
         adapter = copy(implementation)
         adapter.calling = adapter.calling and f"adapter {adapter.calling}"
         return adapter
@@ -79,7 +83,7 @@ def adapter_of(
     if name in registry.built_in():
         raise AdapterError(f"the implementation is called {name!r}, as a built-in adapter is; allowed: another name")
     calling = _calling(implementation, parameters)
-    wrap = partial(WRAPPERS[framework], name=name)
+    wrap = partial(WRAPPERS[framework], name=name, overwrites=overwrites)
     if names := names_of(named_parameters(function), name):
         function = by_position(function, names)
         wrap = partial(wrap, head="layer")
@@ -98,8 +102,9 @@ def adapter_of(
         made = wrap(fixed, contract=contract, reductions=_reductions(wrap(fixed)))
     made.command = command_of(implementation, framework)
     made.calling = calling
-    if options is None:
-        made.guessed = frozenset((*TRIED, *DTYPES))
+    made.guessed = frozenset() if options is not None else frozenset((*TRIED, *DTYPES))
+    if parameters is None or "reduction" in parameters:
+        made.guessed |= frozenset(REDUCTIONS)
     return made
 
 
