@@ -136,7 +136,6 @@ CATALOGUE: dict[str, Contract] = {
         Contract(name="stash", gradient_form="exp", stored=BETWEEN_KERNELS),
         Contract(name="stash-lse", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS),
         Contract(name="stash-sum", gradient_form="exp", stored=(*ROUNDED_SUM, "reduction"), row_block=16),
-        Contract(name="online", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS, rescales=ANY),
         Contract(name="storage", log_form="lse", gradient_form="exp", stored=ELEMENTWISE),
         Contract(
             name=DEFAULT,
@@ -146,6 +145,7 @@ CATALOGUE: dict[str, Contract] = {
             row_block=16,
             row_sum="pivots",
         ),
+        Contract(name="online", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS, rescales=ANY),
         Contract(name="storage-backsum", log_form="lse", gradient_form="exp", stored=(*ELEMENTWISE, "backward_sum")),
         Contract(name="storage-accumulate", log_form="lse", gradient_form="exp", stored=STAGES),
         Contract(
@@ -155,7 +155,6 @@ CATALOGUE: dict[str, Contract] = {
             flushes_storage=True,
             shifted=False,
             log_of_softmax=True,
-            rescales=ANY,
             row_sum="all",
         ),
     )
@@ -178,7 +177,7 @@ def distinct(contracts: tuple[Contract, ...], dtype: str) -> tuple[Contract, ...
     """Those of the contracts that differ for a dtype, the first of equals: storing rounds nothing in a wide dtype.
 
     >>> [c.name for c in distinct(tuple(CATALOGUE.values()), "float64")]
-    ['fused', 'fused-lse', 'stash', 'stash-lse', 'online', 'decisive', 'stable']
+    ['fused', 'fused-lse', 'stash', 'stash-lse', 'decisive', 'online', 'stable']
     """
     if Arithmetic.of(CATALOGUE["fused"], dtype).narrow:
         return contracts
@@ -201,8 +200,8 @@ def height(additions: Any, block: int) -> Any:
     [derived] a block adds up to `block` terms to an accumulator and hands over its sum: block + 1 additions a level.
     PyTorch's cascade has blocks of 16, XLA's rewriting of reductions windows of 32.
 
-    >>> height(999, 32), height(999, 0)
-    (66.0, 999)
+    >>> int(height(999, 32)), int(height(999, 0))
+    (66, 999)
     """
     if not block:
         return additions

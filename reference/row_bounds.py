@@ -205,9 +205,8 @@ class RowBounds:
         """(n,): the largest product of upstream gradient, class weight and 1/denominator in any order of them."""
         t = self.block.targets
         upstream = np.abs(t.upstream)
-        weight = (
-            np.abs(t.label_weight) if t.hard else np.abs(_hi(self.block, t.terms(self.block.softmax.backend))).sum(1)
-        )
+        q = t.label_weight[:, None] if t.hard else _hi(self.block, t.terms(self.block.softmax.backend))
+        weight = np.abs(q).sum(1)
         s = np.abs(_hi(self.block, self.block.factor))
         with np.errstate(all="ignore"):
             inverse = np.where(upstream > 0, s / upstream, 0.0)

@@ -44,10 +44,7 @@ class RowErrors:
         self.base = base
         self.arithmetic = arithmetic
         contract, u = arithmetic.contract, arithmetic.wide.unit_roundoff
-        exp_error = 2.0 * contract.exp_ulps * u + arithmetic.extra("exponentials")
-        # only a term that is not lost can have the maximum grow after it
-        rescales = np.minimum(contract.rescales, np.maximum(base.active - 1.0, 0.0))
-        self.exp_error = exp_error + np.expm1(np.minimum(rescales * (2.0 * contract.exp_ulps + 1.0) * u, 700.0))
+        self.exp_error = 2.0 * contract.exp_ulps * u + arithmetic.extra("exponentials")
         self._shift = np.expm1(np.minimum(contract.shift_units * u * np.abs(base.maximum), 700.0))
         self._slope = arithmetic.unit("exponents") + u * (contract.exp_slope + contract.shift_units)
         self._second = second_order(self._slope, arithmetic.wide)
@@ -77,6 +74,7 @@ class RowErrors:
                 (b.e > 0) & (b.e < 4.0 * a.storage.smallest_normal), axis=1, keepdims=True
             )
         exact_ones = (inexact == 0) & (b.zeta is None)
+        error = error + self._rescaling() * (b.total + error)
         error = error + self._summation(error, exact_ones)
         relative = error / b.total
         if a.stores("sum"):
@@ -84,6 +82,21 @@ class RowErrors:
             relative = relative + np.where(rounded, a.extra("sum") * (1.0 + relative), 0.0)
             relative = np.where(b.total * (1.0 + relative) >= a.largest("sum"), np.inf, relative)
         return np.asarray(relative)
+
+    def _rescaling(self) -> Array | float:
+        """Relative error of a running sum that is multiplied by exp(m - m') whenever the maximum grows from m to m'.
+
+        [derived] each time an exp and a product round, 2 k_e u + u; the arguments telescope to z_i - m. A term that is
+        smaller than k others has at most k rescalings after it, and at most (active - 1)/2 in the mean, weighted by e:
+        the e_i fall as those numbers rise (Chebyshev's sum inequality).
+        """
+        contract = self.arithmetic.contract
+        if not contract.rescales:
+            return 0.0
+        mean = np.minimum(contract.rescales, (self.base.active - 1.0) / 2.0)
+        most = np.minimum(contract.rescales, self.base.active - 1.0)
+        each = (2.0 * contract.exp_ulps + 1.0) * self.arithmetic.wide.unit_roundoff
+        return np.asarray(mean * each * np.exp(np.minimum(most * each, 700.0)))
 
     def _summation(self, addend_error: Array, exact_ones: Array) -> Array:
         """Error of summing n nonnegative terms in any order: min(g S, R (1 + 2 g)), g = (1 + u)^(n - 1) - 1.
@@ -193,7 +206,7 @@ class RowErrors:
         return np.asarray(np.maximum(bound, self._log_of_softmax(depth)) if a.contract.log_of_softmax else bound)
 
     def _log_of_softmax(self, depth: Array) -> Array:
-        """|error of log fl(a_i)|: -log1p of the relative error of a_i, which is all where a_i underflows; then log's."""
+        """|error of log fl(a_i)|: -log1p of the relative error of a_i, 1 where a_i underflows; then that of log."""
         b, a = self.base, self.arithmetic
         size = depth + b.log_total
         lost = 2.0 * (a.tiny + a.underflow)

@@ -260,7 +260,7 @@ def test_a_wrapper_takes_functions_only(framework: str) -> None:
 def test_a_wrapper_declares_what_it_is_told(framework: str) -> None:
     """Everything by default; what is given otherwise, in the vocabulary's order."""
     everything = WRAPPERS[framework](print)
-    assert (everything.name, everything.contract_for("cpu", "float32", "dC/dw")) == ("print", "stable")
+    assert (everything.name, everything.contract_for("cpu", "float32", "dC/dw")) == ("print", "decisive")
     left_out = {"uint8_targets", *({"wide_sentinel"} if framework == "jax" else ())}
     assert everything.capabilities.options == set(OPTIONS) - left_out
     assert everything.capabilities.quantities == (

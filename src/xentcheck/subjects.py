@@ -126,8 +126,9 @@ class Subject:
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
-        Other variants than the main one run on one shape and sharp means; tiny cases are for those that declare no contract,
-        linear ones for those that have no logits, those with one option alone for those that cannot combine all.
+        Other variants than the main one run on one shape and sharp means. Tiny cases are for those that declare no
+        contract, linear ones for those that have no logits, those with one option alone for those that cannot combine
+        all.
         """
         if reserved := reserved_for(case):
             capabilities = self.adapter.capabilities
