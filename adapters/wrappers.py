@@ -44,7 +44,7 @@ def from_torch(
 
     name: as in reports (default: the function's). dtypes, devices, reductions, options: what it supports (default:
     all but `uint8_targets`); the rest is `unsupported`. contract: the arithmetic that it promises; without one it is
-    judged as `stable`. head: `layer` for a fused linear loss, which gets (x, weight, bias, target) with x (N, K),
+    judged as `decisive`. head: `layer` for a fused linear loss, which gets (x, weight, bias, target) with x (N, K),
     weight (C, K), bias (C,), and is judged by the gradients of these. overwrites: `logits` if it says that it leaves
     something else in them, which is shown and no failure. Raises AdapterError for a word that is not allowed there.
 

@@ -156,7 +156,9 @@ def test_a_refused_reduction_is_unsupported(refused: tuple[str, ...]) -> None:
     assert {(r.outcome, r.reason) for r in records} == {
         ("unsupported", f"reduction {refused[0]}, which raises ValueError: not {refused}")
     }
-    assert len(observations(records)) == 1
+    others = records_of(adapter, PLAIN.replace("mean", adapter.capabilities.reductions[0]))
+    why = records[0].reason
+    assert observations([*others, *records]) == (f"loss/eager/cpu is not judged on {why} (2 comparisons)",)
 
 
 def test_what_is_no_refusal_of_a_reduction_is_an_error() -> None:
