@@ -57,6 +57,9 @@ def get(name: str) -> Adapter:
         adapter = _loaded(plugins[name])
     else:
         raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
+    from .promises import settled
+
+    adapter = settled(adapter)
     adapter.command = f"--adapter {name}"
     return adapter
 

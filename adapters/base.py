@@ -53,8 +53,11 @@ class Adapter(ABC):
 
     name: as on the command line. package: the distribution whose version is recorded. variants: ways to call it, the
     main one first. contracts: the arithmetic it promises, as rows (device, dtype, quantity family, contract) with `*`
-    for any, the first that fits; where none fits it is judged as `decisive`.
-    exp_ulps, log_ulps: the accuracy of its exp and log, in ULPs of the dtype. command: the options that name it on the
+    for any, the first that fits; where none fits it is judged by the default contract. promised: what somebody declared
+    for it, pairs of dtype (or `*`) and contract; it comes before the rows.
+    accuracies: how well it evaluates exp and log, in ULPs of its arithmetic, as rows (device, dtype, exp, log), measured
+    by `benchmarks/elementary.py`; where none fits, exp_ulps and log_ulps. running_sums: how many of them at least, side
+    by side, the exponentials of a row are added in (`Contract.running_sums`). command: the options that name it on the
     command line; empty where only Python can. calling: how what it wraps takes its options, in words, empty where it
     wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `linear`
     is a fused linear loss, with pairs of our names and its own; `fixed` is one without `reduction`, `axis` one that has
@@ -68,8 +71,11 @@ class Adapter(ABC):
     variants: tuple[str, ...] = ("eager",)
     capabilities: Capabilities = Capabilities()
     contracts: tuple[tuple[str, str, str, str], ...] = ()
+    accuracies: tuple[tuple[str, str, float, float], ...] = ()
+    promised: tuple[tuple[str, str], ...] = ()
     exp_ulps: float = 2.0
     log_ulps: float = 2.0
+    running_sums: int = 1
     command: str = ""
     calling: str = ""
     guessed: frozenset[str] = frozenset()
@@ -134,13 +140,29 @@ class Adapter(ABC):
         if tuple(found) != tuple(expected):
             raise AdapterError(f"{self.name} returned a loss of shape {tuple(found)}; allowed: {tuple(expected)}")
 
-    def contract_for(self, device: str, dtype: str, quantity: str) -> str:
-        """Name of the contract that a quantity is judged by."""
+    @property
+    def declared(self) -> tuple[tuple[str, str, str, str], ...]:
+        """All rows of contracts that hold for it, those promised first."""
+        return (*(("*", dtype, "*", contract) for dtype, contract in self.promised), *self.contracts)
+
+    def declared_for(self, device: str, dtype: str, quantity: str) -> str:
+        """Name of the contract that is declared for a quantity, or an empty string."""
         place = (device, dtype, QUANTITY_FAMILIES[quantity])
-        for *pattern, contract in self.contracts:
+        for *pattern, contract in self.declared:
             if all(p in ("*", x) for p, x in zip(pattern, place, strict=True)):
                 return contract
-        return DEFAULT
+        return ""
+
+    def contract_for(self, device: str, dtype: str, quantity: str) -> str:
+        """Name of the contract that a quantity is judged by."""
+        return self.declared_for(device, dtype, quantity) or DEFAULT
+
+    def accuracy_for(self, device: str, dtype: str) -> tuple[float, float]:
+        """The accuracy of exp and log on a device, for a dtype."""
+        for *pattern, exp_ulps, log_ulps in self.accuracies:
+            if all(p in ("*", x) for p, x in zip(pattern, (device, dtype), strict=True)):
+                return exp_ulps, log_ulps
+        return self.exp_ulps, self.log_ulps
 
     def provided(self, problem: Problem, quantities: Sequence[str]) -> list[str]:
         """Those quantities of the ones asked for that the problem defines and the adapter declares."""
@@ -181,6 +203,8 @@ def needed_options(problem: Problem) -> set[str]:
         "ignore_index": p.ignore_index != NO_IGNORE or (not p.probabilities and not bool(p.kept.all())),
         "label_smoothing": p.label_smoothing != 0,
         "probabilities": p.probabilities,
+        "smoothed_probabilities": p.probabilities and p.label_smoothing != 0,
+        "signed_targets": p.probabilities and bool(((p.target < 0) | (p.target > 1)).any()),
         "k_dims": len(shape) > 2,
         "unbatched": len(shape) == 1,
         "empty_batch": 0 in shape,

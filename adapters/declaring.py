@@ -30,9 +30,11 @@ def declaration(adapter: Adapter) -> dict[str, str]:
         "heads": " ".join(c.heads),
         "devices": " ".join(c.devices),
         "overwrites": " ".join(adapter.overwrites),
-        "contracts": json.dumps(adapter.contracts),
+        "contracts": json.dumps(adapter.declared),
         "exp_ulps": str(adapter.exp_ulps),
         "log_ulps": str(adapter.log_ulps),
+        "accuracies": json.dumps(adapter.accuracies),
+        "running_sums": str(adapter.running_sums),
     }
 
 
@@ -56,11 +58,16 @@ def declare(adapter: Adapter, text: Mapping[str, str]) -> None:
     rows = json.loads(text.get("contracts", "[]"))
     if contract := text.get("contract"):
         rows = [["*", "*", "*", contract]]
-    adapter.contracts = tuple(_contract(row) for row in rows)
+    adapter.contracts, adapter.promised = tuple(_contract(row) for row in rows), ()
     if not adapter.variants or not adapter.capabilities.devices:
         raise ValueError("variants or devices are empty")
     adapter.exp_ulps = float(text.get("exp_ulps", adapter.exp_ulps))
     adapter.log_ulps = float(text.get("log_ulps", adapter.log_ulps))
+    accuracies = json.loads(text.get("accuracies", "[]"))
+    adapter.accuracies = tuple((str(d), str(t), float(e), float(n)) for d, t, e, n in accuracies)
+    adapter.running_sums = int(text.get("running_sums", adapter.running_sums))
+    if adapter.running_sums < 0:
+        raise ValueError("running_sums is negative")
 
 
 def _contract(row: Sequence[str]) -> tuple[str, str, str, str]:

@@ -45,6 +45,9 @@ class JaxFunction(Adapter):
     calling = "function"
     variants = ("jit", "eager")
     capabilities = Capabilities(devices=DEVICES, options=NARROW, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
+    accuracies = (("cpu", "float64", 2.0, 1.5), ("cpu", "*", 1.5, 1.5), ("gpu", "*", 2.0, 8.0))
+    exp_ulps = 8.0
+    log_ulps = 8.0
     traced: tuple[str, ...] = ("weight",)
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
@@ -104,7 +107,9 @@ class JaxFunction(Adapter):
         leaves = {name: arrays[name] for name in LEAVES if name in arrays}
         call = self._call("differentiate", variant)
         upstream = arrays["upstream"]
-        if problem.backward_twice:
+        if problem.needs:
+            given = {**given, FIXED: {name: leaves.pop(name) for name in list(leaves) if name not in problem.needs}}
+        for _ in range(problem.backwards - 1):
             call(static, leaves, arrays["target"], given, -2 * upstream)
         value, gradients = call(static, leaves, arrays["target"], given, upstream)
         return {"loss" if problem.reduction == "none" else "cost": value, **gradients}
@@ -164,8 +169,11 @@ class JaxFunction(Adapter):
         """The loss and the gradient per quantity, by `jax.vjp` with respect to the leaves."""
         import jax
 
+        fixed: Pytree = given.get(FIXED, {})
+        given = {name: value for name, value in given.items() if name != FIXED}
+
         def loss(leaves: Pytree) -> JaxArray:
-            output: JaxArray = self.function(*self.head(leaves), target, **dict(static), **given)
+            output: JaxArray = self.function(*self.head({**fixed, **leaves}), target, **dict(static), **given)
             self.require_shape(jax.numpy.shape(output), upstream.shape)
             return output
 
@@ -189,6 +197,7 @@ class JaxAdapter(JaxFunction):
         *(("*", dtype, "*", "storage-backsum") for dtype in ("bfloat16", "float16")),
         ("*", "*", "*", "fused"),
     )
+    running_sums = 4
     capabilities = Capabilities(devices=DEVICES, options=NARROW, heads=HEADS)
     traced = ("weight", "ignore_index")
 
@@ -217,6 +226,9 @@ class JaxAdapter(JaxFunction):
             values = {step: np.asarray(value) for step, value in found.items()}
         return {**values, **own.values}
 
+
+FIXED = "fixed arrays"
+"""Among what is traced: those of the layer's arrays that need no gradient."""
 
 LEAVES = ("logits", "a_prev", "hidden_w", "w", "hidden_b", "b")
 
@@ -247,7 +259,8 @@ def grouped(gradients: Pytree) -> Pytree:
 
     if "logits" in gradients:
         return {"dC/dz": gradients["logits"]}
-    found = {"dC/db": gradients["b"], "dC/dw": gradients["w"], "dC/da_prev": gradients["a_prev"]}
+    of = {"dC/db": "b", "dC/dw": "w", "dC/da_prev": "a_prev"}
+    found = {quantity: gradients[name] for quantity, name in of.items() if name in gradients}
     if "hidden_w" in gradients:
         found["dC/db"] = jnp.concatenate([gradients["hidden_b"], found["dC/db"]])
         found["dC/dw"] = jnp.concatenate([gradients["hidden_w"].ravel(), found["dC/dw"].ravel()])

@@ -37,8 +37,9 @@ class TorchLinear(torch.TorchFunction):
         """x, weight and bias, and each as the leaf of its gradient."""
         import torch as framework
 
-        leaves = {name: inputs[name].requires_grad_(framework.is_grad_enabled()) for name in LAYER}
-        return tuple(leaves.values()), {q: [leaves[name]] for q, name in OF.items()}
+        needs, on = problem.needs or LAYER, framework.is_grad_enabled()
+        leaves = {name: inputs[name].requires_grad_(on and name in needs) for name in LAYER}
+        return tuple(leaves.values()), {q: [leaves[name]] for q, name in OF.items() if name in needs}
 
 
 class JaxLinear(jax.JaxFunction):

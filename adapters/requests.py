@@ -32,7 +32,8 @@ def request(kind: str, problem: Problem, text: Mapping[str, str] | None = None) 
         "reduction": problem.reduction,
         "ignore_index": str(problem.ignore_index),
         "label_smoothing": repr(float(problem.label_smoothing)),
-        **({"backward": "twice"} if problem.backward_twice else {}),
+        **({"backward": {2: "twice"}.get(problem.backwards, "thrice")} if problem.backward_twice else {}),
+        **({"needs": " ".join(problem.needs)} if problem.needs else {}),
         **({"layouts": json.dumps(layouts)} if layouts else {}),
     }
     return Message({**given, **(text or {})}, arrays)
@@ -51,7 +52,8 @@ def problem_of(message: Message) -> Problem:
         ignore_index=int(message.text["ignore_index"]),
         label_smoothing=float(message.text["label_smoothing"]),
         reduction=message.text["reduction"],
-        backward_twice="backward" in message.text,
+        backwards={"twice": 2, "thrice": 3}.get(message.text.get("backward", ""), 1),
+        needs=tuple(message.text.get("needs", "").split()),
     )
 
 

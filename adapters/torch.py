@@ -36,6 +36,9 @@ class TorchFunction(Adapter):
     package = "torch"
     calling = "function"
     capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
+    accuracies = (("cpu", "float64", 1.5, 1.0), ("cpu", "*", 1.0, 1.0))
+    exp_ulps = 8.0
+    log_ulps = 8.0
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
@@ -149,6 +152,7 @@ class TorchAdapter(TorchFunction):
         *(("cpu", dtype, "*", "stash-sum") for dtype in ("bfloat16", "float16")),
         ("*", "*", "*", "stash"),
     )
+    running_sums = 4
     capabilities = Capabilities(devices=DEVICES, heads=HEADS)
 
     def __init__(self) -> None:
@@ -268,10 +272,14 @@ def head(problem: Problem, inputs: Tensors) -> tuple[Tensor, Leaves]:
     if problem.head == "logits":
         logits = inputs["logits"].requires_grad_(torch.is_grad_enabled())
         return logits, {"dC/dz": [logits]}
-    a_prev = inputs["a_prev"].requires_grad_(torch.is_grad_enabled())
+    needs = problem.needs or ("a_prev", "w", "b")
+    a_prev = inputs["a_prev"].requires_grad_(torch.is_grad_enabled() and "a_prev" in needs)
     last = linear(inputs["w"], inputs["b"])
     if problem.head == "layer":
-        return last(a_prev), {"dC/db": [last.bias], "dC/dw": [last.weight], "dC/da_prev": [a_prev]}
+        last.weight.requires_grad_("w" in needs)
+        last.bias.requires_grad_("b" in needs)
+        leaves: Leaves = {"dC/db": [last.bias], "dC/dw": [last.weight], "dC/da_prev": [a_prev]}
+        return last(a_prev), {q: found for q, found in leaves.items() if q in problem.quantities}
     hidden = linear(inputs["hidden_w"], inputs["hidden_b"])
     weights: list[Tensor] = [hidden.weight, last.weight]
     biases: list[Tensor] = [hidden.bias, last.bias]
@@ -288,12 +296,12 @@ def linear(w: Tensor, b: Tensor) -> torch.nn.Linear:
 
 
 def gradients(problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor) -> dict[str, Tensor]:
-    """Gradient per quantity, that of several leaves as one vector; of two backwards, the second."""
+    """Gradient per quantity, that of several leaves as one vector; of several backwards, the last."""
     import torch
 
     upstream = upstream.to(output.dtype)
     flat = [leaf for group in leaves.values() for leaf in group]
-    if problem.backward_twice:
+    for _ in range(problem.backwards - 1):
         torch.autograd.grad(output, flat, grad_outputs=-2 * upstream, retain_graph=True)
     try:
         found = iter(torch.autograd.grad(output, flat, grad_outputs=upstream))

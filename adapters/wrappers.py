@@ -13,6 +13,7 @@ from xentcheck.vocabulary import DTYPES, OPTIONS, OVERWRITABLE, RARE_OPTIONS, RE
 
 if TYPE_CHECKING:
     from .base import Adapter
+    from .promises import Given
 
 _WRAPPERS = {
     ("numpy", "logits"): "numpy.NumpyFunction",
@@ -32,7 +33,7 @@ def from_torch(
     dtypes: Collection[str] | None = None,
     devices: Collection[str] | None = None,
     reductions: Collection[str] | None = None,
-    contract: str | None = None,
+    contract: Given = None,
     options: Collection[str] | None = None,
     head: str = "logits",
     overwrites: Collection[str] = (),
@@ -43,10 +44,11 @@ def from_torch(
     (C,), (N, C) or (N, C, d1..dk), and may be strided; the gradient comes from `torch.autograd.grad`.
 
     name: as in reports (default: the function's). dtypes, devices, reductions, options: what it supports (default:
-    all but `uint8_targets`); the rest is `unsupported`. contract: the arithmetic that it promises; without one it is
-    judged as `decisive`. head: `layer` for a fused linear loss, which gets (x, weight, bias, target) with x (N, K),
-    weight (C, K), bias (C,), and is judged by the gradients of these. overwrites: `logits` if it says that it leaves
-    something else in them, which is shown and no failure. Raises AdapterError for a word that is not allowed there.
+    all but `uint8_targets`); the rest is `unsupported`. contract: the arithmetic that it promises, by name, or as dtype
+    -> name; without one it is judged by the default contract. head: `layer` for a fused linear loss, which gets (x,
+    weight, bias, target) with x (N, K), weight (C, K), bias (C,), and is judged by the gradients of these. overwrites:
+    `logits` if it says that it leaves something else in them, which is shown and no failure. Raises AdapterError for a
+    word that is not allowed there.
 
     >>> def own_loss(input, target, weight=None, reduction="mean"): ...
     >>> from_torch(own_loss, options={"weight", "upstream"}).name
@@ -62,7 +64,7 @@ def from_jax(
     dtypes: Collection[str] | None = None,
     devices: Collection[str] | None = None,
     reductions: Collection[str] | None = None,
-    contract: str | None = None,
+    contract: Given = None,
     options: Collection[str] | None = None,
     head: str = "logits",
     overwrites: Collection[str] = (),
@@ -87,7 +89,7 @@ def from_numpy(
     dtypes: Collection[str] | None = None,
     devices: Collection[str] | None = None,
     reductions: Collection[str] | None = None,
-    contract: str | None = None,
+    contract: Given = None,
     options: Collection[str] | None = None,
     head: str = "logits",
     overwrites: Collection[str] = (),
@@ -145,19 +147,17 @@ def _wrap(
     dtypes: Collection[str] | None,
     devices: Collection[str] | None,
     reductions: Collection[str] | None,
-    contract: str | None,
+    contract: Given,
     options: Collection[str] | None,
     head: str,
     overwrites: Collection[str],
 ) -> Adapter:
     from dataclasses import replace
 
-    from xentcheck.reference.contracts import get as contract_of
+    from .promises import promised
 
     if not callable(function):
         raise AdapterError(f"from_{framework} got {type(function).__name__}; allowed: a function")
-    if contract is not None:
-        contract_of(contract)
     if (framework, head) not in _WRAPPERS:
         raise AdapterError(f"head is {head!r}; allowed: logits, layer")
     module, _, kind = _WRAPPERS[framework, head].partition(".")
@@ -165,7 +165,7 @@ def _wrap(
     adapter.command = command_of(function, framework)
     usual = adapter.capabilities.options - frozenset(RARE_OPTIONS)
     adapter.overwrites = selection("overwrites", overwrites, OVERWRITABLE, empty=True)
-    adapter.contracts = () if contract is None else (("*", "*", "*", contract),)
+    adapter.contracts, adapter.promised = (), promised(contract)
     adapter.capabilities = replace(
         adapter.capabilities,
         dtypes=selection("dtypes", dtypes, DTYPES),

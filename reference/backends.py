@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .double_double import DoubleDouble, dd_matmul, dd_sum, exact_difference
 from .elementary import dd_exp, dd_log1p
+from .wide_range import WideRange
 
 Array = NDArray[np.float64]
 Number = Any
@@ -40,6 +41,9 @@ class Backend(Protocol):
     def where(self, mask: Any, x: Number, y: Number) -> Number: ...
     def scale(self, x: Number, exponent: Any) -> Number: ...
     def pair(self, x: Number) -> tuple[Array, Array]: ...
+    def sign(self, x: Number) -> Array: ...
+    def finite(self, x: Number) -> NDArray[np.bool_]: ...
+    def concatenate(self, parts: list[Number]) -> Number: ...
 
 
 class Float64:
@@ -75,6 +79,15 @@ class Float64:
     def pair(self, x: Any) -> tuple[Array, Array]:
         hi = np.asarray(x, np.float64)
         return hi, zeros(hi.shape)
+
+    def sign(self, x: Array) -> Array:
+        return np.asarray(np.sign(x))
+
+    def finite(self, x: Array) -> NDArray[np.bool_]:
+        return np.asarray(np.isfinite(x))
+
+    def concatenate(self, parts: list[Array]) -> Array:
+        return np.concatenate([x.ravel() for x in parts] or [np.zeros(0)])
 
 
 class Double:
@@ -112,11 +125,17 @@ class Double:
         value = self.array(x)
         return value.hi, value.lo
 
+    def sign(self, x: Any) -> Array:
+        return np.asarray(np.sign(self.array(x).hi))
+
+    def finite(self, x: Any) -> NDArray[np.bool_]:
+        return np.asarray(np.isfinite(self.array(x).hi))
+
+    def concatenate(self, parts: list[DoubleDouble]) -> DoubleDouble:
+        hi, lo = (np.concatenate([getattr(x, part).ravel() for x in parts] or [np.zeros(0)]) for part in ("hi", "lo"))
+        return DoubleDouble(hi, lo)
+
 
 FLOAT64: Backend = Float64()
 DOUBLE_DOUBLE: Backend = Double()
-
-
-def backend_for(dtype: str) -> Backend:
-    """The backend that is exact enough to judge implementations of a storage dtype."""
-    return DOUBLE_DOUBLE if dtype == "float64" else FLOAT64
+WIDE_RANGE: Backend = WideRange()

@@ -67,8 +67,9 @@ class Bounds:
         with np.errstate(all="ignore"):
             bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
             bound += a.result_rounding * (size.sum() / denominator + bound) + 2.0 * a.result_underflow
-            largest = raw.sum() / (min(denominator, 1.0) if t.smoothing else 1.0)
-            return np.asarray(np.inf) if largest >= self._overflow else finished(np.asarray(bound), a)
+            smoothed = t.smoothing and t.probabilities is None
+            largest = raw.sum() / (min(denominator, 1.0) if smoothed else 1.0)
+            return finished(np.asarray(bound), a) if largest < self._overflow else np.asarray(np.inf)
 
     def layer(self, block: Block, gradient: Array) -> dict[str, Array]:
         """Bounds of dC/db, dC/dw and dC/da_prev, from the bound of dC/dz."""

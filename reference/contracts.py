@@ -54,7 +54,8 @@ class Contract:
 
     log_form: `sub` for log a = (z - m) - log S, or `lse` for z - fl(m + log S); either may be used under `lse`.
     gradient_form: `ratio` for e/S, or `exp` for the exponential of the kept log a, each in the gradient.
-    stored: the `STAGES` whose results are rounded to the storage dtype; all others are carried out in the arithmetic
+    complement: log S is log1p of the sum of the other exponentials, and 1 - a_y, where a_y is above 1/2, the sum of the
+    other activations: nothing cancels, at any margin. stored: the `STAGES` whose results are rounded to the storage dtype; all others are carried out in the arithmetic
     format (float32 for bfloat16 and float16). flushes: results below the smallest normal number of the arithmetic
     format may become zero; flushes_storage: those of the storage format, too.
     exp_ulps, log_ulps: largest error of exp and log in ULPs, so a relative error of 2 ULPs u. exp_slope: further
@@ -65,7 +66,8 @@ class Contract:
     rescales: how often an online softmax rescales its running sum at most, and never more often than there are terms.
     product_inputs: `storage`, `tf32` or `bfloat16`: what matrix products round their inputs to.
     lanes: sums over classes are so many partial sums and a tree of them; 0 for any order, in which all other sums may
-    be taken. class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of
+    be taken. running_sums: exponentials of more than 1025 classes are added in so many running sums or more, whose
+    errors are found from the very addends (`scattered`); 0 where nothing is known of the order. class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of
     blocks of so many terms; 0 for any order. compensated: sums may be compensated (Kahan), which errs by up to 2u.
     result: dtype of a result that is returned wider than the storage, and so is not rounded to it, unless what passes
     between kernels is; empty for results in storage.
@@ -76,6 +78,7 @@ class Contract:
     name: str
     log_form: str = "sub"
     gradient_form: str = "ratio"
+    complement: bool = False
     stored: tuple[str, ...] = LINEAR
     flushes: bool = True
     flushes_storage: bool = False
@@ -89,6 +92,7 @@ class Contract:
     rescales: int = 0
     product_inputs: str = "storage"
     lanes: int = 0
+    running_sums: int = 1
     class_block: int = 0
     row_block: int = 0
     compensated: bool = False
@@ -112,6 +116,10 @@ class Contract:
             return self
         return replace(self, exp_ulps=exp_ulps, log_ulps=log_ulps)
 
+    def with_sums(self, running_sums: int) -> Contract:
+        """The same contract for another number of running sums; `decisive` and `stable` promise nothing about them."""
+        return self if self.name in (DEFAULT, "stable") else replace(self, running_sums=running_sums)
+
 
 ANY = 2**31
 """As often as it likes."""
@@ -131,6 +139,7 @@ PLAIN: dict[str, Any] = {
 CATALOGUE: dict[str, Contract] = {
     c.name: c
     for c in (
+        Contract(name="accurate", complement=True),
         Contract(name="fused"),
         Contract(name="fused-lse", log_form="lse"),
         Contract(name="stash", gradient_form="exp", stored=BETWEEN_KERNELS),
@@ -155,6 +164,7 @@ CATALOGUE: dict[str, Contract] = {
             flushes_storage=True,
             shifted=False,
             log_of_softmax=True,
+            running_sums=0,
             row_sum="all",
         ),
     )
@@ -177,7 +187,7 @@ def distinct(contracts: tuple[Contract, ...], dtype: str) -> tuple[Contract, ...
     """Those of the contracts that differ for a dtype, the first of equals: storing rounds nothing in a wide dtype.
 
     >>> [c.name for c in distinct(tuple(CATALOGUE.values()), "float64")]
-    ['fused', 'fused-lse', 'stash', 'stash-lse', 'decisive', 'online', 'stable']
+    ['accurate', 'fused', 'fused-lse', 'stash', 'stash-lse', 'decisive', 'online', 'stable']
     """
     if Arithmetic.of(CATALOGUE["fused"], dtype).narrow:
         return contracts

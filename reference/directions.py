@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends import Number
+from .leaving import all_finite, leave
 from .oracle import Block, Exact
 from .row_bounds import RowBounds, finished
 from .rows import from_rows, to_rows
@@ -40,8 +41,11 @@ class Directional:
         mass = B.sum(q)
         jvp = mass * mean - B.sum(q * d)
         hvp = (s.e / s.total[:, None]) * (d - mean[:, None]) * (mass * block.factor)[:, None]
-        kept = t.kept
-        return cls(B.where(kept, jvp, 0.0), B.where(kept[:, None], hvp, 0.0), B.pair(d)[0])
+        jvp, hvp = B.where(t.kept, jvp, 0.0), B.where(t.kept[:, None], hvp, 0.0)
+        undefined = block.undefined | (not all_finite(v))
+        leave(B, "jvp", jvp, undefined)
+        leave(B, "hvp", hvp, (undefined | (not block.divided))[:, None])
+        return cls(jvp, hvp, B.pair(d)[0])
 
 
 def _one_hot(block: Block) -> Array:
@@ -65,8 +69,9 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     jvp:  Q E + g (Q |s| + sum |q v|)
     hvp:  f Q (D (|v - s| + E) + a E + g (a + D)(|v| + |s| + E)), and kappa of all products up to f
 
-    growth(C) is that of the backward sums. 8u covers the ways in which a o (v - s), a o v - a s, and derivatives of e/S
-    as e dt/S - e dS/S^2 round. Results below the normal range, and the rounding to storage, as for dC/dz.
+    growth(C) is that of the backward sums, and g has the error of smoothed probabilities (`Targets.forming`). 8u covers
+    the ways in which a o (v - s), a o v - a s, and derivatives of e/S as e dt/S - e dS/S^2 round. Results below the
+    normal range, and the rounding to storage, as for dC/dz.
     """
     block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
     B, t = block.softmax.backend, block.targets
@@ -74,11 +79,11 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     softmax = base.e / base.total
     error = e.gradient_softmax()
     size = np.abs(v)
-    g = a.growth(t.classes, "backward_sum") + 8.0 * u + 3.0 * a.extra("between")
+    g = a.growth(t.classes, "backward_sum") + 8.0 * u + 3.0 * a.extra("between") + rows.forming
     moved = softmax + error
     s = np.abs((softmax * v).sum(1, keepdims=True))
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
-    q = np.abs(_one_hot(block)) if t.hard else np.abs(B.pair(t.terms(B))[0])
+    q = np.abs(_one_hot(block)) if t.hard else t.sizes()
     mass = q.sum(1, keepdims=True)
     total = mass * (s + spread) + (q * size).sum(1, keepdims=True)
     jvp = (mass * spread + g * total)[:, 0]

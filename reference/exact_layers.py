@@ -76,7 +76,4 @@ def _transpose(x: Number) -> Number:
 
 
 def _flatten(backend: Backend, *parts: Number) -> Number:
-    pairs = [backend.pair(x) for x in parts]
-    hi = np.concatenate([h.ravel() for h, _ in pairs])
-    lo = np.concatenate([low.ravel() for _, low in pairs])
-    return backend.array(hi) + lo
+    return backend.concatenate(list(parts))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends import Backend, Number
+from .backends import WIDE_RANGE, Backend, Number
 from .targets import Targets
 
 Array = NDArray[Any]
@@ -76,9 +76,11 @@ class RowSoftmax:
         """e * factor[:, None], rounded once where e is subnormal: a factor would multiply the error of e."""
         B = self.backend
         product = self.e * factor[:, None]
+        if not B.lifts:
+            return product
         hi, lo = B.pair(product)
         small = B.pair(self.e)[0] < 2.0**-LIFT
-        if not B.lifts or not small.any():
+        if not small.any():
             return product
         rows, columns = np.nonzero(small & np.isfinite(B.pair(self.t)[0]))
         lifted = B.exp(self.t[rows, columns], LIFT) * factor[rows]
@@ -87,7 +89,7 @@ class RowSoftmax:
 
     def log_softmax(self) -> Number:
         """[derived] log a = t - log S."""
-        finite = np.isfinite(self.backend.pair(self.t)[0])
+        finite = self.backend.finite(self.t)
         if finite.all():
             return self._where_defined(self.t - self.log_total[:, None])
         value = self.backend.where(finite, self.t, 0.0) - self.log_total[:, None]
@@ -106,10 +108,10 @@ class RowSoftmax:
             terms_t, terms_q, log_total = t[:, None], q[:, None], self.log_total[:, None]
         else:
             terms_t, terms_q, log_total = self.t, targets.terms(B), self.log_total[:, None]
-        sign = np.sign(B.pair(terms_q)[0])
+        sign, finite = B.sign(terms_q), B.finite(terms_t)
         hi = B.pair(terms_t)[0]
-        infinite = np.isneginf(hi) & (sign != 0)
-        used = np.isfinite(hi) & (sign != 0)
+        infinite = ~finite & (sign != 0)
+        used = finite & (sign != 0)
         k = np.where(np.max(-hi, axis=1, initial=0.0, where=used) > HUGE, SCALE, 0)
         surprise = B.scale(B.where(used, log_total - B.where(used, terms_t, 0.0), 0.0), -k[:, None])
         value = B.sum(surprise * terms_q)
@@ -168,10 +170,11 @@ def sum_of_others(backend: Backend, t: Number, e: Number, argmax: Array) -> tupl
     Such rows are summed in the normal range and scaled down, so that R is rounded once even if each term is subnormal.
     """
     others = sum_except(backend, e, argmax)
-    hi = backend.pair(others)[0]
-    low = (hi < 2.0**-LIFT) & np.isfinite(backend.pair(t)[0]).any(1)
-    if not backend.lifts or not low.any():
-        return others, np.zeros(len(low), bool), backend.array(np.zeros(len(low)))
+    low = np.zeros(len(argmax), bool)
+    if backend.lifts:
+        low = (backend.pair(others)[0] < 2.0**-LIFT) & backend.finite(t).any(1)
+    if not low.any():
+        return others, low, backend.array(np.zeros(len(low)))
     sums = sum_except(backend, backend.exp(t[low], LIFT), argmax[low])
     lifted = backend.array(np.zeros(len(low))) + 0.0
     for whole, part, lowered in zip(
@@ -192,6 +195,9 @@ def sum_except(backend: Backend, e: Number, index: Array) -> Number:
 def replace(backend: Backend, x: Number, index: Array, value: Any) -> Number:
     """A copy of x (n, C) with x[n, index[n]] = value[n]."""
     rows = np.arange(len(index))
+    if backend.name == WIDE_RANGE.name:
+        new = backend.array(value) + np.zeros(len(index))
+        return backend.where(np.arange(x.shape[1]) == index[:, None], new[:, None], x)
     hi, lo = backend.pair(x)
     new_hi, new_lo = backend.pair(value)
     hi = hi.copy()

@@ -111,7 +111,7 @@ def same_shape(x: Any, name: str, like: Array, other: str) -> Array:
 def examples(z: Any, y: Any) -> tuple[Array, Array]:
     """z (m, K), floating, and y as labels (m,), int64, or as rows of probabilities (m, K) in the dtype of z.
 
-    Rows of probabilities need not sum to 1; rows of integers (one-hot) count as probabilities.
+    Rows of probabilities may be any finite numbers; rows of integers (one-hot) count as probabilities.
     Raises ShapeError, DtypeError, or TargetError with the first offender.
 
     >>> examples([[0.0, 1.0]], [1])[1].dtype
@@ -124,13 +124,29 @@ def examples(z: Any, y: Any) -> tuple[Array, Array]:
     if given.shape not in ((m,), (m, classes)):
         raise ShapeError(f"y has shape {given.shape}; allowed: ({m},) labels or ({m}, {classes}) rows of probabilities")
     if given.ndim == 2:
-        return z, probabilities(given, z)
+        return z, finite(given, z)
     if given.dtype.kind not in "iu" and m > 0:
         raise DtypeError(f"y has dtype {given.dtype}; allowed: integer labels, or rows of probabilities")
     bad = np.flatnonzero((given < 0) | (given >= classes))
     if len(bad):
         raise TargetError(f"y[{bad[0]}] is {given[bad[0]]}; allowed: labels from 0 to {classes - 1}")
     return z, given.astype(np.int64)
+
+
+def finite(y: Any, like: Array, other: str = "z") -> Array:
+    """y as a matrix of finite numbers in the shape and dtype of `like`: target rows, in which the loss is linear.
+
+    Raises ShapeError, DtypeError, or TargetError with the first offender.
+
+    >>> finite([[1.5, -0.5]], np.zeros((1, 2))).tolist()
+    [[1.5, -0.5]]
+    """
+    array = same_shape(y, "y", like, other)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        i, j = bad[0].tolist()
+        raise TargetError(f"y[{i}, {j}] is {array[i, j]}; allowed: finite numbers")
+    return array
 
 
 def probabilities(y: Any, like: Array, other: str = "z") -> Array:

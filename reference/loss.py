@@ -1,8 +1,9 @@
 """The frameworks' loss on top of the book's equations: softmax (78) and log-likelihood (80) with PyTorch's options.
 
 Shapes: logits (C,), (N, C) or (N, C, d1..dk); target: class indices of that shape without C, or probabilities of the
-logits' shape. Conventions are PyTorch's: the weighted mean divides by the sum of the kept labels' weights, with
-probabilities by the number of rows; class weights stand inside the smoothing sum, whose mass is eps/C per class; an
+logits' shape, any finite numbers. Conventions are PyTorch's: the weighted mean divides by the sum of the kept labels'
+weights, with probabilities by the number of rows; class weights stand inside the smoothing sum, whose mass is eps/C per
+class; smoothed probabilities are q (1 - eps) + eps/C, whatever their rows sum to; an
 ignored row contributes nothing and gets a gradient of exactly 0. A mean over no kept row is nan with a gradient of 0;
 weights that sum to 0 give nan twice; an empty batch has mean nan, sum 0. One difference: a factor of 0 on a logit of
 -inf contributes 0, where PyTorch returns nan. A logit of -inf under label smoothing makes the loss inf.
@@ -65,10 +66,13 @@ class Rows:
         self.kept = p.kept.reshape(-1)
         self.type = self.t.dtype.type
         self.weight = np.ones(p.classes, self.t.dtype) if p.weight is None else p.weight
-        self.smoothing = self.type(0 if p.probabilities else p.label_smoothing)
+        self.smoothing = self.type(p.label_smoothing)
         if p.probabilities:
             self.label = np.zeros(len(self.t), np.int64)
-            self.q = to_rows(p.target) * self.weight
+            q = to_rows(p.target)
+            if self.smoothing:
+                q = q * (1 - self.smoothing) + self.smoothing / self.type(p.classes)
+            self.q = q * self.weight
         else:
             self.label = np.where(self.kept, p.target.reshape(-1), 0)
         self.label_weight = np.where(self.kept, self.weight[self.label], self.type(0))

@@ -16,11 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.errors import OracleError
+
 from . import exact_layers
-from .backends import Backend, Number, backend_for
+from .backends import Backend, Number
 from .exact_rows import LIFT, RowSoftmax
+from .leaving import all_finite, leave
 from .loss import problem_of
 from .problem import NO_IGNORE, Array, Problem
+from .ranges import backend_for
 from .rows import from_rows, to_rows
 from .targets import Targets
 
@@ -38,16 +42,43 @@ class Block:
     softmax: RowSoftmax
     targets: Targets
     factor: Number
+    divided: bool = True
+
+    @cached_property
+    def undefined(self) -> Array:
+        """(n,): rows without a finite maximum, or with a factor (weight, target, upstream) that is not finite."""
+        t = self.targets
+        given = all_finite(t.weight, t.probabilities)
+        return np.asarray(~(self.softmax.defined & np.isfinite(t.upstream) & given))
+
+    def a(self) -> Number:
+        """(78) of these rows."""
+        return leave(self.softmax.backend, "a", self.softmax.softmax(), ~self.softmax.defined[:, None])
+
+    def log_a(self) -> Number:
+        """log of (78) of these rows; -inf where the logit is."""
+        B, s = self.softmax.backend, self.softmax
+        return leave(B, "log_a", s.log_softmax(), ~s.defined[:, None] | ~B.finite(s.t))
 
     @cached_property
     def gradient(self) -> Number:
         """dC/dz of these rows."""
-        return self.softmax.gradient(self.targets, self.factor)
+        B = self.softmax.backend
+        undefined = self.undefined | (not self.divided)
+        return leave(B, "dC/dz", self.softmax.gradient(self.targets, self.factor), undefined[:, None])
 
     @cached_property
     def loss(self) -> tuple[Number, Array]:
         """Loss of these rows as (number, k) for number * 2^k."""
-        return self.softmax.loss(self.targets)
+        B, t = self.softmax.backend, self.targets
+        number, k = self.softmax.loss(t)
+        masked = ~B.finite(self.softmax.t)
+        if masked.any():
+            rows = np.arange(len(t.label))
+            met = masked[rows, t.label] & (t.label_weight != 0) if t.hard else (masked & (t.sizes() != 0)).any(1)
+        else:
+            met = np.zeros(len(t.label), bool)
+        return leave(B, "loss", number, self.undefined | met), k
 
 
 class Exact:
@@ -55,11 +86,13 @@ class Exact:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.backend: Backend = backend_for(problem.dtype)
+        self.backend: Backend = backend_for(problem)
         self.targets = Targets.of(problem)
         with np.errstate(all="ignore"):
             self.denominator: Number = self.targets.denominator(self.backend)
             self.factor: Number = self.backend.array(self.targets.upstream) / self.denominator
+        self.divided = bool(self.backend.sign(self.denominator) != 0)
+        """Whether the denominator is not 0."""
 
     def blocks(self) -> Iterator[Block]:
         """Row blocks in order; a layer's or network's logits come as one block."""
@@ -67,8 +100,10 @@ class Exact:
         if self.problem.logits is None:
             with np.errstate(all="ignore"):
                 z, masked = exact_layers.logits(B, self.problem)
+                if not all_finite(np.where(masked, 0.0, B.pair(z)[0])) and self.finite_layers:
+                    raise OracleError("the exact logits of the layer exceed float64; allowed: smaller a_prev, w and b")
                 softmax = RowSoftmax.of_number(B, z, masked)
-            yield Block(slice(0, len(self.targets.kept)), softmax, self.targets, self.factor)
+            yield Block(slice(0, len(self.targets.kept)), softmax, self.targets, self.factor, self.divided)
             return
         rows = to_rows(self.problem.logits)
         step = max(1, BLOCK // max(1, rows.shape[1]))
@@ -76,21 +111,43 @@ class Exact:
             part = slice(start, min(start + step, len(rows)))
             with np.errstate(all="ignore"):
                 softmax = RowSoftmax.of_logits(B, rows[part].astype(np.float64))
-            yield Block(part, softmax, self.targets.block(part), self.factor[part])
+            yield Block(part, softmax, self.targets.block(part), self.factor[part], self.divided)
 
     def cost(self, losses: list[tuple[Number, Array]]) -> Pair:
         """The reduced cost from the rows' losses: their sum over the denominator, without overflow on the way."""
         B = self.backend
-        pairs = [(*B.pair(number), k) for number, k in losses]
-        hi, lo = (np.concatenate([p[i] for p in pairs] or [np.zeros(0)]) for i in (0, 1))
-        k = np.concatenate([p[2] for p in pairs] or [np.zeros(0, int)])
-        top = int(k.max(initial=-LIFT, where=hi != 0))
+        numbers = B.concatenate([number for number, _ in losses])
+        k = np.concatenate([k for _, k in losses] or [np.zeros(0, int)])
+        top = int(k.max(initial=-LIFT, where=B.sign(numbers) != 0))
         with np.errstate(all="ignore"):
-            plain = hi.sum()
-            if not np.isfinite(plain) and not np.isfinite(hi).all():
+            finite = B.finite(numbers)
+            if not finite.all():
+                plain = np.where(finite, 0.0, B.pair(numbers)[0]).sum()
                 return B.pair(B.array(plain / B.pair(self.denominator)[0]))
-            terms = B.scale(B.array(hi) + lo, k - top)
-            return B.pair(B.scale(B.sum(terms) / self.denominator, top))
+            cost = B.sum(B.scale(numbers, k - top)) / self.denominator
+            return B.pair(B.scale(leave(B, "cost", cost, not self.divided), top))
+
+    def layer(self, block: Block) -> dict[str, Number]:
+        """The gradients of the layers before the softmax."""
+        B = self.backend
+        found = exact_layers.gradients(B, self.problem, block.gradient)
+        undefined = not (self.finite_layers and B.finite(block.gradient).all())
+        return {q: leave(B, q, value, undefined) for q, value in found.items()}
+
+    @property
+    def finite_layers(self) -> bool:
+        """Whether all inputs and weights of the layers are finite."""
+        p = self.problem
+        return all_finite(p.a_prev, p.w, p.hidden_w, p.hidden_b)
+
+    def jvp(self, parts: list[Number]) -> Number:
+        """jvp as an output, of those of all rows: reduced like the loss."""
+        B = self.backend
+        rows = B.concatenate(parts)
+        if self.problem.reduction == "none":
+            return rows
+        with np.errstate(all="ignore"):
+            return leave(B, "jvp", B.sum(rows) / self.denominator, not (self.divided and B.finite(rows).all()))
 
     def _along(self) -> dict[str, Pair]:
         """jvp and hvp along the problem's direction."""
@@ -99,13 +156,10 @@ class Exact:
         p, B = self.problem, self.backend
         v = to_rows(np.asarray(p.v)).astype(np.float64)
         parts = [Directional.of(block, v[block.rows]) for block in self.blocks()]
-        jvp, hvp = ([B.pair(getattr(part, name)) for part in parts] for name in ("jvp", "hvp"))
-        rows = _join(jvp, (len(v),), rows=False)
-        if p.reduction == "none":
-            moved = rows[0].reshape(p.loss_shape), rows[1].reshape(p.loss_shape)
-        else:
-            moved = B.pair(B.sum(B.array(rows[0]) + rows[1]) / self.denominator)
-        return {"jvp": moved, "hvp": _join(hvp, p.logits_shape, rows=True)}
+        hi, lo = B.pair(self.jvp([part.jvp for part in parts]))
+        shape = p.shapes["jvp"]
+        hvp = _join([B.pair(part.hvp) for part in parts], p.logits_shape, rows=True)
+        return {"jvp": (hi.reshape(shape), lo.reshape(shape)), "hvp": hvp}
 
     def evaluate(self, quantities: Iterable[str]) -> dict[str, Pair]:
         """The quantities asked for, whole, in the shapes of the problem."""
@@ -117,9 +171,9 @@ class Exact:
         with np.errstate(all="ignore"):
             for block in self.blocks():
                 if "a" in wanted:
-                    parts["a"].append(B.pair(block.softmax.softmax()))
+                    parts["a"].append(B.pair(block.a()))
                 if "log_a" in wanted:
-                    parts["log_a"].append(B.pair(block.softmax.log_softmax()))
+                    parts["log_a"].append(B.pair(block.log_a()))
                 if wanted & {"loss", "cost"}:
                     losses.append(block.loss)
                     parts["loss"].append(B.pair(B.scale(*block.loss)))
@@ -127,8 +181,7 @@ class Exact:
                     parts["dC/dz"].append(B.pair(block.gradient))
                 elif wanted & {"dC/dz", "dC/db", "dC/dw", "dC/da_prev"}:
                     out["dC/dz"] = B.pair(block.gradient)
-                    layer = exact_layers.gradients(B, p, block.gradient)
-                    out |= {q: B.pair(value) for q, value in layer.items()}
+                    out |= {q: B.pair(value) for q, value in self.layer(block).items()}
             if "cost" in wanted:
                 out["cost"] = self.cost(losses)
             if wanted & {"jvp", "hvp"}:

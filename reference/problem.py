@@ -27,8 +27,10 @@ class Problem:
     logits a_prev w^T + b. Head `network`: a sigmoid layer hidden_w (H, K), hidden_b (H,) before that, and w (C, H).
 
     target: class indices (int64; shape of the logits without the class axis) or probabilities (dtype and shape of the
-    logits). weight: (C,) of any sign, or None. v: a direction of the logits, or None. upstream: dC/d(output), 0-d for
-    `mean` and `sum`, else of the loss's shape.
+    logits; any finite numbers, as the loss is linear in them: rows need not sum to 1, entries not be from 0 to 1).
+    weight: (C,) of any sign, or None. v: a direction of the logits, or None. upstream: dC/d(output), 0-d for `mean` and
+    `sum`, else of the loss's shape. backwards: how often backward is called, the last call being judged;
+    backward_twice: whether that is more than once. needs: those of a_prev, w, b that need a gradient; none named: all.
 
     Raises ShapeError, DtypeError, TargetError (index and value of the first offender) or ProblemError.
 
@@ -50,11 +52,15 @@ class Problem:
     reduction: str = "mean"
     upstream: Array = field(default_factory=lambda: np.array(1.0))
     backward_twice: bool = False
+    backwards: int = 1
+    needs: tuple[str, ...] = ()
     v: Array | None = None
 
     def __post_init__(self) -> None:
         for name, array in self.arrays().items():
             object.__setattr__(self, name, np.asarray(array))
+        object.__setattr__(self, "backwards", max(self.backwards, 2 if self.backward_twice else 1))
+        object.__setattr__(self, "backward_twice", self.backwards > 1)
         validate(self)
         self._freeze()
 
@@ -134,7 +140,8 @@ class Problem:
         value = "loss" if self.reduction == "none" else "cost"
         if self.head == "logits":
             return ("a", "log_a", value, "dC/dz", *(() if self.v is None else ("jvp", "hvp")))
-        return (value, "dC/db", "dC/dw", "dC/da_prev")
+        of = {"dC/db": "b", "dC/dw": "w", "dC/da_prev": "a_prev"}
+        return (value, *(q for q, name in of.items() if not self.needs or name in self.needs))
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -178,6 +185,8 @@ def validate(p: Problem) -> None:
     if not 0.0 <= p.label_smoothing <= 1.0:
         raise ProblemError(f"label_smoothing is {p.label_smoothing}; allowed: 0 to 1")
     _validate_layer(p)
+    if p.needs and (p.head != "layer" or not set(p.needs) <= {"a_prev", "w", "b"}):
+        raise ProblemError(f"needs is {', '.join(p.needs)}; allowed: some of a_prev, w, b, of a last layer")
     shape = p.logits_shape
     if len(shape) == 0 or p.classes == 0:
         raise ShapeError(f"logits have shape {shape}; allowed: (C,), (N, C) or (N, C, d1..dk) with C >= 1")
@@ -230,7 +239,7 @@ def _validate_target(p: Problem) -> None:
         raise ShapeError(f"target probabilities have shape {p.target.shape}; allowed: {p.logits_shape}")
     if p.ignore_index != NO_IGNORE:
         raise TargetError(f"ignore_index is {p.ignore_index}; it has no meaning with target probabilities")
-    bad = ~((p.target >= 0) & (p.target <= 1))
+    bad = ~np.isfinite(p.target)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: probabilities from 0 to 1")
+        raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: finite numbers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from .exact_rows import RowSoftmax
 from .formats import Format
+from .scattered import drifts
 
 Array = NDArray[Any]
 
@@ -46,7 +48,8 @@ class RowBase:
         d = np.negative(B.pair(softmax.t)[0])
         ties = np.count_nonzero(d == 0, axis=1)[:, None] - 1
         if not np.isfinite(d).all():
-            np.copyto(d, 0.0, where=~np.isfinite(d))
+            far = B.finite(softmax.t)  # a difference of logits that overflows
+            np.copyto(d, np.where(far, np.finfo(np.float64).max, 0.0), where=~np.isfinite(d))
         others, total, log_total = (B.pair(x)[0][:, None] for x in (softmax.others, softmax.total, softmax.log_total))
         smallest = e.min(axis=1, initial=1.0)[:, None] / total
         small = smallest < 4 * fmt.smallest_normal
@@ -61,6 +64,11 @@ class RowBase:
         depth = np.einsum("nc,nc->n", e, d)[:, None]
         maximum = np.where(softmax.defined, softmax.maximum, 0.0)[:, None]
         return cls(fmt, d, e, others, total, log_total, maximum, depth, ties, active, low, smallest, zeta)
+
+    @cached_property
+    def drifts(self) -> Array:
+        """How far sums of the exponentials drift, by last place: of use for long sums of known exponentials only."""
+        return drifts(self.e, self.total[:, 0], self.format)
 
     @property
     def reachable(self) -> Array:

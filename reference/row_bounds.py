@@ -115,6 +115,11 @@ class RowBounds:
                 relative += np.where(s > 0, self._lost * (1.0 + upstream) / s, 0.0)
         return relative
 
+    @cached_property
+    def forming(self) -> float:
+        """Relative error of the factors q before their class weights (`Targets.forming`)."""
+        return self.block.targets.forming(self._u + self._between, self._tiny + self._lost)
+
     def softmax(self) -> Array:
         """(n, C): bound of a."""
         return finished(self.errors.softmax(), self.arithmetic)
@@ -145,26 +150,34 @@ class RowBounds:
         bound = weight * error + 2.0 * self._tiny
         if t.weight is not None:
             bound = bound + (self._u + self._between) * (loss + bound) + self._lost
-        return bound, loss, loss
+        return bound, loss, self._unless_lost(loss, b.log_total + depth)
 
     def _soft_loss(self) -> tuple[Array, Array, Array]:
         t = self.block.targets
-        q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
+        q = t.sizes()
         used = (q != 0) & np.isfinite(_hi(self.block, self.block.softmax.t))
         surprise = np.where(used, self.base.log_total + self.base.d, 0.0)
         errors = np.where(used, self.errors.kept_log_softmax(), 0.0)
         terms = np.count_nonzero(used, axis=1)
         relative = self.arithmetic.growth(terms - 1, "forward_sum") + 6.0 * self._u + 5.0 * self._between
+        relative += self.forming
         bound = (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1)
         bound += self._separate_products(q * used)
         bound += (2.0 * self._tiny + self._lost) * np.maximum(terms, 1)
         loss = (q * surprise).sum(1)
         raw = loss
-        if t.weight is not None or t.smoothing:
+        smoothed = t.smoothing and t.probabilities is None
+        if t.weight is not None or smoothed:
             weight = np.ones(t.classes) if t.weight is None else np.abs(t.weight)
             weighted = surprise * weight
-            raw = np.maximum(raw, weighted.sum(1) if t.smoothing else weighted.max(1, initial=0.0))
-        return bound, loss, raw
+            raw = np.maximum(raw, weighted.sum(1) if smoothed else weighted.max(1, initial=0.0))
+        return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total + self.base.d, 0.0))
+
+    def _unless_lost(self, raw: Array, surprise: Array) -> Array:
+        """(n,): raw, but inf where a log a overflows before its factor, also a factor of 0; surprise: (n, any)."""
+        if not np.max(surprise, initial=0.0) >= self.arithmetic.largest("between"):
+            return raw
+        return np.where(surprise.max(1) >= self.arithmetic.largest("between"), np.inf, raw)
 
     def _separate_products(self, q: Array) -> Array:
         """(n,): what Q lse - sum q_i z_i errs by more than a sum of q_i (lse - z_i), whose terms are of size |m|.
@@ -205,8 +218,7 @@ class RowBounds:
         """(n,): the largest product of upstream gradient, class weight and 1/denominator in any order of them."""
         t = self.block.targets
         upstream = np.abs(t.upstream)
-        q = t.label_weight[:, None] if t.hard else _hi(self.block, t.terms(self.block.softmax.backend))
-        weight = np.abs(q).sum(1)
+        weight = np.abs(t.label_weight) if t.hard else t.sizes().sum(1)
         s = np.abs(_hi(self.block, self.block.factor))
         with np.errstate(all="ignore"):
             inverse = np.where(upstream > 0, s / upstream, 0.0)
@@ -225,6 +237,8 @@ class RowBounds:
         offset = e.gradient_offset + margin * (1.0 + e.gradient_offset)
         bound = e.elementwise(offset + kappa * (1.0 + offset), e.gradient_slope * (1.0 + kappa), scale)
         at_label = e.elementwise_at(t.label, offset + self._u, e.gradient_slope) * scale[:, 0]
+        if self.arithmetic.contract.complement and self.base.zeta is None:
+            at_label = e.complement_at(t.label) * scale[:, 0]
         bound[rows, t.label] = at_label + kappa[:, 0] * (g[rows, t.label] + at_label)
         bound = self._with_row_sum(bound, scale, scale * (e.gradient_softmax_sum() + margin + self._u))
         return self._with_underflow(bound, scale, np.arange(t.classes) == t.label[:, None])
@@ -241,9 +255,9 @@ class RowBounds:
         The error r_Q Q of that sum multiplies a_i only; kappa_q = 5u + 3u_b is that of each term.
         """
         t, e = self.block.targets, self.errors
-        q = np.abs(_hi(self.block, t.terms(self.block.softmax.backend)))
+        q = t.sizes()
         total = q.sum(1, keepdims=True)
-        own = 5.0 * self._u + 3.0 * self._between
+        own = 5.0 * self._u + 3.0 * self._between + self.forming
         relative = self._sum_of_targets(q, total) * (1.0 + own) + own
         scale = factor * total
         offset = e.gradient_offset + relative * (1.0 + e.gradient_offset)
@@ -281,13 +295,14 @@ class RowBounds:
         """(n, C): where dp/dz_i may differ from 0, with p = max z, or z_y: the label, and all that may be the maximum.
 
         [derived] two logits change places in rounded arithmetic only if their distance is within the errors of both
-        exponents, (shift_units + exp_slope) u |m| each, and those of the logits that a layer computes.
+        exponents, (shift_units + exp_slope) u |m| each, and those of the logits that a layer computes. A masked class,
+        whose d and e are both 0 here, is never the maximum.
         """
         t, b, contract = self.block.targets, self.base, self.arithmetic.contract
         near = 2.0 * (contract.shift_units + contract.exp_slope) * self._u * np.abs(b.maximum)
         if b.zeta is not None:
             near = near + b.zeta + np.where(b.e > 0, b.zeta, 0.0).max(1, keepdims=True, initial=0.0)
-        found = np.asarray(b.d <= near)
+        found = np.asarray((b.d <= near) & ((b.e > 0) | (b.d > 0)))
         if t.probabilities is None:
             found[np.arange(len(t.label)), t.label] = True
         return found

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .contracts import Arithmetic
+from .contracts import Arithmetic, growth
 from .formats import Format
 from .row_base import RowBase
+from .scattered import ANY_ORDER, height
 
 Array = NDArray[Any]
 
@@ -36,7 +37,7 @@ def second_order(slope: Any, wide: Format) -> Any:
 class RowErrors:
     """Errors of the sum, of its logarithm and of the softmax of a block of rows, under one contract.
 
-    relative_sum: |S^ - S|/S. log_error: |log S^ - log S|. Both (n, 1). log_offset, log_slope: of log a as computed;
+    relative_sum: |S^ - S|/S. relative_rest: |R^ - R|/S under `complement`, else the same. log_error: |log S^ - log S|. Both (n, 1). log_offset, log_slope: of log a as computed;
     kept_offset, kept_slope: of log a as the loss and the gradient find it.
     """
 
@@ -50,6 +51,7 @@ class RowErrors:
         self._second = second_order(self._slope, arithmetic.wide)
         self._zeta_mean, self._zeta_growth = _logit_uncertainty(base)
         self.relative_sum = self._sum()
+        self.relative_rest = self._sum(largest=False) if contract.complement else self.relative_sum
         self.log_error = self._log_error()
         self.log_offset, self.log_slope = self._log_softmax()
         stored = self._store_log(self.log_offset, self.log_slope)
@@ -57,8 +59,8 @@ class RowErrors:
         self.soft_offset, self.soft_slope = self._ratio()
         self.gradient_offset, self.gradient_slope = self._gradient_softmax()
 
-    def _sum(self) -> Array:
-        """|S^ - S|/S: errors of the exponentials, underflow, summation, and the rounding of S to storage.
+    def _sum(self, *, largest: bool = True) -> Array:
+        """|S^ - S|/S, or |R^ - R|/S of the sum without the largest term: errors of the exponentials, underflow, summation, and the rounding of S to storage.
 
         Where the maximum is not subtracted, its exponential errs like all others.
         """
@@ -75,7 +77,7 @@ class RowErrors:
             )
         exact_ones = (inexact == 0) & (b.zeta is None)
         error = error + self._rescaling() * (b.total + error)
-        error = error + self._summation(error, exact_ones)
+        error = error + self._summation(error, exact_ones, largest)
         relative = error / b.total
         if a.stores("sum"):
             rounded = ~exact_ones | (b.active > 1.0 / a.storage.unit_roundoff)
@@ -98,7 +100,7 @@ class RowErrors:
         each = (2.0 * contract.exp_ulps + 1.0) * self.arithmetic.wide.unit_roundoff
         return np.asarray(mean * each * np.exp(np.minimum(most * each, 700.0)))
 
-    def _summation(self, addend_error: Array, exact_ones: Array) -> Array:
+    def _summation(self, addend_error: Array, exact_ones: Array, largest: bool) -> Array:
         """Error of summing n nonnegative terms in any order: min(g S, R (1 + 2 g)), g = (1 + u)^(n - 1) - 1.
 
         The second form: each node on the path of the largest term errs by at most the smaller addend. Terms that
@@ -106,13 +108,25 @@ class RowErrors:
         itself at most (Higham, section 4.3), and that also where the terms after the largest are lost one by one.
         """
         b = self.base
-        growth = self.arithmetic.growth(b.active - 1, "forward_sum")
+        g = self._sum_growth()
         rest = b.others + addend_error
-        error = np.minimum(growth * (1.0 + rest), rest * (1.0 + 2.0 * growth))
+        error = np.minimum(g * (1.0 + rest), rest * (1.0 + 2.0 * g))
+        if not largest:
+            error = g * rest
         if self.arithmetic.contract.compensated:
             u = self.arithmetic.unit("forward_sum")
             error = np.maximum(error, np.where(b.active > 1, 2.0 * u * (1.0 + 2.0 * b.active * u), 0.0) * (1.0 + rest))
         return np.where(exact_ones & (b.active <= 1.0 / self.arithmetic.unit("forward_sum")), 0.0, error)
+
+    def _sum_growth(self) -> Array:
+        """g of the sum of exponentials: by its lanes; less where `running_sums` of more than 1025 known addends are."""
+        a, b = self.arithmetic, self.base
+        additions = b.active - 1
+        g = np.asarray(a.growth(additions, "forward_sum"))
+        unknown = b.zeta is not None or any(a.stores(s) for s in ("exponents", "exponentials", "forward_sum"))
+        if not a.contract.running_sums or unknown or additions.max(initial=0) <= ANY_ORDER:
+            return g
+        return np.minimum(g, growth(height(additions, a.contract.running_sums, b.drifts), a.wide.unit_roundoff))
 
     def _log_error(self) -> Array:
         """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r).
@@ -120,7 +134,7 @@ class RowErrors:
         Where the maximum is not subtracted, S^ need not be 1, and the logarithm that is rounded is m + log S.
         """
         b, u = self.base, self.arithmetic.wide.unit_roundoff
-        r = self.relative_sum
+        r = self.relative_rest
         moved = np.where(r < 1, -np.log1p(-np.minimum(r, 1.0 - 2.0**-52)), np.inf)
         size = b.log_total
         if self.arithmetic.contract.shifted:
@@ -146,7 +160,7 @@ class RowErrors:
         # each logit, where m is not subtracted
         offset = offset + contract.shift_units * self.arithmetic.wide.unit_roundoff * np.abs(b.maximum)
         slope = np.full_like(offset, u + self._slope) * SECOND_ORDER * (1.0 + u)
-        return offset + self._zeta_mean * self._zeta_growth, slope
+        return offset, slope
 
     def _store_log(self, offset: Array, slope: Array) -> tuple[Array, Array]:
         """Rounding log a to storage adds u_s |log a^|, and |log a^| <= d + log S + error."""
@@ -251,6 +265,27 @@ class RowErrors:
         if b.zeta is not None:
             relative = relative + (np.expm1(np.minimum(b.zeta, 700.0)) * self._zeta_growth)[rows, index]
         return np.asarray(np.where(b.e[rows, index] > 0, relative * b.e[rows, index] / b.total[:, 0], 0.0))
+
+    def complement_at(self, index: Array) -> Array:
+        """(n,): |error of 1 - a_y| under `complement`: the sum of the other a's, or 1 - a_y where that cancels nothing.
+
+        [derived] sum over i != y of a_i (A + B d_i), and g of the sum; or a_y (A + B d_y), where the computed a_y may be
+        at most 1/2; and the rounding of the result in either.
+        """
+        b, u = self.base, self.arithmetic.wide.unit_roundoff
+        rows = np.arange(len(index))
+        total, label = b.total[:, 0], b.e[rows, index]
+        rest = np.where(b.d[rows, index] == 0, b.others[:, 0], np.maximum(total - label, 0.0)) / total
+        depth = np.maximum(b.depth[:, 0] - label * b.d[rows, index], 0.0) / total
+        offset, slope = (
+            self.gradient_offset[:, 0],
+            np.broadcast_to(self.gradient_slope, self.gradient_offset.shape)[:, 0],
+        )
+        others = offset * rest + slope * depth
+        error = others + self._sum_growth()[:, 0] * (rest + others)
+        alone = self.elementwise_at(index, self.gradient_offset, self.gradient_slope)
+        error = np.where(label > (0.5 + offset) * total, error, np.maximum(error, alone))
+        return np.asarray(error + u * (rest + error))
 
     def _underflow(self) -> Array | float:
         a = self.arithmetic

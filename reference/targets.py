@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends import Backend, Number
+from .backends import FLOAT64, Backend, Number
 from .problem import Problem
 from .rows import to_rows
 
 Array = NDArray[Any]
+
+
+CANCELS = 2.0**-10
+"""A sum of weights below this share of the largest is taken exactly: no number of bits is enough for all of them."""
+
+
+def exact_sum(x: Array) -> tuple[float, float]:
+    """The sum of float64 numbers as hi + lo.
+
+    >>> exact_sum(np.array([1e300, 1e-300, -1e300]))
+    (1e-300, 0.0)
+    """
+    values, counts = np.unique(x[np.isfinite(x)], return_counts=True)
+    total = sum((Fraction(v) * n for v, n in zip(values.tolist(), counts.tolist(), strict=True)), Fraction(0))
+    hi = float(total)
+    return hi, float(total - Fraction(hi))
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,7 @@ class Targets:
             label=label.astype(np.int64),
             probabilities=to_rows(p.target).astype(np.float64) if p.probabilities else None,
             weight=None if p.weight is None else p.weight.astype(np.float64),
-            smoothing=0.0 if p.probabilities else p.label_smoothing,
+            smoothing=p.label_smoothing,
             reduction=p.reduction,
             upstream=np.broadcast_to(p.upstream.astype(np.float64).reshape(-1), kept.shape),
             classes=p.classes,
@@ -80,16 +97,46 @@ class Targets:
             return backend.array(1.0)
         if self.probabilities is not None:
             return backend.array(float(len(self.kept)))
-        return backend.sum(backend.array(self.label_weight))
+        total = backend.sum(backend.array(self.label_weight))
+        if abs(float(backend.pair(total)[0])) >= CANCELS * float(np.abs(self.label_weight).max(initial=0.0)):
+            return total
+        hi, lo = exact_sum(self.label_weight)
+        return backend.array(hi) + lo
+
+    def unweighted(self, backend: Backend) -> Number:
+        """(M, C): rows of probabilities after smoothing, before class weights: q_i (1 - eps) + eps/C."""
+        q = backend.array(self.probabilities)
+        if not self.smoothing:
+            return q
+        smooth = backend.array(self.smoothing) / float(self.classes)
+        return q * (backend.array(1.0) - self.smoothing) + smooth
+
+    def sizes(self) -> Array:
+        """(M, C): |factors| in float64 as rounding errors see them: entries of either sign do not cancel with eps/C."""
+        if self.probabilities is None or not self.smoothing:
+            return np.abs(FLOAT64.pair(self.terms(FLOAT64))[0])
+        q = np.abs(self.probabilities) * (1.0 - self.smoothing) + self.smoothing / self.classes
+        return q if self.weight is None else q * np.abs(self.weight)
+
+    def forming(self, rounding: float, lost: float) -> float:
+        """Relative error, of `sizes`, of a smoothed probability: of 1 - eps or eps/C, of the product and of the sum.
+
+        rounding: of each of the three. lost: absolute, of the product and of eps/C, where they are below the normal
+        range; no size is below eps/C. 0 for factors that are given.
+        """
+        if self.probabilities is None or not self.smoothing:
+            return 0.0
+        return 3.0 * rounding + 2.0 * lost * self.classes / self.smoothing
 
     def terms(self, backend: Backend) -> Number:
         """(M, C): the factors q of -log a, with class weights and smoothing inside: C_n = -sum_i q_i log a_i.
 
-        [derived] q = w_y [i = y] (1 - eps) + (eps/C) w_i for labels (PyTorch's smoothing), q_i w_i for probabilities.
+        [derived] q = w_y [i = y] (1 - eps) + (eps/C) w_i for labels, w_i (q_i (1 - eps) + eps/C) for probabilities
+        (PyTorch's smoothing, of each entry: a row of sum Q gets the sum Q (1 - eps) + eps).
         """
         weight = np.ones(self.classes) if self.weight is None else self.weight
         if self.probabilities is not None:
-            return backend.array(self.probabilities) * weight[None, :]
+            return self.unweighted(backend) * weight[None, :]
         smooth = backend.array(self.smoothing) / float(self.classes)
         spread = backend.array(weight[None, :] * self.kept[:, None]) * smooth
         if self.smoothing == 1.0:

@@ -10,7 +10,18 @@ COLUMNS = ("fault", "what is wrong", "reported as", "in")
 CAUGHT = "caught"
 MISSED = "missed"
 RIGHT = "none"
-"""The name under which the right implementation stands, which nothing may catch."""
+"""The name under which the right implementation stands, which nothing may catch; others of other arithmetic stand
+under names that start with it.
+"""
+
+
+def is_right(name: str) -> bool:
+    """Whether an implementation of the museum is right.
+
+    >>> is_right("none-pairwise")
+    True
+    """
+    return name == RIGHT or name.startswith(f"{RIGHT}-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +45,23 @@ class FaultResult:
     @property
     def ok(self) -> bool:
         """Whether every profile catches it; of the right implementation, whether none does."""
-        return not (self.kills if self.fault == RIGHT else self.missed_by)
+        return not (self.kills if is_right(self.fault) else self.missed_by)
 
     @property
     def missed_by(self) -> tuple[str, ...]:
-        """The profiles that let it pass; the right implementation is missed by none."""
-        return () if self.fault == RIGHT else tuple(profile for profile in self.profiles if profile not in self.kills)
+        """The profiles that let it pass; a right one is missed by none."""
+        return () if is_right(self.fault) else tuple(profile for profile in self.profiles if profile not in self.kills)
 
     def silence(self, profile: str) -> str:
         """What to say of a profile that found nothing."""
         if profile not in self.profiles:
             return "-"
-        return "no alarm" if self.fault == RIGHT else MISSED
+        return "no alarm" if is_right(self.fault) else MISSED
 
     def __str__(self) -> str:
-        if self.fault == RIGHT:
-            return f"{self.framework}: the right implementation is caught by {dict(self.kills)}"
+        if is_right(self.fault):
+            named = "" if self.fault == RIGHT else f" {self.fault}"
+            return f"{self.framework}: the right implementation{named} is caught by {dict(self.kills)}"
         return f"{self.framework}: the planted fault {self.fault} is missed by {', '.join(self.missed_by)}"
 
     def to_json(self) -> dict[str, Any]:
@@ -99,8 +111,13 @@ def fault_text(found: Sequence[FaultResult]) -> str:
     ''
     """
     profiles, rivals = _columns(found)
-    found = [f for f in found if f.fault != RIGHT]
+    right = [f for f in found if is_right(f.fault)]
+    found = [f for f in found if not is_right(f.fault)]
     parts = [f"{p} catches {sum(p in f.kills for f in found)} of {len(found)}" for p in profiles]
+    if len(right) > 1:
+        parts += [
+            f"{p} raises an alarm at {sum(p in f.kills for f in right)} of {len(right)} right ones" for p in profiles
+        ]
     for rival in rivals:
         asked = [f for f in found if rival in f.rivals]
         parts.append(f"{rival} {sum(f.rivals[rival] == CAUGHT for f in asked)} of {len(asked)}")

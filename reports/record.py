@@ -26,7 +26,10 @@ class Record:
     applicable, rejected: the standard wrong answers that this comparison could have told from the right one, and those
     that its bound rejects. required: those that its group must reject. blind_fraction: share of the non-zero elements
     that could be zeroed unnoticed. shares: contract -> share, for every contract of the catalogue that was evaluated.
-    elements: number of elements compared. ulp_counts, share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
+    size: its step of classes and rows, empty if it has no rows. elements: number of elements compared. ulp_counts,
+    share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
+    within: where nothing is declared and the outcome is `disagree`: other contracts of the catalogue that allow all of
+    it, each with the number of classes from which on a result of zeros passes under it, 0 where none does.
     notes: what was seen beside the outcome, and is no failure.
     result_dtype: of a result that came wider than the problem's dtype, and is judged as such; else empty.
     suspects: known mistakes that explain a failure, "code: sentence" each.
@@ -64,12 +67,14 @@ class Record:
     required: tuple[str, ...] = ()
     blind_fraction: float | None = None
     shares: dict[str, float] = field(default_factory=dict)
+    within: dict[str, int] = field(default_factory=dict)
     ulp_counts: tuple[int, ...] = ()
     share_counts: tuple[int, ...] = ()
     margins: tuple[tuple[float, float, float], ...] = ()
     replay: str = ""
     suspects: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    size: str = ""
     result_dtype: str = ""
     notes: tuple[str, ...] = ()
 
@@ -137,6 +142,8 @@ def _rich(name: str, value: Any) -> Any:
         return float(value)
     if name == "shares":
         return {k: float(v) for k, v in _typed(name, value, dict).items()}
+    if name == "within":
+        return {k: _typed(name, n, int) for k, n in _typed(name, value, dict).items()}
     if name == "margins":
         rows = [tuple(map(float, _typed(name, row, list))) for row in _typed(name, value, list)]
         return tuple(_sized(name, row, 3) for row in rows)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from xentcheck.vocabulary import EXECUTED, FAILING, NOT_CALLED, ONE_BACKWARD, OUTCOMES, REFUSED
 
 from .grades import Grade, grades
+from .power import Group, power_groups, undecided
 from .record import SHARE_EDGES, Place, Record, order_key, place_of, rank
 from .runfile import RunFile
 from .suspicion import suspicion
+from .weaker import weaker
 from .words import describe, printable
 
 
@@ -38,16 +40,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Power of one group: the wrong answers that it must reject, and what became of each."""
-
-    name: str
-    rejected: tuple[str, ...]
-    blind: tuple[str, ...]
-    not_exercised: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Summary:
     """Everything that the verdict rests on, and observations: what is told beside it, and is no failure."""
 
@@ -62,12 +54,14 @@ class Summary:
     family_grades: tuple[Grade, ...]
     failing: tuple[Record, ...]
     reasons: tuple[str, ...]
+    weaker: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
     observations: tuple[str, ...] = ()
 
     @property
     def blind(self) -> tuple[Group, ...]:
-        """Groups in which some wrong answer would have gone unnoticed."""
-        return tuple(g for g in self.groups if g.blind)
+        """Groups in which some wrong answer would have gone unnoticed, but those in which all would have."""
+        return tuple(g for g in self.groups if g.blind and not g.undecided)
 
     @property
     def not_exercised(self) -> tuple[Group, ...]:
@@ -79,7 +73,7 @@ class Summary:
         lines = [self.verdict, *self.reasons]
         for r in self.failing[:1]:
             lines += [describe(r), f"  {r.replay}"]
-        lines += [sentence] if (sentence := suspicion(self.failing)) else []
+        lines += [*self.weaker, *filter(None, [suspicion(self.failing)])]
         return "\n".join(lines)
 
 
@@ -87,8 +81,9 @@ def summarize(run: RunFile) -> Summary:
     """The summary of a run, whatever the order of its records.
 
     Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, agreement beyond its
-    bound, a group blind to a wrong answer that it must reject, or, in the profile `full`, one that its cases never
-    exercise. A run of selected cases need not have the power of a profile.
+    bound, a group blind to a wrong answer that it must reject, a size of which nothing could have failed, or, in the
+    profile `full`, a group with a wrong answer that its cases never exercise. A run of selected cases need not have the
+    power of a profile: its verdict names the sizes that are undecided, and they do not fail it.
 
     >>> from .runfile import Header
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
@@ -109,14 +104,16 @@ def summarize(run: RunFile) -> Summary:
         if excess := _excess(r):
             reasons.append(f"{'/'.join(place_of(r))} {r.quantity} of {r.case} is {r.outcome} {excess}")
     whole = not run.header.selection
+    unsure = undecided(records)
     if whole:
-        reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind]
+        reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind and not g.undecided]
+        reasons += unsure
     if whole and run.header.profile == "full":
         reasons += [f"{g.name} never exercises {', '.join(g.not_exercised)}" for g in groups if g.not_exercised]
     ok = not failing and not reasons
     return Summary(
         ok=ok,
-        verdict=_verdict(ok, counts, executed, len(failing), len(reasons)),
+        verdict=_verdict(ok, counts, executed, len(failing), len(reasons)) + _undecided(unsure),
         counts=counts,
         executed=executed,
         elements=sum(r.elements for r in records),
@@ -126,6 +123,8 @@ def summarize(run: RunFile) -> Summary:
         family_grades=grades(records, run.header.catalogue, by_family=True),
         failing=failing,
         reasons=tuple(reasons),
+        weaker=weaker(records, run.header.catalogue),
+        undecided=unsure,
         observations=_observations(records),
     )
 
@@ -174,6 +173,12 @@ def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reas
     return f"FAILED: {'; '.join(why)}; {counts.get('agree', 0)} of {executed} comparisons agree{rest}"
 
 
+def _undecided(sentences: Sequence[str]) -> str:
+    """What the verdict says of the sizes that nothing decided."""
+    more = f" ({len(sentences) - 1} more like it)" if len(sentences) > 1 else ""
+    return f"; undecided: {sentences[0]}{more}" if sentences else ""
+
+
 def _rows(records: Sequence[Record]) -> tuple[Row, ...]:
     found: dict[tuple[Place, str], list[Record]] = defaultdict(list)
     for r in records:
@@ -197,24 +202,3 @@ def share_limit(records: Iterable[Record], part: float) -> float | None:
         if below >= part * sum(total):
             return edge
     return None
-
-
-def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:
-    """Power per group, over the comparisons that were executed."""
-    required: dict[str, set[str]] = defaultdict(set)
-    applicable: dict[str, set[str]] = defaultdict(set)
-    rejected: dict[str, set[str]] = defaultdict(set)
-    for r in records:
-        if r.outcome in EXECUTED:
-            required[r.group] |= set(r.required)
-            applicable[r.group] |= set(r.applicable)
-            rejected[r.group] |= set(r.rejected)
-    return tuple(
-        Group(
-            name,
-            tuple(sorted(required[name] & rejected[name])),
-            tuple(sorted((required[name] & applicable[name]) - rejected[name])),
-            tuple(sorted(required[name] - applicable[name])),
-        )
-        for name in sorted(required)
-    )

@@ -38,6 +38,8 @@ def print_summary(run: RunFile, console: Console) -> None:
         if times > 1:
             text = f"{adapter} raises in {times} of {len(summary.failing)} failing comparisons: {printable(reason)}"
             console.print(Text(text, style="red"), soft_wrap=True)
+    for text in summary.weaker:
+        console.print(Text(text, style="yellow"), soft_wrap=True)
     if sentence := suspicion(summary.failing):
         console.print(Text(sentence, style="red"), soft_wrap=True)
     warned = Counter((r.adapter, text) for r in run.records for text in r.warnings)
@@ -53,7 +55,8 @@ def print_summary(run: RunFile, console: Console) -> None:
     missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
         console.print(Text(f"{adapter}: unavailable, {reason}", style="yellow"))
-    console.print(Text(summary.verdict, style="bold green" if summary.ok else "bold red"), soft_wrap=True)
+    style = "bold red" if not summary.ok else "bold yellow" if summary.undecided else "bold green"
+    console.print(Text(summary.verdict, style=style), soft_wrap=True)
 
 
 def _refused(run: RunFile) -> dict[str, list[str]]:

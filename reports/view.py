@@ -15,10 +15,11 @@ from .differences import differences
 from .fault import fault_table, fault_text
 from .grades import EVERYTHING
 from .law import law_table
+from .power import Group
 from .probe import probe_table
 from .record import Record, order_key, place_of
 from .runfile import RunFile
-from .summary import Group, Summary, summarize
+from .summary import Summary, summarize
 from .words import decimal, printable
 
 Table = tuple[list[str], list[list[str]]]
@@ -36,6 +37,7 @@ class View:
     title: str
     facts: tuple[tuple[str, str], ...]
     reasons: tuple[str, ...]
+    weaker: tuple[str, ...]
     observations: tuple[str, ...]
     failures: Table
     hidden: str
@@ -68,13 +70,14 @@ def view_of(run: RunFile) -> View:
         title=f"xentcheck {header.version}, profile {header.profile}, seed {header.seed}",
         facts=_facts(run, summary),
         reasons=summary.reasons,
+        weaker=summary.weaker,
         observations=summary.observations,
         failures=_failures(summary),
         hidden=_hidden(summary),
         agreement=_agreement(summary),
         grades=_grades(summary),
         power=_power(summary.groups),
-        power_gaps=_power([g for g in summary.groups if g.blind or g.not_exercised]),
+        power_gaps=_power([g for g in summary.groups if g.blind or g.undecided or g.not_exercised]),
         power_text=_power_text(summary),
         accuracy=accuracy_table(run.accuracies),
         coverage=coverage_table(run.coverages),
@@ -101,6 +104,7 @@ def _facts(run: RunFile, summary: Summary) -> tuple[tuple[str, str], ...]:
         ("elements compared", f"{summary.elements:,}"),
         ("implementations", str(len(places))),
         ("blind groups", f"{len(summary.blind)} of {len(summary.groups)}"),
+        ("undecided sizes", str(sum(g.undecided for g in summary.groups))),
     )
 
 
@@ -199,9 +203,15 @@ def _grades(summary: Summary) -> Table:
 
 def _power(groups: Sequence[Group]) -> Table:
     columns = ["group", "rejects", "blind to", "not exercised"]
-    ordered = sorted(groups, key=lambda g: (not g.blind, not g.not_exercised, g.name))
+    ordered = sorted(groups, key=lambda g: (not (g.blind or g.undecided), not g.not_exercised, g.name))
     return columns, [
-        [g.name, str(len(g.rejected)), ", ".join(g.blind) or "-", ", ".join(g.not_exercised) or "-"] for g in ordered
+        [
+            g.name,
+            str(len(g.rejected)),
+            "all: undecided" if g.undecided else ", ".join(g.blind) or "-",
+            ", ".join(g.not_exercised) or "-",
+        ]
+        for g in ordered
     ]
 
 

@@ -75,8 +75,9 @@ def factors(p: Problem) -> tuple[Balls, Balls, Balls]:
     weight = balls(np.ones(p.classes) if p.weight is None else p.weight)
     rows = math.prod(p.loss_shape)
     if p.probabilities:
-        target = balls(rows_of(p.target))
-        q, size, denominator = target * weight, target * np.abs(weight), arb(rows)
+        target, eps = balls(rows_of(p.target)), arb(p.label_smoothing)
+        q = (target * (1 - eps) + eps / p.classes) * weight
+        size, denominator = (np.abs(target) * (1 - eps) + eps / p.classes) * np.abs(weight), arb(rows)
     else:
         label = p.target.reshape(-1)
         kept = label != p.ignore_index

@@ -144,11 +144,14 @@ def factors(p: Problem, m: Machine) -> tuple[Array, Any]:
     one = m.wide.type(1)
     between: Callable[[Any], Array] = lambda x: m.keep("between", x)  # noqa: E731 - one word for a rounding
     weight = np.ones(p.classes, m.wide) if p.weight is None else p.weight.astype(m.wide)
+    eps = m.wide.type(p.label_smoothing)
     if p.probabilities:
-        return between(p.target.astype(m.wide) * weight), m.wide.type(len(p.target)) if p.reduction == "mean" else one
+        q = p.target.astype(m.wide)
+        if eps:
+            q = between(between(q * between(one - eps)) + between(eps / m.wide.type(p.classes)))
+        return between(q * weight), m.wide.type(len(p.target)) if p.reduction == "mean" else one
     kept = p.target != p.ignore_index
     label = np.where(kept, p.target, 0)
-    eps = m.wide.type(p.label_smoothing)
     at_label = np.where(kept, weight[label], m.wide.type(0))
     q = np.where(kept[:, None], between(weight * between(eps / m.wide.type(p.classes))), m.wide.type(0))
     q[np.arange(len(q)), label] += between(at_label * (one - eps))

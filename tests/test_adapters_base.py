@@ -34,6 +34,8 @@ USES = {
     "ignore_index": plain(ignore_index=5),
     "label_smoothing": plain(label_smoothing=0.25),
     "probabilities": plain(target=np.full((4, 6), 0.5)),
+    "smoothed_probabilities": plain(target=np.full((4, 6), 0.5), label_smoothing=0.25),
+    "signed_targets": plain(target=np.where(np.arange(6) == 0, -0.5, 1.5) * np.ones((4, 1))),
     "k_dims": plain(logits=GRID.reshape(2, 3, 4).copy(), target=np.zeros((2, 4), int)),
     "unbatched": plain(logits=np.zeros(3), target=np.array(1)),
     "empty_batch": plain(logits=np.zeros((0, 3)), target=np.zeros(0, int)),

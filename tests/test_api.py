@@ -170,16 +170,25 @@ def matrix(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.once
-def test_the_matrix_writes_the_run_file_of_the_command_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("chosen", "least"),
+    [
+        pytest.param(("-k", "ties or masked or deep"), 200, id="few"),
+        pytest.param((), 2000, id="all", marks=pytest.mark.nightly),
+    ],
+)
+def test_the_matrix_writes_the_run_file_of_the_command_line(
+    chosen: tuple[str, ...], least: int, tmp_path: Path
+) -> None:
     """Whatever the number of workers: the same bytes, timings and host aside."""
     found = []
     for workers in ("0", "2"):
         out = tmp_path / f"run{workers}.jsonl"
-        done = matrix("-n", workers, "--xentcheck-out", str(out))
+        done = matrix("-n", workers, "--xentcheck-out", str(out), *chosen)
         assert done.returncode == 0, done.stdout[-2000:]
         assert "agreed: " in done.stdout
         found.append([line for line in out.read_text().splitlines() if '"kind": "header"' not in line])
-    assert len(found[0]) > 2000
+    assert len(found[0]) > least
     assert found[0] == found[1]
 
 

@@ -39,13 +39,13 @@ def subsets(names: Any) -> Any:
 def valid_cases(draw: Any) -> Case:
     """Any case whose fields fit each other."""
     inputs = draw(st.sampled_from([0, 0, 1, 7]))
-    target = draw(st.sampled_from(["index", "u8", "prob"]))
+    target = draw(st.sampled_from(["index", "u8", "prob", "signed"]))
     reduction = draw(st.sampled_from(REDUCTIONS))
     rank = 2 if inputs else draw(st.integers(1, 5))
     shape = tuple(draw(st.integers(1, 12)) for _ in range(rank))
-    ignored = {"index": set(IGNORE), "u8": {"ign1", "ign255"}, "prob": set()}[target]
+    ignored = {"index": set(IGNORE), "u8": {"ign1", "ign255"}}.get(target, set())
     kinds = [draw(st.sampled_from(["", *sorted(of)])) for of in (WEIGHTS, ignored)]
-    flags = draw(subsets((set() if target == "prob" else {"ls"}) | (set() if inputs else {"dir"})))
+    flags = draw(subsets({"ls"} | (set() if inputs else {"dir"})))
     return Case(
         family=draw(st.sampled_from(sorted(LAYER_FAMILIES if inputs else FAMILIES))),
         shape=shape,
@@ -94,7 +94,10 @@ MALFORMED = {
     "rank 6": (GOOD.replace("5x10", "1x2x3x4x5x6"), r"^case id '.*': cannot read 1x2x3x4x5x6, .*$"),
     "no class": (GOOD.replace("5x10", "5x0"), r"^case .*: shape needs 1 to 5 axes and at least one class$"),
     "dtype": (GOOD.replace("f32", "f8"), r"^case id '.*': dtype is 'f8'; allowed: f64, f32, bf16, f16$"),
-    "target": (GOOD.replace("index", "onehot"), r"^unknown target 'onehot' in a case; allowed: index, u8, prob$"),
+    "target": (
+        GOOD.replace("index", "onehot"),
+        r"^unknown target 'onehot' in a case; allowed: index, u8, prob, signed$",
+    ),
     "sentinel of uint8": (GOOD.replace("index.plain", "u8.ign"), r"^case .*: a uint8 holds no sentinel but .*$"),
     "two sentinels": (
         GOOD.replace("plain", "ign+ign1"),
@@ -115,7 +118,10 @@ MALFORMED = {
     "layout": (GOOD.replace("contig", "fortran"), r"^unknown layout 'fortran' in a case; allowed: contig, .*$"),
     "seed": (GOOD.replace("s0", "s-1"), r"^case id '.*': cannot read 5x10, up-one or s-1; allowed: .*$"),
     "leading zero": (GOOD.replace("s0", "s007"), r"^case id '.*' is not in its normal form; allowed: .*\.s7$"),
-    "probabilities with ls": (GOOD.replace("index.plain", "prob.ls"), r"^case .*: probabilities go with weights .*$"),
+    "probabilities with ign": (
+        GOOD.replace("index.plain", "prob.ign"),
+        r"^case .*: ignore_index has no meaning with prob targets$",
+    ),
     "layer layout": (GOOD.replace("5x10", "5x10k4").replace("contig", "trans"), r"^case .*: a layer has shape.*$"),
     "layer rank": (GOOD.replace("5x10", "5x10x2k4"), r"^case .*: a layer has shape NxCkK.*$"),
 }

@@ -30,15 +30,17 @@ SETS = [
     ("index", ("w", "ls", "ign", "dir"), "none"),
     ("prob", ("w", "dir"), "mean"),
     ("index", ("dir",), "sum"),
+    ("prob", ("w", "ls", "dir"), "none"),
+    ("signed", ("wn", "lsh", "dir"), "mean"),
 ]
 
 
 def factors(p: Problem) -> Any:
     """q (N, C) of -log a in balls, ignored rows 0."""
     weight = balls(np.ones(p.classes) if p.weight is None else p.weight)
-    if p.probabilities:
-        return balls(p.target) * weight
     eps = arb(p.label_smoothing)
+    if p.probabilities:
+        return (balls(p.target) * (1 - eps) + eps / p.classes) * weight
     hot = balls((np.arange(p.classes) == np.where(p.kept, p.target, 0)[:, None]) & p.kept[:, None])
     return hot * weight * (1 - eps) + balls(p.kept[:, None]) * weight * eps / p.classes
 

@@ -16,7 +16,7 @@ from flint import arb, ctx
 
 from xentcheck.randomness import Stream
 from xentcheck.reference import elementary
-from xentcheck.reference.backends import DOUBLE_DOUBLE, FLOAT64, backend_for
+from xentcheck.reference.backends import DOUBLE_DOUBLE, FLOAT64, WIDE_RANGE
 from xentcheck.reference.double_double import (
     CHUNK,
     DoubleDouble,
@@ -28,6 +28,8 @@ from xentcheck.reference.double_double import (
     two_sum,
 )
 from xentcheck.reference.elementary import STEPS, TAYLOR, dd_exp, dd_log1p
+from xentcheck.reference.problem import Problem
+from xentcheck.reference.ranges import backend_for
 
 U = 2.0**-53
 SUBNORMAL = 2.0**-1074
@@ -285,9 +287,18 @@ def test_differences_of_logits_are_exact() -> None:
 
 
 def test_the_storage_dtype_decides_the_backend() -> None:
-    """float64 implementations are judged in double-double, float32 ones in float64."""
-    assert backend_for("float64") is DOUBLE_DOUBLE
-    assert backend_for("float32") is FLOAT64
+    """float64 implementations are judged in double-double, float32 ones in float64; large factors need exponents."""
+    z, y = np.array([[0.0, 1.0]]), np.array([0])
+    assert backend_for(Problem(logits=z, target=y)) is DOUBLE_DOUBLE
+    assert backend_for(Problem(logits=z * 8e307, target=y)) is DOUBLE_DOUBLE
+    assert backend_for(Problem(logits=np.array([[-1e308, 1e308]]), target=y)) is WIDE_RANGE
+    for large in (2.0**61, 2.0**-251):
+        for given in ({"weight": np.full(2, large)}, {"upstream": np.array(large)}, {"v": np.full((1, 2), large)}):
+            assert backend_for(Problem(logits=z, target=y, **given)) is WIDE_RANGE
+        assert backend_for(Problem(logits=z, target=np.full((1, 2), large))) is WIDE_RANGE
+    for dtype, factor in (("float32", 2.0**127), ("bfloat16", 2.0**127), ("float16", 65504.0)):
+        given = {"logits": z.astype(dtype), "weight": np.full(2, factor, dtype)}
+        assert backend_for(Problem(target=y, **given)) is FLOAT64
 
 
 @pytest.mark.parametrize("name", PINNED)

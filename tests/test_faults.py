@@ -1,123 +1,163 @@
-"""The museum of planted faults: the quick profile catches each of them on the side that is wrong, and on no other."""
+"""The museum: each planted fault is caught by the case that must kill it, and no right implementation raises an alarm.
+
+The cases are those of the tables that `benchmarks/museum.py` derives from whole profiles, nightly, as it does the tests
+that are marked so.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
 
 import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases import Case
-from xentcheck.museum import along, heads
-from xentcheck.museum import jax as jax_museum
-from xentcheck.museum import numpy as numpy_museum
-from xentcheck.museum import torch as torch_museum
-from xentcheck.museum.base import BOTH, ERROR, CrossEntropy, Fault
+from xentcheck.deviations import Deviations, load
+from xentcheck.faults import LAW, broken_laws, side_of, sides_at, subjects_for
+from xentcheck.museum import heads, tables
+from xentcheck.museum.base import BOTH, CrossEntropy
+from xentcheck.museum.catalogue import MUSEUMS, RIGHTS, Planted, planted
+from xentcheck.museum.fused import Fused
 from xentcheck.profiles import cases
 from xentcheck.reference.inputs import WIDE
+from xentcheck.reports.fault import is_right
 from xentcheck.reports.record import Record
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
-from xentcheck.vocabulary import FAILING, VALUES
+from xentcheck.vocabulary import DTYPES, FAILING
 
-QUICK = cases("quick")
-LOGITS = [case for case in QUICK if not case.inputs]
-LAYERS = [case for case in QUICK if case.inputs and not case.hidden]
+KILLS = tables.read(tables.KILLS)
+CLOSEST = tables.read(tables.CLOSEST)
+CLASSES = "ABCDEFGHIJ"
 
 needs = {
     name: pytest.mark.skipif(bool(missing), reason=missing)
-    for name in adapters.built_in()
+    for name in MUSEUMS
     for missing in [adapters.get(name).unavailable()]
 }
 
 
-def each(faults: Iterable[Fault]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("fault", [pytest.param(f, id=f.name) for f in faults])
+def each(right: bool, frameworks: Iterable[str] = MUSEUMS) -> pytest.MarkDecorator:
+    """The faults, or the right implementations, of some frameworks."""
+    found = [p for framework in frameworks for p in planted(framework)]
+    chosen = [p for p in found if p.fault.name != "none" and is_right(p.fault.name) == right]
+    return pytest.mark.parametrize(
+        "of", [pytest.param(p, id=f"{p.framework}-{p.fault.name}", marks=needs[p.framework]) for p in chosen]
+    )
 
 
-def alarms(chosen: Sequence[Case], tested: Sequence[Adapter]) -> Iterable[Record]:
-    """The failing records of the main variants, in the order of the cases."""
-    subjects = [subjects_of(adapter)[0] for adapter in tested]
-    return (r for case in chosen for r in run_case(case, subjects) if r.outcome in FAILING)
+@cache
+def profile(name: str) -> tuple[Case, ...]:
+    """The cases of a profile, made once."""
+    return tuple(cases(name))
 
 
-def side(record: Record) -> str:
-    """Which side of the implementation a failing record accuses: `value`, `gradient`, or `error` where it raised."""
-    if record.outcome != "disagree":
-        return record.outcome
-    return "value" if record.quantity in VALUES else "gradient"
+@cache
+def ids(name: str) -> frozenset[str]:
+    """Their ids."""
+    return frozenset(map(str, profile(name)))
 
 
-def sides(fault: Fault, chosen: Sequence[Case], adapter: Adapter) -> set[str]:
-    """The sides that raise an alarm among the cases for a fault; the rest is not run once nothing can be added."""
-    found: set[str] = set()
-    for record in alarms([c for c in chosen if c.dtype == fault.dtype and fault.among(c)], [adapter]):
-        found.add(side(record))
-        if found >= BOTH or found >= ERROR:
-            break
-    return found
+def alarms(chosen: Iterable[Case], tested: Sequence[Adapter]) -> list[Record]:
+    """The failing records of the main variants, known deviations apart."""
+    subjects = [subjects_of(adapter, ["cpu"])[0] for adapter in tested]
+    deviations = Deviations(load())
+    found = (deviations.apply(r) for case in chosen for r in run_case(case, subjects))
+    return [r for r in found if r.outcome in FAILING]
 
 
-@each(numpy_museum.FAULTS)
-def test_fault_in_numpy_is_caught(fault: Fault) -> None:
-    """The quick profile catches the fault in NumPy, where it is."""
-    assert sides(fault, LOGITS, numpy_museum.adapter(fault.implementation, fault.contract)) == fault.caught
+@each(right=False)
+def test_a_fault_is_caught_by_the_cases_that_must_kill_it(of: Planted) -> None:
+    """The sides that are wrong are accused, and no other, whatever the implementation declares; alone this proves that
+    nobody can take a check away unseen.
+    """
+    subjects, accused = subjects_for(of), set()
+    for side, witness in KILLS[of.framework][of.fault.name].items():
+        if side == LAW:
+            assert witness in broken_laws(subjects, of.fault.dtype)
+            accused.add(LAW)
+    for witness in {w: None for s, w in KILLS[of.framework][of.fault.name].items() if s != LAW}:
+        accused |= sides_at(subjects, Case.parse(witness)).keys()
+    assert accused == of.fault.caught
 
 
-@needs["torch"]
-@each(torch_museum.FAULTS)
-def test_fault_in_torch_is_caught(fault: Fault) -> None:
-    """The quick profile catches the fault in PyTorch, where it is."""
-    assert sides(fault, LOGITS, torch_museum.adapter(fault.implementation, fault.contract)) == fault.caught
+@pytest.mark.parametrize("framework", MUSEUMS)
+def test_the_table_has_every_fault_and_cases_of_the_profiles_only(framework: str) -> None:
+    """All faults, none that is gone; each case is in `full`; `quick` has those of at least 90 % of the faults."""
+    faults = {p.fault.name: p.fault for p in planted(framework) if not is_right(p.fault.name)}
+    table = KILLS[framework]
+    assert table.keys() == faults.keys()
+    assert {name: row.keys() for name, row in table.items()} == {name: set(f.caught) for name, f in faults.items()}
+    witnesses = {name: {w for side, w in row.items() if side != LAW} for name, row in table.items()}
+    assert set().union(*witnesses.values()) <= ids("full")
+    assert sum(found <= ids("quick") for found in witnesses.values()) >= 0.9 * len(table)
+    for kind in "HIJ":
+        new = [found <= ids("quick") for name, found in witnesses.items() if name.startswith(kind)]
+        assert sum(new) >= 0.9 * len(new)
 
 
-@needs["jax"]
-@each(jax_museum.FAULTS)
-def test_fault_in_jax_is_caught(fault: Fault) -> None:
-    """The quick profile catches the fault in JAX, where it is."""
-    assert sides(fault, LOGITS, jax_museum.adapter(fault.implementation, fault.contract)) == fault.caught
+@each(right=True)
+def test_a_right_implementation_is_silent_where_it_comes_closest_to_an_alarm(of: Planted) -> None:
+    """With nothing declared, in all of its dtypes, where most of a bound is used up on whole profiles."""
+    chosen = [Case.parse(text) for text in CLOSEST[of.framework][of.fault.name]]
+    assert {case.dtype for case in chosen} == set(of.fault.implementation.dtypes or DTYPES)
+    assert alarms(chosen, [of.adapter()]) == []
 
 
-@pytest.mark.parametrize("framework", [pytest.param(name, marks=needs[name]) for name in ("numpy", "torch")])
-@each(heads.FAULTS)
-def test_fault_in_last_layer_is_caught(fault: Fault, framework: str) -> None:
-    """The quick profile catches a wrong gradient or value of a last layer, where it is."""
-    assert sides(fault, LAYERS, heads.adapter(framework, fault.implementation)) == fault.caught
+@pytest.mark.parametrize("framework", MUSEUMS)
+def test_the_table_of_the_right_ones_is_complete(framework: str) -> None:
+    """Every right implementation, in cases of the profiles."""
+    assert CLOSEST[framework].keys() == {f.name for f in RIGHTS[framework]}
+    assert {case for row in CLOSEST[framework].values() for case in row} <= ids("full")
+
+
+def test_the_museum_is_large_enough() -> None:
+    """Faults of one size, dtype, value or call; right implementations; every class on both sides."""
+    for framework in ("numpy", "torch"):
+        assert sum(p.fault.name[0] in "HIJ" for p in planted(framework)) >= 40
+    assert len({f.name for framework in RIGHTS for f in RIGHTS[framework]}) >= 30
+    caught = {(p.fault.name[0], side) for framework in MUSEUMS for p in planted(framework) for side in p.fault.caught}
+    assert {(letter, side) for letter in CLASSES for side in BOTH} <= caught
+
+
+RIGHT_ONES: dict[str, list[Any]] = {
+    "plain": [(CrossEntropy, None), (CrossEntropy, "fused")],
+    "fused": [(Fused, "fused")],
+}
 
 
 @pytest.mark.parametrize("dtype", WIDE)
 @pytest.mark.parametrize(
-    ("museum", "chosen"),
-    [
-        pytest.param(numpy_museum, LOGITS, id="numpy"),
-        pytest.param(torch_museum, LOGITS, id="torch", marks=needs["torch"]),
-        pytest.param(jax_museum, LOGITS, id="jax", marks=needs["jax"]),
-    ],
+    "framework",
+    [pytest.param(name, marks=[needs[name], *([] if name == "numpy" else [pytest.mark.nightly])]) for name in MUSEUMS],
 )
-def test_same_implementation_without_a_fault_raises_no_alarm(museum: object, chosen: list[Case], dtype: str) -> None:
-    """What the faults are planted in is right, under every contract that a fault is judged by."""
-    tested = [museum.adapter(CrossEntropy, contract) for contract in (None, "fused")]  # type: ignore[attr-defined]  # a module
-    assert list(alarms([c for c in chosen if c.dtype == dtype], tested)) == []
+def test_what_the_faults_are_planted_in_raises_no_alarm(framework: str, dtype: str) -> None:
+    """It is right, under every contract that a fault is judged by."""
+    tested = [MUSEUMS[framework].adapter(*pair) for pairs in RIGHT_ONES.values() for pair in pairs]
+    assert alarms([c for c in profile("quick") if c.dtype == dtype and not c.inputs], tested) == []
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("framework", [pytest.param(name, marks=needs[name]) for name in ("numpy", "torch")])
-@each(along.FAULTS)
-def test_fault_along_a_direction_is_caught(fault: Fault, framework: str) -> None:
-    """The quick profile catches a wrong derivative of second order, or of forward mode."""
-    assert sides(fault, LOGITS, along.adapter(framework, fault.implementation)) == fault.caught
-
-
-@pytest.mark.parametrize("framework", [pytest.param(name, marks=needs[name]) for name in ("numpy", "torch")])
-def test_last_layer_without_a_fault_raises_no_alarm(framework: str) -> None:
+def test_a_last_layer_without_a_fault_raises_no_alarm(framework: str) -> None:
     """The adapter of the last layer's faults is right as long as nothing is changed."""
-    assert list(alarms(LAYERS, [heads.adapter(framework, heads.right)])) == []
+    layers = [case for case in profile("quick") if case.inputs and not case.hidden]
+    assert alarms(layers, [heads.adapter(framework, heads.right)]) == []
 
 
-def test_museum_covers_every_class_of_fault_on_both_sides() -> None:
-    """Every class A to G has faults, the value's and the gradient's among them, each under a name of its own."""
-    museums = (numpy_museum.FAULTS, torch_museum.FAULTS, jax_museum.FAULTS, heads.FAULTS, along.FAULTS)
-    for faults in museums:
-        assert len({f.name for f in faults}) == len(faults)
-    caught = {(f.name[0], s) for faults in museums for f in faults for s in f.caught}
-    assert {(letter, s) for letter in "ABCDEFG" for s in BOTH} <= caught
+@pytest.mark.nightly
+@each(right=False)
+def test_a_fault_is_accused_on_no_other_side(of: Planted) -> None:
+    """On all cases of `quick` that are there for it; what accuses it is in the table."""
+    chosen = [c for c in profile("quick") if of.meets(c) and of.fault.among(c)]
+    found = {
+        side_of(r)
+        for subject in subjects_for(of)
+        for c in chosen
+        for r in run_case(c, [subject])
+        if r.outcome in FAILING
+    }
+    assert LAW in of.fault.caught or found <= of.fault.caught

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from samples import fault, record, run
 
-from xentcheck import command_faults, faults
+from xentcheck import command_faults, faults, rivals
 from xentcheck.api import collect
 from xentcheck.cases import Case
 from xentcheck.cli import cli
@@ -16,8 +17,8 @@ from xentcheck.command_faults import faults_command
 from xentcheck.deviations import Deviations
 from xentcheck.errors import OutputError
 from xentcheck.execution import Finished, Hunt, run_hunt
-from xentcheck.faults import by_name, first_kill, result_of
-from xentcheck.museum.catalogue import MUSEUMS, planted
+from xentcheck.faults import by_name, first_kill, result_of, witnesses
+from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.profiles import cases
 from xentcheck.reports.fault import RIGHT, FaultResult, fault_table, fault_text
 from xentcheck.reports.markdown import markdown
@@ -35,6 +36,16 @@ def only() -> Iterator[pytest.MonkeyPatch]:
 
 def blinded(patch: pytest.MonkeyPatch, *families: str) -> None:
     patch.setattr(faults, "_cases", lambda profile: tuple(c for c in QUICK if c.family in families))
+
+
+FEW = ("A01-no-shift", "B20-divides-by-all-rows", "E54-zero-gradient", "J06-gradient-in-a-static-buffer")
+"""Faults that stand for all: of a value and a gradient, of a gradient, and of a law."""
+
+
+def few(patch: pytest.MonkeyPatch) -> None:
+    """A museum of few faults and the right implementation."""
+    chosen = {name: p for name, p in by_name("numpy").items() if name in (*FEW, RIGHT)}
+    patch.setattr(faults, "by_name", lambda framework: chosen)
 
 
 def test_the_first_case_and_its_check_are_named() -> None:
@@ -66,13 +77,14 @@ def test_a_fault_that_a_profile_misses_is_said(only: pytest.MonkeyPatch) -> None
 
 def test_a_missed_fault_is_exit_code_1(only: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints the table, the counts, and each fault that slipped through."""
+    few(only)
     blinded(only, "gaussian")
     code = cli.main(["faults", "--framework", "numpy", "--profile", "quick"], standalone_mode=False)
     out = capsys.readouterr().out
     assert code == 1
     assert "numpy: the planted fault A01-no-shift is missed by quick" in out
     assert "quick catches " in out
-    assert "gaussian.64x10.f32.index.plain.sum.up-one.contig.s0" in out
+    assert "gaussian.64x3.f32.index.w+ign.mean.up-neg.contig.s0" in out
 
 
 def test_a_table_that_cannot_be_written_is_told_before_the_hunt(tmp_path: Path) -> None:
@@ -83,15 +95,25 @@ def test_a_table_that_cannot_be_written_is_told_before_the_hunt(tmp_path: Path) 
             faults_command(["numpy"], ["quick"], rivals=False, jobs=1, out=tmp_path)
 
 
-def test_all_faults_in_numpy_are_caught_and_written(tmp_path: Path) -> None:
-    """Exit code 0 and a row for each fault."""
+def test_what_is_caught_is_written(only: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Exit code 0 and a row for each fault; the law that a static buffer breaks is named."""
+    few(only)
     out = tmp_path / "museum.md"
     code = cli.main(["faults", "--framework", "numpy", "--profile", "quick", "--out", str(out)], standalone_mode=False)
     text = out.read_text()
     assert code == 0
-    n = len(planted("numpy")) - 1
-    assert f"quick catches {n} of {n}." in text
-    assert text.count("| numpy |") == n + 1
+    assert f"quick catches {len(FEW)} of {len(FEW)}." in text
+    assert text.count("| numpy |") == len(FEW) + 1
+    assert "law independent" in text
+
+
+def test_what_misses_a_contract_is_missed() -> None:
+    """A fault that only one of its contracts rejects does not count as caught."""
+    weak = replace(by_name("numpy")["A02-recombined-offset"].fault, honest="fused-lse")
+    assert first_kill(Planted(weak, "numpy"), [c for c in QUICK if weak.among(c)]) is None
+    assert witnesses(Planted(weak, "numpy"), QUICK) == {}
+    case = [c for c in QUICK if str(c) == "common-offset.5x10.f32.index.plain.mean.up-one.contig.s0"]
+    assert witnesses(by_name("numpy")["A02-recombined-offset"], case) == {"value": str(case[0])}
 
 
 def test_the_catalogue_has_every_fault_once() -> None:
@@ -140,6 +162,17 @@ def test_a_report_without_faults_has_no_section() -> None:
     assert "Planted faults" not in markdown(run())
 
 
+@pytest.fixture
+def judged(request: pytest.FixtureRequest, only: pytest.MonkeyPatch) -> None:
+    """The cases that other checks are asked about: few of one family, or all, nightly."""
+    if request.param != "all":
+        chosen = tuple(c for c in rivals._judged() if c.family == "gaussian" and c.shape in rivals.SHAPES)
+        only.setattr(rivals, "_judged", lambda: chosen)
+        only.setattr(rivals, "false_alarms", rivals.false_alarms.__wrapped__)
+
+
+@pytest.mark.parametrize("judged", ["few", pytest.param("all", marks=pytest.mark.nightly)], indirect=True)
+@pytest.mark.usefixtures("judged")
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_other_checks_are_asked_about_the_same_fault(framework: str) -> None:
     """A gradient of zeros is noticed by all of them; recombining an offset by none that compares with differences."""

@@ -35,7 +35,7 @@ def test_signatures_are_few() -> None:
     assert len(found) > 100
     assert len({case.signature for case in found}) <= 60
     tiny, linear, alone = set(tiny_cases(0)), set(linear_cases(0)), set(alone_cases(0))
-    assert len({case.signature for case in cases("quick") if case not in tiny | linear | alone}) <= 120
+    assert len({case.signature for case in cases("quick") if case not in tiny | linear | alone}) <= 130
     assert len({case.signature for case in tiny}) <= 80
     assert len({case.signature for case in linear}) <= 100
     assert len({case.signature for case in alone}) <= 90

@@ -26,6 +26,8 @@ from xentcheck.subjects import subjects_of
 from xentcheck.trying import tried
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING
 
+OTHER_DTYPES = tuple(dtype for dtype in DTYPES if dtype != "float32")
+
 SEED = 1
 """The matrix runs seed 0."""
 
@@ -53,7 +55,10 @@ def quick(dtype: str, seed: int) -> list[Case]:
 CORE = ("weight", "ignore_index", "label_smoothing", "probabilities", "upstream")
 
 
-@pytest.mark.parametrize("count", range(len(CORE) + 1))
+@pytest.mark.parametrize(
+    "count",
+    [pytest.param(n, marks=[] if n in (0, len(CORE)) else pytest.mark.nightly) for n in range(len(CORE) + 1)],
+)
 def test_who_promises_nothing_is_not_blind_whatever_it_supports(count: int) -> None:
     """Under `stable`, in all dtypes, a right implementation passes `quick`: wrong answers are rejected somewhere.
 
@@ -75,10 +80,11 @@ def test_who_promises_nothing_is_not_blind_whatever_it_supports(count: int) -> N
     assert all(agreeing[name] > 100 for name in made)
 
 
-def test_who_promises_nothing_passes_with_every_option() -> None:
+@pytest.mark.parametrize("dtypes", [["float32", "bfloat16"], pytest.param(DTYPES, marks=pytest.mark.nightly)])
+def test_who_promises_nothing_passes_with_every_option(dtypes: Sequence[str]) -> None:
     """PyTorch's own function, as somebody would give it."""
     torch = pytest.importorskip("torch")
-    run = xentcheck.check(torch.nn.functional.cross_entropy, "torch")
+    run = xentcheck.check(torch.nn.functional.cross_entropy, "torch", dtypes=dtypes)
     assert run.verdict.explanation().startswith("agreed: ")
     declared = subjects_of(adapters.get("torch"))[0]
     assert not any(declared.takes(case) for case in tiny_cases(0))
@@ -134,7 +140,7 @@ CPU_GRADES = {
 """What the frameworks do on the CPU, as the quick cases of this seed show it."""
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["float32", *(pytest.param(d, marks=pytest.mark.nightly) for d in OTHER_DTYPES)])
 @pytest.mark.parametrize("name", adapters.built_in())
 def test_another_seed_raises_no_alarm_and_shows_the_same_grade(name: str, dtype: str) -> None:
     """The built-in adapter is within its bounds on another draw of `quick`, whose first contract is its arithmetic."""
@@ -206,6 +212,7 @@ GRADES = {
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("implementation", "framework", "narrow", "wide"),

@@ -29,6 +29,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "all": ("weight", "ignore", "smoothing"),
     "probabilities": ("probabilities",),
     "probabilities-weight": ("probabilities", "weight"),
+    "probabilities-smoothing": ("probabilities", "smoothing"),
+    "signed-targets": ("targets", "signed", "smoothing"),
 }
 SPREADS = {"gaussian": 2.0, "confident": 60.0}
 
@@ -53,6 +55,8 @@ def arguments(
     keywords: dict[str, Any] = {"reduction": reduction}
     if "probabilities" in chosen:
         target = draw.random(size).astype(dtype)
+    if "targets" in chosen:
+        target = draw.normal(size=size).astype(dtype)
     if "weight" in chosen or "signed" in chosen:
         weight = draw.random(classes) + 0.5
         keywords["weight"] = (weight * np.where(("signed" in chosen) & (np.arange(classes) == 1), -1, 1)).astype(dtype)
@@ -318,8 +322,8 @@ ERRORS = [
     ),
     (
         TargetError,
-        lambda: ref.cross_entropy_grad(np.zeros((1, 2)), np.array([[0.5, 1.5]])),
-        r"target\[0, 1\] is 1\.5; allowed: probabilities from 0 to 1",
+        lambda: ref.cross_entropy_grad(np.zeros((1, 2)), np.array([[0.5, np.nan]])),
+        r"target\[0, 1\] is nan; allowed: finite numbers",
     ),
     (
         ShapeError,

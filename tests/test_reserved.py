@@ -17,7 +17,12 @@ from xentcheck.reserved import RESERVED, WIDE, alone_cases, reserved_for, tiny_c
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
-WITH = {"negative_weight": "weight", "wide_sentinel": "ignore_index"}
+WITH = {
+    "negative_weight": {"weight"},
+    "wide_sentinel": {"ignore_index"},
+    "smoothed_probabilities": {"probabilities", "label_smoothing"},
+    "signed_targets": {"probabilities"},
+}
 """Options that make sense beside another one only."""
 
 
@@ -25,7 +30,7 @@ WITH = {"negative_weight": "weight", "wide_sentinel": "ignore_index"}
 @pytest.mark.parametrize("option", [o for o in OPTIONS if o not in (*RARE_OPTIONS, "upstream")])
 def test_each_option_is_met_alone(option: str, dtype: str) -> None:
     """With every reduction, in every dtype; upstream gradients are among the cases for all."""
-    allowed = {option, WITH.get(option, option)}
+    allowed = {option} | WITH.get(option, set())
     of_dtype = [case for case in (*alone_cases(0), *tiny_cases(0)) if case.dtype == dtype and case.upstream == "one"]
     for reduction in REDUCTIONS:
         needed = [needed_options(build(case)) for case in of_dtype if case.reduction == reduction]

@@ -35,8 +35,9 @@ class Loss:
         upstream = np.broadcast_to(p.upstream.astype(np.float64), (len(z),))
         if p.probabilities:
             rows = float(len(z)) if p.reduction == "mean" else 1.0
-            main = p.target.astype(np.float64) * w
-            return cls(z, main, 0.0 * main, upstream, rows, np.zeros(len(z), bool))
+            eps = p.label_smoothing if smoothing else 0.0
+            main, spread = (1.0 - eps) * p.target.astype(np.float64) * w, np.broadcast_to(eps / p.classes * w, z.shape)
+            return cls(z, main, spread, upstream, rows, np.zeros(len(z), bool))
         skipped = p.target == p.ignore_index
         label = np.where(skipped, 0, p.target)
         eps = p.label_smoothing if smoothing else 0.0
@@ -91,7 +92,7 @@ def gradients(p: Problem, z: Array) -> tuple[Array, Wrong]:
             wrong["divided_by_n"] = replace(right, denominator=float(len(z))).gradient()
     if right.skipped.any():
         wrong["ignored_rows_leak"] = replace(Loss.of(p, z, ignore=False), denominator=right.denominator).gradient()
-    if p.target_kind == "smoothed":
+    if p.label_smoothing:
         wrong["smoothing_left_out"] = Loss.of(p, z, smoothing=False).gradient()
     if p.weight is not None:
         wrong["weights_left_out"] = Loss.of(p, z, weight=False).gradient()
@@ -119,7 +120,7 @@ def values(p: Problem, z: Array) -> tuple[Array, Wrong]:
             wrong["divided_by_n"] = np.asarray(loss.mean())
     if right.skipped.any():
         wrong["ignored_rows_counted"] = reduce(right, Loss.of(p, z, ignore=False).rows())
-    if p.target_kind == "smoothed":
+    if p.label_smoothing:
         wrong["smoothing_left_out"] = reduce(right, Loss.of(p, z, smoothing=False).rows())
     if p.weight is not None:
         plain = Loss.of(p, z, weight=False)

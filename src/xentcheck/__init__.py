@@ -18,6 +18,7 @@ _EXPORTS = {
     "Case": "xentcheck.cases",
     "build": "xentcheck.build",
     "Disagreement": "xentcheck.errors",
+    "Undecided": "xentcheck.errors",
     "XentcheckError": "xentcheck.errors",
 }
 _MODULES = ("reference", "adapters", "reports", "strategies")

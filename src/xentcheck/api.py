@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xentcheck.adapters.promises import Given
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.fault import FaultResult
@@ -186,7 +187,7 @@ def check(
     framework: str | None = None,
     *,
     options: Collection[str] | None = None,
-    contract: str | None = None,
+    contract: Given = None,
     overwrites: Collection[str] = (),
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,
@@ -201,10 +202,11 @@ def check(
     framework: torch, jax or numpy; needed for a function unless exactly one of torch and jax is imported. options: what
     it supports; the rest is `unsupported`. By default that is what its signature has parameters for, and of what no
     parameter stands for, as probabilities or (C,) logits, what it does not refuse with an exception. contract: the
-    arithmetic that it promises. overwrites: `logits` if it says that it leaves something else in them. deviations: a
-    TOML file of known faults, besides the built-in one. An exception of the implementation, `sys.exit()` included, is
-    one `error`; a crash or `os._exit()` ends this process, too. Raises AdapterError, ProfileError, DtypeError,
-    DeviationError or UnavailableError.
+    arithmetic that it promises, by name, or as dtype -> name; it comes before what an adapter declares, and without
+    either the default contract is the verdict. overwrites: `logits` if it says that it leaves something else in them.
+    deviations: a TOML file of known faults, besides the built-in one. An exception of the implementation, `sys.exit()`
+    included, is one `error`; a crash or `os._exit()` ends this process, too. Raises AdapterError, ProfileError,
+    DtypeError, DeviationError or UnavailableError.
 
     >>> run = check("numpy", dtypes=["float32"])
     >>> run.ok
@@ -231,7 +233,7 @@ def assert_agrees(
     framework: str | None = None,
     *,
     options: Collection[str] | None = None,
-    contract: str | None = None,
+    contract: Given = None,
     overwrites: Collection[str] = (),
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,

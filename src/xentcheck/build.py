@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import from_rows
 
-from .cases import WEIGHTS, Case
+from .cases import SOFT, WEIGHTS, Case
 from .errors import CaseError, ProblemError
-from .families import FAMILIES, draw_layer
+from .families import LOGIT_FAMILIES, draw_layer
 from .randomness import Stream
 
 Array = NDArray[Any]
 
 SMOOTHINGS = {"ls": 0.1, "lsh": 0.5}
 
-POISON = {"index": 10**6, "u8": 254, "prob": np.nan}
+POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "signed": np.nan}
 """What lies between the elements of strided targets."""
 
 SENTINELS = {"ign": NO_IGNORE, "ign1": 1, "ign255": 255, "ignbig": 10**6, "ignwide": 2**32}
 """ignore_index of each option that ignores some rows."""
+
+
+WHERE: dict[str, Callable[[Array, int], Array]] = {
+    "ignfirst": lambda at, n: at == 0,
+    "ignlast": lambda at, n: at == n - 1,
+    "ignpair": lambda at, n: (at == n // 2) | (at == n // 2 - 1),
+    "ignmost": lambda at, n: at != n // 3,
+}
+"""Which rows are ignored, where it is not about a third."""
+
+EXTREMES = {"zero": 0.0, "tiny": 1e-30, "huge": 1e20}
+"""Upstream gradients of every second row."""
 
 
 def build(case: Case) -> Problem:
@@ -46,9 +60,9 @@ def _build(case: Case) -> Problem:
     loss_shape = () if len(case.shape) == 1 else (case.shape[0], *case.shape[2:])
     rows = int(np.prod(loss_shape, dtype=np.int64))
     arrays, labels, usable = _inputs(case, stream, rows)
-    if case.target == "prob":
-        target = _probabilities(stream, labels, usable).astype(dtype)
-        target = from_rows(target, case.shape)
+    if case.target in SOFT:
+        q = _probabilities(stream, labels, usable)
+        target = from_rows((_signed(q, labels) if case.target == "signed" else q).astype(dtype), case.shape)
     else:
         target = _ignore(case, labels, usable).reshape(loss_shape)
         target = target.astype(np.uint8 if case.target == "u8" else np.int64)
@@ -61,7 +75,8 @@ def _build(case: Case) -> Problem:
         label_smoothing=next((SMOOTHINGS[option] for option in case.options if option in SMOOTHINGS), 0.0),
         reduction=case.reduction,
         upstream=_upstream(case, stream, loss_shape, dtype),
-        backward_twice="twice" in case.layout,
+        backwards=3 if "thrice" in case.layout else 2 if "twice" in case.layout else 1,
+        needs=case.needs,
         v=_direction(case, stream).astype(dtype) if "dir" in case.options else None,
     )
 
@@ -70,7 +85,7 @@ def _inputs(case: Case, stream: Stream, rows: int) -> tuple[dict[str, Array], Ar
     """The arrays before the softmax, labels, and which classes (m, C) may carry probability."""
     dtype = np.dtype(case.dtype)
     if not case.inputs:
-        z, labels = FAMILIES[case.family].draw(stream, rows, case.classes, case.dtype)
+        z, labels = LOGIT_FAMILIES[case.family].draw(stream, rows, case.classes, case.dtype)
         z, labels = _expanded(case, z, labels) if "bcast" in case.layout else (z, labels)
         z = z.astype(dtype)
         return {"logits": _lay_out(from_rows(z, case.shape), case.layout)}, labels, np.isfinite(z)
@@ -100,6 +115,13 @@ def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:
     return np.asarray(q * np.where(q.max(1, keepdims=True, initial=0.0) <= 0.75, 1.25, 0.75))
 
 
+def _signed(q: Array, labels: Array) -> Array:
+    """Every second entry below 0, and the label's above 1."""
+    found = q * np.where(np.arange(q.shape[1]) % 2 == 1, -1.0, 1.0)
+    found[np.arange(len(q)), labels] = q[np.arange(len(q)), labels] + 1.0
+    return np.asarray(found)
+
+
 def _ignore(case: Case, labels: Array, usable: Array) -> Array:
     """Labels with the ignored rows marked: about a third, never the first nor the last.
 
@@ -107,9 +129,13 @@ def _ignore(case: Case, labels: Array, usable: Array) -> Array:
     """
     if "allign" in case.options:
         return np.full_like(labels, NO_IGNORE)
+    at = np.arange(len(labels))
+    for option, ignored in WHERE.items():
+        if option in case.options:
+            return np.where(ignored(at, len(labels)), NO_IGNORE, labels)
     if not set(SENTINELS) & set(case.options):
         return labels
-    middle = np.arange(len(labels)) % 3 == 1
+    middle = at % 3 == 1
     middle[-1:] = False
     sentinel = _sentinel(case)
     others = usable & (np.arange(case.classes) != sentinel)
@@ -128,6 +154,8 @@ def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
         return None
     if "wx" in kinds:
         return np.asarray(8.0 ** (np.arange(case.classes) % 3 - 1))
+    if "w1" in kinds:
+        return np.ones(case.classes)
     weight = stream.uniform(0.25, 2.0, (case.classes,))
     if "wn" in kinds:
         weight = weight * np.where(np.arange(case.classes) % 3 == 2, -1.0, 1.0)
@@ -150,6 +178,10 @@ def _upstream(case: Case, stream: Stream, loss_shape: tuple[int, ...], dtype: np
         scalar = np.asarray(-stream.uniform(0.5, 2.0, ()), dtype)
         return np.broadcast_to(scalar, shape) if case.upstream == "exp" else np.full(shape, scalar)
     values = (stream.uniform(0.25, 2.0, shape) * stream.signs(shape)).astype(dtype)
+    if case.upstream in EXTREMES:
+        f, extreme = FORMATS[case.dtype], EXTREMES[case.upstream]
+        allowed = min(max(extreme, float(f.smallest_normal)), float(f.largest) / 4) if extreme else 0.0
+        return np.where(np.arange(values.size).reshape(shape) % 2 == 1, dtype.type(allowed), values)
     return _strided(values, np.nan) if case.upstream == "str" else values
 
 

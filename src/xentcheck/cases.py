@@ -7,17 +7,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .errors import CaseError
-from .families import FAMILIES, LAYER_FAMILIES
+from .families import ALL_LAYER_FAMILIES, BROKEN, LOGIT_FAMILIES
 from .vocabulary import REDUCTIONS, SHORT_DTYPES
 
-TARGETS = ("index", "u8", "prob")
-"""Class indices as int64, or as uint8; probabilities in the dtype of the logits."""
+TARGETS = ("index", "u8", "prob", "signed")
+"""Class indices as int64, or as uint8; in the dtype of the logits probabilities, or rows with entries below 0 and above
+1, in which the loss is as linear."""
+
+SOFT = ("prob", "signed")
 
 WEIGHTS = {
     "w": "positive class weights",
     "wn": "class weights of both signs",
     "wz": "class weights with a zero at a label",
     "wx": "class weights 1/8, 1 and 8 in turn",
+    "w1": "class weights that are all 1",
 }
 
 IGNORE = {
@@ -27,6 +31,10 @@ IGNORE = {
     "ignbig": "ignore_index 1000000, above every class",
     "ignwide": "ignore_index 2^32, which is 0 in 32 bits",
     "allign": "every row ignored",
+    "ignfirst": "the first row ignored",
+    "ignlast": "the last row ignored",
+    "ignpair": "two neighbouring rows ignored",
+    "ignmost": "all rows but one ignored",
 }
 
 SMOOTHING = {
@@ -47,6 +55,9 @@ UPSTREAMS = {
     "rand": "random and signed per row",
     "str": "random, in a strided buffer",
     "exp": "a negative scalar expanded with stride 0",
+    "zero": "random, and 0 in every second row",
+    "tiny": "random, and 1e-30 in every second row, or the least normal number if that is more",
+    "huge": "random, and 1e20 in every second row, or a quarter of the largest number if that is less",
 }
 
 LAYOUTS = {
@@ -56,7 +67,17 @@ LAYOUTS = {
     "bcast": "logits expanded over the batch with stride 0",
     "tstr": "targets strided",
     "twice": "backward called twice, the second judged",
+    "thrice": "backward called three times, the third judged",
+    "needs-x": "of a layer, the inputs alone need a gradient",
+    "needs-w": "of a layer, the weight alone",
+    "needs-b": "of a layer, the bias alone",
+    "needs-xw": "of a layer, inputs and weight",
+    "needs-xb": "of a layer, inputs and bias",
+    "needs-wb": "of a layer, weight and bias",
 }
+
+NEEDS = {"x": "a_prev", "w": "w", "b": "b"}
+"""Letters of the layouts that say which arrays of a layer need a gradient."""
 
 _SHAPE = re.compile(r"(\d+(?:x\d+){0,4})(?:k(\d+)(?:h(\d+))?)?")
 
@@ -86,7 +107,7 @@ class Case:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        families = LAYER_FAMILIES if self.inputs else FAMILIES
+        families = ALL_LAYER_FAMILIES if self.inputs else LOGIT_FAMILIES
         _allowed("family", (self.family,), families)
         _allowed("dtype", (self.dtype,), SHORT_DTYPES)
         _allowed("target", (self.target,), TARGETS)
@@ -94,16 +115,21 @@ class Case:
         _allowed("reduction", (self.reduction,), REDUCTIONS)
         _allowed("upstream", (self.upstream,), UPSTREAMS)
         _allowed("layout", self.layout, LAYOUTS)
-        if self.target == "prob" and {*SMOOTHING, *IGNORE} & set(self.options):
-            raise CaseError(f"case {self}: probabilities go with weights only, not with ls or ignore_index")
-        if self.target == "u8" and {"ign", "ignbig", "ignwide", "allign"} & set(self.options):
+        if self.target in SOFT and set(IGNORE) & set(self.options):  # no row of numbers is a sentinel
+            raise CaseError(f"case {self}: ignore_index has no meaning with {self.target} targets")
+        if self.target == "u8" and (set(IGNORE) - {"ign1", "ign255"}) & set(self.options):
             raise CaseError(f"case {self}: a uint8 holds no sentinel but those of ign1 and ign255")
         if any(len(set(self.options) & set(kind)) > 1 for kind in (WEIGHTS, IGNORE, SMOOTHING)):
             raise CaseError(f"case {self}: one kind of weights, one ignore_index and one smoothing at most")
         if self.reduction != "none" and self.upstream not in ("one", "neg"):
             raise CaseError(f"case {self}: upstream {self.upstream} needs reduction none; allowed: one, neg")
-        if self.inputs and (len(self.shape) != 2 or self.layout not in (("contig",), ("twice",))):
-            raise CaseError(f"case {self}: a layer has shape NxCkK and layout contig or twice")
+        behind = ("contig", "twice", "thrice", *(name for name in LAYOUTS if name.startswith("needs-")))
+        if self.inputs and (len(self.shape) != 2 or len(self.layout) > 1 or self.layout[0] not in behind):
+            raise CaseError(f"case {self}: a layer has shape NxCkK and one layout of {', '.join(behind)}")
+        if self.needs and (not self.inputs or self.hidden):
+            raise CaseError(f"case {self}: {self.layout[0]} goes with a last layer only")
+        if self.family == BROKEN.name and (self.reduction != "none" or "dir" in self.options):
+            raise CaseError(f"case {self}: {self.family} needs reduction none, and no direction")
         if self.inputs and "dir" in self.options:
             raise CaseError(f"case {self}: dir goes with logits only")
         if len(self.shape) > 5 or self.classes == 0:
@@ -114,11 +140,19 @@ class Case:
         return self.shape[0] if len(self.shape) == 1 else self.shape[1]
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The arrays of a layer that need a gradient, where not all do."""
+        chosen = next((name for name in self.layout if name.startswith("needs-")), "needs-")
+        return tuple(NEEDS[letter] for letter in chosen.removeprefix("needs-"))
+
+    @property
     def signature(self) -> str:
         """What decides which code runs and compiles: not the family, nor values, layout and seed."""
         kinds = ("w" if o in WEIGHTS else "ign" if o in IGNORE else o for o in self.options)
         _, shape, dtype, target, _, reduction, *_ = str(self).split(".")
-        return ".".join((shape, dtype, target, "+".join(sorted(kinds)) or "plain", reduction))
+        target = "prob" if target in SOFT else target
+        needed = self.layout if self.needs else ()
+        return ".".join((shape, dtype, target, "+".join(sorted(kinds)) or "plain", reduction, *needed))
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.backends import FLOAT64
 from xentcheck.reference.rows import from_rows, to_rows
 
 from .counterfactual import Cause, Counterfactual
@@ -96,19 +97,25 @@ def _options(c: Counterfactual) -> Iterator[Cause]:
     hot = (np.arange(t.classes) == t.label[:, None]) & t.kept[:, None]
     weight = np.ones(t.classes) if t.weight is None else t.weight
     if t.smoothing:
-        labels = hot * t.label_weight[:, None]
+        labels = hot * t.label_weight[:, None] if t.probabilities is None else t.probabilities * weight
         kept = t.kept[:, None]
         base = (1.0 - t.smoothing) * labels
-        yield "D42", "label smoothing is left out", replace(c, q=labels)
+        of = "" if t.probabilities is None else " of rows of probabilities"
+        even = kept * weight * t.smoothing / t.classes
+        yield "D42", f"label smoothing{of} is left out", replace(c, q=labels)
+        yield "D40", "smoothing is applied twice", replace(c, q=(1.0 - t.smoothing) * c.q + even)
+        yield "D40", "eps/C is added without the factor 1 - eps", replace(c, q=labels + even)
         for sentence, mass in (
             ("eps/(C - 1) per class instead of eps/C", t.smoothing / max(t.classes - 1, 1)),
             ("(1 - eps)/C per class instead of eps/C", (1.0 - t.smoothing) / t.classes),
             ("1/C per class instead of eps/C", 1.0 / t.classes),
         ):
             yield "D40", f"wrong smoothing mass: {sentence}", replace(c, q=base + kept * weight * mass)
+            if t.probabilities is not None:
+                continue
             spread = np.where(hot, labels * (1.0 - t.smoothing), kept * weight * mass)
             yield "D40", f"wrong smoothing mass: {sentence}, none at the label", replace(c, q=spread)
-        if t.weight is not None:
+        if t.weight is not None and t.probabilities is None:
             mixed = base + t.label_weight[:, None] * t.smoothing / t.classes
             yield "D43", "smoothing is weighted by the label's class weight", replace(c, q=mixed)
     if t.weight is not None:
@@ -117,13 +124,15 @@ def _options(c: Counterfactual) -> Iterator[Cause]:
         count = float(np.count_nonzero(t.kept)) if t.probabilities is None else float(len(t.kept))
         yield "D42", "class weights are left out", _over(plain, count if c.mean else 1.0)
     if t.probabilities is not None:
+        clipped = replace(t, probabilities=np.clip(t.probabilities, 0.0, 1.0))
+        yield "D44", "entries of target rows are clipped to 0 to 1", replace(c, q=np.asarray(clipped.terms(FLOAT64)))
         yield "D44", "rows of probabilities are taken to sum to 1: a - q", replace(c, row_mass=1.0)
 
 
 def _unweighted(c: Counterfactual) -> Array:
     t = c.targets
     if t.probabilities is not None:
-        return t.probabilities
+        return np.asarray(t.unweighted(FLOAT64))
     hot = (np.arange(t.classes) == t.label[:, None]) * (1.0 - t.smoothing) + t.smoothing / t.classes
     return np.asarray(hot * t.kept[:, None])
 

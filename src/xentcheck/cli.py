@@ -11,6 +11,8 @@ import click
 from .errors import AdapterError, XentcheckError
 from .options import (
     adapter_option,
+    contract_option,
+    contracts_of,
     deviations_option,
     device_option,
     dtype_option,
@@ -87,6 +89,7 @@ def _refuse(text: str) -> int:
 @device_option
 @seed_option
 @jobs_option
+@contract_option
 @click.option(
     "--accuracy",
     "rounds",
@@ -123,6 +126,7 @@ def run(
     devices: tuple[str, ...],
     seed: int,
     jobs: str,
+    contracts: tuple[str, ...],
     rounds: int,
     patterns: tuple[str, ...],
     list_cases: bool,
@@ -144,9 +148,10 @@ def run(
 
     if repeats > 1 and save is None:
         raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
-    specs = tuple(
-        specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0, overwrites=overwrites)
-    )
+    promised = contracts_of(contracts)
+    limit = timeout if isolation == "process" else 0
+    found = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
+    specs = tuple(found)
     request = RunRequest(
         specs,
         profile,
@@ -164,6 +169,7 @@ def run(
         deviations=deviations,
         save=save,
         repeats=repeats,
+        contracts=promised,
     )
     return print_cases(request) if list_cases else run_command(request)
 
@@ -211,6 +217,7 @@ def compare(base: str, new: str, repeats: tuple[Path, ...], markdown: Path | Non
 @overwrites_option
 @isolation_option
 @timeout_option
+@contract_option
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--variant", help="How to call it; default: the main one.")
 @click.option("--show", default=10, show_default=True, type=click.IntRange(min=1), help="Elements per quantity.")
@@ -224,6 +231,7 @@ def replay(
     overwrites: tuple[str, ...],
     isolation: str,
     timeout: float,
+    contracts: tuple[str, ...],
     device: str,
     variant: str | None,
     show: int,
@@ -234,9 +242,8 @@ def replay(
     from .command_replay import replay as replay_case
     from .subjects import resolve
 
-    specs = specs_of(
-        adapters, implementation, framework, timeout if isolation == "process" else 0, overwrites=overwrites
-    )
+    limit, promised = timeout if isolation == "process" else 0, contracts_of(contracts)
+    specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
     if len(specs) != 1:
         raise AdapterError("replay needs one implementation: --adapter NAME, or --impl with --framework")
     spec = specs[0]

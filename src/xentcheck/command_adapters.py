@@ -8,6 +8,7 @@ from rich.text import Text
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.base import Adapter
+from xentcheck.reference.contracts import DEFAULT
 
 from .errors import AdapterError
 from .vocabulary import OPTIONS
@@ -37,13 +38,13 @@ def _facts(adapter: Adapter) -> list[tuple[str, str]]:
     c = adapter.capabilities
     reason = adapter.unavailable()
     devices = reason or ", ".join(adapter.devices()) or adapter.unavailable()
-    rules = [(" ".join(word for word in place if word != "*"), contract) for *place, contract in adapter.contracts]
+    rules = [(" ".join(word for word in place if word != "*"), contract) for *place, contract in adapter.declared]
     contracts = "; ".join(f"{place}: {contract}" if place else contract for place, contract in rules)
     return [
         ("version", adapter.version() or "-"),
         ("devices", devices),
         ("dtypes", ", ".join(c.dtypes)),
         ("variants", ", ".join(adapter.variants)),
-        ("contracts", contracts or "stable"),
+        ("contracts", contracts or DEFAULT),
         ("options", "all" if c.options == frozenset(OPTIONS) else ", ".join(sorted(c.options))),
     ]

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.promises import Promised
 from xentcheck.reports.report import prepare_file
 from xentcheck.reports.suspicion import suspicion
 from xentcheck.reports.words import describe
@@ -44,13 +45,14 @@ class FuzzRequest:
     saved: Path
     deviations: Path | None
     most: int
+    contracts: Promised = ()
 
 
 def fuzz_command(request: FuzzRequest) -> int:
     """Fuzz and say what was found; exit code 1 if anything failed, or nothing was compared. Raises XentcheckError."""
     console = Console()
     prepare_file(request.saved, make=False)
-    specs = request.specs or tuple(Spec(name) for name in registry.available())
+    specs = request.specs or tuple(Spec(name, contracts=request.contracts) for name in registry.available())
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
     dtypes = request.dtypes or [d for d in DTYPES if any(d in s.adapter.capabilities.dtypes for s in subjects)]
     known = Deviations(load() + (load(request.deviations) if request.deviations else []))

@@ -1,6 +1,8 @@
-"""`xentcheck grade`: what arithmetic an implementation does, found from its results."""
+"""`xentcheck grade`: what arithmetic an implementation does, and in how many sums, found from its results."""
 
 from __future__ import annotations
+
+from itertools import groupby
 
 from rich import box
 from rich.console import Console
@@ -10,7 +12,10 @@ from rich.text import Text
 from xentcheck.reports.grades import EVERYTHING
 from xentcheck.reports.summary import Summary, summarize
 
-from .command_run import RunRequest, execute_request
+from .command_run import RunRequest, execute_request, specs_of
+from .heights import Height, heights, held_to
+from .subjects import subjects_named
+from .vocabulary import DTYPES
 
 
 def grade_command(request: RunRequest) -> int:
@@ -27,6 +32,8 @@ def grade_command(request: RunRequest) -> int:
             console.print(Text(f"{place}: {grade.proof}"), soft_wrap=True)
         if grade.hint:
             console.print(Text(f"{place}: {grade.hint}", style="yellow"), soft_wrap=True)
+    if found := _heights(request):
+        console.print(_height_table(found))
     console.print(Text(summary.verdict, style="bold green" if summary.ok else "bold red"), soft_wrap=True)
     return 0 if summary.grades and not summary.failing else 1
 
@@ -36,4 +43,22 @@ def _table(summary: Summary) -> Table:
     table = Table("implementation", "quantities", "judged by", "grade", box=box.SIMPLE_HEAD, pad_edge=False)
     for grade in sorted((*summary.grades, *summary.family_grades), key=lambda g: (g.place, g.family != EVERYTHING)):
         table.add_row(" ".join(grade.place), grade.family, grade.declared, grade.contract)
+    return table
+
+
+def _heights(request: RunRequest) -> list[Height]:
+    """The heights of the sums of what was run."""
+    subjects = subjects_named(specs_of(request), request.devices, request.dtypes, by_name=bool(request.specs))
+    return list(heights(subjects, request.dtypes or DTYPES))
+
+
+def _height_table(found: list[Height]) -> Table:
+    """A row per place: the rung at each size, and the first that all sizes meet."""
+    sizes = list(dict.fromkeys(h.classes for h in found))
+    columns = ("implementation", *(f"sums over {n}" for n in sizes), "at all sizes")
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, group in groupby(found, key=lambda h: h.place):
+        here = list(group)
+        rungs = {h.classes: h.rung or "none" for h in here}
+        table.add_row(" ".join(place), *(rungs.get(n, "") for n in sizes), held_to(here) or "none")
     return table

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
@@ -19,6 +20,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reports.record import Record
 from xentcheck.reports.report import prepare_file
+from xentcheck.reports.weaker import passing
 
 from .attempts import attempt
 from .build import build
@@ -50,12 +52,13 @@ def replay(
     command: str = "",
     smallest: Spec | None = None,
     script: Path | None = None,
+    contract: Given = None,
 ) -> int:
     """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, else 0.
 
     adapter: as for `check`. show: elements per quantity, the worst first. command: the options that name the adapter on
     the command line. smallest: the adapter's spec, to look for the smallest problem that fails as well and to print a
-    script of it, or write it to `script`. Raises CaseError, AdapterError or UnavailableError.
+    script of it, or write it to `script`. contract: as for `check`. Raises CaseError, AdapterError or UnavailableError.
 
     >>> from xentcheck import adapters
     >>> replay(adapters.get("numpy"), "ties.2x3.f64.index.plain.mean.up-one.contig.s0")  # doctest: +ELLIPSIS
@@ -65,7 +68,7 @@ def replay(
     case = Case.parse(case_id)
     if script is not None:
         prepare_file(script)
-    subject = _subject(adapter, device, variant, command)
+    subject = _subject(promising(adapter, promised(contract)), device, variant, command)
     records = run_case(case, [subject])
     console = Console(width=max(Console().width, WIDTH))
     _print_inputs(case, console)
@@ -175,6 +178,8 @@ def _print_record(r: Record, console: Console) -> None:
     console.print(Text(line, style="bold red" if r.outcome in FAILING else "bold"))
     for text in r.suspects:
         console.print(Text(f"  suspected {text}"))
+    for name, classes in r.within.items():
+        console.print(Text(f"  within {name}, {passing(r.quantity, classes)}"))
     missed = sorted(set(r.applicable) - set(r.rejected))
     if r.applicable:
         console.print(Text(f"  would reject: {', '.join(r.rejected) or 'nothing'}"))

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.promises import Promised
 from xentcheck.reports.baseline import baseline_of, path_of
 from xentcheck.reports.report import prepare, prepare_file, to_json, write_report
 from xentcheck.reports.terminal import print_summary
@@ -46,6 +47,7 @@ class RunRequest:
     deviations: Path | None = None
     save: str | None = None
     repeats: int = 1
+    contracts: Promised = ()
 
 
 def run_command(request: RunRequest) -> int:
@@ -81,7 +83,7 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     """The run of the cases asked for, with progress; None if a worker process died, which is said on stderr."""
     known = load() + (load(request.deviations) if request.deviations else [])
     chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
-    specs = request.specs or tuple(Spec(name) for name in registry.built_in())
+    specs = specs_of(request)
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
     tasks: list[Task] = [Probing(law_dtypes(chosen, request.profile)), *groups_of(chosen)]
     if request.accuracy_rounds:
@@ -112,6 +114,11 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
             click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)
             return None
     return run
+
+
+def specs_of(request: RunRequest) -> tuple[Spec, ...]:
+    """The implementations asked for, or all that come with the package."""
+    return tuple(request.specs) or tuple(Spec(name, contracts=request.contracts) for name in registry.built_in())
 
 
 def _conclude(run: Run, request: RunRequest, console: Console) -> int:

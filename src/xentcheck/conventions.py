@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.backends import FLOAT64
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
@@ -53,7 +54,7 @@ def _zero_times_inf(p: Problem) -> bool:
     if masked is None or not (p.probabilities or p.label_smoothing):
         return False
     if p.probabilities:
-        q = to_rows(p.target) * (1.0 if p.weight is None else p.weight)
+        q = np.asarray(Targets.of(p).terms(FLOAT64))
         return bool((masked & (q == 0)).any())
     return p.weight is not None and bool((masked & (p.weight == 0)).any())
 

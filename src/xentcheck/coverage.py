@@ -9,12 +9,12 @@ from itertools import combinations, product
 from typing import Any
 
 from xentcheck.reports.coverage import Coverage
+from xentcheck.reports.power import decides
 from xentcheck.reports.record import Record
 
 from .cases import Case
 from .covering import feasible
 from .lattice import FACTORS, FORBIDDEN, levels_of
-from .vocabulary import EXECUTED
 
 Pair = tuple[tuple[str, Any], tuple[str, Any]]
 
@@ -31,13 +31,13 @@ def possible_pairs() -> tuple[Pair, ...]:
 
 
 def coverages(records: Iterable[Record]) -> list[Coverage]:
-    """One per implementation and device that met a pair at all: a case counts if a quantity of it was executed.
+    """One per implementation and device that met a pair at all: a case counts if a comparison of it could have failed.
 
-    Conventions count too: the implementation was called, and its answer is on record.
+    What has no elements, what a result of zeros would pass, and a convention's answer meet nothing.
     """
     ran: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for r in records:
-        if r.outcome in (*EXECUTED, "convention"):
+        if decides(r):
             ran[r.adapter, r.variant, r.device].add(r.case)
     found = []
     for (adapter, variant, device), cases in ran.items():

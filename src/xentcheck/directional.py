@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.backends import Number
 from xentcheck.reference.contracts import Contract
 from xentcheck.reference.directions import (
     Directional,
@@ -34,7 +35,7 @@ class DirectionalJudge:
         self.judgement = judgement
         self.exact = judgement.exact
         self.wanted = {"jvp", "hvp"} & set(judgement.quantities)
-        self._values: list[tuple[Array, Array]] = []
+        self._values: list[Number] = []
         self._parts: dict[Contract, list[DirectionalBounds]] = {}
         self._rows: dict[Contract, RowBounds] = {}
 
@@ -53,7 +54,7 @@ class DirectionalJudge:
             for c, power in j.powers("hvp"):
                 note_hvp(power, block, right, found[c].hvp, v)
         exact = B.pair(right.jvp)
-        self._values.append((exact[0], exact[1]))
+        self._values.append(right.jvp)
         for c, rows in bounds.items():
             self._parts.setdefault(c, []).append(found[c])
             self._rows[c] = rows
@@ -69,8 +70,7 @@ class DirectionalJudge:
         j, B = self.judgement, self.exact.backend
         if "jvp" not in self.wanted or j.problem.reduction == "none" or not self._values:
             return
-        hi, lo = (np.concatenate([pair[k] for pair in self._values]) for k in (0, 1))
-        exact = B.pair(B.sum(B.array(hi) + lo) / self.exact.denominator)
+        exact = B.pair(self.exact.jvp(self._values))
         denominator = float(B.pair(self.exact.denominator)[0])
         limits = {c: reduced_jvp_bound(self._rows[c], parts, exact[0], denominator) for c, parts in self._parts.items()}
         for i, got in j.compared("jvp"):

@@ -27,7 +27,11 @@ class DtypeError(ProblemError):
 
 
 class TargetError(ProblemError):
-    """A class index out of range or probabilities that are none; names the first offender."""
+    """A class index out of range or target rows that are not finite; names the first offender."""
+
+
+class OracleError(XentcheckError, ArithmeticError):
+    """An exact value that xentcheck's own arithmetic cannot give: its error, and no verdict on an implementation."""
 
 
 class CaseError(XentcheckError, ValueError):
@@ -60,6 +64,10 @@ class OutputError(XentcheckError, OSError):
 
 class Disagreement(AssertionError):
     """Raised by `xentcheck.assert_agrees`: an implementation left its error bound."""
+
+
+class Undecided(AssertionError):
+    """Raised by `xentcheck.assert_values_agree`: a comparison that could not have failed, whatever was handed over."""
 
 
 class AuditError(XentcheckError, ValueError):

@@ -131,6 +131,14 @@ def _equal_huge(s: Stream, m: int, c: int, dtype: str) -> Draw:
     return offset + steps * spacing * (s.integers(0, 2, (m, 1)) == 1), _labels(s, m, c)
 
 
+def _broken_rows(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    z, y = 2.0 * s.gaussian((m, c)), _labels(s, m, c)
+    rows = np.arange(m)
+    broken = np.where(rows % 4 == 1, np.nan, np.inf)
+    z[rows, (y + 1) % c] = np.where(rows % 2 == 1, broken, z[rows, (y + 1) % c])
+    return z, y
+
+
 FAMILIES = {
     f.name: f
     for f in (
@@ -162,6 +170,12 @@ FAMILIES = {
     )
 }
 
+BROKEN = Family("broken-rows", "nan or inf in every second row: what one row does must not reach another", _broken_rows)
+"""Not among the others: in a sum over all rows nan is nan, or a convention, so that it needs reduction none."""
+
+LOGIT_FAMILIES = {**FAMILIES, BROKEN.name: BROKEN}
+"""All families of logits that a case may name."""
+
 LAYER_FAMILIES = {
     "gaussian": "inputs of order 1: the logits themselves are rounded",
     "dyadic": "multiples of 1/4: the logits are exact in any order of summation",
@@ -171,6 +185,12 @@ LAYER_FAMILIES = {
     "common-offset": "dyadic, with a common bias of 1024",
     "one-hot": "one input of a row is 1 and votes for another class than its label: large gradients, no cancellation",
 }
+
+ALL_LAYER_FAMILIES = {
+    **LAYER_FAMILIES,
+    "tail": "dyadic, and the last class is the label of every second row: among many classes a lost tail shows",
+}
+"""All families of layers that a case may name; the last one is there for real sizes."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +223,8 @@ def draw_layer(family: str, s: Stream, m: int, c: int, k: int) -> Layer:
         active = s.subset(1, c, min(8, c))[0]
         b = np.where(np.isin(np.arange(c), active), b, FAR)
         labels = active[s.integers(0, len(active), (m,))]
+    elif family == "tail":
+        labels = np.where(np.arange(m) % 2 == 0, c - 1, labels)
     elif family == "confident":
         b = b + 12.0 * (np.arange(c) == labels[0])
     elif family == "common-offset":

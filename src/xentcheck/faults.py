@@ -2,31 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from xentcheck import adapters
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
-from xentcheck.reports.fault import RIGHT, FaultResult
+from xentcheck.reports.fault import FaultResult, is_right
+from xentcheck.reports.record import Record
 
 from .cases import Case
 from .checks import check_of
 from .errors import AdapterError, UnavailableError
 from .execution import Hunt
+from .laws import laws
 from .profiles import cases
 from .rivals import alarms_of, verdicts
 from .runner import run_case
-from .subjects import subjects_of
+from .subjects import Subject, subjects_of
+from .vocabulary import FAILING, VALUES
+
+LAW = "law"
+"""The side that a broken law accuses."""
+
+
+def subjects_for(fault: Planted) -> list[Subject]:
+    """The fault's implementation, once for each contract under which it has to be caught."""
+    return [subjects_of(adapter, ["cpu"])[0] for adapter in fault.adapters()]
+
+
+def side_of(record: Record) -> str:
+    """Which side of the implementation a failing record accuses: `value`, `gradient`, or `error` where it raised."""
+    if record.outcome != "disagree":
+        return record.outcome
+    return "value" if record.quantity in VALUES else "gradient"
+
+
+def sides_at(subjects: Sequence[Subject], case: Case) -> dict[str, str]:
+    """Side -> the first check of it that fails on a case, for the sides that are accused under every contract."""
+    found: dict[str, dict[str, str]] = {}
+    for record in run_case(case, subjects):
+        sides = found.setdefault(record.contract, {})
+        if record.outcome in FAILING:
+            sides.setdefault(side_of(record), check_of(record))
+    if len(found) < len(subjects):
+        return {}
+    first, *others = found.values()
+    return {side: check for side, check in first.items() if all(side in other for other in others)}
+
+
+def broken_laws(subjects: Sequence[Subject], dtype: str) -> list[str]:
+    """The laws that are broken under every contract."""
+    broken = [[law.law for law in laws(subject, dtype) if not law.kept] for subject in subjects]
+    return [law for law in broken[0] if all(law in other for other in broken)]
 
 
 def first_kill(fault: Planted, chosen: Sequence[Case]) -> tuple[str, str] | None:
-    """The check and the case that catch a fault first, of all cases that it meets; None if nothing does."""
-    subjects = subjects_of(fault.adapter(), ["cpu"])[:1]
+    """The check and the case that catch a fault first, of all cases that it meets; None if nothing does.
+
+    What no case catches may break a law, of which there is no case.
+    """
+    subjects = subjects_for(fault)
     for case in filter(fault.meets, chosen):
-        for record in run_case(case, subjects):
-            if check := check_of(record):
-                return check, str(case)
+        for check in sides_at(subjects, case).values():
+            return check, str(case)
+    if LAW in fault.fault.caught:
+        return next(((f"{LAW} {law}", "") for law in broken_laws(subjects, fault.fault.dtype)), None)
     return None
+
+
+def witnesses(fault: Planted, chosen: Iterable[Case]) -> dict[str, str]:
+    """Side -> the first case that accuses it, or the law that is broken, of the sides that have to be accused.
+
+    One case for two sides is preferred to one for each.
+    """
+    subjects, wanted = subjects_for(fault), fault.fault.caught - {LAW}
+    found: dict[str, str] = {}
+    for case in chosen if wanted else ():
+        if fault.meets(case) and fault.fault.among(case):
+            sides = sides_at(subjects, case).keys() & wanted
+            if sides >= wanted:
+                return dict.fromkeys(sorted(wanted), str(case))
+            found = {side: found.get(side, str(case)) for side in (*found, *sorted(sides))}
+            if len(sides) and found.keys() >= wanted:
+                return found
+    if LAW in fault.fault.caught:
+        for law in broken_laws(subjects, fault.fault.dtype)[:1]:
+            found[LAW] = law
+    return found
 
 
 def frameworks_of(named: Sequence[str]) -> tuple[str, ...]:
@@ -57,8 +119,15 @@ def result_of(fault: Planted, profiles: Sequence[str], rivals: bool) -> FaultRes
         framework=fault.framework,
         profiles=tuple(profiles),
         kills={profile: kill for profile, kill in found.items() if kill},
-        rivals=(alarms_of(fault.framework) if fault.fault.name == RIGHT else verdicts(fault)) if rivals else {},
+        rivals=(_others(fault)) if rivals else {},
     )
+
+
+def _others(fault: Planted) -> dict[str, str]:
+    """What other checks say: of the right implementation, how often they reject it."""
+    if is_right(fault.fault.name):
+        return alarms_of(fault.framework) if fault.found_in == "logits" else {}
+    return verdicts(fault)
 
 
 @cache

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xentcheck.reference import exact_layers
 from xentcheck.reference.backends import FLOAT64
 from xentcheck.reference.oracle import Block, Exact
+from xentcheck.reference.targets import Targets
 
 from .power import NEGLIGIBLE, Power, largest, ratio
 
@@ -98,7 +99,7 @@ def structural_deltas(block: Block) -> Iterator[tuple[str, Array]]:
         yield "onehot_dropped", np.where(label, factor * weight, 0.0)
         yield "offtarget_zeroed", np.where(label, 0.0, -g)
     else:
-        yield "onehot_dropped", factor * B.pair(t.terms(B))[0]
+        yield "onehot_dropped", factor * (1.0 - t.smoothing) * _given(t)
 
 
 def structural_ratios(block: Block, exact_ratio: Array, bound: Array) -> Iterator[tuple[str, float]]:
@@ -112,7 +113,7 @@ def structural_ratios(block: Block, exact_ratio: Array, bound: Array) -> Iterato
         exact_ratio[rows, t.label] = 0.0
         yield "offtarget_zeroed", float(exact_ratio.max(initial=0.0))
     else:
-        yield "onehot_dropped", largest(factor[:, None] * B.pair(t.terms(B))[0], bound)
+        yield "onehot_dropped", largest(factor[:, None] * (1.0 - t.smoothing) * _given(t), bound)
 
 
 def option_deltas(block: Block, denominator: float, kept_rows: int) -> Iterator[tuple[str, Array]]:
@@ -128,11 +129,21 @@ def option_deltas(block: Block, denominator: float, kept_rows: int) -> Iterator[
     if not t.kept.all():
         yield "ignored_rows_leak", np.where(kept, 0.0, factor * (a - label))
     if t.smoothing:
-        plain = factor * t.label_weight[:, None] * (a - label)
+        if t.probabilities is None:
+            plain = factor * t.label_weight[:, None] * (a - label)
+        else:
+            q = _given(t)
+            plain = factor * (a * q.sum(1, keepdims=True) - q)
         yield "smoothing_left_out", _significant(np.where(kept, plain - g, 0.0), factor)
     if t.weight is not None:
         plain = _unweighted(block, denominator, kept_rows, a, label)
         yield "weights_left_out", _significant(np.where(kept, plain - g, 0.0), factor)
+
+
+def _given(t: Targets) -> Array:
+    """(n, C): rows of probabilities with their class weights, before smoothing."""
+    assert t.probabilities is not None
+    return t.probabilities if t.weight is None else t.probabilities * t.weight
 
 
 def _unweighted(block: Block, denominator: float, kept_rows: int, a: Array, label: Array) -> Array:
@@ -140,7 +151,8 @@ def _unweighted(block: Block, denominator: float, kept_rows: int, a: Array, labe
     t = block.targets
     factor = block.softmax.backend.pair(block.factor)[0][:, None]
     if t.probabilities is not None:
-        return np.asarray(factor * (a * t.probabilities.sum(1, keepdims=True) - t.probabilities))
+        q = np.asarray(t.unweighted(FLOAT64))
+        return np.asarray(factor * (a * q.sum(1, keepdims=True) - q))
     q = t.smoothing / t.classes + (1.0 - t.smoothing) * label
     share = denominator / max(kept_rows, 1) if t.reduction == "mean" else 1.0
     return np.asarray(factor * share * (a - q))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_options
-from xentcheck.reference.contracts import get as contract_of
+from xentcheck.adapters.promises import Given, promised
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import Record
+from xentcheck.reports.weaker import passing
 from xentcheck.reports.words import describe
 
 from .build import build
 from .cases import Case
-from .errors import AdapterError, Disagreement, ProfileError
-from .runner import quantities_of, run_problem
+from .errors import AdapterError, Disagreement, ProfileError, Undecided
+from .runner import contracts_of, quantities_of, run_problem
 from .subjects import Subject
+from .undecided import undecided
 from .vocabulary import DTYPES, EXECUTED, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 Array = NDArray[Any]
@@ -56,33 +59,40 @@ class HandedCase:
         """What can be judged of it."""
         return quantities_of(self.case)
 
-    def assert_agrees(self, values: Mapping[str, Any], *, contract: str = "stable", name: str = "handed") -> None:
+    def assert_agrees(self, values: Mapping[str, Any], *, contract: Given = None, name: str = "handed") -> None:
         """Judge arrays by quantity, exactly as they came: dtype and shape count.
 
-        contract: the arithmetic that they should have. Where all of them are conventions nothing is judged, and the
-        test is skipped. Raises Disagreement, or AdapterError for a quantity that this case does not have, or for none.
+        contract: the arithmetic that they should have, by name, or as dtype -> name. Where nothing of the case can be
+        decided (conventions, no elements, saturated rows) the test is skipped. Raises Disagreement; Undecided where the
+        contract leaves it open, as `assert_values_agree`; or AdapterError for a quantity that this case does not have,
+        or for none.
         """
         again = f'xentcheck.build("{self.id}") has the inputs'
-        records = _judged(self.id, self.problem, self.quantities, values, contract, name, again)
         self.handed = True
-        self.judged |= any(record.outcome in EXECUTED for record in records)
-        _raise(records)
+        decided, _ = _judged(self.id, self.problem, self.quantities, values, contract, name, again)
+        self.judged |= decided
 
 
 def assert_values_agree(
-    problem: Problem, values: Mapping[str, Any], *, contract: str = "stable", name: str = "handed"
+    problem: Problem, values: Mapping[str, Any], *, contract: Given = None, name: str = "handed"
 ) -> None:
     """Judge arrays by quantity that somebody computed of a problem: dtype and shape count.
 
     values: of `loss` or `cost`, `a`, `log_a`, `dC/dz` and, for a layer, `dC/db`, `dC/dw`, `dC/da_prev`. contract: the
-    arithmetic that they should have. What is a convention is not judged. Raises Disagreement, or AdapterError for a
-    quantity that the problem does not define, or for none.
+    arithmetic that they should have, by name, or as dtype -> name. What is a convention is not judged. Raises
+    Disagreement; Undecided where that could not have happened: zeros would pass as well, and the values keep no
+    contract of the catalogue that rejects them, or an element has no bound; and AdapterError for a quantity that the
+    problem does not define, or for none. Where zero is right there is nothing undecided. Values that the default cannot
+    tell from zeros either, as in saturated rows, conventions and empty arrays pass beside one that is decided. In a
+    test of Hypothesis an undecided example is rejected, as by `assume`.
 
     >>> from xentcheck.reference import cross_entropy
     >>> problem = Problem(logits=np.array([[1.0, 2.0, 4.0]]), target=np.array([1]))
     >>> assert_values_agree(problem, {"cost": cross_entropy(problem.logits, problem.target)})
     """
-    _raise(_judged("problem", problem, problem.quantities, values, contract, name, repr(problem)))
+    decided, why = _judged("problem", problem, problem.quantities, values, contract, name, repr(problem))
+    if not decided:
+        _refuse(why)
 
 
 def _judged(
@@ -90,24 +100,55 @@ def _judged(
     problem: Problem,
     quantities: Sequence[str],
     values: Mapping[str, Any],
-    contract: str,
+    contract: Given,
     name: str,
     again: str,
-) -> list[Record]:
+) -> tuple[bool, list[str]]:
+    """Whether any of the values could have failed, and why others could not.
+
+    Raises AdapterError, Disagreement, or Undecided where it is not the problem that leaves it open.
+    """
     allowed = ", ".join(quantities)
     for quantity in values:
         if quantity not in quantities:
             raise AdapterError(f"{where} has no quantity {quantity!r}; allowed: {allowed}")
     if not values:
         raise AdapterError(f"{where}: nothing to judge; allowed: some of {allowed}")
-    adapter = _Handed({q: np.asarray(value) for q, value in values.items()}, contract_of(contract).name, name)
-    wanted = [q for q in quantities if q in values]
-    return run_problem(problem, where, wanted, [(Subject(adapter, "eager", "cpu", ""), again)])
-
-
-def _raise(records: Sequence[Record]) -> None:
+    arrays = {q: np.asarray(value) for q, value in values.items()}
+    subject = Subject(_Handed(arrays, contract, name), "eager", "cpu", "")
+    records = run_problem(problem, where, [q for q in quantities if q in values], [(subject, again)])
     if bad := [record for record in records if record.outcome in FAILING]:
-        raise Disagreement("\n".join(line for r in bad for line in (describe(r), f"  {r.replay}")))
+        raise Disagreement("\n".join(line for r in bad for line in _told(r)))
+    contracts, decided, why = contracts_of(subject, problem.dtype)[0], False, []
+    for r in records:
+        line = f"{name} {r.quantity} of {where}: "
+        if r.outcome not in EXECUTED or not r.elements:
+            why.append(line + (r.reason if r.outcome == "convention" else "there are no elements"))
+            continue
+        is_vacuous = r.outcome == "vacuous"
+        found = undecided(problem, r.quantity, arrays[r.quantity], contracts[r.quantity], vacuous=is_vacuous)
+        if found and not found.inherent:
+            _refuse([line + found.reason])
+        why += [line + found.reason] if found else []
+        decided |= not found
+    return decided, why
+
+
+def _told(r: Record) -> list[str]:
+    """A failure, the contract that would allow it, and how to repeat it."""
+    lines = [describe(r)]
+    if r.within:
+        contract, classes = next(iter(r.within.items()))
+        lines.append(f"  within `{contract}`, {passing(r.quantity, classes)}; if that is meant: contract={contract!r}")
+    return [*lines, f"  {r.replay}"]
+
+
+def _refuse(lines: Sequence[str]) -> None:
+    """Raise Undecided; in a test of Hypothesis the example counts as none, whatever else it shows."""
+    hypothesis = sys.modules.get("hypothesis")
+    if hypothesis is not None and hypothesis.currently_in_test_context():
+        hypothesis.reject()
+    raise Undecided("\n".join(lines))
 
 
 class _Handed(Adapter):
@@ -115,10 +156,10 @@ class _Handed(Adapter):
 
     package = "numpy"
 
-    def __init__(self, values: Mapping[str, Array], contract: str, name: str) -> None:
+    def __init__(self, values: Mapping[str, Array], contract: Given, name: str) -> None:
         self.name = name
         self.values = values
-        self.contracts = (("*", "*", "*", contract),)
+        self.promised = promised(contract)
         self.capabilities = Capabilities(quantities=tuple(values), heads=("logits", "layer", "network"))
 
     def devices(self) -> tuple[str, ...]:

@@ -11,24 +11,28 @@ from .covering import Pair, covering_array
 from .families import FAMILIES
 from .vocabulary import DTYPES
 
-RANKS = {2: (), 3: (3,), 4: (3, 2), 5: (2, 1, 3)}
-"""The axes d1..dk of each rank with a batch."""
+RANKS = {2: (), 3: (4,), 4: (2, 5), 5: (2, 1, 4)}
+"""The axes d1..dk of each rank with a batch; the last holds at least one vector of four."""
 
 FACTORS: dict[str, tuple[Any, ...]] = {
-    "classes": (3, 1, 2, 31, 129, 1000, 32000, 128256),
-    "rows": (1, 0, 3, 1025),
+    "classes": (3, 2, 31, 129, 1000, 32000, 128256),
+    "rows": (1, 2, 3, 1025),
     "rank": (2, 1, 3, 4, 5),
     "dtype": DTYPES,
     "target": ("index", "u8", "prob"),
-    "weight": ("none", *(name for name in WEIGHTS if name != "wx")),
-    "ignore": ("none", *(name for name in IGNORE if name not in ("allign", "ignwide"))),
+    "weight": ("none", "w", "wn", "wz"),
+    "ignore": ("none", "ign", "ign1", "ign255", "ignbig"),
     "smoothing": ("none", "ls"),
     "reduction": ("none", "mean", "sum"),
     "upstream": ("one", "neg", "rand", "str", "exp"),
     "layout": ("contig", "trans", "sliced", "bcast", "tstr", "twice"),
     "family": tuple(FAMILIES),
 }
-"""Factor -> levels. The first level goes with every level of all other factors."""
+"""Factor -> levels. The first level goes with every level of all other factors.
+
+No rows and a single class are none: whatever meets them is right if it returns nothing, or zeros, so that it would be
+met in name only. Their cases are in `sizes`.
+"""
 
 
 def _apart(f: str, levels: tuple[Any, ...], g: str, others: tuple[Any, ...]) -> Iterator[Pair]:
@@ -41,17 +45,20 @@ LARGE = (32000, 128256)
 FORBIDDEN: frozenset[Pair] = frozenset(
     {
         *_apart("target", ("prob",), "ignore", FACTORS["ignore"][1:]),
-        *_apart("target", ("prob",), "smoothing", ("ls",)),
         *_apart("target", ("u8",), "ignore", ("ign", "ignbig")),
         *_apart("target", ("u8",), "classes", (1000, *LARGE)),
-        *_apart("rank", (1,), "rows", (0, 3, 1025)),
+        *_apart("rank", (1,), "rows", (2, 3, 1025)),
         *_apart("reduction", ("mean", "sum"), "upstream", ("rand", "str", "exp")),
         *_apart("rows", (1025,), "classes", (129, 1000, *LARGE)),
         *_apart("rank", (3, 4, 5), "classes", LARGE),
     }
 )
-"""Levels that do not go together: probabilities are never ignored nor smoothed, a uint8 holds no -100, one row has no
-batch, per-row upstream gradients need reduction `none`; and what would be too large.
+"""Levels that do not go together.
+
+Without meaning: a row of probabilities holds no sentinel (PyTorch refuses an ignore_index >= 0 there), a uint8 holds
+neither -100 nor 1000000 nor the labels of more than 256 classes, logits (C,) are one row, an output that is a scalar
+has an upstream gradient without rows. Too large: more than 1025 x 31 or 3 x 128256 logits, which would take longer than
+all else together; so many classes or rows meet each other level on smaller shapes.
 """
 
 FRAME = {
@@ -90,12 +97,13 @@ def _case(row: dict[str, Any], seed: int) -> Case:
 
 
 def levels_of(case: Case) -> dict[str, Any]:
-    """The levels of a case on logits, for those factors of which it has one of the levels.
+    """The levels of a case on logits, for those factors of which it has one of the levels; none without rows or with
+    one class, where nothing can be wrong but a shape.
 
     >>> levels_of(Case.parse("ties.5x3.f32.index.w.mean.up-neg.contig.s0"))["weight"]
     'w'
     """
-    if case.inputs:
+    if case.inputs or 0 in case.shape or case.classes == 1:
         return {}
     options = set(case.options)
     found = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,8 @@ from .errors import AdapterError, require_named
 from .vocabulary import DTYPES, OVERWRITABLE, TIMEOUT
 
 if TYPE_CHECKING:
+    from xentcheck.adapters.promises import Promised
+
     from .subjects import Spec
 
 
@@ -69,6 +71,13 @@ seed_option = click.option(
 deviations_option = click.option(
     "--deviations", type=click.Path(path_type=Path), help="TOML file of known faults, besides the built-in one."
 )
+contract_option = click.option(
+    "--contract",
+    "contracts",
+    multiple=True,
+    metavar="[DTYPE=]NAME",
+    help="The arithmetic promised, whatever is declared; repeatable, one for each dtype.",
+)
 jobs_option = click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
 
 
@@ -78,10 +87,12 @@ def specs_of(
     framework: str | None,
     timeout: float = TIMEOUT,
     *,
+    contracts: Promised = (),
     prefix: str = "--",
     overwrites: tuple[str, ...] = (),
 ) -> list[Spec]:
-    """The subjects named on the command line; timeout 0: all in this process; prefix: of the options' names.
+    """The subjects named on the command line; timeout 0: all in this process; contracts: that they are to be judged by;
+    prefix: of the options' names.
 
     Raises AdapterError.
     """
@@ -95,14 +106,22 @@ def specs_of(
     for name in adapters:
         if name not in names():
             raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
-    specs = [Spec(name, timeout=0 if name in built_in() else timeout) for name in dict.fromkeys(adapters)]
+    limits = {name: 0 if name in built_in() else timeout for name in adapters}
+    specs = [Spec(name, timeout=limit, contracts=contracts) for name, limit in limits.items()]
     if framework is not None and implementation is None:
         raise AdapterError(f"{prefix}framework goes with {prefix}impl package.module:function")
     if implementation is not None:
-        specs.append(Spec(implementation, framework or GUESSED, timeout, overwrites))
+        specs.append(Spec(implementation, framework or GUESSED, timeout, contracts, overwrites))
     elif overwrites:
         raise AdapterError(f"{prefix}overwrites goes with {prefix}impl package.module:function")
     return specs
+
+
+def contracts_of(texts: Sequence[str], option: str = "--contract") -> Promised:
+    """The contracts named on the command line. Raises AdapterError."""
+    from xentcheck.adapters.promises import parsed
+
+    return parsed(texts, option)
 
 
 def jobs_of(text: str) -> int:

@@ -12,6 +12,8 @@ from .errors import ProfileError
 from .families import FAMILIES, LAYER_FAMILIES
 from .lattice import covering_cases
 from .reserved import WIDE, alone_cases, linear_cases, tiny_cases
+from .sizes import long_cases, singly_sized_cases, sized_cases, sizeless_cases
+from .unusual import unusual_cases
 from .vocabulary import DTYPES, REDUCTIONS
 
 PROFILES = ("quick", "full", "deep")
@@ -58,11 +60,15 @@ or multiplies 0 with -inf."""
 DIRECTION_SETS = ((PLAIN, "mean", (5, 10)), (EVERY, "none", (64, 3)))
 """(option set, reduction, shape) of the cases with a direction; narrow dtypes have the first in `quick`."""
 
+SOFT_FAMILIES = {"prob": ("gaussian", "few-active"), "signed": ("gaussian", "confident")}
+"""Families with smoothed, weighted rows of probabilities, and of numbers below 0 and above 1."""
+
 SHARP = ("gaussian", "deep", "confident", "certain", "common-offset", "few-active")
 """The families that `quick` has with every option set; the others meet the options in the covering array."""
 
 EAGER_SHAPE = (5, 10)
-"""The one shape on which variants other than the main one run too."""
+EAGER = (*SHARP, "masked")
+"""The one shape on which variants other than the main one run too, and the families."""
 
 
 def cases(profile: str, seed: int = 0) -> list[Case]:
@@ -79,12 +85,18 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
             found += [*_lattice(dtype, seed, profile), *_layers(dtype, seed, profile), *_special(dtype, seed)]
         if dtype not in WIDE:
             found += _narrow(dtype, seed)
+        found += _soft(dtype, seed)
     for strength in range(2, 3 + PROFILES.index(profile)):
         found += covering_cases(strength, seed)
+    found += sized_cases(seed)
+    found += sizeless_cases(seed)
+    found += long_cases(seed, profile)
+    found += unusual_cases(seed, profile)
     found += _single(seed, profile)
     found += tiny_cases(seed)
     found += linear_cases(seed)
     found += alone_cases(seed)
+    found += singly_sized_cases(seed)
     return list(dict.fromkeys(found))
 
 
@@ -191,6 +203,22 @@ def _special(dtype: str, seed: int) -> Iterator[Case]:
             yield Case(family=family, shape=(5, 10), dtype=dtype, reduction="none", upstream=upstream, seed=seed)
     yield from _directions(dtype, seed, DIRECTION_SETS)
     yield from _degenerate(dtype, seed)
+
+
+def _soft(dtype: str, seed: int) -> Iterator[Case]:
+    """Rows of probabilities under smoothing, and rows that are none."""
+    for target, families in SOFT_FAMILIES.items():
+        for family, reduction in product(families, REDUCTIONS):
+            yield Case(
+                family=family,
+                shape=(5, 10),
+                dtype=dtype,
+                target=target,
+                options=("w", "ls"),
+                reduction=reduction,
+                upstream="rand" if reduction == "none" else "neg",
+                seed=seed,
+            )
 
 
 def _directions(dtype: str, seed: int, sets: tuple[tuple[int, str, tuple[int, int]], ...]) -> Iterator[Case]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.reference.contracts import growth
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.problem import Problem
@@ -160,14 +161,16 @@ def check_projection(
     seed: int = 0,
     device: str = "cpu",
     rows: int | None = None,
+    contract: Given = None,
 ) -> Projection:
     """Check the losses of one large problem, and that the gradient is their derivative, in 2 K + 1 calls [derived].
 
     adapter: as for `check`. shape: (N, C). dtype: float64 or float32; only float64 sees single elements where C is
     large. probes: K, random directions of signs. rows: how many the implementation gets at a time, by default what
-    keeps the whole below 8 GiB. Tolerances are in units of dC/dz, from the bounds of the declared
-    contract. Source: `docs/numerics.md`, section 6. Raises AdapterError if the implementation computes no losses or no
-    gradient, DtypeError, ProblemError for an empty problem, UnavailableError for a device that is not there.
+    keeps the whole below 8 GiB. contract: as for `check`. Tolerances are in units of dC/dz, from the bounds of the
+    declared contract. Source: `docs/numerics.md`, section 6. Raises AdapterError if the implementation computes no
+    losses or no gradient, DtypeError, ProblemError for an empty problem, UnavailableError for a device that is not
+    there.
 
     >>> found = check_projection("numpy", (4, 101), probes=3)
     >>> found.ok, found.calls
@@ -180,7 +183,7 @@ def check_projection(
         raise ProblemError(
             f"{n}x{classes} logits, {probes} probes; allowed: at least one of each, and one row at a time"
         )
-    chosen = registry.get(adapter) if isinstance(adapter, str) else adapter
+    chosen = promising(registry.get(adapter) if isinstance(adapter, str) else adapter, promised(contract))
     subject = subjects_of(chosen, [device])[0]
     if subject.missing:
         raise UnavailableError(f"adapter {chosen.name}: {subject.missing}")

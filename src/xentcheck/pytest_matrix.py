@@ -28,7 +28,7 @@ from .coverage import coverages
 from .deviations import Deviations, load
 from .errors import XentcheckError
 from .execution import groups_of
-from .options import specs_of
+from .options import contracts_of, specs_of
 from .pytest_plugin import option
 from .runner import quantities_of
 from .subjects import Spec, Subject, resolve, subjects_named
@@ -108,15 +108,16 @@ class Plan:
         if not 0 < timeout < inf:
             raise pytest.UsageError(f"--xentcheck-timeout is {timeout:g}; allowed: a finite number above 0")
         named = tuple(option(config, "adapter")), option(config, "impl"), option(config, "framework")
+        contracts = contracts_of(option(config, "contract"), "--xentcheck-contract")
         overwrites = tuple(option(config, "overwrites"))
         for name in overwrites:
             if name not in OVERWRITABLE:
                 allowed = ", ".join(OVERWRITABLE)
                 raise pytest.UsageError(f"--xentcheck-overwrites is {name!r}; allowed: {allowed}")
         limit = timeout if isolation == "process" else 0
-        specs = specs_of(*named, limit, prefix="--xentcheck-", overwrites=overwrites)
+        specs = specs_of(*named, limit, contracts=contracts, prefix="--xentcheck-", overwrites=overwrites)
         self.by_name = bool(specs)
-        return specs or [Spec(name) for name in registry.built_in()]
+        return specs or [Spec(name, contracts=contracts) for name in registry.built_in()]
 
     @cached_property
     def subjects(self) -> list[Subject]:
@@ -240,6 +241,6 @@ class Collector:
             terminalreporter.write_line(f"  {r.replay}")
         if (more := len(self.summary.failing) - SHOWN) > 0:
             terminalreporter.write_line(f"... and {more} more")
-        for text in filter(None, (*self.summary.reasons, suspicion(self.summary.failing))):
+        for text in filter(None, (*self.summary.reasons, *self.summary.weaker, suspicion(self.summary.failing))):
             terminalreporter.write_line(text, red=True)
         terminalreporter.write_line(self.summary.verdict, red=not self.summary.ok, green=self.summary.ok)

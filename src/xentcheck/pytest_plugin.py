@@ -24,6 +24,12 @@ OPTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("dtype", "args", "DTYPE", "only this dtype; repeatable"),
     ("device", "args", "DEVICE", "only this device; repeatable"),
     ("case", "args", "GLOB", "only cases whose id matches; repeatable"),
+    (
+        "contract",
+        "args",
+        "[DTYPE=]NAME",
+        "the arithmetic promised, whatever is declared; repeatable, one a dtype",
+    ),
     ("isolation", "string", "process|none", "run what is not built in in a process of its own; default process"),
     ("timeout", "string", "SECONDS", "for one call in that process, compilation apart; default 60"),
     ("deviations", "string", "FILE", "TOML file of known faults, besides the built-in one"),
@@ -127,7 +133,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
     result = yield
     case: Any = pyfuncitem.funcargs.get("xentcheck_case")
     if case is not None and case.handed and not case.judged:
-        pytest.skip(f"{case.id}: a convention, which is not judged")
+        pytest.skip(f"{case.id}: nothing in it can be decided (a convention, no elements, or saturated)")
     if case is not None and not case.judged:
         pytest.fail(f"{case.id}: nothing was compared; call xentcheck_case.assert_agrees", pytrace=False)
     return result

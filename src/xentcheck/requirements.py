@@ -27,6 +27,18 @@ BEYOND = {("stable", "bfloat16", "hvp"): "halved"}
 a second derivative in bfloat16 is lost already on 1 x 2 logits of any family.
 """
 
+OVERFLOWS = {"float16": 30000}
+"""By dtype, the step of classes beyond which the log-probabilities that smoothing adds up overflow on every input: no
+bound of a smoothed value is finite there, and its smoothing is left to its gradient.
+"""
+
+MANY_ROWS = 100
+ROUGH = {"times_1_25": "times_1_5"}
+IN_STORAGE = ("stash-sum", "decisive", "storage-accumulate", "stable")
+"""In more rows than these a mean or sum in bfloat16 may be off by a fifth (34 additions of 2^-8, and the losses' own
+errors) where a contract lets rows be added up in storage; what stands in for a wrong answer there.
+"""
+
 BY_OPTION = {
     "weight": "weights_left_out",
     "label_smoothing": "smoothing_left_out",
@@ -44,17 +56,21 @@ def required(
     head: str,
     dtype: str,
     contract: str = "",
+    size: tuple[int, int] = (0, 0),
 ) -> tuple[str, ...]:
     """The wrong answers that comparisons of this kind must reject somewhere in their group.
 
     quantity, target_kind ("index", "smoothed", "probabilities"), reduction, head and dtype as in `vocabulary`; options:
-    those that the case uses and the adapter declares. contract: the name of the one that it is judged by. bfloat16 and
-    float16 cannot tell 1.001 from 1: there it is 1.25.
+    those that the case uses and the adapter declares. contract: the name of the one that it is judged by. size: classes
+    and rows. bfloat16 and float16 cannot tell 1.001 from 1: there it is 1.25.
 
     >>> required("cost", "index", "mean", {"weight"}, "logits", "float32")[-2:]
     ('divided_by_n', 'weights_left_out')
     """
     names = [COARSE.get(name, name) if dtype in NARROW else name for name in ALWAYS[quantity]]
+    classes, rows = size
+    if (quantity, dtype) == ("cost", "bfloat16") and rows > MANY_ROWS and contract in IN_STORAGE:
+        names = [ROUGH.get(name, name) for name in names]
     if quantity in ("a", "log_a"):
         return tuple(names)
     used = set(options)
@@ -77,6 +93,8 @@ def required(
         names.append("not_divided")
         if target_kind != "probabilities" and used & {"weight", "ignore_index"}:
             names.append("divided_by_n")
+    if not gradient and classes > OVERFLOWS.get(dtype, classes):
+        used.discard("label_smoothing")
     for option, wrong in BY_OPTION.items():
         if option in used and (gradient or option != "upstream"):
             names.append(

@@ -9,6 +9,7 @@ from typing import Any
 
 from .cases import Case
 from .families import LAYER_FAMILIES
+from .sizes import singly_sized_cases
 from .vocabulary import DTYPES, REDUCTIONS
 
 WIDE = ("float64", "float32")
@@ -24,6 +25,7 @@ TINY_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prob", ()),
     ("prob", ("w",)),
     ("prob", ("wx",)),
+    ("prob", ("lsh",)),
     ("index", ("dir",)),
 )
 TINY_FAMILIES = {
@@ -41,6 +43,7 @@ LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("index", ("w", "ls", "ign")),
     ("index", ("ign",)),
     ("prob", ("w",)),
+    ("prob", ("w", "ls")),
 )
 LINEAR = {(6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)), (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active"))}
 LINEAR_TINY = (
@@ -52,6 +55,7 @@ LINEAR_TINY = (
     *(("index", (w, "lsh", "ign")) for w in ("w", "wx")),
     ("prob", ()),
     *(("prob", (w,)) for w in ("w", "wx")),
+    ("prob", ("lsh",)),
 )
 """What the cases for fused linear losses are made of, which have no others. Wide dtypes, by shape: inputs, option sets,
 families; as many inputs as classes, so that a transposed gradient has the right shape, and more rows and classes than a
@@ -63,18 +67,20 @@ SHAPED: tuple[dict[str, Any], ...] = (
     {"shape": (11,)},
     {"shape": (0, 11)},
     *({"layout": (layout,)} for layout in ("trans", "sliced", "tstr", "twice")),
+    {"target": "signed"},
 )
 ALONE: tuple[dict[str, Any], ...] = (
     {},
     *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
     {"target": "prob"},
+    {"target": "prob", "options": ("ls",)},
     *SHAPED,
 )
 ALONE_SHAPE = (4, 11)
 ALONE_FAMILIES = ("gaussian", "few-active", "confident")
 """What the cases with one option alone are made of; they are for implementations that do not support all of COMBINED,
-to which the others show their options only together with what they do not support. Narrow dtypes have shapes and
-layouts, as their tiny cases have the rest.
+to which the others show their options only together with what they do not support. Narrow dtypes have shapes,
+layouts and signed targets, as their tiny cases have the rest.
 """
 
 COMBINED = frozenset({"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"})
@@ -139,7 +145,7 @@ def linear_cases(seed: int) -> tuple[Case, ...]:
 
 
 def reserved_for(case: Case) -> str:
-    """Whom a case is for: `tiny`, `linear` or `alone`, by the function that makes it; empty if it is for all.
+    """Whom a case is for: `tiny`, `linear`, `alone` or `sized`, by the function that makes it; empty if for all.
 
     >>> reserved_for(Case.parse("gaussian.3x7x2.f32.index.plain.mean.up-one.contig.s0"))
     'alone'
@@ -157,5 +163,6 @@ RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case
     "tiny": (frozenset({TINY}), tiny_cases),
     "linear": (frozenset({TINY, *LINEAR}), linear_cases),
     "alone": (frozenset({ALONE_SHAPE, *(alone["shape"] for alone in SHAPED if "shape" in alone)}), alone_cases),
+    "sized": (frozenset(case.shape for case in singly_sized_cases(0)), singly_sized_cases),
 }
 """Shapes of the cases that are not for all, and the cases."""

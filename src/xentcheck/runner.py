@@ -16,6 +16,7 @@ from xentcheck.reference.contracts import CATALOGUE, Contract, distinct, get
 from xentcheck.reference.formats import wider
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.reports.power import size_of
 from xentcheck.reports.record import Record
 
 from .attempts import Attempt, attempt
@@ -23,9 +24,12 @@ from .build import build
 from .cases import Case
 from .checks import CHANGED, MISSING
 from .conventions import Convention, convention_of, seen
+from .errors import OracleError
 from .requirements import required
+from .right_rows import RightRows, right_rows
 from .subjects import Subject
 from .suspects import EXAMINED, suspects, suspects_of_error
+from .undecided import zeros_pass_from
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
 from .vocabulary import DIRECTIONAL, OVERWRITABLE, QUANTITIES
@@ -41,7 +45,8 @@ def quantities_of(case: Case) -> tuple[str, ...]:
     if "dir" in case.options:
         return DIRECTIONAL
     if case.inputs:
-        return (value, "dC/db", "dC/dw", "dC/da_prev")
+        of = {"dC/db": "b", "dC/dw": "w", "dC/da_prev": "a_prev"}
+        return (value, *(q for q, name in of.items() if not case.needs or name in case.needs))
     plain = case.target == "index" and not case.options
     return (*(("a", "log_a") if plain else ()), value, "dC/dz")
 
@@ -59,7 +64,8 @@ def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
 def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
     """The contract that each quantity of a subject is judged by, and the catalogue for its grade."""
     adapter = subject.adapter
-    catalogue, different = _catalogue(adapter.exp_ulps, adapter.log_ulps, dtype)
+    exp_ulps, log_ulps = adapter.accuracy_for(subject.device, dtype)
+    catalogue, different = _catalogue(exp_ulps, log_ulps, adapter.running_sums, dtype)
     declared = {q: catalogue[get(adapter.contract_for(subject.device, dtype, q)).name] for q in QUANTITIES}
     return declared, different
 
@@ -70,33 +76,56 @@ def contract_of(subject: Subject, dtype: str, quantity: str, result: Any) -> Con
 
 
 @cache
-def _catalogue(exp_ulps: float, log_ulps: float, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
-    """The contracts by name for functions of such an accuracy, and those that differ in a dtype."""
-    catalogue = {name: contract.with_accuracy(exp_ulps, log_ulps) for name, contract in CATALOGUE.items()}
+def _catalogue(
+    exp_ulps: float, log_ulps: float, running_sums: int, dtype: str
+) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
+    """The contracts by name for functions of such an accuracy and such sums, and those that differ in a dtype."""
+    catalogue = {
+        name: contract.with_accuracy(exp_ulps, log_ulps).with_sums(running_sums) for name, contract in CATALOGUE.items()
+    }
     return catalogue, distinct(tuple(catalogue.values()), dtype)
 
 
 def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
-    """One record per subject that takes the case and per quantity.
+    """One record per subject that takes the case and per quantity; an `error` where the oracle has no exact value.
 
     Raises CaseError if the case cannot be built.
     """
     takers = [s for s in subjects if s.takes(case)]
     if not takers:
         return []
-    return run_problem(build(case), str(case), quantities_of(case), [(s, s.replay(case)) for s in takers])
+    problem, quantities = build(case), quantities_of(case)
+    try:
+        return run_problem(problem, str(case), quantities, [(s, s.replay(case)) for s in takers])
+    except OracleError as error:
+        return [
+            Record(
+                **{**_base(problem, s, q, set()), "required": (), "replay": s.replay(case)},
+                case=str(case),
+                digest=digest_of(problem),
+                outcome="error",
+                reason=f"OracleError: {error}",
+            )
+            for s in takers
+            for q in quantities
+            if q in s.adapter.capabilities.quantities
+        ]
 
 
 def run_problem(
     problem: Problem, name: str, quantities: Sequence[str], takers: Sequence[tuple[Subject, str]]
 ) -> list[Record]:
-    """One record per subject and quantity; each subject comes with the line that runs the problem again."""
+    """One record per subject and quantity; each subject comes with the line that runs the problem again.
+
+    Raises OracleError if there is no exact value to judge by: no verdict on anybody.
+    """
     alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
     made = ((attempt(s, problem, quantities), replay) for s, replay in takers)
     attempts = [(a if alone else a.copied(), replay) for a, replay in made]
     judged = [a for a, _ in attempts if a.result is not None]
-    conventions = {q: convention_of(problem, q) for q in quantities}
-    verdicts = dict(zip(map(id, judged), _judge(problem, quantities, judged), strict=True))
+    defined = right_rows(problem)
+    conventions = {q: convention_of(defined.problem, q) for q in quantities}
+    verdicts = dict(zip(map(id, judged), _judge(defined, quantities, judged), strict=True))
     common = {"case": name, "digest": digest_of(problem)}
     records = []
     for a, replay in attempts:
@@ -105,23 +134,24 @@ def run_problem(
             own = {**_base(problem, a.subject, q, options), "warnings": a.warnings, "replay": replay}
             own["notes"] = _notes(a)
             own["result_dtype"] = _wider_result(problem, a, q)
-            records.append(_record({**common, **own}, problem, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
+            records.append(_record({**common, **own}, defined, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
     return records
 
 
-def _judge(problem: Problem, quantities: Sequence[str], attempts: Sequence[Attempt]) -> list[dict[str, Verdict]]:
+def _judge(defined: RightRows, quantities: Sequence[str], attempts: Sequence[Attempt]) -> list[dict[str, Verdict]]:
     subjects = []
     for a in attempts:
         assert a.result is not None
-        values = {q: np.asarray(v) for q, v in a.result.values.items() if q in a.quantities}
-        subjects.append(Judged(values, *contracts_of(a.subject, problem.dtype)))
-    return Judgement(problem, quantities, subjects).run()
+        values = {q: defined.of(np.asarray(v), q) for q, v in a.result.values.items() if q in a.quantities}
+        subjects.append(Judged(values, *contracts_of(a.subject, defined.problem.dtype)))
+    return Judgement(defined.problem, quantities, subjects).run()
 
 
 def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) -> dict[str, Any]:
     adapter = subject.adapter
     place = (adapter.name, subject.variant, subject.device, problem.dtype)
     contract = contracts_of(subject, problem.dtype)[0][quantity].name
+    size = problem.classes, int(np.prod(problem.loss_shape, dtype=np.int64))
     described = quantity, problem.target_kind, problem.reduction, options, problem.head, problem.dtype
     return {
         "adapter": adapter.name,
@@ -131,8 +161,9 @@ def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) 
         "dtype": problem.dtype,
         "quantity": quantity,
         "group": "/".join((*place, quantity, problem.target_kind, problem.reduction)),
+        "size": size_of(*size),
         "contract": contract,
-        "required": required(*described, contract),
+        "required": required(*described, contract, size),
     }
 
 
@@ -145,8 +176,14 @@ def _wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
 
 
 def _record(
-    base: dict[str, Any], problem: Problem, a: Attempt, quantity: str, verdict: Verdict | None, conv: Convention | None
+    base: dict[str, Any],
+    defined: RightRows,
+    a: Attempt,
+    quantity: str,
+    verdict: Verdict | None,
+    conv: Convention | None,
 ) -> Record:
+    problem = defined.problem
     if a.result is None:
         guess = suspects_of_error(a.reason) if a.outcome == "error" else ()
         return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason, suspects=guess)
@@ -157,13 +194,14 @@ def _record(
         return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
     outcome, reason = _outcome(a.result, verdict)
     t, p = verdict.tally, verdict.power
-    suspected = _suspects(problem, a, quantity, verdict) if outcome == "disagree" else ()
+    suspected = _suspects(defined, a, quantity, verdict) if outcome == "disagree" else ()
+    within = _within(a, quantity, problem.dtype, verdict) if outcome == "disagree" else {}
     worst: dict[str, Any] = {}
     if t.elements:
         worst = {
             "share": t.share,
             "ulp": t.ulp,
-            "index": index_of(problem, quantity, t.position),
+            "index": defined.index(index_of(problem, quantity, t.position)),
             "got": _hex(t.got),
             "expected": _hex(t.expected),
             "bound": _hex(t.bound),
@@ -178,6 +216,7 @@ def _record(
         rejected=p.rejected,
         blind_fraction=p.blind_fraction,
         shares=verdict.shares,
+        within=within,
         ulp_counts=tuple(int(n) for n in t.ulp_counts),
         share_counts=tuple(int(n) for n in t.share_counts),
         margins=tuple(verdict.margins[:MARGIN_POINTS]),
@@ -185,7 +224,16 @@ def _record(
     )
 
 
-def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
+def _within(a: Attempt, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
+    """The other contracts that allow what disagrees by the default; from how many classes on zeros pass under each."""
+    assert a.result is not None
+    if _harmed(a.result) or a.subject.adapter.declared_for(a.subject.device, dtype, quantity):
+        return {}
+    met = [name for name, share in verdict.shares.items() if share <= 1]
+    return {name: zeros_pass_from(name, dtype, quantity) for name in met}
+
+
+def _suspects(defined: RightRows, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
     """The known mistakes that explain a disagreement."""
     assert a.result is not None
     if harmed := _harmed(a.result):
@@ -194,9 +242,10 @@ def _suspects(problem: Problem, a: Attempt, quantity: str, verdict: Verdict) -> 
         return (f"B26: {verdict.mismatch}",)
     if quantity not in EXAMINED:
         return ()
+    problem = defined.problem
     contract = contract_of(a.subject, problem.dtype, quantity, a.result.values[quantity])
     bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
-    return suspects(problem, quantity, np.asarray(a.result.values[quantity]), bound)
+    return suspects(problem, quantity, defined.of(np.asarray(a.result.values[quantity]), quantity), bound)
 
 
 def _harmed(result: Result) -> list[str]:

@@ -138,8 +138,7 @@ def _torch(failure: Failure, variant: str, device: str, call: Call) -> list[str]
         return [*lines, "result = value.detach()"]
     if leaves := leaves_of(p, q):
         wanted = f"[{', '.join(leaves)}]"
-        if p.backward_twice:
-            lines.append(f"torch.autograd.grad(value, {wanted}, -2 * {up}, retain_graph=True)")
+        lines += [f"torch.autograd.grad(value, {wanted}, -2 * {up}, retain_graph=True)"] * (p.backwards - 1)
         grad = f"torch.autograd.grad(value, {wanted}, {up})"
         joined = f"torch.cat([g.flatten() for g in {grad}])"
         return [*lines, f"(result,) = {grad}" if len(leaves) == 1 else f"result = {joined}"]
@@ -176,7 +175,8 @@ def _jax(failure: Failure, variant: str, device: str, call: Call) -> list[str]:
         return [*lines, f"result = ({function})({given})"]
     if leaves_of(p, q):
         lines.append(f"pull = jax.vjp({function}, {given})[1]")
-        pulled = f"[pull(-2 * {up}), pull({up})][1]" if p.backward_twice else f"pull({up})"
+        earlier = f"pull(-2 * {up}), " * (p.backwards - 1)
+        pulled = f"[{earlier}pull({up})][-1]" if earlier else f"pull({up})"
         joined = f"jnp.concatenate([g.ravel() for g in {pulled}])"
         return [*lines, f"(result,) = {pulled}" if len(leaves) == 1 else f"result = {joined}"]
     lines.append(f"f, v = {function}, {make(p.v)}")
@@ -208,8 +208,7 @@ def _numpy(failure: Failure, variant: str, device: str, call: Call) -> list[str]
     given = [*options, f"upstream={up}"] if up == "u" or bool((np.asarray(p.upstream) != 1).any()) else options
     arguments = ["z", "y"] if p.logits is not None else ["x", "w", "b", "y"]
     gradients = "result" if p.logits is not None else "gradients"
-    if p.backward_twice:
-        lines.append(call(p, arguments, [*options, f"upstream=-2 * {up}"]))
+    lines += [call(p, arguments, [*options, f"upstream=-2 * {up}"])] * (p.backwards - 1)
     lines.append(f"value, {gradients} = {call(p, arguments, given)}")
     if q in ("cost", "loss"):
         return [*lines, "result = np.asarray(value)"]

@@ -14,6 +14,8 @@ def jax_loss(p: Problem) -> list[str]:
         'def loss(z, y, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):',
         f"    log_a = jax.nn.log_softmax(z, {axis})",
     ]
+    if p.probabilities and p.label_smoothing:
+        lines.append(f"    y = y * (1 - label_smoothing) + label_smoothing / {p.classes}")
     if p.weight is not None:
         column = f"weight.reshape({(p.classes, *(1,) * (len(p.logits_shape) - axis - 1))})"
         lines.append(f"    y = y * {column}" if p.probabilities else f"    log_a = log_a * {column}")

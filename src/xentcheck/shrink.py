@@ -23,7 +23,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import Record
 
 from .checks import CHANGED, check_of
-from .errors import ProblemError
+from .errors import OracleError, ProblemError
 from .judge import overflows
 from .runner import contracts_of, run_problem
 from .simpler import smaller_problems
@@ -144,5 +144,5 @@ def _shrunk(subject: Subject, best: Failure, end: float) -> Failure:
 def _try(subject: Subject, make: Callable[[], Problem], quantity: str) -> Failure | None:
     try:
         return failure_of(subject, make(), quantity)
-    except ProblemError:
+    except (ProblemError, OracleError):
         return None

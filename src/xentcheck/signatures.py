@@ -16,6 +16,7 @@ NEEDS = {
     "ignore_index": "ignore_index",
     "wide_sentinel": "ignore_index",
     "label_smoothing": "label_smoothing",
+    "smoothed_probabilities": "label_smoothing",
 }
 """Option -> the parameter without which a function cannot support it."""
 

@@ -31,7 +31,9 @@ def smaller_problems(p: Problem) -> Iterator[Callable[[], Problem]]:
 def _plainer(p: Problem) -> Iterator[Callable[[], Problem]]:
     """One option less; plain layout."""
     if p.backward_twice:
-        yield lambda: replace(p, backward_twice=False)
+        yield lambda: replace(p, backward_twice=False, backwards=1)
+    if p.needs:
+        yield lambda: replace(p, needs=())
     if p.hidden_w is not None:
         yield lambda: _last_layer(p)
     if any(not a.flags.c_contiguous for a in p.arrays().values()):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xentcheck.adapters.wrappers import selection
 from xentcheck.reference.problem import NO_IGNORE, Problem
 
-from .cases import Case
+from .cases import SOFT, Case
 from .errors import CaseError
 from .families import FAMILIES, LAYER_FAMILIES
 from .vocabulary import DTYPES, HEADS, OPTIONS, RARE_OPTIONS, REDUCTIONS
@@ -115,12 +115,15 @@ def problems(
 @st.composite
 def _cases(draw: DrawFn, may: _Supported) -> Case:
     head = draw(st.sampled_from(may.heads))
-    target = draw(st.sampled_from(("index", *may.some("probabilities", "prob"), *may.some("uint8_targets", "u8"))))
+    soft = (*may.some("probabilities", "prob"), *may.some("signed_targets", *may.some("probabilities", "signed")))
+    target = draw(st.sampled_from(("index", *soft, *may.some("uint8_targets", "u8"))))
     reduction = draw(st.sampled_from(may.reductions))
     weights = may.some("weight", "w", "wz", "wx", *may.some("negative_weight", "wn"))
     ignored = may.some("ignore_index", "ign", "ign1", "ign255", "ignbig", *may.some("wide_sentinel", "ignwide"))
-    kinds = [("", *weights), ("", *ignored), ("", *may.some("label_smoothing", "ls", "lsh"))]
-    chosen = [draw(st.sampled_from(kind)) for kind in (kinds[:1] if target == "prob" else kinds)]
+    smoothed = may.some("label_smoothing", "ls", "lsh")
+    if target in SOFT:
+        ignored, smoothed = (), may.some("smoothed_probabilities", *smoothed)
+    chosen = [draw(st.sampled_from(("", *kind))) for kind in (weights, ignored, smoothed)]
     shape = draw(_shapes(may, head))
     if head == "logits" and 0 not in shape and draw(st.sampled_from((False, *may.some("second_order", True)))):
         chosen.append("dir")
@@ -167,7 +170,10 @@ def _problems(draw: DrawFn, may: _Supported, rows: int, classes: int) -> Problem
     z, labels = draw(_rows(rows, c, 6e4 if dtype == "float16" else 1e6))
     given: dict[str, Any] = {"target": labels}
     if draw(st.sampled_from((False, *may.some("probabilities", True)))):
-        given["target"] = draw(_table(len(z), c, _multiples(8, 1, 8))).astype(dtype)
+        outside = draw(st.sampled_from((False, *may.some("signed_targets", True))))
+        given["target"] = draw(_table(len(z), c, _multiples(8, *((-8, 16) if outside else (1, 8))))).astype(dtype)
+        smoothed = may.some("smoothed_probabilities", *may.some("label_smoothing", 0.1, 0.5))
+        given["label_smoothing"] = draw(st.sampled_from((0.0, *smoothed)))
     else:
         if draw(st.sampled_from((False, *may.some("ignore_index", True)))):
             ignored = np.array(draw(st.lists(st.booleans(), min_size=len(z), max_size=len(z))))

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.adapters.promises import Promised, code, promising, settled, words
 from xentcheck.reference.contracts import DEFAULT
 
 from .errors import AdapterError, DtypeError, UnavailableError, declaring, foreign, told
-from .profiles import EAGER_SHAPE, SHARP
+from .profiles import EAGER, EAGER_SHAPE
 from .reserved import COMBINED, reserved_for
 from .trying import tried
 from .vocabulary import REFUSED, TIMEOUT
@@ -38,13 +39,14 @@ class Spec:
     """How to find an adapter in any process: a registered name, or `package.module:function` and its framework, or a
     command line and the framework `process`.
 
-    timeout: seconds for a call, which then runs in a process of its own; 0: it runs in this one. overwrites: inputs
-    that it says it overwrites.
+    timeout: seconds for a call, which then runs in a process of its own; 0: it runs in this one. contracts: those that
+    it is to be judged by, whatever it declares. overwrites: inputs that it says it overwrites.
     """
 
     name: str
     framework: str = ""
     timeout: float = 0
+    contracts: Promised = ()
     overwrites: tuple[str, ...] = ()
 
     @property
@@ -65,7 +67,7 @@ def resolve(spec: Spec) -> Adapter:
     else:
         adapter = tried(_isolated(spec) if spec.timeout else imported(spec))
     adapter.overwrites = tuple(dict.fromkeys((*adapter.overwrites, *spec.overwrites)))
-    return adapter
+    return promising(adapter, spec.contracts)
 
 
 def _isolated(spec: Spec) -> Adapter:
@@ -99,7 +101,7 @@ def imported(spec: Spec) -> Adapter:
     if not callable(found) and not hasattr(found, "compute"):
         kind = type(found).__name__
         raise AdapterError(f"implementation {spec.name!r} is of type {kind}; allowed: a function or an adapter")
-    return adapter_of(found, None if spec.framework == GUESSED else spec.framework)
+    return settled(adapter_of(found, None if spec.framework == GUESSED else spec.framework))
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +118,9 @@ class Subject:
         """The line that runs one case again: a command, or Python for what no other process can import."""
         if self.command:
             return f"xentcheck replay {case} {self.command} --device {self.device} --variant {self.variant}"
-        return f'xentcheck.replay({self.adapter.name}, "{case}", device="{self.device}", variant="{self.variant}")'
+        contract = f", contract={code(self.adapter.promised)}" if self.adapter.promised else ""
+        place = f'device="{self.device}", variant="{self.variant}"'
+        return f'xentcheck.replay({self.adapter.name}, "{case}", {place}{contract})'
 
     @property
     def is_main(self) -> bool:
@@ -126,20 +130,21 @@ class Subject:
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
-        Other variants than the main one run on one shape and sharp means. Tiny cases are for those that declare no
-        contract, linear ones for those that have no logits, those with one option alone for those that cannot combine
-        all.
+        Other variants than the main one run on means of one shape; tiny cases are for those judged by the default
+        contract or as `stable`, linear ones for those that have no logits, those with one option alone for those that
+        cannot combine all.
         """
         if reserved := reserved_for(case):
             capabilities = self.adapter.capabilities
             wants = {
-                "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") == DEFAULT,
+                "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") in (DEFAULT, "stable"),
                 "linear": "logits" not in capabilities.heads,
                 "alone": not capabilities.options >= COMBINED,
+                "sized": not capabilities.options >= COMBINED,
             }
             return self.is_main and wants[reserved]
         plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
-        few = case.shape == EAGER_SHAPE and case.family in SHARP and case.reduction == "mean" and case.target == "index"
+        few = case.shape == EAGER_SHAPE and case.family in EAGER and case.reduction == "mean" and case.target != "u8"
         return self.is_main or (few and plain)
 
 
@@ -160,6 +165,7 @@ def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command:
             raise UnavailableError(f"{adapter.name} sees no device {absent[0]!r}; available: {', '.join(seen)}")
     chosen = tuple(named) if devices else (seen or declared[:1])
     command = command or adapter.command
+    command += words(adapter.promised) if command else ""
     return [Subject(adapter, variant, device, command, missing) for device in chosen for variant in adapter.variants]
 
 

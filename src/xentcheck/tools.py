@@ -9,6 +9,8 @@ import click
 from .errors import AdapterError, DtypeError
 from .options import (
     adapter_option,
+    contract_option,
+    contracts_of,
     deviations_option,
     device_option,
     dtype_option,
@@ -43,6 +45,7 @@ from .vocabulary import DTYPES
     callback=finite("minutes"),
     help="How long to go on.",
 )
+@contract_option
 @dtype_option
 @device_option
 @seed_option
@@ -65,6 +68,7 @@ def fuzz(
     isolation: str,
     timeout: float,
     minutes: float,
+    contracts: tuple[str, ...],
     dtypes: tuple[str, ...],
     devices: tuple[str, ...],
     seed: int,
@@ -75,10 +79,11 @@ def fuzz(
     """Random cases; those that fail are saved, and come first the next time. Exit code 1 if any fails."""
     from .command_fuzz import FuzzRequest, fuzz_command
 
-    specs = tuple(
-        specs_of(adapters, implementation, framework, timeout if isolation == "process" else 0, overwrites=overwrites)
-    )
-    return fuzz_command(FuzzRequest(specs, dtypes, devices, 60 * minutes, seed, saved, deviations, most))
+    promised = contracts_of(contracts)
+    limit = timeout if isolation == "process" else 0
+    specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
+    fuzzing = FuzzRequest(tuple(specs), dtypes, devices, 60 * minutes, seed, saved, deviations, most, promised)
+    return fuzz_command(fuzzing)
 
 
 @click.command()
@@ -86,6 +91,7 @@ def fuzz(
 @impl_option
 @framework_option
 @click.option("--profile", default="full", show_default=True, metavar="quick|full|deep", help="How many cases.")
+@contract_option
 @dtype_option
 @device_option
 @seed_option
@@ -95,6 +101,7 @@ def grade(
     implementation: str | None,
     framework: str | None,
     profile: str,
+    contracts: tuple[str, ...],
     dtypes: tuple[str, ...],
     devices: tuple[str, ...],
     seed: int,
@@ -107,7 +114,8 @@ def grade(
     from .command_grade import grade_command
     from .command_run import RunRequest
 
-    specs = specs_of((adapter,) if adapter else (), implementation, framework)
+    promised = contracts_of(contracts)
+    specs = specs_of((adapter,) if adapter else (), implementation, framework, contracts=promised)
     if len(specs) != 1:
         raise AdapterError("grade needs one implementation: ADAPTER, or --impl with --framework")
     return grade_command(RunRequest(tuple(specs), profile, dtypes, devices, seed, jobs_of(jobs), None, None))
@@ -179,6 +187,7 @@ def audit(
 @click.option("--probes", default=20, show_default=True, type=click.IntRange(min=1), help="Random directions.")
 @click.option("--rows", type=click.IntRange(min=1), help="Rows at a time; default: what keeps below 8 GiB.")
 @click.option("--device", default="cpu", show_default=True)
+@contract_option
 @seed_option
 def project(
     adapter: str | None,
@@ -189,13 +198,15 @@ def project(
     probes: int,
     rows: int | None,
     device: str,
+    contracts: tuple[str, ...],
     seed: int,
 ) -> int:
     """Losses and gradient of one large problem, by random projections, in few calls. Exit code 1 if they disagree."""
     from .projection import check_projection
     from .subjects import resolve
 
-    specs = specs_of((adapter,) if adapter else (), implementation, framework)
+    promised = contracts_of(contracts)
+    specs = specs_of((adapter,) if adapter else (), implementation, framework, contracts=promised)
     if len(specs) != 1:
         raise AdapterError("project needs one implementation: ADAPTER, or --impl with --framework")
     sizes = sizes_of(shape, "--shape")

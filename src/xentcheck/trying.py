@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xentcheck.adapters.base import needed_options
 from xentcheck.reference.problem import Problem
 
 from .errors import ProcessEnded, foreign, told
@@ -32,13 +33,15 @@ def plain(dtype: str, **changes: Any) -> Problem:
 
 TRIED: dict[str, Callable[[str], Problem]] = {
     "probabilities": lambda dtype: plain(dtype, target=np.full((2, 3), 0.25, dtype)),
+    "smoothed_probabilities": lambda dtype: plain(dtype, target=np.full((2, 3), 0.25, dtype), label_smoothing=0.5),
+    "signed_targets": lambda dtype: plain(dtype, target=np.array(((-0.5, 1.5, 0.0), (0.0, 0.5, 0.25)), dtype)),
     "k_dims": lambda dtype: plain(dtype, logits=np.ones((2, 3, 2), dtype), target=np.array([[0, 2], [1, 1]])),
     "unbatched": lambda dtype: plain(dtype, logits=np.array(ROWS[0], dtype), target=np.array(2)),
     "empty_batch": lambda dtype: plain(dtype, logits=np.zeros((0, 3), dtype), target=np.zeros(0, np.int64)),
     "strided": lambda dtype: plain(dtype, logits=np.array(ROWS, dtype, order="F")),
     "second_order": lambda dtype: plain(dtype, v=np.ones((2, 3), dtype)),
 }
-"""Options that no parameter stands for, and a problem that needs each."""
+"""Options that no parameter stands for, and a problem that needs each, beside those that come before it."""
 
 
 REFUSALS = ("ValueError", "NotImplementedError", "KeyError", "AssertionError")
@@ -59,8 +62,11 @@ def tried(adapter: Adapter) -> Adapter:
         return adapter
     asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
     asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
-    raised = {name: reason for name, p in asked.items() if (reason := _refusal(adapter, p))}
-    adapter.refused = {**adapter.refused, **raised}
+    refused = dict(adapter.refused)
+    for name, p in asked.items():
+        if not needed_options(p) & set(refused) and (reason := _refusal(adapter, p)):
+            refused[name] = reason
+    adapter.refused = refused
     adapter.capabilities = replace(
         c, options=c.options - set(adapter.refused), dtypes=tuple(d for d in c.dtypes if d not in adapter.refused)
     )

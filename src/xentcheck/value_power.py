@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.backends import FLOAT64
 from xentcheck.reference.oracle import Block, Exact
 
 from .power import NEGLIGIBLE, Power, largest
@@ -61,12 +62,13 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
             "negated": -2.0 * loss,
             "times_1_001": 1e-3 * loss,
             "times_1_25": 0.25 * loss,
+            "times_1_5": 0.5 * loss,
             "without_largest_term": np.where(t.kept, mass * (np.log(others) - log_total), 0.0),
         }
         if block.rows.stop == rows:
             deltas["last_row_dropped"] = np.where(np.arange(len(loss)) == len(loss) - 1, -loss, 0.0)
         if t.smoothing:
-            deltas["smoothing_left_out"] = np.where(t.kept, at_label * t.label_weight - loss, 0.0)
+            deltas["smoothing_left_out"] = np.where(t.kept, _unsmoothed(block, at_label) - loss, 0.0)
         if not t.kept.all():
             deltas["ignored_rows_counted"] = np.where(t.kept, 0.0, at_label)
         if t.weight is not None:
@@ -78,13 +80,27 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
 
 def _unweighted(block: Block, at_label: Array) -> Array:
     """The losses (n,) as if all class weights were 1."""
-    t, q = block.targets, block.targets.probabilities
+    t = block.targets
     if t.hard:
         return at_label
+    if t.probabilities is not None:
+        return _against(block, np.asarray(t.unweighted(FLOAT64)))
     surprise = np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
-    if q is not None:
-        return np.asarray(np.where(q != 0, q * surprise, 0.0).sum(1))
     return np.asarray((1.0 - t.smoothing) * at_label + t.smoothing * surprise.mean(1))
+
+
+def _unsmoothed(block: Block, at_label: Array) -> Array:
+    """The losses (n,) as if there were no smoothing."""
+    t = block.targets
+    if t.probabilities is None:
+        return np.asarray(at_label * t.label_weight)
+    return _against(block, t.probabilities if t.weight is None else t.probabilities * t.weight)
+
+
+def _against(block: Block, q: Array) -> Array:
+    """The losses (n,) for factors q (n, C) of -log a."""
+    surprise = np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
+    return np.asarray(np.where(q != 0, q * surprise, 0.0).sum(1))
 
 
 def note_losses(power: Power, deltas: dict[str, Array], bound: Array) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference import exact_layers
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.contracts import CATALOGUE, Arithmetic, Contract
 from xentcheck.reference.formats import FORMATS, wider
@@ -151,10 +150,10 @@ class Judgement:
         bounds = {c: view.rows(block, shared) for c, view in self.views.items()}
         self._directional.block(block, bounds)
         if "a" in self.quantities:
-            exact = B.pair(block.softmax.softmax())
+            exact = B.pair(block.a())
             self._softmax(block, "a", exact, {c: b.softmax() for c, b in bounds.items()})
         if "log_a" in self.quantities:
-            exact = B.pair(block.softmax.log_softmax())
+            exact = B.pair(block.log_a())
             self._softmax(block, "log_a", exact, {c: b.log_softmax() for c, b in bounds.items()})
         if {"loss", "cost"} & set(self.quantities):
             self._losses(block, {c: self.views[c].bounds.loss(b) for c, b in bounds.items()})
@@ -215,8 +214,8 @@ class Judgement:
             note_cost(power, self._deltas, self.exact, exact[0], bounds[c])
 
     def _layers(self, block: Block, wrong: WrongGradients, gradients: dict[Contract, Array]) -> None:
-        B, p = self.exact.backend, self.problem
-        exact = {q: B.pair(x) for q, x in exact_layers.gradients(B, p, block.gradient).items()}
+        B = self.exact.backend
+        exact = {q: B.pair(x) for q, x in self.exact.layer(block).items()}
         bounds = {c: view.bounds.layer(block, gradients[c]) for c, view in self.views.items()}
         spread = wrong.spread()
         for quantity in LAYER_GRADIENTS:

@@ -45,6 +45,8 @@ OPTIONS = (
     "ignore_index",
     "label_smoothing",
     "probabilities",
+    "smoothed_probabilities",
+    "signed_targets",
     "k_dims",
     "unbatched",
     "empty_batch",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.wrappers import command_of
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
@@ -39,7 +40,7 @@ def adapter_of(
     framework: str | None = None,
     *,
     options: Collection[str] | None = None,
-    contract: str | None = None,
+    contract: Given = None,
     overwrites: Collection[str] = (),
 ) -> Adapter:
     """The adapter of an adapter, a built-in name, a function, a loss class or a `torch.nn.Module`.
@@ -47,7 +48,8 @@ def adapter_of(
     A function with a parameter for a bias (`bias`, `linear_bias`) is a fused linear loss of x, weight, bias and target.
 
     framework: torch, jax or numpy; needed unless exactly one of PyTorch and JAX is imported. options: what it supports;
-    by default everything that its signature has a parameter for. overwrites: inputs that it says it overwrites. A
+    by default everything that its signature has a parameter for. contract: the arithmetic that it promises, by name, or
+    as dtype -> name; it comes before what an adapter declares. overwrites: inputs that it says it overwrites. A
     function without `reduction` is tested with the one
     that it does. Raises AdapterError.
 
@@ -60,16 +62,16 @@ def adapter_of(
     """
     from xentcheck.adapters.base import Adapter
 
-    if isinstance(implementation, str):
-        return registry.get(implementation)
-    if isinstance(implementation, Adapter):
-        if options is not None or contract is not None or overwrites:
-            raise AdapterError(
-                f"options, contract and overwrites of adapter {implementation.name} are its own; allowed: none here"
-            )
-        adapter = copy(implementation)
-        adapter.calling = adapter.calling and f"adapter {adapter.calling}"
-        return adapter
+    some = promised(contract)
+    found = registry.get(implementation) if isinstance(implementation, str) else implementation
+    if isinstance(found, Adapter):
+        if options is not None or overwrites:
+            what = "overwrites" if options is None else "options"
+            raise AdapterError(f"{what} of adapter {found.name} are its own; allowed: none here")
+        adapter = copy(found)
+        if found is implementation:
+            adapter.calling = adapter.calling and f"adapter {adapter.calling}"
+        return promising(adapter, some)
     if not callable(implementation):
         raise AdapterError(f"{type(implementation).__name__} is no implementation; allowed: a function, a loss class")
     if framework is None:
@@ -96,16 +98,16 @@ def adapter_of(
     declared = supported(parameters, framework) if options is None else options
     wrap = partial(wrap, options=declared)
     if parameters is None or "reduction" in parameters:
-        made = wrap(function, contract=contract)
+        made = wrap(function)
     else:
         fixed = _without_reduction(function, parameters)
-        made = wrap(fixed, contract=contract, reductions=_reductions(wrap(fixed)))
+        made = wrap(fixed, reductions=_reductions(wrap(fixed)))
     made.command = command_of(implementation, framework)
     made.calling = calling
     made.guessed = frozenset() if options is not None else frozenset((*TRIED, *DTYPES))
     if parameters is None or "reduction" in parameters:
         made.guessed |= frozenset(REDUCTIONS)
-    return made
+    return promising(made, some)
 
 
 def _with_defaults(function: Callable[..., Any], names: Collection[str]) -> Callable[..., Any]:

@@ -2,7 +2,8 @@
 
 `CrossEntropy` is written in the functions that NumPy, PyTorch and JAX share, so that one fault can be planted in each
 of them. A fault is named after its class: A range and precision, B normaliser, C ignored rows, D smoothing and soft
-targets, E upstream and autograd, F layout and tails, G linear head.
+targets, E upstream and autograd, F layout and tails, G linear head; and where it shows at one size, in one dtype or for
+one value only, H sizes, I dtypes, J values of options and calls.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ VALUE = frozenset({"value"})
 GRADIENT = frozenset({"gradient"})
 BOTH = VALUE | GRADIENT
 ERROR = frozenset({"error"})
+LAW = frozenset({"law"})
 
 NO_THREAD = ""
 """The issue of a fault that is a class of its own, without a report that it was ever shipped."""
@@ -31,7 +33,8 @@ class Fault:
 
     name: class and number of the fault, then what is wrong. issue: where it, or its nearest kin, was reported, as
     project#number, or NO_THREAD. caught: the sides that have to raise an alarm, all of them and no other. among: the
-    cases that are there for it. contract: what the implementation promises.
+    cases that are there for it. contract: what the implementation promises, or None. honest: what it could promise as
+    well, as its arithmetic is no other; it has to be caught with either.
     """
 
     name: str
@@ -41,6 +44,12 @@ class Fault:
     implementation: Any
     dtype: str = "float32"
     contract: str | None = None
+    honest: str | None = None
+
+    @property
+    def contracts(self) -> tuple[str | None, ...]:
+        """The contracts under each of which it has to be caught; None for the default."""
+        return (self.contract,) if self.honest is None else (self.contract, self.honest)
 
 
 class CrossEntropy:
@@ -67,7 +76,7 @@ class CrossEntropy:
         self.weight = weight
         self.ignore_index = ignore_index
         self.reduction = reduction
-        self.smoothing = 0.0 if self.soft else label_smoothing
+        self.smoothing = label_smoothing
         self.classes = logits.shape[0 if logits.ndim == 1 else 1]
 
     def cast(self, x: Array) -> Array:
@@ -91,7 +100,7 @@ class CrossEntropy:
     def kept(self) -> Array:
         """Which rows are not ignored: (m,)."""
         if self.soft:
-            return self.rows(self.target).sum(1) >= 0
+            return self.xp.isfinite(self.rows(self.target).sum(1))
         return self.labels() != self.ignore_index
 
     def weights(self) -> Array:
@@ -108,7 +117,7 @@ class CrossEntropy:
     def q(self) -> Array:
         """The factors of -log a: class weights and smoothing inside, 0 in ignored rows: (m, C)."""
         if self.soft:
-            return self.rows(self.target) * self.weights()
+            return self.rows(self.target) * self.weights() * (1 - self.smoothing) + self.uniform()
         q = self.hot() * self.weights() * (1 - self.smoothing) + self.uniform()
         return self.xp.where(self.kept()[:, None], q, 0.0)
 
@@ -199,11 +208,12 @@ def fault(
     *,
     dtype: str = "float32",
     contract: str | None = None,
+    honest: str | None = None,
 ) -> Callable[[Any], Any]:
     """Decorator that adds an implementation to a list of faults."""
 
     def add(implementation: Any) -> Any:
-        into.append(Fault(name, issue, caught, among, implementation, dtype, contract))
+        into.append(Fault(name, issue, caught, among, implementation, dtype, contract, honest))
         return implementation
 
     return add

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import backward, compositions, layout, reduction, targets
+from . import backward, compositions, dtypes, layout, reduction, targets, thresholds, values
 from . import range as range_
 from .base import Fault
 
@@ -13,4 +13,7 @@ FAULTS: list[Fault] = [
     *backward.FAULTS,
     *layout.FAULTS,
     *compositions.FAULTS,
+    *thresholds.FAULTS,
+    *dtypes.FAULTS,
+    *values.FAULTS,
 ]

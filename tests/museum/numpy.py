@@ -9,21 +9,22 @@ import numpy as np
 from xentcheck.adapters import from_numpy
 from xentcheck.adapters.base import Adapter
 
-from . import everywhere
+from . import calls, everywhere
 from .base import BOTH, GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, fault
 
-FAULTS: list[Fault] = list(everywhere.FAULTS)
+FAULTS: list[Fault] = [*everywhere.FAULTS, *calls.FAULTS]
 
 
-def adapter(implementation: type[CrossEntropy], contract: str | None = None) -> Adapter:
-    """The adapter of an implementation."""
+def adapter(implementation: type[CrossEntropy], contract: str | None = None, **supported: Any) -> Adapter:
+    """The adapter of an implementation; supported: its options and dtypes, all that are usual if none are named."""
+    implementation = calls.fresh(implementation)
 
     def cross_entropy(logits: Array, target: Array, *, upstream: Any = None, **options: Any) -> tuple[Array, Array]:
         call = implementation(np, logits, target, **options)
         value = call.value()
         return value, call.gradient(np.ones_like(value) if upstream is None else upstream)
 
-    return from_numpy(cross_entropy, name=implementation.__name__, contract=contract)
+    return from_numpy(cross_entropy, name=implementation.__name__, contract=contract, **supported)
 
 
 @fault(FAULTS, "F72-gradient-written-as-packed", "pytorch#75923", GRADIENT, lambda c: "trans" in c.layout)

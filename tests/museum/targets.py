@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xentcheck.cases import SOFT, Case
+
 from .base import BOTH, ERROR, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, fault, options
 
 FAULTS: list[Fault] = []
@@ -153,8 +155,69 @@ class LabelWeightOnSmoothing(CrossEntropy):
     """The smoothing term has the label's weight instead of each class's own."""
 
     def uniform(self) -> Array:
+        if self.soft:
+            return super().uniform()
         label_weight = (self.hot() * self.weights()).sum(1, keepdims=True)
         return label_weight * (self.smoothing / self.classes) * self.xp.ones_like(self.weights())
+
+
+def smoothed_rows(case: Case) -> bool:
+    """Target rows under label smoothing."""
+    return case.target in SOFT and bool({"ls", "lsh"} & set(case.options))
+
+
+@fault(FAULTS, "D42-smoothing-dropped-for-probabilities", NO_THREAD, BOTH, smoothed_rows)
+class SmoothingDroppedForProbabilities(CrossEntropy):
+    """label_smoothing is applied to class indices only."""
+
+    def __init__(self, *args: object, **given: object) -> None:
+        super().__init__(*args, **given)  # type: ignore[arg-type]  # a fault takes whatever the loss takes
+        self.smoothing = 0.0 if self.soft else self.smoothing
+
+
+@fault(FAULTS, "D40-smoothing-twice", NO_THREAD, BOTH, smoothed_rows)
+class SmoothingTwice(CrossEntropy):
+    """Rows of probabilities are smoothed where they are made, and once more in the loss."""
+
+    def q(self) -> Array:
+        found = super().q()
+        return found * (1 - self.smoothing) + self.uniform() if self.soft else found
+
+
+@fault(FAULTS, "D40-smoothing-added-only", NO_THREAD, BOTH, smoothed_rows)
+class SmoothingAddedOnly(CrossEntropy):
+    """eps/C is added to rows of probabilities that are not multiplied by 1 - eps."""
+
+    def q(self) -> Array:
+        return self.rows(self.target) * self.weights() + self.uniform() if self.soft else super().q()
+
+
+@fault(FAULTS, "D40-smoothing-outside-weights", NO_THREAD, BOTH, lambda c: smoothed_rows(c) and "w" in c.options)
+class SmoothingOutsideWeights(CrossEntropy):
+    """Rows of probabilities get their class weights before they are smoothed."""
+
+    def q(self) -> Array:
+        if not self.soft:
+            return super().q()
+        return self.rows(self.target) * self.weights() * (1 - self.smoothing) + self.smoothing / self.classes
+
+
+@fault(FAULTS, "D44-targets-clipped", NO_THREAD, BOTH, lambda c: c.target == "signed")
+class TargetsClipped(CrossEntropy):
+    """Entries of target rows are clipped to 0 to 1."""
+
+    def rows(self, x: Array) -> Array:
+        found = super().rows(x)
+        return self.xp.clip(found, 0.0, 1.0) if self.soft and x is self.target else found
+
+
+@fault(FAULTS, "D44-negative-entries-masked", NO_THREAD, BOTH, lambda c: c.target == "signed")
+class NegativeEntriesMasked(CrossEntropy):
+    """Entries of target rows count where they are above 0."""
+
+    def q(self) -> Array:
+        found = super().q()
+        return self.xp.where(self.rows(self.target) > 0, found, 0.0) if self.soft else found
 
 
 @fault(FAULTS, "D44-rows-assumed-to-sum-to-one", NO_THREAD, GRADIENT, lambda c: c.target == "prob")

@@ -9,17 +9,18 @@ from xentcheck.adapters import from_torch
 from xentcheck.adapters.base import Adapter
 from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
 
-from . import everywhere
+from . import calls, everywhere
 from .base import BOTH, ERROR, GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, fault
 
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""
 
-FAULTS: list[Fault] = [replace(f, caught=ERROR) if f.name in SHAPES else f for f in everywhere.FAULTS]
+FAULTS: list[Fault] = [replace(f, caught=ERROR) if f.name in SHAPES else f for f in (*everywhere.FAULTS, *calls.FAULTS)]
 
 
 def adapter(implementation: type[CrossEntropy], contract: str | None = None) -> Adapter:
     """The adapter of an implementation; PyTorch is imported by its first call."""
+    implementation = calls.fresh(implementation)
 
     def cross_entropy(input: Array, target: Array, **options: Any) -> Array:
         import torch

@@ -1,0 +1,207 @@
+"""Change the code one line at a time, and see whether the tests notice: `python benchmarks/mutate.py --jobs 2`.
+
+Changes are made by rules (`mutation/rules.py`) and by hand (`mutation/tables.py`), each in a copy of the tree, where
+the test modules of the changed file run until one fails. Survivors are printed unless the table says why no test can
+notice them. Each result is a line of a file, so that a killed run goes on where it stopped; a result holds as long as
+neither the line nor the tests have changed. The exit code is 1 if less than 95 % of the other changes are killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from hashlib import sha256
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import pytest
+from mutation.rules import Change, changes
+from mutation.tables import BY_HAND, EACH, EQUIVALENT, SHARE, TESTS
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {"reference": "reference", "adapters": "adapters", "reports": "reports", "museum": "tests/museum"}
+COPIED = ("reference", "adapters", "reports", "src", "tests", "docs", "benchmarks", "examples", "pyproject.toml")
+ENOUGH = 0.95
+LIMIT = 900
+"""Seconds for a test module; running for longer counts as killed."""
+
+STRANGE = 99
+"""Exit code of a child in which pytest itself raises."""
+
+PRELOADED = ("numpy", "ml_dtypes", "flint", "click", "rich.progress", "torch")
+"""What tests import and no change concerns."""
+
+FOLDER = ROOT
+"""A worker's copy of the tree."""
+
+
+def by_hand(root: Path = ROOT) -> list[Change]:
+    """The changes of the table. Raises ValueError for one whose text is not in its file exactly once."""
+    found = []
+    for file, before, after, about in BY_HAND:
+        source = (root / file).read_text()
+        if source.count(before) != 1:
+            raise ValueError(f"{file} has {source.count(before)} times: {before!r}")
+        found.append(Change(file, source[: source.index(before)].count("\n") + 1, before, after, about))
+    return found
+
+
+def by_rule(each: int, root: Path = ROOT) -> list[Change]:
+    """Some changes of each file, spread over its rules, always the same ones; 0: all."""
+    found = []
+    for file in TESTS:
+        made = sorted(changes(file, (root / file).read_text()), key=lambda c: c.order)
+        found += made[: SHARE.get(file, EACH) * each // EACH if each else None]
+    return found
+
+
+def changed(change: Change, source: str) -> str:
+    """The file with the change in it."""
+    if "\n" in change.before or change.rule in {about for *_, about in BY_HAND}:
+        return source.replace(change.before, change.after, 1)
+    lines = source.splitlines(keepends=True)
+    lines[change.line - 1] = lines[change.line - 1].replace(change.before, change.after, 1)
+    return "".join(lines)
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the tree in which `xentcheck` can be imported from `src`."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "results"))
+        elif source.exists():
+            shutil.copy(source, folder / name)
+    for package, place in PACKAGES.items():
+        (folder / "src" / "xentcheck" / package).symlink_to(folder / place)
+    return folder
+
+
+def killed_by(change: Change, folder: Path) -> str:
+    """The test that fails in a copy of the tree with the change, or an empty string."""
+    path = folder / change.file
+    source = path.read_text()
+    try:
+        path.write_text(changed(change, source))
+        for tests in TESTS[change.file]:
+            module, _, name = tests.partition("::")
+            test = folder / "tests" / f"{module}.py"
+            if test.exists() and (killer := failing(f"{test}::{name}" if name else str(test), folder)):
+                return killer
+    finally:
+        path.write_text(source)
+    return ""
+
+
+def failing(test: str, folder: Path) -> str:
+    """The first test that fails, in a process that is forked from one that has imported what never changes."""
+    out = folder / "output.txt"
+    child = os.fork()
+    if not child:
+        try:
+            signal.alarm(LIMIT)
+            with out.open("w") as file:
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+            os.chdir(folder)
+            os.environ["PYTHONPATH"] = str(folder / "src")
+            sys.path.insert(0, str(folder / "src"))
+            os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", test])))
+        finally:
+            os._exit(STRANGE)
+    _, status = os.waitpid(child, 0)
+    if not status:
+        return ""
+    if os.waitstatus_to_exitcode(status) == STRANGE:
+        raise RuntimeError(f"pytest does not start: {out.read_text()[-500:]}")
+    failed = [line for line in out.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" - ")[0] if failed else f"{Path(test).name}: status {status}"
+
+
+def at_work(temporary: str) -> None:
+    """Give a worker a copy of the tree of its own."""
+    global FOLDER
+    sys.dont_write_bytecode = True
+    FOLDER = Path(temporary) / str(os.getpid())
+    FOLDER.mkdir()
+    copied(FOLDER)
+
+
+def judged(change: Change) -> str:
+    """What kills a change, in the worker's copy."""
+    return killed_by(change, FOLDER)
+
+
+def state(change: Change) -> str:
+    """A digest of the change and of the tests that look at it."""
+    tests = [ROOT / "tests" / f"{name.partition('::')[0]}.py" for name in TESTS[change.file]]
+    text = "".join(test.read_text() for test in tests if test.exists())
+    return sha256(f"{change.key} {change.line} {text}".encode()).hexdigest()[:16]
+
+
+@click.command()
+@click.option("--each", default=EACH, show_default=True, help="Changes by rule of a file; 0 for all.")
+@click.option("--only", multiple=True, help="Only files whose name holds this text.")
+@click.option("--jobs", "-j", default=1, show_default=True, help="Copies of the tree that work at a time.")
+@click.option("--out", type=Path, default=ROOT / "benchmarks" / "results" / "mutations.jsonl", show_default=True)
+@click.option("--show", is_flag=True, help="Print the changes without running a test.")
+def main(each: int, only: tuple[str, ...], jobs: int, out: Path, show: bool) -> None:
+    """Change the code one line at a time, and see whether the tests notice."""
+    todo = [c for c in (*by_hand(), *by_rule(each)) if not only or any(text in c.file for text in only)]
+    if show:
+        for change in todo:
+            print(f"{change.file}:{change.line} [{change.rule}]\n  - {change.before}\n  + {change.after}")
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    known = {}
+    for line in out.read_text().splitlines() if out.exists() else ():
+        entry = json.loads(line)
+        known[entry["state"]] = entry["killed_by"]
+    for name in PRELOADED:
+        with suppress(ImportError):
+            import_module(name)
+    new = [c for c in todo if state(c) not in known]
+    with (
+        TemporaryDirectory() as temporary,
+        out.open("a") as file,
+        ProcessPoolExecutor(jobs, get_context("fork"), at_work, (temporary,)) as pool,
+    ):
+        for change, killer in zip(new, pool.map(judged, new), strict=True):
+            known[state(change)] = killer
+            file.write(json.dumps({"state": state(change), "change": change.key, "killed_by": killer}) + "\n")
+            file.flush()
+    results = [(change, known[state(change)]) for change in todo]
+    sys.exit(report(results))
+
+
+def report(results: list[tuple[Change, str]]) -> int:
+    """Print what was killed by what and what survived; the exit code."""
+    equivalent = [c for c, killer in results if not killer and c.key in EQUIVALENT]
+    survived = [c for c, killer in results if not killer and c.key not in EQUIVALENT]
+    for module, n in Counter(k.split("::")[0].split("/")[-1] for _, k in results if k).most_common():
+        print(f"{n:5} killed by {module}")
+    for change in equivalent:
+        print(f"equivalent: {change.key}\n  {EQUIVALENT[change.key]}")
+    for change in survived:
+        print(f"survived: {change.file}:{change.line} [{change.rule}]\n  - {change.before}\n  + {change.after}")
+    counted = len(results) - len(equivalent)
+    share = 1.0 - len(survived) / counted if counted else 0.0
+    print(
+        f"{len(results)} changes: {counted - len(survived)} killed, {len(survived)} survived ({share:.1%} killed), ",
+        end="",
+    )
+    print(f"{len(equivalent)} equivalent")
+    return int(not share >= ENOUGH)
+
+
+if __name__ == "__main__":
+    main()

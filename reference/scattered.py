@@ -1,0 +1,70 @@
+"""The height of sums of many exponentials: rounding errors that do not cancel, found from the addends themselves.
+
+Notation and derivation: `docs/numerics.md`, section 2.7. A running sum in [2^k, 2^(k+1)) is a multiple of its last place
+l = 2^k 2u, so adding e errs by exactly -(e - l rint(e/l)): what the addends leave over decides, not their order. Left
+over to both sides alike, the errors cancel; left over to one side (equal addends, addends below l/2), they add up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .formats import Format
+
+Array = NDArray[Any]
+
+ANY_ORDER = 1024.0
+"""Sums of so many additions may err by all of their rounding errors, whatever the addends are."""
+
+ACCURACY = 128.0
+"""Scattered addends in any order err by less than so many partial sums of them and a tree may (`docs/numerics.md`)."""
+
+CHUNKS = 16
+"""So many neighbouring parts of a row are looked at by themselves, as a sum meets them one after the other."""
+
+LEVELS = 9
+PER_OCTAVE = 0.75
+"""Last places that are looked at: l 2^(-0.75 j). No whole octaves, as exponentials may be scaled by any factor."""
+
+SAFETY = 3.0
+"""Addends of several values cancel at some last places and not at others: found at most 2.2 times the drift."""
+
+
+def drifts(e: Array, total: Array, fmt: Format) -> Array:
+    """(LEVELS, n): largest drift of the sum of each row of e (n, C), in u of its total (n,), by last place.
+
+    [derived] sum over chunks of |sum of l (e/l - rint(e/l))|, without what it is for addends left over at random:
+    the mean of |sum| of k uniform numbers in (-1/2, 1/2) is 0.2304 sqrt(k).
+    """
+    if e.shape[1] <= ANY_ORDER:
+        return np.zeros((LEVELS, len(e)))
+    starts = np.linspace(0, e.shape[1], CHUNKS, endpoint=False).astype(np.intp)
+    last_place = np.exp2(np.floor(np.log2(total))) * 2.0 * fmt.unit_roundoff
+    noise = 0.2304 * CHUNKS * math.sqrt(e.shape[1] / CHUNKS)
+    found = np.empty((LEVELS, len(e)))
+    scaled, rest = np.empty(e.shape[1]), np.empty(e.shape[1])
+    for n, row in enumerate(e):
+        for j in range(LEVELS):
+            place = last_place[n] * 2.0 ** (-PER_OCTAVE * j)
+            np.divide(row, place, out=scaled)
+            np.rint(scaled, out=rest)
+            np.subtract(scaled, rest, out=rest)
+            left_over = float(np.abs(np.add.reduceat(rest, starts)).sum())
+            found[j, n] = max(left_over - noise, 0.0) * place / (fmt.unit_roundoff * total[n])
+    return found
+
+
+def height(additions: Array, sums: int, drift: Array) -> Array:
+    """(n, 1): additions whose rounding errors a sum of scattered addends may show; `sums` running sums or more of them.
+
+    [derived] Of L running sums at most 2^k reach a 2^k-th of the total; each has an L-th of the addends, so of the
+    drift at that last place at most 2^k/L adds up.
+    """
+    share = np.minimum(np.exp2(PER_OCTAVE * np.arange(LEVELS)) / sums, 1.0)
+    most = (share[:, None] * drift).max(0)[:, None]
+    generic = np.ceil((additions + 1.0) / ACCURACY) + math.log2(ACCURACY)
+    return np.asarray(np.minimum(additions, np.maximum(np.maximum(generic, ANY_ORDER), SAFETY * most)))

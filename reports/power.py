@@ -1,0 +1,145 @@
+"""Power of groups of comparisons: what they must reject together, by kind and by size, and what nothing decided."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from xentcheck.vocabulary import EXECUTED
+
+from .record import Place, Record, place_of
+
+CLASS_STEPS = (30, 1000, 30000)
+ROW_STEPS = (100,)
+"""The largest number of classes, and of rows, of each step but the last, which has no end.
+
+A step ends where arithmetic or code changes: sums over classes in bfloat16 mean nothing beyond some 30 addends and in
+float16 beyond some 1000, and the any-order bound of a float32 sum passes 1e-3 of it near 30000; one warp, one block and
+many blocks of a kernel end at 32, 1024 and 32768. Sums over rows in bfloat16 are undecided beyond some 100.
+"""
+
+ANY_SHAPE = frozenset({"transposed"})
+"""What a step need not reject: a transposed gradient is refused by its shape wherever it is not square."""
+
+Step = tuple[int, int]
+"""Positions of a size among the steps of classes and of rows."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Power of one group: the wrong answers that it must reject, and what became of each.
+
+    undecided: it holds the comparisons of one size, and a result of zeros would have passed each of them.
+    """
+
+    name: str
+    rejected: tuple[str, ...]
+    blind: tuple[str, ...]
+    not_exercised: tuple[str, ...]
+    undecided: bool = False
+
+
+def size_of(classes: int, rows: int) -> str:
+    """The step of a comparison's size, as it stands in the names of groups; empty where there are no rows.
+
+    >>> size_of(129, 5), size_of(128256, 101), size_of(10, 0)
+    ('31-1000 classes/1-100 rows', '30001- classes/101- rows', '')
+    """
+    if not rows or not classes:
+        return ""
+    found = zip((classes, rows), (CLASS_STEPS, ROW_STEPS), ("classes", "rows"), strict=True)
+    return "/".join(f"{_span(sum(n > end for end in ends), ends)} {what}" for n, ends, what in found)
+
+
+def _span(position: int, ends: tuple[int, ...]) -> str:
+    first = ends[position - 1] + 1 if position else 1
+    return f"{first}-{ends[position] if position < len(ends) else ''}"
+
+
+STEPS: dict[str, Step] = {
+    size_of(c, n): (i, j)
+    for i, c in enumerate((*CLASS_STEPS, CLASS_STEPS[-1] + 1))
+    for j, n in enumerate((*ROW_STEPS, ROW_STEPS[-1] + 1))
+}
+"""Name of a size -> its step."""
+
+
+def decides(r: Record) -> bool:
+    """Whether a comparison could have failed: without elements, or where zeros would pass, it proves nothing."""
+    return r.outcome in EXECUTED and r.elements > 0 and "zero" in r.rejected
+
+
+def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:
+    """Power per kind of problem (place, quantity, target kind and reduction), and per size (place and quantity).
+
+    A group has what its comparisons with elements require, and rejects what those of them reject that decide anything.
+    """
+    required: dict[str, set[str]] = defaultdict(set)
+    applicable: dict[str, set[str]] = defaultdict(set)
+    rejected: dict[str, set[str]] = defaultdict(set)
+    sized = set()
+    for r in records:
+        if r.outcome not in EXECUTED or not r.elements:
+            continue
+        by_size = size_name(r)
+        sized.add(by_size)
+        for name, needed in ((r.group, set(r.required)), (by_size, set(r.required) - ANY_SHAPE)):
+            required[name] |= needed
+            applicable[name] |= set(r.applicable)
+            rejected[name] |= set(r.rejected) if decides(r) else set()
+    return tuple(
+        Group(
+            name,
+            tuple(sorted(required[name] & rejected[name])),
+            tuple(sorted((required[name] & applicable[name]) - rejected[name])),
+            tuple(sorted(required[name] - applicable[name] - rejected[name])),
+            undecided=name in sized and not rejected[name],
+        )
+        for name in sorted(required)
+        if name
+    )
+
+
+def size_name(r: Record) -> str:
+    """The name of a comparison's group by size; empty where that is not known."""
+    return "/".join((*place_of(r), r.quantity, r.size)) if r.size else ""
+
+
+def undecided(records: Iterable[Record]) -> tuple[str, ...]:
+    """What could not have failed, in sentences: one per place and extent, with the quantities that share it."""
+    met: dict[tuple[Place, str], dict[Step, bool]] = defaultdict(dict)
+    for r in records:
+        if r.outcome in EXECUTED and r.elements and r.size in STEPS:
+            steps = met[place_of(r), r.quantity]
+            steps[STEPS[r.size]] = steps.get(STEPS[r.size], False) or decides(r)
+    shared: dict[tuple[Place, str], list[str]] = {}
+    for (place, quantity), steps in met.items():
+        for extent in _extents(steps):
+            shared.setdefault((place, extent), []).append(quantity)
+    return tuple(
+        f"{' '.join(place)}: no {' or '.join(quantities)}{extent} could have failed"
+        for (place, extent), quantities in shared.items()
+    )
+
+
+def _extents(decided: dict[Step, bool]) -> list[str]:
+    """Where nothing was decided, in words, of the steps that were met; neighbouring steps of classes as one."""
+    if not any(decided.values()):
+        return [""]
+    found = []
+    for j in range(len(ROW_STEPS) + 1):
+        met = sorted(i for i, rows in decided if rows == j)
+        rows = "" if not j else f" in more than {ROW_STEPS[j - 1]} rows"
+        open_steps = [i for i in met if not decided[i, j]]
+        if open_steps == met:
+            found += [rows or f" in up to {ROW_STEPS[0]} rows"] if met else []
+            continue
+        while open_steps:
+            last = first = open_steps.pop(0)
+            while open_steps and met.index(open_steps[0]) == met.index(last) + 1:
+                last = open_steps.pop(0)
+            least = CLASS_STEPS[first - 1] if first else 0
+            to = f" above {least} classes" if last == met[-1] else f" of {least + 1} to {CLASS_STEPS[last]} classes"
+            found.append(to + rows)
+    return found

@@ -1,0 +1,118 @@
+"""What a contract does not decide: a result of zeros, which is wrong, would pass; and from how many classes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.contracts import CATALOGUE, DEFAULT, Contract
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+
+from .build import build
+from .cases import Case
+from .judge import error_of
+from .power import THRESHOLD, largest
+from .vocabulary import DIRECTIONAL, LAYER_GRADIENTS, SHORT_DTYPES
+
+Array = NDArray[Any]
+
+LADDER = tuple(2**k + 1 for k in range(1, 18))
+"""Numbers of classes that are tried: 3, 5, 9, ... 131073, one more than vectors and blocks hold."""
+
+DOUBLE = LADDER[:12]
+"""Those tried in float64, where exact values cost most: to 4097."""
+
+INPUTS = 8
+"""Of the layer before, for its gradients."""
+
+
+def decides(problem: Problem, quantity: str, contract: Contract) -> bool:
+    """Whether a result of zeros is rejected, as in `power`: some |exact| is more than twice its bound [derived]."""
+    exact = Exact(problem)
+    return largest(np.asarray(exact.evaluate([quantity])[quantity][0]), _bound(exact, quantity, contract)) > THRESHOLD
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why results within their bounds may be wrong all the same.
+
+    inherent: it lies in the problem, as in a saturated row: right arithmetic of that dtype may give zeros as well.
+    """
+
+    reason: str
+    inherent: bool
+
+
+def undecided(problem: Problem, quantity: str, got: Array, contract: Contract, *, vacuous: bool) -> Doubt | None:
+    """What is not decided of results that a contract allows, or None [derived].
+
+    vacuous: zeros would pass, too. The contract need not decide by itself: it is enough that the results keep another
+    one of the catalogue that would reject zeros. Where a bound is infinite an infinite result is an overflow, which the
+    contract allows; any other has to keep a contract that has a bound there. It is inherent if zeros pass under the
+    default and under `storage`, which rounds every step; or if no contract has a bound.
+    """
+    exact = Exact(problem)
+    right = np.asarray(exact.evaluate([quantity])[quantity][0])
+    where = f"{problem.dtype}, {problem.classes} classes"
+    if np.isnan(right).any():
+        return Doubt(f"the exact value is not a number ({where}): nothing was decided", inherent=False)
+    error = error_of(got.astype(np.float64), right, np.zeros(right.shape))
+    overflown = np.isinf(got.astype(np.float64))
+    unbounded = ~np.isfinite(_bound(exact, quantity, contract)) & ~overflown
+    vacuous = vacuous and not overflown.all()
+    if not vacuous and not unbounded.any():
+        return None
+    asked = np.full(right.shape, True) if vacuous else unbounded
+    able = []
+    for other in CATALOGUE.values():
+        bound = _bound(exact, quantity, other)
+        if np.isfinite(bound[unbounded]).all() and (not vacuous or largest(right, bound) > THRESHOLD):
+            able.append(other.name)
+            if (error[asked] <= bound[asked]).all():
+                return None
+    what = "a result of zeros would pass as well" if vacuous else f"{unbounded.sum()} elements have no bound"
+    allowed = f"a contract that decides ({', '.join(able)})" if able else "a wider dtype"
+    reason = f"{what} under `{contract.name}` ({where}): nothing was decided; allowed: {allowed}"
+    return Doubt(reason, inherent=not able or (not unbounded.any() and not {"storage", DEFAULT} & set(able)))
+
+
+def _bound(exact: Exact, quantity: str, contract: Contract) -> Array:
+    return np.asarray(Bounds(exact, contract).evaluate([quantity])[quantity])
+
+
+@cache
+def zeros_pass_from(contract: str, dtype: str, quantity: str) -> int:
+    """The smallest number of classes of the ladder from which on a result of zeros passes; 0 if none [derived].
+
+    Tried on one problem of one row of gaussian logits for each number of classes: `case_of`. It is a property of the
+    contract, whatever an implementation returns.
+
+    >>> zeros_pass_from("fused", "float32", "dC/dz")
+    0
+    """
+    passing = 0
+    for classes in reversed(DOUBLE if dtype == "float64" else LADDER):
+        if decides(build(case_of(classes, dtype, quantity)), quantity, CATALOGUE[contract]):
+            break
+        passing = classes
+    return passing
+
+
+def case_of(classes: int, dtype: str, quantity: str) -> Case:
+    """The case that a number of classes is tried on.
+
+    >>> str(case_of(129, "bfloat16", "dC/dz"))
+    'gaussian.1x129.bf16.index.plain.mean.up-one.contig.s0'
+    """
+    inputs = f"k{INPUTS}" if quantity in LAYER_GRADIENTS else ""
+    options = "dir" if quantity in DIRECTIONAL else "plain"
+    reduction = "none" if quantity == "loss" else "mean"
+    return Case.parse(
+        f"gaussian.1x{classes}{inputs}.{SHORT_DTYPES[dtype]}.index.{options}.{reduction}.up-one.contig.s0"
+    )

@@ -1,0 +1,106 @@
+"""Unusual inputs: legitimate values and calls that ordinary cases do not have, each there for a kind of fault.
+
+Most reuse shapes and options of `profiles`, so that a JIT compiles little for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .cases import LAYOUTS, Case
+from .families import BROKEN
+from .vocabulary import DTYPES
+
+COMMON = (5, 10)
+"""The shape on which most of the option sets are compiled anyway."""
+
+EVERY = ("w", "ls", "ign")
+
+IGNORED = ("ignfirst", "ignlast", "ignpair", "ignmost")
+"""Whoever skips rows by their neighbours, or counts from the first, errs with one of these."""
+
+EXTREME = ("zero", "tiny", "huge")
+"""Upstream gradients in some rows: whoever divides by one, or skips a row by it, or adds it to the others, errs."""
+
+REAL = {"bfloat16": ((6, 257), 7)}
+OTHERS = ((66, 257), 33)
+"""(rows, classes) and inputs of a layer that fill no block and more than one warp; fewer where each logit, and each sum
+over rows, is rounded to 8 bits.
+"""
+
+BEFORE = ("gaussian", "deep", "confident", "ties", "few-active", "common-offset")
+"""The families of a direction with probabilities; `masked` multiplies 0 with -inf there, which no library defines."""
+
+HIDDEN_BY_XLA = ("masked", "deep", "common-offset")
+"""Families whose nan and inf the simplifications of a compiler may remove, so that eager calls meet them, too."""
+
+
+def unusual_cases(seed: int, profile: str) -> Iterator[Case]:
+    """All of them, in every dtype; the subsets of a layer's gradients in float32, as they have no arithmetic of their
+    own, and beyond `quick` in all.
+    """
+    for dtype in DTYPES:
+        common: dict[str, Any] = {"family": "gaussian", "shape": COMMON, "dtype": dtype, "seed": seed}
+        yield from _options(common)
+        yield from _calls(common)
+        for options in ((), EVERY):
+            broken = {**common, "family": BROKEN.name, "reduction": "none", "upstream": "rand"}
+            yield Case(options=options, **broken)
+        for family in BEFORE:
+            given = {**common, "family": family, "target": "prob", "options": ("w", "dir"), "upstream": "neg"}
+            yield Case(**given)
+        yield from _eager(common)
+        yield from _layers(dtype, seed)
+        if dtype == "float32" or profile != "quick":
+            for layout in LAYOUTS:
+                if layout.startswith("needs-"):
+                    yield Case(**{**common, "family": "dyadic", "layout": (layout,)}, inputs=10, upstream="neg")
+
+
+def _options(common: dict[str, Any]) -> Iterator[Case]:
+    """Rows ignored at the ends, side by side and nearly all; weights that are all 1."""
+    for reduction, upstream in (("mean", "neg"), ("none", "rand")):
+        given = {**common, "reduction": reduction, "upstream": upstream}
+        for ignored in IGNORED:
+            yield Case(options=("w", "ls", ignored), **given)
+        yield Case(options=("w1", "ls", "ign"), **given)
+    for upstream in EXTREME:
+        for options in ((), EVERY):
+            yield Case(**{**common, "reduction": "none", "options": options, "upstream": upstream})
+
+
+def _calls(common: dict[str, Any]) -> Iterator[Case]:
+    """A third backward."""
+    for options in ((), EVERY):
+        for reduction, upstream in (("mean", "neg"), ("none", "rand")):
+            given = {**common, "options": options, "reduction": reduction, "upstream": upstream}
+            yield Case(layout=("thrice",), **given)
+
+
+def _eager(common: dict[str, Any]) -> Iterator[Case]:
+    """Where a compiler hides nan: without options, with all, and with probabilities."""
+    for family in (*HIDDEN_BY_XLA, "confident"):
+        given = {**common, "family": family, "upstream": "neg"}
+        yield Case(**given)
+        yield Case(options=("wx", *EVERY[1:]), **given)
+        yield Case(target="prob", options=("w",), **given)
+
+
+def _layers(dtype: str, seed: int) -> Iterator[Case]:
+    """A last layer at a real size, called once and twice."""
+    shape, inputs = REAL.get(dtype, OTHERS)
+    for family in ("confident", "few-active", "tail"):
+        for options, reduction, upstream in (((), "mean", "one"), (EVERY, "none", "rand")):
+            for layout in ("contig", "twice"):
+                yield Case(
+                    family=family,
+                    shape=shape,
+                    inputs=inputs,
+                    dtype=dtype,
+                    options=options,
+                    reduction=reduction,
+                    upstream=upstream,
+                    layout=(layout,),
+                    seed=seed,
+                )

@@ -1,0 +1,171 @@
+"""Values that are handed over: judged, or refused where nothing could have failed; nothing passes in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xentcheck
+from xentcheck.build import build
+from xentcheck.cases import Case
+from xentcheck.handed import HandedCase
+from xentcheck.reference.contracts import CATALOGUE
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+from xentcheck.undecided import decides
+
+LARGE = Case.parse("gaussian.4x1000.bf16.index.plain.mean.up-one.contig.s0")
+
+
+def right(p: Problem, quantity: str) -> np.ndarray[Any, Any]:
+    """The exact value, rounded once."""
+    return Exact(p).evaluate([quantity])[quantity][0].astype(p.dtype)
+
+
+@pytest.mark.parametrize("through", ["fixture", "function"])
+@pytest.mark.parametrize("contract", [None, "stable", {"bfloat16": "storage-accumulate"}])
+def test_zeros_and_huge_gradients_never_pass(contract: Any, through: str) -> None:
+    """1000 classes in bfloat16, also under contracts that reject nothing there; a right one passes."""
+    p = build(LARGE)
+    handed = HandedCase(LARGE)
+
+    def hand(gradient: Any) -> None:
+        values = {"cost": right(p, "cost"), "dC/dz": gradient}
+        if through == "fixture":
+            handed.assert_agrees(values, contract=contract)
+        else:
+            xentcheck.assert_values_agree(p, values, contract=contract)
+
+    gradient = right(p, "dC/dz")
+    hand(gradient)
+    with pytest.raises(xentcheck.Undecided if contract else xentcheck.Disagreement):
+        hand(np.zeros_like(gradient))
+    for factor in (1e30, -1.0, 0.5):
+        with pytest.raises((xentcheck.Undecided, xentcheck.Disagreement)):
+            hand((gradient.astype(np.float64) * factor).astype(p.dtype))
+
+
+def test_the_error_says_what_would_decide() -> None:
+    """Quantity, contract, dtype, classes, and the contracts that reject zeros there."""
+    p = build(LARGE)
+    with pytest.raises(xentcheck.Undecided) as caught:
+        xentcheck.assert_values_agree(p, {"dC/dz": np.zeros_like(p.logits)}, contract="stable", name="mine")
+    able = [name for name, contract in CATALOGUE.items() if decides(p, "dC/dz", contract)]
+    assert {"fused", "storage", "decisive"} <= set(able)
+    assert str(caught.value) == (
+        "mine dC/dz of problem: a result of zeros would pass as well under `stable` (bfloat16, 1000 classes): nothing "
+        f"was decided; allowed: a contract that decides ({', '.join(able)})"
+    )
+
+
+def test_a_contract_by_dtype_is_taken() -> None:
+    """The one of the problem's dtype; the others have the default."""
+    p = build(LARGE)
+    values = {"dC/dz": (right(p, "dC/dz").astype(np.float64) * 1.01).astype(p.dtype)}
+    xentcheck.assert_values_agree(p, values, contract={"float32": "fused"})
+    with pytest.raises(xentcheck.Disagreement, match=r"\(fused\)"):
+        xentcheck.assert_values_agree(p, values, contract={"bfloat16": "fused"})
+    with pytest.raises(xentcheck.XentcheckError, match="unknown contract 'swift'"):
+        xentcheck.assert_values_agree(p, values, contract="swift")
+
+
+def test_a_disagreement_by_the_default_names_a_weaker_contract() -> None:
+    """As it is nothing declared; and what that contract lets pass."""
+    p = build(LARGE)
+    values = {"dC/dz": np.zeros_like(p.logits)}
+    with pytest.raises(xentcheck.Disagreement) as caught:
+        xentcheck.assert_values_agree(p, values)
+    assert "within `storage-accumulate`, under which a zero gradient passes from 129 classes on; " in str(caught.value)
+    with pytest.raises(xentcheck.Disagreement) as caught:
+        xentcheck.assert_values_agree(p, values, contract="decisive")
+    assert "within" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_where_zero_is_right_it_passes(dtype: str) -> None:
+    """One class: loss and gradient are 0, which is a fact, and anything else is not."""
+    p = Problem(logits=np.ones((2, 1)).astype(dtype), target=np.zeros(2, int))
+    nothing = np.zeros((), dtype), np.zeros((2, 1), dtype)
+    xentcheck.assert_values_agree(p, dict(zip(("cost", "dC/dz"), nothing, strict=True)))
+    with pytest.raises(xentcheck.Disagreement):
+        xentcheck.assert_values_agree(p, {"dC/dz": np.ones((2, 1), dtype)})
+
+
+SATURATED = Case.parse("confident.11.bf16.index.plain.mean.up-one.contig.s0")
+
+
+def test_a_saturated_value_passes_beside_one_that_is_decided() -> None:
+    """Rounding each step gives a loss of 0 there, so that 0 is no mistake, and no proof; the gradient is judged."""
+    p = build(SATURATED)
+    cost, gradient = np.zeros((), p.dtype), right(p, "dC/dz")
+    assert right(p, "cost") != 0
+    xentcheck.assert_values_agree(p, {"cost": cost, "dC/dz": gradient})
+    with pytest.raises(xentcheck.Undecided, match="a result of zeros would pass as well under `decisive`"):
+        xentcheck.assert_values_agree(p, {"cost": cost})
+    handed = HandedCase(SATURATED)
+    handed.assert_agrees({"cost": cost})
+    assert handed.handed
+    assert not handed.judged  # the plugin skips the test
+    handed.assert_agrees({"dC/dz": gradient})
+    assert handed.judged
+
+
+def test_an_infinite_bound_is_no_free_pass() -> None:
+    """Losses that overflow float16 when they are summed: the overflow, and what wide sums give, but no other number."""
+    z = np.zeros((6, 2), np.float16)
+    z[:, 0] = 6e4
+    p = Problem(logits=z, target=np.ones(6, int))
+    for value in (np.inf, right(p, "cost")):
+        xentcheck.assert_values_agree(p, {"cost": np.float16(value)})
+    for value in (42.0, 0.0, np.nan):
+        with pytest.raises(AssertionError):
+            xentcheck.assert_values_agree(p, {"cost": np.float16(value)})
+
+
+def test_an_exact_value_that_is_no_number_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both nan is no agreement."""
+    p = build(Case.parse("gaussian.5x10.f32.index.plain.mean.up-one.contig.s0"))
+    whole = Exact.evaluate
+    monkeypatch.setattr(Exact, "evaluate", lambda self, q: {k: (x * np.nan, y) for k, (x, y) in whole(self, q).items()})
+    with pytest.raises(xentcheck.Undecided, match="the exact value is not a number"):
+        xentcheck.assert_values_agree(p, {"cost": np.float32(whole(Exact(p), ["cost"])["cost"][0])})
+
+
+def test_conventions_and_empty_arrays_alone_decide_nothing() -> None:
+    """A test that hands over nothing else compares nothing; beside something that is judged they are let through."""
+    ignored = Problem(logits=np.ones((2, 3), np.float32), target=np.full(2, -100))
+    with pytest.raises(xentcheck.Undecided, match="handed cost of problem: all-ignored"):
+        xentcheck.assert_values_agree(ignored, {"cost": np.float32(np.nan)})
+    empty = Problem(
+        logits=np.ones((0, 3), np.float32), target=np.zeros(0, int), reduction="none", upstream=np.ones(0, np.float32)
+    )
+    with pytest.raises(xentcheck.Undecided, match="there are no elements"):
+        xentcheck.assert_values_agree(empty, {"loss": np.zeros(0, np.float32), "dC/dz": np.zeros((0, 3), np.float32)})
+
+
+def test_hypothesis_draws_another_example() -> None:
+    """An undecided one is rejected; a test that decides nothing does not pass; a wrong one still fails."""
+    hypothesis = pytest.importorskip("hypothesis")
+    from hypothesis import strategies as st
+
+    p = build(Case.parse("gaussian.1x65.bf16.index.plain.mean.up-one.contig.s0"))
+    zeros = {"dC/dz": np.zeros_like(p.logits)}
+    settings = hypothesis.settings(database=None, deadline=None)
+
+    @settings
+    @hypothesis.given(st.none())
+    def never(nothing: None) -> None:
+        xentcheck.assert_values_agree(p, zeros, contract="stable")
+
+    with pytest.raises((hypothesis.errors.Unsatisfiable, hypothesis.errors.FailedHealthCheck)):
+        never()
+
+    @settings
+    @hypothesis.given(st.none())
+    def wrong(nothing: None) -> None:
+        xentcheck.assert_values_agree(p, zeros, contract="fused")
+
+    with pytest.raises(xentcheck.Disagreement):
+        wrong()

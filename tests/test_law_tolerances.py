@@ -1,0 +1,103 @@
+"""Tolerances of laws: an implementation that errs by more than its bounds breaks each law, by less none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xentcheck import laws as module
+from xentcheck.adapters.base import Adapter, Capabilities, Result
+from xentcheck.laws import LAWS, laws
+from xentcheck.reference.bounds import bound
+from xentcheck.reference.contracts import get
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+from xentcheck.subjects import Subject
+
+Signs = Callable[[Problem, int], Any]
+FUSED = get("fused")
+
+
+def sides(problem: Problem, call: int) -> Any:
+    """Both sides of an equation err away from each other."""
+    return 1.0 if call == 0 else -1.0
+
+
+def alike(problem: Problem, call: int) -> Any:
+    """All elements err to one side."""
+    return 1.0
+
+
+def product(problem: Problem, call: int) -> Any:
+    """The gradient against what comes along the direction."""
+    v = DIRECTIONS["v"]
+    return 1.0 if call == 0 else -np.sign(v)
+
+
+def crossed(problem: Problem, call: int) -> Any:
+    """Each product with the other direction, away from each other."""
+    return np.sign(DIRECTIONS["w"]) if call == 0 else -np.sign(DIRECTIONS["v"])
+
+
+DIRECTIONS = {
+    name: np.asarray(module._direction(module.base("float32"), name).v).astype(np.float64) for name in ("v", "w")
+}
+SIGNS: dict[str, Signs] = {
+    "rows-sum-to-0": alike,
+    "upstream": alike,
+    "additive": lambda problem, call: -1.0 if call == 2 else 1.0,
+    "forward-reverse": product,
+    "hessian-symmetric": crossed,
+    "hessian-null": alike,
+    # only what is returned after the call in between is compared, with twice the bound of one
+    "independent": lambda problem, call: (-1.0, 0.0, 1.0)[call],
+}
+"""Law -> the signs of the errors, by call, that add up in it; for the others `sides`."""
+
+
+class Erring(Adapter):
+    """Exact but for `share` times the bound that a fused kernel has, with a sign for each element."""
+
+    name, package = "erring", "numpy"
+    capabilities = Capabilities()
+    contracts = (("*", "*", "*", "fused"),)
+
+    def __init__(self, share: float, signs: Signs) -> None:
+        self.share, self.signs, self.calls = share, signs, 0
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def settings(self) -> dict[str, str]:
+        return {}
+
+    def poisoned(self) -> nullcontext[None]:
+        return nullcontext()
+
+    def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
+        exact = Exact(problem).evaluate(quantities)
+        found = {}
+        for q in quantities:
+            limit = bound(q, problem, FUSED)
+            sign = np.broadcast_to(self.signs(problem, self.calls), limit.shape)
+            found[q] = np.asarray(exact[q][0] + self.share * sign * limit).astype(problem.dtype)
+        self.calls += 1
+        return Result(found)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_law_is_broken_just_beyond_its_tolerance(law: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1.4 of the bounds breaks it, 0.7 keeps it and uses at least half: twice the tolerance, or half, is noticed.
+
+    The bounds are asked for here, not taken from the law. `chunks` alone has a batch of a million logits.
+    """
+    monkeypatch.setattr(module, "LAWS", {law: LAWS[law]})
+    for share, kept in ((1.4, False), (0.7, True)):
+        subject = Subject(Erring(share, SIGNS.get(law, sides)), "eager", "cpu", "")
+        (found,) = laws(subject, "float32")
+        assert found.kept == kept, found
+        assert found.share > 0.5

@@ -1,0 +1,191 @@
+"""Sums of many exponentials: what their addends leave over decides how far they drift, and how far they may err."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from xentcheck.adapters.jax import JaxAdapter
+from xentcheck.adapters.numpy import NumpyAdapter
+from xentcheck.adapters.torch import TorchAdapter
+from xentcheck.build import build
+from xentcheck.cases import Case
+from xentcheck.reference.bounds import bound
+from xentcheck.reference.contracts import CATALOGUE, DEFAULT, Contract
+from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+from xentcheck.reference.scattered import ANY_ORDER, drifts, height
+from xentcheck.runner import contracts_of
+from xentcheck.subjects import Subject
+
+Array = NDArray[Any]
+
+SIZE = 128256
+"""Classes of a large vocabulary."""
+
+U = FORMATS["float32"].unit_roundoff
+
+FUSED = CATALOGUE["fused"].with_accuracy(4.0, 4.0)
+
+
+@cache
+def problem(family: str, classes: int = SIZE) -> Problem:
+    """Three rows of a family in float32, or rows that a running sum rounds to one side."""
+    if family in MADE:
+        z = MADE[family](classes).astype(np.float32)
+        return Problem(logits=z, target=np.zeros(len(z), int))
+    return build(Case(family=family, shape=(3, classes), dtype="float32"))
+
+
+MADE: dict[str, Callable[[int], Array]] = {
+    "equal": lambda n: np.where(np.arange(n) == 0, 0.0, -np.array([[0.673], [1.31], [4.163]])),
+    "equal, largest last": lambda n: np.where(np.arange(n) == n - 1, 0.0, -np.array([[0.673], [1.31], [4.163]])),
+    "ascending": lambda n: np.arange(n)[None] * 2.0**-12,
+    "one far ahead": lambda n: np.where(np.arange(n) == 0, 0.0, -16.65 - np.arange(n) % 7 / 24.0)[None],
+    "descending": lambda n: -np.arange(n)[None] * 2.0**-12,
+}
+
+
+@cache
+def exact(family: str, classes: int = SIZE) -> Array:
+    """The exact softmax."""
+    return Exact(problem(family, classes)).evaluate(["a"])["a"][0]
+
+
+@cache
+def limit(family: str, contract: Contract, classes: int = SIZE) -> Array:
+    """The bound of the softmax."""
+    return bound("a", problem(family, classes), contract)
+
+
+def exponentials(p: Problem) -> Array:
+    """exp(z - m), correctly rounded."""
+    z = np.asarray(p.logits, np.float64)
+    return np.exp(z - z.max(1, keepdims=True)).astype(np.float32)
+
+
+def in_lanes(lanes: int) -> Callable[[Array], Array]:
+    """A sum in so many running sums and a tree of them."""
+
+    def total(e: Array) -> Array:
+        padded = np.pad(e, ((0, 0), (0, -e.shape[1] % lanes)))
+        sums = padded.reshape(len(e), -1, lanes).cumsum(1, dtype=e.dtype)[:, -1]
+        while sums.shape[1] > 1:
+            half = sums.shape[1] // 2
+            sums = sums[:, :half] + sums[:, half:]
+        return sums
+
+    return total
+
+
+def share(family: str, contract: Contract, total: Callable[[Array], Array], classes: int = SIZE) -> float:
+    """The largest error of e/S as share of its bound, with S from a sum of one's own."""
+    e = exponentials(problem(family, classes))
+    a = (e / total(e)).astype(np.float64)
+    b = limit(family, contract, classes)
+    error = np.abs(a - exact(family, classes))
+    return float(np.max(error[b > 0] / b[b > 0]))
+
+
+WRONG: dict[str, Callable[[Array], Array]] = {
+    "stored in bfloat16": lambda e: e.sum(1, keepdims=True).astype("bfloat16").astype(np.float32),
+    "without the last 64 classes": lambda e: e[:, :-64].sum(1, keepdims=True),
+}
+
+RIGHT: dict[str, Callable[[Array], Array]] = {
+    "one after another": in_lanes(1),
+    "backwards": lambda e: in_lanes(1)(e[:, ::-1]),
+    "in 8 lanes": in_lanes(8),
+    "pairwise": lambda e: e.sum(1, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_coarse_or_short_sum_is_rejected_at_128256_classes(fault: str) -> None:
+    """By whoever declares nothing too: a sum of exponentials in bfloat16, and 64 classes left out of it."""
+    for contract in (CATALOGUE[DEFAULT], FUSED):
+        assert share("gaussian", contract, WRONG[fault]) > 2.0
+
+
+@pytest.mark.parametrize("order", RIGHT)
+@pytest.mark.parametrize("family", ["gaussian", "ties", "confident", "masked", *MADE])
+def test_sums_in_every_order_are_within_the_default_bound(family: str, order: str) -> None:
+    """Adding one after another, forwards or backwards, in lanes or in pairs is right, whatever the addends are."""
+    assert share(family, CATALOGUE[DEFAULT], RIGHT[order]) <= 1.0
+
+
+@pytest.mark.parametrize("classes", [4096, 32003, SIZE])
+@pytest.mark.parametrize("family", ["ties", "confident", *MADE])
+def test_four_running_sums_are_within_what_they_promise(family: str, classes: int) -> None:
+    """On addends that one running sum rounds to one side, too."""
+    assert share(family, replace(FUSED, running_sums=4), in_lanes(4), classes) <= 1.0
+
+
+def test_the_right_sums_come_close_to_the_bound() -> None:
+    """One running sum loses much of what its bound allows: the factor of safety of 3 is not far too large."""
+    found = [share(family, FUSED, in_lanes(1)) for family in ("one far ahead", "masked", "equal")]
+    assert 0.5 < max(found) <= 1.0
+
+
+@pytest.mark.parametrize("sums", [16, 64])
+def test_one_running_sum_exceeds_what_more_of_them_promise(sums: int) -> None:
+    """Equal addends tell one running sum from 16 of them."""
+    contract = replace(FUSED, running_sums=sums)
+    assert share("equal", contract, in_lanes(1)) > 1.0
+    assert share("equal", contract, in_lanes(sums)) <= 1.0
+
+
+@pytest.mark.parametrize("adapter", [TorchAdapter, JaxAdapter, NumpyAdapter])
+def test_the_bound_of_built_in_softmaxes_is_some_1100_roundings(adapter: type[Any]) -> None:
+    """At 128256 ordinary logits in float32, where any order would have 128255."""
+    subject = Subject(adapter(), adapter.variants[0], "cpu", "")
+    contract = contracts_of(subject, "float32")[0]["a"]
+    a = exact("gaussian")
+    assert np.median(limit("gaussian", contract) / (a * U)) <= 1100.0
+    assert np.median(limit("gaussian", replace(contract, running_sums=0)) / (a * U)) > 128000.0
+
+
+def test_up_to_1025_classes_any_order_is_allowed() -> None:
+    """What the addends leave over counts from there on only."""
+    for classes, same in ((1025, True), (1026, False)):
+        p = problem("gaussian", classes)
+        free = bound("a", p, replace(FUSED, running_sums=0))
+        assert np.array_equal(bound("a", p, FUSED), free) == same
+    assert not drifts(np.ones((2, 1024)), np.array([1024.0, 1024.0]), FORMATS["float32"]).any()
+
+
+def test_logits_that_a_layer_computes_allow_any_order() -> None:
+    """Their exponentials are not known well enough to say what they leave over."""
+    rng = np.random.default_rng(0)
+    arrays = {"a_prev": rng.random((2, 3)), "w": rng.random((2000, 3)), "b": rng.random(2000)}
+    p = Problem(**{name: x.astype(np.float32) for name, x in arrays.items()}, target=np.array([0, 1]))
+    free = bound("dC/db", p, replace(FUSED, running_sums=0))
+    assert np.array_equal(bound("dC/db", p, FUSED), free)
+
+
+def test_the_left_over_of_equal_addends_is_all_of_the_rounding() -> None:
+    """A third of a last place each: by hand, for addends far below their sum."""
+    fmt = FORMATS["float32"]
+    total = 2.0**20
+    place = total * 2.0 * fmt.unit_roundoff
+    e = np.full((1, 4096), (256 + 1 / 3) * place)
+    found = drifts(e, np.array([total]), fmt)[0, 0]
+    noise = 0.2304 * np.sqrt(16 * 4096)
+    assert found == pytest.approx((4096 / 3 - noise) * 2.0, rel=1e-6)
+
+
+def test_heights_are_monotonous() -> None:
+    """More running sums, or less drift, never allow more; never less than 1024 additions, never more than there are."""
+    drift = np.linspace(0, 4000, 9)[:, None] * np.ones((9, 2))
+    n = np.array([[4095.0], [128255.0]])
+    found = [height(n, sums, drift) for sums in (1, 2, 4, 16, 256)]
+    assert all(np.all(more <= less) for less, more in zip(found, found[1:], strict=False))
+    assert np.all(found[0] <= n)
+    assert np.all(found[-1] >= ANY_ORDER)
