@@ -11,6 +11,7 @@ import pytest
 
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.adapters.promises import promising
 from xentcheck.cases import Case
 from xentcheck.laws import MEMORY, laws
 from xentcheck.probes import PROBES, probe
@@ -140,6 +141,19 @@ def test_a_process_of_its_own_loses_nothing(name: str, module: str) -> None:
     assert len(there) > len(CASES) + len(PROBES)
     failing = [x for x in there if x.get("outcome") in FAILING or not float(x.get("share", 0)) <= 1]
     assert bool(failing) == (name not in ("right", "warns", "any_label", "in_its_input"))
+
+
+def test_laws_are_held_to_the_contract_that_is_promised_here(module: str) -> None:
+    """The worker knows what is declared of it in this process, and what it refused there."""
+    spec = Spec(f"{module}:right", "numpy", 30.0)
+    promised = (("*", "stable"),)
+    there, here = (promising(tried(made(spec)), promised) for made in (_isolated, imported))
+    shares = [
+        {law.law: law.share for law in laws(subjects_of(a)[0], "bfloat16")} for a in (there, here, imported(spec))
+    ]
+    assert shares[0] == shares[1] != shares[2]
+    there.capabilities = replace(there.capabilities, options=frozenset({"upstream"}))
+    assert "one-hot" not in {law.law for law in laws(subjects_of(there)[0], "float32")}
 
 
 def test_the_end_of_a_process_is_one_answer(module: str) -> None:
