@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ FORMATS = {
 }
 
 
+@cache
 def wider(dtype: str) -> tuple[str, ...]:
     """The dtypes that hold every number of a dtype, and more.
 
