@@ -96,14 +96,20 @@ def kill_problems(table: dict[str, dict[str, Any]]) -> Iterator[str]:
 @click.command()
 @click.option("--framework", "frameworks", multiple=True, help="all that are installed if none is named")
 @click.option("--fault", "only", default="", help="only those whose name starts so")
+@click.option("--missing", is_flag=True, help="only faults of which the table lacks a side")
 @click.option("--part", type=click.Choice(("kills", "silence")), help="only the faults, or only the right ones")
 @click.option("--profile", default="full", show_default=True, type=click.Choice(PROFILES), help="of the right ones")
 @click.option("--write", is_flag=True, help="write the tables that the gate judges by")
 @click.option("-j", "jobs", default=1, show_default=True, type=click.IntRange(min=1), help="processes")
-def main(frameworks: tuple[str, ...], only: str, part: str | None, profile: str, write: bool, jobs: int) -> None:
+def main(
+    frameworks: tuple[str, ...], only: str, missing: bool, part: str | None, profile: str, write: bool, jobs: int
+) -> None:
     """Hunt every fault and run every right implementation."""
     names = [(f, name) for f in frameworks_of(frameworks) for name in by_name(f) if name.startswith(only)]
     faults = [(f, name) for f, name in names if not is_right(name) and part != "silence"]
+    if missing:
+        table = tables.read(tables.KILLS)
+        faults = [x for x in faults if by_name(x[0])[x[1]].fault.caught - table.get(x[0], {}).get(x[1], {}).keys()]
     silent = [(f, name) for f, name in names if name.startswith("none-") and part != "kills"]
     right = [(f, d) for f in dict.fromkeys(f for f, _ in silent) for d in DTYPES]
     problems: list[str] = []
@@ -122,7 +128,7 @@ def main(frameworks: tuple[str, ...], only: str, part: str | None, profile: str,
             for name, row in near.items():
                 closest.setdefault(framework, {}).setdefault(name, []).append(row["case"])
     problems += [*kill_problems(kills)]
-    partly = bool(only)
+    partly = bool(only) or missing
     for table, name in ((kills, tables.KILLS), (closest, tables.CLOSEST)):
         whole = {f: tables.read(name).get(f, {}) | rows for f, rows in table.items()} if partly else table
         problems += stale(whole, name, write)

@@ -131,7 +131,7 @@ class WeightsDroppedAbove1003(Fused):
         return super().gradient(upstream)
 
 
-@planted("H04-ignored-rows-counted-above-1003-classes", BOTH, above(1003, "ign"))
+@planted("H04-ignored-rows-counted-above-1003-classes", BOTH, above(1003, "ign"), dtype="float64")
 class IgnoredRowsCountedAbove1003(Fused):
     """The mean divides by all rows above 1003 classes."""
 
@@ -177,15 +177,6 @@ class SumStoredNarrow(Fused):
         t, e, total = super().parts()
         scale = 2.0 ** self.xp.floor(self.xp.log2(total))
         return t, e, total if self.classes <= 100_000 else self.xp.round(total / scale * 128) / 128 * scale
-
-
-@planted("H06-last-64-classes-not-summed-above-100000", BOTH, above(100_000))
-class Last64NotSummed(Fused):
-    """The last 64 classes are not summed above 100000 classes."""
-
-    def parts(self) -> tuple[Array, Array, Array]:
-        t, e, _ = super().parts()
-        return t, e, e[:, : self.classes - 64 * (self.classes > 100_000)].sum(1, keepdims=True)
 
 
 @planted("H11-one-row-without-gradient", GRADIENT, rows(lambda m: m == 1))

@@ -1,0 +1,162 @@
+"""Unusual inputs: each kind is in `quick` for a fault that it alone catches, and right implementations pass it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from xentcheck import adapters
+from xentcheck.build import build
+from xentcheck.cases import Case
+from xentcheck.errors import CaseError
+from xentcheck.museum import numpy as numpy_museum
+from xentcheck.museum import outputs, sizes
+from xentcheck.museum.base import Fault
+from xentcheck.profiles import cases
+from xentcheck.runner import run_case
+from xentcheck.sizes import long_cases
+from xentcheck.subjects import Subject, subjects_of
+from xentcheck.vocabulary import FAILING, VALUES
+
+QUICK = cases("quick")
+IN_FULL = {"H15-elements-in-float32"}
+"""Seconds of a case each: beyond `quick`."""
+
+FAULTS = [pytest.param(f, id=f.name) for f in sizes.FAULTS if f.name not in IN_FULL]
+SMALL = 60_000
+
+
+def logits_of(dtype: str) -> list[Case]:
+    """The cases of a dtype on logits without a direction, the smallest first."""
+    return sorted(
+        (c for c in QUICK if c.dtype == dtype and not c.inputs and "dir" not in c.options),
+        key=lambda c: np.prod(c.shape),
+    )
+
+
+@pytest.mark.parametrize("of", FAULTS)
+def test_each_fault_on_logits_is_caught_by_its_kind(of: Fault) -> None:
+    """On the sides that are wrong, and no other."""
+    subjects = subjects_of(numpy_museum.adapter(of.implementation))
+    assert found_by(subjects, filter(of.among, logits_of(of.dtype)), of.caught) == of.caught
+
+
+def found_by(subjects: list[Subject], chosen: Iterable[Case], enough: frozenset[str]) -> set[str]:
+    """The sides that cases accuse, until there are enough."""
+    found: set[str] = set()
+    for case in chosen:
+        found |= {
+            "value" if r.quantity in VALUES else "gradient" for r in run_case(case, subjects) if r.outcome in FAILING
+        }
+        if found >= enough:
+            break
+    return found
+
+
+@pytest.mark.nightly
+def test_each_fault_on_logits_is_caught_by_its_kind_alone() -> None:
+    """Every small case of float32 in `quick` judges all of them at once; alone it shows that each kind is needed."""
+    faults = [f for f in sizes.FAULTS if f.name not in IN_FULL]
+    subjects = [subjects_of(numpy_museum.adapter(f.implementation))[0] for f in faults]
+    names = {s.adapter.name: f for s, f in zip(subjects, faults, strict=True)}
+    others = {
+        (names[r.adapter].name, str(case))
+        for case in logits_of("float32")
+        if np.prod(case.shape) < SMALL
+        for r in run_case(case, [s for s in subjects if not names[s.adapter.name].among(case)])
+        if r.outcome in FAILING
+    }
+    assert others == set()
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+@pytest.mark.parametrize("of", [pytest.param(f, id=f.name) for f in sizes.CHANGES])
+def test_each_fault_behind_a_layer_is_caught_by_its_kind_alone(of: Fault, framework: str) -> None:
+    """And each along a direction; of the other cases every seventh."""
+    if missing := adapters.get(framework).unavailable():
+        pytest.skip(missing)
+    subjects = subjects_of(outputs.adapter(framework, of.implementation), ["cpu"])[:1]
+    chosen = [c for c in QUICK if c.dtype == of.dtype and (c.inputs or "dir" in c.options) and not c.hidden]
+    others = [c for c in chosen if not of.among(c)][::7]
+    assert found_by(subjects, filter(of.among, chosen), of.caught) == of.caught
+    assert found_by(subjects, others, frozenset({"none"})) == set()
+
+
+def test_a_third_backward_is_asked_for() -> None:
+    """A gradient that is doubled by the third call passes two."""
+    pytest.importorskip("torch")
+    subjects = subjects_of(sizes.third_backward())
+    chosen = [c for c in QUICK if c.dtype == "float32" and {"twice", "thrice"} & set(c.layout) and not c.inputs]
+    failing = {c.layout for c in chosen for r in run_case(c, subjects) if r.outcome in FAILING}
+    assert failing == {("thrice",)}
+
+
+def test_eager_meets_what_a_compiler_hides() -> None:
+    """JAX eager runs masked classes, in every dtype."""
+    pytest.importorskip("jax")
+    (eager,) = (s for s in subjects_of(sizes.hidden_by_xla(), ["cpu"]) if s.variant == "eager")
+    chosen = [c for c in QUICK if eager.takes(c)]
+    assert {c.dtype for c in chosen if c.family == "masked"} == {"float64", "float32", "bfloat16", "float16"}
+    chosen = [c for c in chosen if c.dtype == "float32" and c.target == "index" and not c.options]
+    failing = {c.family for c in chosen for r in run_case(c, [eager]) if r.outcome in FAILING}
+    assert failing == {"masked"}
+
+
+def test_the_tail_beyond_float32s_integers_is_in_full() -> None:
+    """More elements than 2^24, in many rows and in many classes; seconds each, so that only `full` runs them."""
+    large = [c for c in long_cases(0, "full") if int(np.prod(c.shape)) > 2**24]
+    assert {max(c.shape) == c.shape[0] for c in large} == {True, False}
+    assert not [c for c in QUICK if int(np.prod(c.shape)) > 2**24]
+
+
+def test_rows_beside_broken_ones_are_judged() -> None:
+    """Those with nan or +inf are anybody's; a wrong number in a right row is found, at its own index."""
+    case = Case.parse("broken-rows.5x10.f32.index.plain.none.up-one.contig.s0")
+
+    def wrong(problem: object, values: outputs.Values) -> None:
+        values["dC/dz"][4, 3] = 7.0
+        values["dC/dz"][1] = 0.0
+
+    records = {r.quantity: r for r in run_case(case, subjects_of(outputs.adapter("numpy", wrong)))}
+    assert {q: r.outcome for q, r in records.items()} == dict.fromkeys(("a", "log_a", "loss"), "agree") | {
+        "dC/dz": "disagree"
+    }
+    assert records["dC/dz"].index == (4, 3)
+
+
+def test_extremes_are_what_they_say() -> None:
+    """0, 1e-30 and 1e20 in every second row, as far as a dtype goes."""
+    for name, dtype, value in (
+        ("zero", "f32", 0.0),
+        ("tiny", "f32", np.float32(1e-30)),
+        ("huge", "f32", np.float32(1e20)),
+        ("tiny", "f16", 2.0**-14),
+        ("huge", "f16", 65504 / 4),
+    ):
+        p = build(Case.parse(f"gaussian.5x10.{dtype}.index.plain.none.up-{name}.contig.s0"))
+        assert [u == value for u in p.upstream.tolist()] == [False, True, False, True, False]
+
+
+def test_ignored_rows_lie_where_they_say() -> None:
+    """First, last, side by side, all but one."""
+    where = {"ignfirst": "01111", "ignlast": "11110", "ignpair": "10011", "ignmost": "01000"}
+    for option, kept in where.items():
+        p = build(Case.parse(f"gaussian.5x10.f32.index.{option}.mean.up-one.contig.s0"))
+        assert "".join(str(int(k)) for k in p.kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("dyadic.5x10k10.f32.index.plain.mean.up-one.needs-z.s0", "unknown layout"),
+        ("gaussian.5x10.f32.index.plain.mean.up-one.needs-w.s0", "a last layer only"),
+        ("broken-rows.5x10.f32.index.plain.mean.up-one.contig.s0", "needs reduction none"),
+        ("gaussian.5x10.f32.u8.ignlast.mean.up-one.contig.s0", "a uint8 holds no sentinel"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(text: str, what: str) -> None:
+    """With one line."""
+    with pytest.raises(CaseError, match=what):
+        Case.parse(text)
