@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.faults import by_name, frameworks_of, subjects_for, witnesses
 from xentcheck.museum import tables
@@ -57,7 +58,8 @@ def silence_of(framework: str, names: Sequence[str], profile: str, dtype: str) -
     for case in profile_cases(profile):
         if case.inputs or case.dtype != dtype:
             continue
-        for r in run_case(case, subjects):
+        problem = build(case)
+        for r in run_case(case, [s for s in subjects if not s.adapter.unsupported(problem)]):
             if r.outcome in FAILING:
                 alarms.append(f"{framework} {r.adapter}: {r.quantity} of {case}: {r.outcome} {r.reason}, {r.share}")
             elif r.outcome in EXECUTED and (r.share or 0.0) > closest.get(r.adapter, {}).get("share", 0.0):
@@ -96,14 +98,20 @@ def kill_problems(table: dict[str, dict[str, Any]]) -> Iterator[str]:
 @click.command()
 @click.option("--framework", "frameworks", multiple=True, help="all that are installed if none is named")
 @click.option("--fault", "only", default="", help="only those whose name starts so")
+@click.option("--missing", is_flag=True, help="only faults of which the table lacks a side")
 @click.option("--part", type=click.Choice(("kills", "silence")), help="only the faults, or only the right ones")
 @click.option("--profile", default="full", show_default=True, type=click.Choice(PROFILES), help="of the right ones")
 @click.option("--write", is_flag=True, help="write the tables that the gate judges by")
 @click.option("-j", "jobs", default=1, show_default=True, type=click.IntRange(min=1), help="processes")
-def main(frameworks: tuple[str, ...], only: str, part: str | None, profile: str, write: bool, jobs: int) -> None:
+def main(
+    frameworks: tuple[str, ...], only: str, missing: bool, part: str | None, profile: str, write: bool, jobs: int
+) -> None:
     """Hunt every fault and run every right implementation."""
     names = [(f, name) for f in frameworks_of(frameworks) for name in by_name(f) if name.startswith(only)]
     faults = [(f, name) for f, name in names if not is_right(name) and part != "silence"]
+    if missing:
+        table = tables.read(tables.KILLS)
+        faults = [x for x in faults if by_name(x[0])[x[1]].fault.caught - table.get(x[0], {}).get(x[1], {}).keys()]
     silent = [(f, name) for f, name in names if name.startswith("none-") and part != "kills"]
     right = [(f, d) for f in dict.fromkeys(f for f, _ in silent) for d in DTYPES]
     problems: list[str] = []
@@ -122,9 +130,10 @@ def main(frameworks: tuple[str, ...], only: str, part: str | None, profile: str,
             for name, row in near.items():
                 closest.setdefault(framework, {}).setdefault(name, []).append(row["case"])
     problems += [*kill_problems(kills)]
-    partly = bool(only)
+    partly = bool(only) or missing
     for table, name in ((kills, tables.KILLS), (closest, tables.CLOSEST)):
-        whole = {f: tables.read(name).get(f, {}) | rows for f, rows in table.items()} if partly else table
+        kept = {f: {n: row for n, row in tables.read(name).get(f, {}).items() if n in by_name(f)} for f in table}
+        whole = {f: kept[f] | rows for f, rows in table.items()} if partly else table
         problems += stale(whole, name, write)
     for line in problems:
         click.echo(line)

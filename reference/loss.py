@@ -7,6 +7,10 @@ class; smoothed probabilities are q (1 - eps) + eps/C, whatever their rows sum t
 ignored row contributes nothing and gets a gradient of exactly 0. A mean over no kept row is nan with a gradient of 0;
 weights that sum to 0 give nan twice; an empty batch has mean nan, sum 0. One difference: a factor of 0 on a logit of
 -inf contributes 0, where PyTorch returns nan. A logit of -inf under label smoothing makes the loss inf.
+
+Everything is computed in the dtype of the logits. Where class weights, targets and upstream gradients have a product,
+or a sum of products, beyond its largest number, results are inf, or nan as inf - inf, inf/inf or 0 inf; each of them
+alone may be as large as it likes. `reference.oracle` has no such limit.
 """
 
 from __future__ import annotations

@@ -25,20 +25,21 @@ SECOND_ORDER = 1.0 + 1e-3
 """expm1(x) <= x (1 + 1e-3) for x <= 1e-3."""
 
 
-def second_order(slope: Any, wide: Format) -> Any:
-    """f with expm1(slope d) <= f slope d wherever exp(-d) does not underflow; 1 + 1e-3 for the slopes of wide formats.
+def second_order(slope: Any, wide: Format, deepest: Any = np.inf) -> Any:
+    """f with expm1(slope d) <= f slope d for all d <= deepest where exp(-d) does not underflow; 1 + 1e-3 if wide.
 
     [derived] expm1(x)/x grows with x, and d is at most -log of the smallest subnormal number.
     """
-    x = slope * -math.log(wide.smallest_subnormal)
+    x = slope * np.minimum(deepest, -math.log(wide.smallest_subnormal))
     return np.where(x <= 1e-3, SECOND_ORDER, np.expm1(np.minimum(x, 700.0)) / np.maximum(x, 1e-300))
 
 
 class RowErrors:
     """Errors of the sum, of its logarithm and of the softmax of a block of rows, under one contract.
 
-    relative_sum: |S^ - S|/S. relative_rest: |R^ - R|/S under `complement`, else the same. log_error: |log S^ - log S|. Both (n, 1). log_offset, log_slope: of log a as computed;
-    kept_offset, kept_slope: of log a as the loss and the gradient find it.
+    relative_sum: |S^ - S|/S. relative_rest: |R^ - R|/S under `complement`, else the same. log_error: |log S^ - log S|.
+    All (n, 1). log_offset, log_slope: of log a as computed; kept_offset, kept_slope: of log a as the loss and the
+    gradient find it.
     """
 
     def __init__(self, base: RowBase, arithmetic: Arithmetic) -> None:
@@ -48,7 +49,10 @@ class RowErrors:
         self.exp_error = 2.0 * contract.exp_ulps * u + arithmetic.extra("exponentials")
         self._shift = np.expm1(np.minimum(contract.shift_units * u * np.abs(base.maximum), 700.0))
         self._slope = arithmetic.unit("exponents") + u * (contract.exp_slope + contract.shift_units)
-        self._second = second_order(self._slope, arithmetic.wide)
+        self._deepest: Any = np.inf
+        if base.zeta is None and arithmetic.unit("exponents") > 1e-6:
+            self._deepest = base.d.max(1, keepdims=True, initial=0.0)
+        self._second = second_order(self._slope, arithmetic.wide, self._deepest)
         self._zeta_mean, self._zeta_growth = _logit_uncertainty(base)
         self.relative_sum = self._sum()
         self.relative_rest = self._sum(largest=False) if contract.complement else self.relative_sum
@@ -60,7 +64,9 @@ class RowErrors:
         self.gradient_offset, self.gradient_slope = self._gradient_softmax()
 
     def _sum(self, *, largest: bool = True) -> Array:
-        """|S^ - S|/S, or |R^ - R|/S of the sum without the largest term: errors of the exponentials, underflow, summation, and the rounding of S to storage.
+        """|S^ - S|/S: errors of the exponentials, underflow, summation, and the rounding of S to storage.
+
+        Without the largest term, |R^ - R|/S.
 
         Where the maximum is not subtracted, its exponential errs like all others.
         """
@@ -185,7 +191,7 @@ class RowErrors:
             return self.soft_offset, self.soft_slope
         offset = np.expm1(np.minimum(self.kept_offset + self.exp_error, 700.0)) * SECOND_ORDER
         relative = self.kept_slope + contract.exp_slope * wide.unit_roundoff
-        slope = relative * (1.0 + offset) * second_order(relative, wide)
+        slope = relative * (1.0 + offset) * second_order(relative, wide, self._deepest)
         # The weaker of the two forms, so that an implementation may use either: the catalogue is then nearly nested.
         return np.maximum(offset, self.soft_offset), np.maximum(slope, self.soft_slope)
 
@@ -269,8 +275,8 @@ class RowErrors:
     def complement_at(self, index: Array) -> Array:
         """(n,): |error of 1 - a_y| under `complement`: the sum of the other a's, or 1 - a_y where that cancels nothing.
 
-        [derived] sum over i != y of a_i (A + B d_i), and g of the sum; or a_y (A + B d_y), where the computed a_y may be
-        at most 1/2; and the rounding of the result in either.
+        [derived] sum over i != y of a_i (A + B d_i), and g of the sum; or a_y (A + B d_y), where the computed a_y may
+        be at most 1/2; and the rounding of the result in either.
         """
         b, u = self.base, self.arithmetic.wide.unit_roundoff
         rows = np.arange(len(index))

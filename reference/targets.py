@@ -98,7 +98,7 @@ class Targets:
         if self.probabilities is not None:
             return backend.array(float(len(self.kept)))
         total = backend.sum(backend.array(self.label_weight))
-        if abs(float(backend.pair(total)[0])) >= CANCELS * float(np.abs(self.label_weight).max(initial=0.0)):
+        if not abs(float(backend.pair(total)[0])) < CANCELS * float(np.abs(self.label_weight).max(initial=0.0)):
             return total
         hi, lo = exact_sum(self.label_weight)
         return backend.array(hi) + lo

@@ -6,6 +6,7 @@ to a result that is in range; the relative errors are those of `double_double`, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,16 +48,20 @@ class WideDouble:
         new.hi, new.lo, new.k = np.asarray(hi), np.asarray(lo), np.asarray(k)
         return new
 
+    def with_parts(self, change: Callable[[Any], Any]) -> WideDouble:
+        """The same numbers in another order or shape."""
+        return self._of(change(self.hi), change(self.lo), change(self.k))
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self.hi.shape
 
     @property
     def T(self) -> WideDouble:
-        return self._of(self.hi.T, self.lo.T, self.k.T)
+        return self.with_parts(lambda x: x.T)
 
     def __getitem__(self, key: Any) -> WideDouble:
-        return self._of(self.hi[key], self.lo[key], self.k[key])
+        return self.with_parts(lambda x: x[key])
 
     def __neg__(self) -> WideDouble:
         return self._of(-self.hi, -self.lo, self.k)
@@ -145,7 +150,7 @@ class WideRange:
         return self.where(small, x, result)
 
     def sum(self, x: WideDouble, axis: int = -1) -> WideDouble:
-        moved = WideDouble._of(*(np.moveaxis(part, axis, -1) for part in (x.hi, x.lo, x.k)))
+        moved = x.with_parts(lambda part: np.moveaxis(part, axis, -1))
         k = moved.k.max(-1, initial=NOTHING)
         return WideDouble(dd_sum(moved.at(k[..., None])), k)
 

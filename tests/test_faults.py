@@ -14,7 +14,7 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.cases import Case
+from xentcheck.cases import SOFT, Case
 from xentcheck.deviations import Deviations, load
 from xentcheck.faults import LAW, broken_laws, side_of, sides_at, subjects_for
 from xentcheck.museum import heads, tables
@@ -161,3 +161,13 @@ def test_a_fault_is_accused_on_no_other_side(of: Planted) -> None:
         if r.outcome in FAILING
     }
     assert LAW in of.fault.caught or found <= of.fault.caught
+
+
+@pytest.mark.parametrize("name", ["D44-targets-clipped", "D44-negative-entries-masked"])
+def test_only_target_rows_outside_of_0_to_1_show_that_they_are_changed(name: str) -> None:
+    """Such rows, and no other case on logits of their shape."""
+    adapter = next(p for p in planted("numpy") if p.fault.name == name).adapter()
+    chosen = [c for c in profile("quick") if c.dtype == "float32" and c.shape == (5, 10) and c.target in SOFT]
+    signed = [c for c in chosen if c.target == "signed" and not c.inputs]
+    assert {side_of(r) for r in alarms(signed, [adapter])} == BOTH
+    assert alarms([c for c in chosen if c not in signed and not c.inputs], [adapter]) == []

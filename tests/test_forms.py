@@ -280,3 +280,63 @@ def test_exponents_may_be_taken_from_the_label() -> None:
     strict = replace(CATALOGUE["decisive"], margin=False)
     assert share(ml, "dC/dz", g, "decisive") <= 1
     assert share(ml, "dC/dz", g, strict) > share(ml, "dC/dz", g, "decisive")
+
+
+LOG2E, LN2 = F(np.log2(np.e)), F(np.log(2))
+
+
+def test_powers_of_two_are_covered_by_decisive() -> None:
+    """exp2(z log2 e - m log2 e), as fused attention has it: the rounded products are an error of the shift, 2 u |m|."""
+    p = problem("very-negative.64x31.f32.index.plain.none.up-one.contig.s0")
+    z = np.asarray(p.logits)
+    m = z.max(1, keepdims=True)
+    for factor, right in ((LOG2E, True), (LOG2E * F(1 + 2.0**-10), False)):
+        e = np.exp2(z * factor - m * factor)
+        total = e.sum(1, keepdims=True)
+        loss = m[:, 0] - at_labels(z, p) + np.log2(total[:, 0]) * LN2
+        gradient = e / total - (np.arange(31) == p.target[:, None])
+        assert share(p, "dC/dz", gradient, "fused") > 100
+        found = share(p, "dC/dz", gradient, "decisive")
+        assert 0.3 < found <= 1 if right else found > 1
+        assert share(p, "loss", loss, "decisive") <= 1
+
+
+def steps(p: Problem) -> tuple[Array, Array, Array]:
+    """z - m, log a and y in float32."""
+    z = np.asarray(p.logits).astype(F)
+    t = z - z.max(1, keepdims=True)
+    return t, t - np.log(np.exp(t).sum(1, keepdims=True)), np.arange(z.shape[1]) == p.target[:, None]
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_float32_inside_and_one_rounding_is_fused(dtype: str) -> None:
+    """F.cross_entropy(z.float(), y), rounded at the end, uses all of its bound; a stored log a does not fit."""
+    p = problem(f"confident.64x31.{dtype}.index.plain.none.up-one.contig.s0")
+    _, log_a, y = steps(p)
+    assert 0.9 < share(p, "dC/dz", np.exp(log_a) - y, "fused") <= 1
+    assert share(p, "dC/dz", np.exp(log_a.astype(p.dtype).astype(F)) - y, "fused") > 1
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_log_softmax_then_gather_is_stash(dtype: str) -> None:
+    """log a is stored, and its exponential is the gradient's softmax; exponents that are stored too do not fit."""
+    p = problem(f"confident.64x31.{dtype}.index.plain.none.up-one.contig.s0")
+    t, log_a, y = steps(p)
+    kept = log_a.astype(p.dtype).astype(F)
+    assert 0.6 < share(p, "dC/dz", np.exp(kept) - y, "stash") <= 1
+    assert share(p, "loss", -at_labels(kept, p), "stash") <= 1
+    stored = t.astype(p.dtype).astype(F)
+    twice = (stored - np.log(np.exp(stored).sum(1, keepdims=True))).astype(p.dtype).astype(F)
+    assert share(p, "dC/dz", np.exp(twice) - y, "stash") > 1
+    assert share(p, "dC/dz", np.exp(twice) - y, "storage") <= 1
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_the_mean_subtracted_is_covered_by_stable_alone(dtype: str) -> None:
+    """Automatic differentiation through z - z.mean() puts the row's rounded sum, over C, at every class."""
+    p = problem(f"gaussian.64x31.{dtype}.index.plain.none.up-one.contig.s0")
+    _, log_a, y = steps(p)
+    g = (np.exp(log_a) - y).astype(p.dtype).astype(F)
+    mean = (g.sum(1, keepdims=True).astype(p.dtype).astype(F) / 31).astype(p.dtype).astype(F)
+    assert share(p, "dC/dz", g - mean, "decisive") > 1
+    assert share(p, "dC/dz", g - mean, "stable") <= 1

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.heights import LADDER, Height, held_to, heights, rows
+from xentcheck.heights import LADDER, Height, heights, held_to, rows
 from xentcheck.subjects import Subject
 
 Array = NDArray[Any]

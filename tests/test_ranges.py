@@ -242,3 +242,13 @@ def test_exp_with_exponents_is_accurate_down_to_e_to_the_minus_45000(x: float) -
         got = (arb(float(found.hi[0])) + arb(float(found.lo[0]))) * arb(2) ** int(found.k[0])
         assert abs(got / arb(x).exp() - 1) < arb(2) ** -92
     assert WIDE_RANGE.exp(wide_range.wide(np.array([-46000.0]))).hi == 0
+
+
+@pytest.mark.parametrize("name", ["upstream", "upstream 0, tiny and large"])
+def test_the_reference_takes_one_large_factor(name: str) -> None:
+    """Without another one there is no nan and no inf but where the exact value is beyond the format."""
+    p = problem(EXTREME[name], "none")
+    exact = Exact(p).evaluate(p.quantities)
+    found = adapters.get("numpy").compute(p, p.quantities, device="cpu", variant="eager").values
+    for quantity, value in found.items():
+        assert np.array_equal(np.isfinite(value), np.isfinite(exact[quantity][0]))

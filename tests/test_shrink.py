@@ -104,6 +104,7 @@ SCRIPTED = (
     "gaussian.3x3x3x2.bf16.index.ls.none.up-rand.sliced+tstr.s0",
     "gaussian.10.f16.index.w.sum.up-neg.contig.s0",
     "gaussian.5x10.f32.prob.w.mean.up-one.twice.s0",
+    "gaussian.5x10.f32.prob.w+ls.mean.up-neg.contig.s0",
     "masked.5x10.f32.index.w.none.up-rand.twice.s0",
     "gaussian.5x10.f32.u8.w+ign1.mean.up-neg.contig.s0",
     "gaussian.5x10.f64.index.w+ls+ign+dir.none.up-rand.contig.s0",

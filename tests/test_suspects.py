@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,8 @@ def test_nothing_known_is_said_to_be_unknown() -> None:
     assert judged("gaussian.5x10.f64.index.plain.mean.up-neg.contig.s0", "a", lambda right: right * 2) == ()
 
 
-ALL_CAUSES = [(CASE, "cost"), (CASE, "dC/dz"), *((LAYER_CASE, q) for q in ("loss", "dC/db", "dC/dw", "dC/da_prev"))]
+SOFT_CASE = "gaussian.5x10.f64.signed.w+ls.mean.up-neg.contig.s0"
+ALL_CAUSES = [*product((CASE, SOFT_CASE), ("cost", "dC/dz")), *((LAYER_CASE, q) for q in ("loss", "dC/db", "dC/dw", "dC/da_prev"))]
 
 
 @pytest.mark.parametrize(("case", "quantity"), ALL_CAUSES)

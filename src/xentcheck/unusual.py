@@ -64,12 +64,12 @@ def unusual_cases(seed: int, profile: str) -> Iterator[Case]:
 
 
 def _options(common: dict[str, Any]) -> Iterator[Case]:
-    """Rows ignored at the ends, side by side and nearly all; weights that are all 1."""
+    """Rows ignored at the ends, side by side and nearly all; weights that are all 1, with a smoothing of a half."""
     for reduction, upstream in (("mean", "neg"), ("none", "rand")):
         given = {**common, "reduction": reduction, "upstream": upstream}
         for ignored in IGNORED:
             yield Case(options=("w", "ls", ignored), **given)
-        yield Case(options=("w1", "ls", "ign"), **given)
+        yield Case(options=("w1", "lsh", "ign"), **given)
     for upstream in EXTREME:
         for options in ((), EVERY):
             yield Case(**{**common, "reduction": "none", "options": options, "upstream": upstream})

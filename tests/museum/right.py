@@ -2,7 +2,7 @@
 
 Each replaces one step of `Fused`: the sums over classes, the exponential and logarithm, the form of the loss, of
 smoothing, of the gradient or of the mean. Out of scope, as no bound that decides something holds for them: sums over
-classes one after another in bfloat16 or float16, which stagnate; -log(softmax(z)) in the storage dtype, which is
+classes one after another in bfloat16 or float16, which stagnate; -log(softmax(z)) even in float64, which is
 infinite where a probability underflows; exponentials without a shift; and z - mean(z) under automatic differentiation,
 which spreads the rounding error of a whole row over each of its elements.
 """

@@ -6,7 +6,7 @@ import numpy as np
 
 from .base import Array, Fault
 from .fused import Fused
-from .right import NARROWER, right
+from .right import right
 
 FAULTS: list[Fault] = []
 
@@ -52,7 +52,7 @@ class Margins(Rowwise):
 
     def parts(self) -> tuple[Array, Array, Array]:
         z = self.rows(self.logits)
-        d = z - self.at_label(z)[:, None]
+        d = z - np.where(self.kept(), self.at_label(z), 0)[:, None]
         self.largest = self.shift(d)
         t = d - self.largest
         e = self.exp(t)
@@ -61,16 +61,6 @@ class Margins(Rowwise):
     def losses(self) -> Array:
         total = self.parts()[2]
         return self.keep((self.largest + np.log(total))[:, 0])
-
-
-@right(FAULTS, "log-of-float64-softmax", options=LABELS, dtypes=NARROWER)
-class LogOfFloat64Softmax(Rowwise):
-    """-log(softmax(z)) where the softmax is wide enough to hold every probability."""
-
-    def losses(self) -> Array:
-        z = self.rows(self.logits).astype(np.float64)
-        e = np.exp(z - self.shift(z))
-        return self.keep(-np.log(self.at_label(e / e.sum(1, keepdims=True)))).astype(self.logits.dtype)
 
 
 @right(FAULTS, "smoothing-by-mean-of-log-a", options=UNWEIGHTED)

@@ -131,7 +131,7 @@ class WeightsDroppedAbove1003(Fused):
         return super().gradient(upstream)
 
 
-@planted("H04-ignored-rows-counted-above-1003-classes", BOTH, above(1003, "ign"))
+@planted("H04-ignored-rows-counted-above-1003-classes", BOTH, above(1003, "ign"), dtype="float64")
 class IgnoredRowsCountedAbove1003(Fused):
     """The mean divides by all rows above 1003 classes."""
 

@@ -144,7 +144,7 @@ class MostRowsIgnored(Fused):
 
     def denominator(self) -> Array:
         found = super().denominator()
-        return found if self.soft or self.weight is not None else self.xp.clip(found, self.height / 2, None)
+        return found if self.soft else self.xp.clip(found, self.height / 2, None)
 
 
 @planted("J04-second-of-two-neighbours-keeps-gradient", GRADIENT, lambda c: "ignpair" in c.options)
