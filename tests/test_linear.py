@@ -14,10 +14,14 @@ from xentcheck import adapters
 from xentcheck.api import selected
 from xentcheck.errors import AdapterError
 from xentcheck.linear import as_layer, names_of
+from xentcheck.profiles import cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
+from xentcheck.reports.power import power_groups, undecided
 from xentcheck.reserved import LINEAR, LINEAR_TINY, TINY, linear_cases
+from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
+from xentcheck.vocabulary import FAILING
 from xentcheck.wrapping import adapter_of
 
 Gradients = tuple[Any, Any, Any]
@@ -171,3 +175,21 @@ def test_pytorchs_chunked_loss_is_judged_as_it_is() -> None:
     run = xentcheck.check(chunked, "torch", dtypes=["float64"])
     found = {r.case.split(".")[0] for r in run.records if r.outcome == "disagree"}
     assert found == ({"masked"} if wrong else set())
+
+
+@pytest.mark.parametrize("options", [set(), {"ignore_index"}, {"label_smoothing", "probabilities"}], ids=str)
+def test_fewer_parameters_make_no_right_function_fail(options: set[str]) -> None:
+    """In bfloat16, where least is left to reject, a fused linear loss of few options is blind to nothing; alone this
+    proves that what its cases must reject is rejected among those that it takes.
+    """
+    torch = pytest.importorskip("torch")
+
+    def loss(x: Any, weight: Any, bias: Any, target: Any, **given: Any) -> Any:
+        return torch.nn.functional.cross_entropy(torch.nn.functional.linear(x, weight, bias), target, **given)
+
+    (subject,) = subjects_of(adapters.from_torch(loss, head="layer", options=options), ["cpu"])
+    chosen = [c for c in cases("quick") if c.dtype == "bfloat16" and c.inputs and not c.hidden and subject.takes(c)]
+    records = [r for case in chosen for r in run_case(case, [subject])]
+    assert [r.replay for r in records if r.outcome in FAILING] == []
+    assert [(g.name, g.blind) for g in power_groups(records) if g.blind] == []
+    assert undecided(records) == ()
