@@ -362,7 +362,7 @@ def test_a_masked_class_is_no_pivot_of_the_row_sum(dtype: str) -> None:
 
 @pytest.mark.parametrize(("dtype", "contract"), [("float32", "fused"), ("bfloat16", "stash"), ("float16", "stash")])
 def test_forming_a_smoothed_probability_costs_three_roundings(dtype: str, contract: str) -> None:
-    """3 (u + u_b) of each term of the loss, and of s (Q a_i + |q_i|) in its gradient; nothing where rows are given: derived anew."""
+    """3 (u + u_b) of each term of the loss, and of s (Q a_i + |q_i|) in its gradient; nothing where rows are given."""
     z = np.array([[0.0, 1.0, -1.0, 0.5]], dtype)
     q = np.array([[0.5, 0.0, 1.0, -0.25]], dtype)
     ones = np.ones(1, dtype)
