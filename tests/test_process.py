@@ -207,7 +207,7 @@ UNFIT = {
     ),
     "unknown contract": (
         'write({"message": "hello", "protocol": "1", "contract": "wings"})',
-        "unknown contract 'wings'; allowed: fused, ",
+        "unknown contract 'wings'; allowed: accurate, fused, ",
     ),
     "settings": (
         'write({"message": "hello", "protocol": "1", "settings": "[1]"})',
