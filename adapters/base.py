@@ -54,10 +54,10 @@ class Adapter(ABC):
     name: as on the command line. package: the distribution whose version is recorded. variants: ways to call it, the
     main one first. contracts: the arithmetic it promises, as rows (device, dtype, quantity family, contract) with `*`
     for any, the first that fits; where none fits it is judged by the default contract. promised: what somebody declared
-    for it, pairs of dtype (or `*`) and contract; it comes before the rows.
-    accuracies: how well it evaluates exp and log, in ULPs of its arithmetic, as rows (device, dtype, exp, log), measured
-    by `benchmarks/elementary.py`; where none fits, exp_ulps and log_ulps. running_sums: how many of them at least, side
-    by side, the exponentials of a row are added in (`Contract.running_sums`). command: the options that name it on the
+    for it, pairs of dtype (or `*`) and contract; it comes before the rows. accuracies: how well it evaluates exp and
+    log, in ULPs of its arithmetic, as rows (device, dtype, exp, log), measured by `benchmarks/elementary.py`; where
+    none fits, exp_ulps and log_ulps. running_sums: in how many of them at least, side by side, the exponentials of a
+    row are added (`Contract.running_sums`). command: the options that name it on the
     command line; empty where only Python can. calling: how what it wraps takes its options, in words, empty where it
     wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `linear`
     is a fused linear loss, with pairs of our names and its own; `fixed` is one without `reduction`, `axis` one that has

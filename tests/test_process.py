@@ -205,9 +205,17 @@ UNFIT = {
         'write({"message": "hello", "protocol": "1", "contracts": \'[["cpu", "fused"]]\'})',
         "declares what cannot be read: not enough values to unpack",
     ),
+    "accuracies": (
+        'write({"message": "hello", "protocol": "1", "accuracies": \'[["cpu", "*", 1.0]]\'})',
+        "declares what cannot be read: not enough values to unpack",
+    ),
+    "running sums": (
+        'write({"message": "hello", "protocol": "1", "running_sums": "-1"})',
+        "declares what cannot be read: running_sums is negative",
+    ),
     "unknown contract": (
         'write({"message": "hello", "protocol": "1", "contract": "wings"})',
-        "unknown contract 'wings'; allowed: accurate, fused, ",
+        "unknown contract 'wings'; allowed: accurate, ",
     ),
     "settings": (
         'write({"message": "hello", "protocol": "1", "settings": "[1]"})',
