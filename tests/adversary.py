@@ -133,7 +133,9 @@ def attack(p: Problem, contract: Contract, draws: int, seed: int, worse: str = "
         found["log_a"] = kept if {"exponents", "log_a"} & {*stored} else who.stored(log_a)
         q, up, denominator = factors(p, who, high)
         losses = row_losses(p, who, kept, q)
-        picked = p.weight is None and not p.probabilities and not p.label_smoothing and {"exponents", "log_a"} & {*stored}
+        picked = (
+            p.weight is None and not p.probabilities and not p.label_smoothing and {"exponents", "log_a"} & {*stored}
+        )
         found["loss"] = losses if picked else who.stored(losses)
         total = who.total(found["loss"] if "between" in stored else losses, "reduction")
         found["cost"] = who.stored(who.op(total / denominator[:, 0, 0]))

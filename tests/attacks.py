@@ -32,7 +32,14 @@ def attacked_cases(dtype: str) -> tuple[Case, ...]:
         for k, (t, more) in enumerate({(target, options), ("index", ())}):
             shape = (3, 4) if k else (2, 7)
             found.append(
-                Case(family=family, shape=shape, dtype=dtype, target=t, options=(*more, "dir"), reduction=REDUCTIONS[(i + k) % 3])
+                Case(
+                    family=family,
+                    shape=shape,
+                    dtype=dtype,
+                    target=t,
+                    options=(*more, "dir"),
+                    reduction=REDUCTIONS[(i + k) % 3],
+                )
             )
     for i, family in enumerate(LAYER_FAMILIES):
         target, options = OPTION_SETS[i % len(OPTION_SETS)]
