@@ -239,7 +239,6 @@ def test_what_is_no_contract_is_refused(given: Any, text: str) -> None:
         (["int8=fused"], "--contract: contract for dtype 'int8', which is not judged; allowed: float64, "),
         (["=fused"], "--contract '=fused' has no dtype; allowed: NAME, or DTYPE=NAME"),
         (["bfloat16="], "--contract: unknown contract ''; allowed: "),
-        ([""], "--contract: unknown contract ''; allowed: "),
         (["fused", "stash"], "--contract is given twice for all dtypes; allowed: one contract each"),
         (["float16=fused", "float16=fused"], "--contract is given twice for float16; allowed: one contract each"),
     ],
