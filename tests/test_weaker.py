@@ -52,6 +52,12 @@ def negated(logits: Any, target: Any, **options: Any) -> Any:
     return cross_entropy(logits, target), -cross_entropy_grad(logits, target)
 
 
+def overwriting(logits: Any, target: Any, **options: Any) -> Any:
+    found = stored(logits, target)
+    target[...] = 0
+    return found
+
+
 def narrow(logits: Any, target: Any, **options: Any) -> Any:
     value, gradient = stored(logits, target)
     return value, gradient.astype(np.float16)
@@ -68,8 +74,8 @@ def test_a_record_names_the_contracts_that_allow_it(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_record_that_nothing_weaker_excuses_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong gradient, another dtype; and whatever is declared, if only the same contract."""
-    for function in (negated, narrow):
+    """A wrong gradient, overwritten labels, another dtype; and whatever is declared, if only the same contract."""
+    for function in (negated, overwriting, narrow):
         found = judged(function, monkeypatch)
         assert found.outcome == "disagree"
         assert not found.within
