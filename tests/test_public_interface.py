@@ -28,6 +28,7 @@ GIVEN: dict[str, Any] = {
     "framework": "numpy",
     "options": ["weight"],
     "contract": "stash-sum",
+    "overwrites": ("logits",),
     "profile": "full",
     "dtypes": ["float16"],
     "devices": ["cpu"],
@@ -61,6 +62,7 @@ def test_assert_agrees_hands_every_argument_on(monkeypatch: pytest.MonkeyPatch) 
     assert list(parameters[0].values()) == list(parameters[1].values())
     monkeypatch.setattr(api, "check", check)
     arguments = {name: GIVEN[name] for name in parameters[0] if name in GIVEN}
+    assert set(parameters[0]) == {*GIVEN, "implementation"}
     assert all(value != parameters[0][name].default for name, value in arguments.items())
     api.assert_agrees("numpy", **arguments)
     assert {name: told[name] for name in arguments} == arguments
