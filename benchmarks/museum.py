@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.faults import by_name, frameworks_of, subjects_for, witnesses
 from xentcheck.museum import tables
@@ -57,7 +58,8 @@ def silence_of(framework: str, names: Sequence[str], profile: str, dtype: str) -
     for case in profile_cases(profile):
         if case.inputs or case.dtype != dtype:
             continue
-        for r in run_case(case, subjects):
+        problem = build(case)
+        for r in run_case(case, [s for s in subjects if not s.adapter.unsupported(problem)]):
             if r.outcome in FAILING:
                 alarms.append(f"{framework} {r.adapter}: {r.quantity} of {case}: {r.outcome} {r.reason}, {r.share}")
             elif r.outcome in EXECUTED and (r.share or 0.0) > closest.get(r.adapter, {}).get("share", 0.0):
@@ -130,7 +132,8 @@ def main(
     problems += [*kill_problems(kills)]
     partly = bool(only) or missing
     for table, name in ((kills, tables.KILLS), (closest, tables.CLOSEST)):
-        whole = {f: tables.read(name).get(f, {}) | rows for f, rows in table.items()} if partly else table
+        kept = {f: {n: row for n, row in tables.read(name).get(f, {}).items() if n in by_name(f)} for f in table}
+        whole = {f: kept[f] | rows for f, rows in table.items()} if partly else table
         problems += stale(whole, name, write)
     for line in problems:
         click.echo(line)

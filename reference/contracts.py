@@ -9,7 +9,7 @@ import numpy as np
 
 from xentcheck.errors import AdapterError
 
-from .formats import FORMATS, TF32, Format
+from .formats import FORMATS, TF32, Format, wider
 
 STAGES = (
     "logits",
@@ -71,6 +71,8 @@ class Contract:
     errors are found from the very addends (`scattered`); 0 where nothing is known of the order.
     class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of blocks of so
     many terms; 0 for any order. compensated: sums may be compensated (Kahan), which errs by up to 2u.
+    result: dtype of a result that is returned wider than the storage, and so is not rounded to it, unless what passes
+    between kernels is; empty for results in storage.
     row_sum: where gradients have the rounding errors of their row's sum, which is exactly 0: `none`; `pivots`, where
     automatic differentiation through the maximum puts it: the near-maxima and the label; or `all` elements.
     """
@@ -97,6 +99,15 @@ class Contract:
     row_block: int = 0
     compensated: bool = False
     row_sum: str = "none"
+    result: str = ""
+
+    def returning(self, result: str, storage: str) -> Contract:
+        """The mixed contract for a result of a dtype that is wider than the storage; else this one.
+
+        >>> [CATALOGUE["fused"].returning(dtype, "bfloat16").result for dtype in ("float32", "bfloat16", "float16")]
+        ['float32', '', '']
+        """
+        return replace(self, result=result) if result in wider(storage) else self
 
     def with_accuracy(self, exp_ulps: float, log_ulps: float) -> Contract:
         """The same contract for an exp and a log of another accuracy.
@@ -256,6 +267,23 @@ class Arithmetic:
     def output(self) -> float:
         """u of the rounding of every output to storage; 0 if the arithmetic format is the storage."""
         return self.storage.unit_roundoff if self.narrow else 0.0
+
+    @property
+    def result_rounding(self) -> float:
+        """u of the rounding of a result to storage: as `output`, and 0 for one that is returned wider.
+
+        Where tensors between kernels are stored, such a result may be one of them, made wider afterwards.
+        """
+        return self.output if self._result_is_stored else 0.0
+
+    @property
+    def result_underflow(self) -> float:
+        """Largest error of storing a result below the normal range; 0 for one that is returned wider."""
+        return self.underflow if self._result_is_stored else 0.0
+
+    @property
+    def _result_is_stored(self) -> bool:
+        return not self.contract.result or self.stores("between")
 
     @property
     def tiny(self) -> float:

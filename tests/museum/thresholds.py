@@ -179,6 +179,15 @@ class SumStoredNarrow(Fused):
         return t, e, total if self.classes <= 100_000 else self.xp.round(total / scale * 128) / 128 * scale
 
 
+@planted("H06-last-64-classes-not-summed-above-100000", BOTH, above(100_000))
+class Last64NotSummed(Fused):
+    """The last 64 classes are not summed above 100000 classes."""
+
+    def parts(self) -> tuple[Array, Array, Array]:
+        t, e, _ = super().parts()
+        return t, e, e[:, : self.classes - 64 * (self.classes > 100_000)].sum(1, keepdims=True)
+
+
 @planted("H11-one-row-without-gradient", GRADIENT, rows(lambda m: m == 1))
 class OneRowWithoutGradient(Fused):
     """A row alone gets no gradient."""
