@@ -27,8 +27,8 @@ CHUNKS = 16
 """So many neighbouring parts of a row are looked at by themselves, as a sum meets them one after the other."""
 
 LEVELS = 7
-PER_OCTAVE = 0.8
-"""Last places that are looked at: l 2^(-0.8 j). No whole octaves, as exponentials may be scaled by any factor."""
+PER_OCTAVE = 0.5
+"""Last places that are looked at: l 2^(-j/2). Half octaves too, as exponentials may be scaled by any factor."""
 
 SAFETY = 3.0
 """Addends of several values cancel at some last places and not at others: found at most 2.3 times the drift."""
