@@ -86,20 +86,15 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def killed_by(change: Change, folder: Path) -> str:
-    """The test that fails in a copy of the tree with the change, or an empty string."""
-    path = folder / change.file
+def judged(change: Change) -> str:
+    """The test that fails in the worker's copy of the tree with the change, or an empty string."""
+    path = FOLDER / change.file
     source = path.read_text()
     try:
         path.write_text(changed(change, source))
-        for tests in TESTS[change.file]:
-            module, _, name = tests.partition("::")
-            test = folder / "tests" / f"{module}.py"
-            if test.exists() and (killer := failing(f"{test}::{name}" if name else str(test), folder)):
-                return killer
+        return next(filter(None, map(fails, TESTS[change.file])), "")
     finally:
         path.write_text(source)
-    return ""
 
 
 def failing(test: str, folder: Path) -> str:
@@ -136,9 +131,11 @@ def at_work(temporary: str) -> None:
     copied(FOLDER)
 
 
-def judged(change: Change) -> str:
-    """What kills a change, in the worker's copy."""
-    return killed_by(change, FOLDER)
+def fails(tests: str) -> str:
+    """The test of a module, or of a part of it, that fails without any change."""
+    module, _, name = tests.partition("::")
+    test = FOLDER / "tests" / f"{module}.py"
+    return failing(f"{test}::{name}" if name else str(test), FOLDER)
 
 
 def state(change: Change) -> str:
@@ -175,6 +172,9 @@ def main(each: int, only: tuple[str, ...], jobs: int, out: Path, show: bool) -> 
         out.open("a") as file,
         ProcessPoolExecutor(jobs, get_context("fork"), at_work, (temporary,)) as pool,
     ):
+        for broken in pool.map(fails, sorted({test for change in new for test in TESTS[change.file]})):
+            if broken:
+                raise click.ClickException(f"{broken} fails without a change")
         for change, killer in zip(new, pool.map(judged, new), strict=True):
             known[state(change)] = killer
             file.write(json.dumps({"state": state(change), "change": change.key, "killed_by": killer}) + "\n")

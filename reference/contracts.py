@@ -194,7 +194,7 @@ def distinct(contracts: tuple[Contract, ...], dtype: str) -> tuple[Contract, ...
     if Arithmetic.of(CATALOGUE["fused"], dtype).narrow:
         return contracts
     kinds = {replace(c, name="", stored=(), class_block=0, row_block=0): c for c in reversed(contracts)}
-    return tuple(kinds.values())[::-1]
+    return tuple(c for c in contracts if c in kinds.values())
 
 
 INPUTS = {"storage": 0.0, "tf32": TF32.unit_roundoff, "bfloat16": FORMATS["bfloat16"].unit_roundoff}

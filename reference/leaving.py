@@ -27,6 +27,9 @@ def leave(backend: Backend, quantity: str, number: Number, undefined: Any) -> Nu
     [1.0, inf]
     """
     hi, lo = backend.pair(number)
+    with np.errstate(all="ignore"):
+        if np.isfinite(hi.sum() + lo.sum()):  # so is every part of it
+            return number
     wrong = ~backend.finite(number) | (np.isfinite(hi) & ~np.isfinite(lo))
     if wrong.any():
         wrong = wrong & ~np.broadcast_to(undefined, wrong.shape)

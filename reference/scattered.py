@@ -26,9 +26,9 @@ ACCURACY = 128.0
 CHUNKS = 16
 """So many neighbouring parts of a row are looked at by themselves, as a sum meets them one after the other."""
 
-LEVELS = 9
-PER_OCTAVE = 0.75
-"""Last places that are looked at: l 2^(-0.75 j). No whole octaves, as exponentials may be scaled by any factor."""
+LEVELS = 7
+PER_OCTAVE = 0.5
+"""Last places that are looked at: l 2^(-j/2). Half octaves too, as exponentials may be scaled by any factor."""
 
 SAFETY = 3.0
 """Addends of several values cancel at some last places and not at others: found at most 2.3 times the drift."""
@@ -46,11 +46,12 @@ def drifts(e: Array, total: Array, fmt: Format) -> Array:
     last_place = np.exp2(np.floor(np.log2(total))) * 2.0 * fmt.unit_roundoff
     noise = 0.2304 * CHUNKS * math.sqrt(e.shape[1] / CHUNKS)
     found = np.empty((LEVELS, len(e)))
-    scaled, rest = np.empty(e.shape[1]), np.empty(e.shape[1])
-    for n, row in enumerate(e):
+    kind = np.float32 if fmt.precision <= 24 else np.float64  # a few addends near the total lose their last bits
+    scaled, rest = np.empty(e.shape[1], kind), np.empty(e.shape[1], kind)
+    for n, row in enumerate(e.astype(kind, copy=False)):
         for j in range(LEVELS):
             place = last_place[n] * 2.0 ** (-PER_OCTAVE * j)
-            np.divide(row, place, out=scaled)
+            np.multiply(row, kind(1.0 / place), out=scaled)
             np.rint(scaled, out=rest)
             np.subtract(scaled, rest, out=rest)
             left_over = float(np.abs(np.add.reduceat(rest, starts)).sum())

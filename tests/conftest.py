@@ -20,6 +20,7 @@ ONCE = {
     "test_conventions",
     "test_coverage",
     "test_covering",
+    "test_derived_bounds",
     "test_deviations",
     "test_directions",
     "test_docs",
@@ -38,10 +39,12 @@ ONCE = {
     "test_no_alarm",
     "test_oracle",
     "test_packaging",
+    "test_pinned_bounds",
     "test_plugins",
     "test_power",
     "test_process",
     "test_projection",
+    "test_public_interface",
     "test_pytest_plugin",
     "test_reference_activations",
     "test_reference_chain_rule",
@@ -62,6 +65,7 @@ ONCE = {
     "test_trying",
     "test_typing",
     "test_wire",
+    "test_witnesses",
     "test_wrapping",
 }
 """Modules whose tests with all frameworks hold those with fewer: CI runs them with all only."""

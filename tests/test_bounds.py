@@ -358,3 +358,28 @@ def test_a_masked_class_is_no_pivot_of_the_row_sum(dtype: str) -> None:
     limit = bound("dC/dz", problem, get("decisive"))[0]
     assert limit[0] == 0.0
     assert min(limit[2], limit[3]) > 3 * limit[4]
+
+
+@pytest.mark.parametrize(("dtype", "contract"), [("float32", "fused"), ("bfloat16", "stash"), ("float16", "stash")])
+def test_forming_a_smoothed_probability_costs_three_roundings(dtype: str, contract: str) -> None:
+    """3 (u + u_b) of each term of the loss, and of s (Q a_i + |q_i|) in its gradient; nothing where rows are given."""
+    z = np.array([[0.0, 1.0, -1.0, 0.5]], dtype)
+    q = np.array([[0.5, 0.0, 1.0, -0.25]], dtype)
+    ones = np.ones(1, dtype)
+    smoothed = Problem(logits=z, target=q, label_smoothing=0.5, reduction="none", upstream=ones)
+    sizes = (np.abs(q) * 0.5 + 0.125).astype(dtype)
+    given = Problem(logits=z, target=sizes, reduction="none", upstream=ones)
+    a = np.exp(z.astype(float)) / np.exp(z.astype(float)).sum()
+    fmt = FORMATS["float32"]
+    rounding = 3.0 * (fmt.unit_roundoff + (FORMATS[dtype].unit_roundoff if contract == "stash" else 0.0))
+    loss = bound("loss", smoothed, contract) - bound("loss", given, contract)
+    terms = float((sizes.astype(float) * -np.log(a)).sum())
+    stored = 1.0 + (FORMATS[dtype].unit_roundoff if dtype != "float32" else 0.0)
+    values = [abs(float(Exact(p).evaluate(["loss"])["loss"][0][0])) for p in (smoothed, given)]
+    expected = rounding * terms * stored + (values[0] - values[1]) * (stored - 1.0)
+    assert 0.98 * expected <= loss[0] <= 1.05 * expected
+    if dtype == "float32":
+        g = [Exact(p).evaluate(["dC/dz"])["dC/dz"][0] for p in (smoothed, given)]
+        kappa = 4.0 * fmt.unit_roundoff * (np.abs(g[0]) - np.abs(g[1]))
+        extra = bound("dC/dz", smoothed, contract) - bound("dC/dz", given, contract) - kappa
+        np.testing.assert_allclose(extra, rounding * (sizes.sum() * a + sizes), rtol=1e-5)  # products of two errors

@@ -174,6 +174,10 @@ BAD_INPUT = {
     "project nothing": (["project", "--shape", "8,8"], "project needs one implementation: ADAPTER, or --impl with"),
     "project dtype": (["project", "numpy", "--shape", "8,8", "--dtype", "float16"], "dtype 'float16' is too narrow"),
     "option": (["run", "--bogus"], "No such option '--bogus'."),
+    "contract": (
+        ["replay", CASE, "--adapter", "numpy", "--contract", "bfloat16=swift"],
+        "--contract: unknown contract 'swift'; allowed: ",
+    ),
 }
 
 

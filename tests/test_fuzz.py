@@ -50,14 +50,19 @@ def first(strategy: Any, condition: Any) -> Any:
     return find(strategy, condition, settings=settings(phases=[Phase.generate], max_examples=2000, deadline=None))
 
 
-NEEDED = {"negative_weight": "weight", "wide_sentinel": "ignore_index"}
+NEEDED = {
+    "negative_weight": {"weight"},
+    "wide_sentinel": {"ignore_index"},
+    "smoothed_probabilities": {"probabilities", "label_smoothing"},
+    "signed_targets": {"probabilities"},
+}
 """Options that go with another one only."""
 
 
 def test_strategies_reach_every_option_dtype_and_reduction() -> None:
     """Each can be found, alone."""
     for option in set(OPTIONS) - {"empty_batch"}:
-        allowed = {option, NEEDED.get(option, option)}
+        allowed = {option} | NEEDED.get(option, set())
         assert first(cases(options=allowed), lambda case, o=option: o in needed_options(build(case)))
     assert first(cases(), lambda case: 0 in case.shape)
     for dtype in DTYPES:
@@ -67,6 +72,8 @@ def test_strategies_reach_every_option_dtype_and_reduction() -> None:
     for condition in (
         lambda p: np.isneginf(np.asarray(p.logits)).any(),
         lambda p: p.probabilities,
+        lambda p: p.probabilities and p.label_smoothing,
+        lambda p: p.probabilities and (p.target < 0).any(),
         lambda p: not p.kept.all(),
         lambda p: len(p.logits_shape) == 1,
         lambda p: len(p.logits_shape) == 3,

@@ -22,7 +22,7 @@ from xentcheck.reference.contracts import CATALOGUE, DEFAULT, Contract
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.reference.scattered import ANY_ORDER, drifts, height
+from xentcheck.reference.scattered import ANY_ORDER, LEVELS, drifts, height
 from xentcheck.runner import contracts_of
 from xentcheck.subjects import Subject
 
@@ -173,7 +173,7 @@ def test_logits_that_a_layer_computes_allow_any_order() -> None:
 
 def test_the_left_over_of_equal_addends_is_all_of_the_rounding() -> None:
     """A third of a last place each: by hand, for addends far below their sum."""
-    fmt = FORMATS["float32"]
+    fmt = FORMATS["float64"]
     total = 2.0**20
     place = total * 2.0 * fmt.unit_roundoff
     e = np.full((1, 4096), (256 + 1 / 3) * place)
@@ -184,7 +184,7 @@ def test_the_left_over_of_equal_addends_is_all_of_the_rounding() -> None:
 
 def test_heights_are_monotonous() -> None:
     """More running sums, or less drift, never allow more; never less than 1024 additions, never more than there are."""
-    drift = np.linspace(0, 4000, 9)[:, None] * np.ones((9, 2))
+    drift = np.linspace(0, 4000, LEVELS)[:, None] * np.ones((LEVELS, 2))
     n = np.array([[4095.0], [128255.0]])
     found = [height(n, sums, drift) for sums in (1, 2, 4, 16, 256)]
     assert all(np.all(more <= less) for less, more in pairwise(found))

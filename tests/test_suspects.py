@@ -154,7 +154,10 @@ def test_nothing_known_is_said_to_be_unknown() -> None:
 
 
 SOFT_CASE = "gaussian.5x10.f64.signed.w+ls.mean.up-neg.contig.s0"
-ALL_CAUSES = [*product((CASE, SOFT_CASE), ("cost", "dC/dz")), *((LAYER_CASE, q) for q in ("loss", "dC/db", "dC/dw", "dC/da_prev"))]
+ALL_CAUSES = [
+    *product((CASE, SOFT_CASE), ("cost", "dC/dz")),
+    *((LAYER_CASE, q) for q in ("loss", "dC/db", "dC/dw", "dC/da_prev")),
+]
 
 
 @pytest.mark.parametrize(("case", "quantity"), ALL_CAUSES)

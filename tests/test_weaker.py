@@ -54,7 +54,7 @@ def negated(logits: Any, target: Any, **options: Any) -> Any:
 
 def overwriting(logits: Any, target: Any, **options: Any) -> Any:
     found = stored(logits, target)
-    logits[...] = 0
+    target[...] = 0
     return found
 
 
@@ -74,7 +74,7 @@ def test_a_record_names_the_contracts_that_allow_it(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_record_that_nothing_weaker_excuses_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong gradient, overwritten inputs, another dtype; and whatever is declared, if only the same contract."""
+    """A wrong gradient, overwritten labels, another dtype; and whatever is declared, if only the same contract."""
     for function in (negated, overwriting, narrow):
         found = judged(function, monkeypatch)
         assert found.outcome == "disagree"

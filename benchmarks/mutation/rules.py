@@ -33,7 +33,18 @@ SWAPPED = {
 }
 """Names of functions and methods, and their opposites."""
 
-OPERATORS: dict[type[ast.operator], str] = {ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*"}
+SYMBOLS: dict[type[ast.cmpop], str] = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
 
 
 @dataclass(frozen=True)
@@ -82,9 +93,15 @@ def replacements(node: ast.AST, source: str) -> Iterator[tuple[Place, str, str]]
     def text(part: ast.AST) -> str:
         return ast.get_source_segment(source, part) or ""
 
+    def between(left: ast.AST, right: ast.AST, old: str, new: str) -> tuple[Place, str]:
+        """Another operator; brackets that close or open beside it stay."""
+        (line, column), (last, stop) = end(left), start(right)
+        gap = source.splitlines()[line - 1].encode()[column:stop].decode() if line == last else ""
+        return ((line, column), (last, stop)), gap.replace(old, new, 1)
+
     match node:
         case ast.Compare(left=left, ops=[op], comparators=[right]):
-            yield (end(left), start(right)), f" {TURNED[type(op)]} ", "comparison turned"
+            yield *between(left, right, SYMBOLS[type(op)], TURNED[type(op)]), "comparison turned"
         case ast.Constant(value=bool()):
             yield span(node), str(not node.value), "truth turned"
         case ast.Constant(value=int() | float() as value):
@@ -93,21 +110,24 @@ def replacements(node: ast.AST, source: str) -> Iterator[tuple[Place, str, str]]
                 yield span(node), repr(new), f"constant times {factor}"
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
             yield span(node), text(left), "second term dropped"
-            yield (end(left), start(right)), f" {OPERATORS[type(node.op)]} ", "sign turned"
+            plus = isinstance(node.op, ast.Add)
+            yield *between(left, right, "+" if plus else "-", "-" if plus else "+"), "sign turned"
             if isinstance(node.op, ast.Add):
                 yield span(node), text(right), "first term dropped"
         case ast.BinOp(left=left, op=ast.Mult() | ast.Div(), right=right):
             yield span(node), text(left), "factor dropped"
-            yield (end(left), start(right)), f" {OPERATORS[type(node.op)]} ", "product and quotient swapped"
+            times = isinstance(node.op, ast.Mult)
+            yield *between(left, right, "*" if times else "/", "/" if times else "*"), "product and quotient swapped"
         case ast.AugAssign(op=ast.Add() | ast.Sub() | ast.Mult()):
             yield span(node), "pass", "statement dropped"
         case ast.UnaryOp(op=ast.Not() | ast.USub() | ast.Invert(), operand=operand):
             yield span(node), text(operand), "not, minus or ~ dropped"
         case ast.BoolOp(values=[first, second, *_]):
-            word = "or" if isinstance(node.op, ast.And) else "and"
-            yield (end(first), start(second)), f" {word} ", "and, or swapped"
-        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in SWAPPED:
-            yield (end(owner), end(node.func)), f".{SWAPPED[name]}", "function swapped"
+            words = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
+            yield *between(first, second, *words), "and, or swapped"
+        case ast.Call(func=ast.Attribute(attr=name)) if name in SWAPPED:
+            line, column = end(node.func)
+            yield ((line, column - len(name)), (line, column)), SWAPPED[name], "function swapped"
         case ast.Call(func=ast.Name(id=name)) if name in SWAPPED:
             yield span(node.func), SWAPPED[name], "function swapped"
         case ast.If(test=test) | ast.IfExp(test=test):

@@ -147,8 +147,8 @@ BY_HAND: tuple[Hand, ...] = (
     ),
     (
         "src/xentcheck/api.py",
-        "        contract=contract,\n        profile=profile,\n",
-        "        profile=profile,\n",
+        "        contract=contract,\n        overwrites=overwrites,\n        profile",
+        "        overwrites=overwrites,\n        profile",
         "assert_agrees drops contract=",
     ),
     ("src/xentcheck/api.py", "        deviations=deviations,\n    )", "    )", "assert_agrees drops deviations="),
@@ -184,7 +184,7 @@ BY_HAND: tuple[Hand, ...] = (
     ),
     (
         "src/xentcheck/runner.py",
-        "if conv is not None and not verdict.mismatch and not a.result.changed_inputs:",
+        "if conv is not None and not verdict.mismatch and not _harmed(a.result):",
         "if conv is not None and not verdict.mismatch:",
         "inputs may be overwritten where a convention applies",
     ),

@@ -60,7 +60,7 @@ export function serve(declared, loss) {
       for (let i = 0; i < rows; i++) {
         const [value, g] = loss(logits.data.slice(i * classes, (i + 1) * classes), Number(target.data[i]));
         losses.push(value);
-        gradient.push(...g.map((x) => x * scale * upstream.data[reduction === "none" ? i : 0]));
+        for (const x of g) gradient.push(x * scale * upstream.data[reduction === "none" ? i : 0]);
       }
       const total = [losses.reduce((sum, value) => sum + value, 0) * scale];
       write({ message: "compute" }, {

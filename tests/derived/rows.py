@@ -18,7 +18,7 @@ def times(x: float, y: float) -> float:
 
 def curvature(x: float) -> float:
     """expm1(x)/x, at least 1.001."""
-    return max(math.expm1(x) / x, 1.001) if x < 700.0 else math.inf
+    return max(math.expm1(x) / x, 1.001) if 0.0 < x < 700.0 else 1.001 if x <= 0.0 else math.inf
 
 
 class Row:
@@ -37,11 +37,19 @@ class Row:
         self.log_a = [-d - self.log_S for d in self.d]
         self.u_t = units.of("exponents")
 
+    @property
+    def deepest(self) -> float:
+        """The largest depth where exp does not underflow; where exponents are stored, the row's own if it is less."""
+        limit = -self.units.smallest_exponent
+        if self.zeta is not None or self.u_t < 1e-6:
+            return limit
+        return min(limit, max(d for d in self.d if d < math.inf))
+
     @cached_property
     def second_order(self) -> float:
-        """f = expm1(x)/x at the largest x = d u' for which e does not underflow."""
+        """f = expm1(x)/x at the largest x = d u' of the row, or for which e does not underflow."""
         slope = self.u_t + self.units.contract.exp_slope * self.units.u
-        return curvature(-self.units.smallest_exponent * (slope + self.units.contract.shift_units * self.units.u))
+        return curvature(self.deepest * (slope + self.units.contract.shift_units * self.units.u))
 
     @cached_property
     def offset(self) -> float:
@@ -189,7 +197,7 @@ class Row:
         A, B = self.kept_log_softmax
         A = safe_expm1(A + self.own_exp)
         B += c.exp_slope * units.u
-        B *= (1.0 + A) * curvature(B * -units.smallest_exponent)
+        B *= (1.0 + A) * curvature(B * self.deepest)
         return max(A, self.ratio[0]), max(B, self.ratio[1])
 
     def at(self, i: int, form: tuple[float, float]) -> float:
