@@ -125,14 +125,15 @@ class RowErrors:
         return np.where(exact_ones & (b.active <= 1.0 / self.arithmetic.unit("forward_sum")), 0.0, error)
 
     def _sum_growth(self) -> Array:
-        """g of the sum of exponentials: by its lanes; less where `running_sums` of more than 1025 known addends are."""
+        """g of the sum of exponentials: by its lanes; less where `running_sums` of more than 4096 known addends are."""
         a, b = self.arithmetic, self.base
         additions = b.active - 1
         g = np.asarray(a.growth(additions, "forward_sum"))
         unknown = b.zeta is not None or any(a.stores(s) for s in ("exponents", "exponentials", "forward_sum"))
-        if not a.contract.running_sums or unknown or additions.max(initial=0) <= ANY_ORDER:
+        if not a.contract.running_sums or unknown or additions.max(initial=0) < ANY_ORDER:
             return g
-        return np.minimum(g, growth(height(additions, a.contract.running_sums, b.drifts), a.wide.unit_roundoff))
+        scattered = growth(height(additions, a.contract.running_sums, b.drifts), a.wide.unit_roundoff)
+        return np.asarray(np.minimum(g, scattered))
 
     def _log_error(self) -> Array:
         """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r).

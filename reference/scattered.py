@@ -17,8 +17,13 @@ from .formats import Format
 
 Array = NDArray[Any]
 
-ANY_ORDER = 1024.0
-"""Sums of so many additions may err by all of their rounding errors, whatever the addends are."""
+ANY_ORDER = 4096
+"""Sums of so many terms may err by all of their rounding errors, whatever the addends are: with fewer, a sequential sum
+of equal addends that were rescaled drifts at a last place between those that are looked at (1.3 of the bound at 2048).
+"""
+
+LEAST = 1024.0
+"""A longer sum may err by this many rounding errors, whatever its addends leave over."""
 
 ACCURACY = 128.0
 """Scattered addends in any order err by less than so many partial sums of them and a tree may (`docs/numerics.md`)."""
@@ -68,4 +73,4 @@ def height(additions: Array, sums: int, drift: Array) -> Array:
     share = np.minimum(np.exp2(PER_OCTAVE * np.arange(LEVELS)) / sums, 1.0)
     most = (share[:, None] * drift).max(0)[:, None]
     generic = np.ceil((additions + 1.0) / ACCURACY) + math.log2(ACCURACY)
-    return np.asarray(np.minimum(additions, np.maximum(np.maximum(generic, ANY_ORDER), SAFETY * most)))
+    return np.asarray(np.minimum(additions, np.maximum(np.maximum(generic, LEAST), SAFETY * most)))

@@ -82,7 +82,7 @@ def _build(case: Case) -> Problem:
     )
 
 
-def _inputs(case: Case, stream: Stream, rows: int) -> tuple[dict[str, Array], Array, Array]:
+def _inputs(case: Case, stream: Stream, rows: int) -> tuple[dict[str, Any], Array, Array]:
     """The arrays before the softmax, labels, and which classes (m, C) may carry probability."""
     dtype = np.dtype(case.dtype)
     if not case.inputs:

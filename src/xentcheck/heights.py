@@ -101,7 +101,7 @@ def height_of(subject: Subject, dtype: str, classes: int) -> Height | None:
 
 def changed(contract: Contract, name: str, fields: dict[str, int]) -> Contract:
     """A contract with the sums of a rung."""
-    return replace(contract, name=name, **{"lanes": 0, "running_sums": 0} | fields)
+    return replace(contract, name=name, lanes=fields.get("lanes", 0), running_sums=fields.get("running_sums", 0))
 
 
 def heights(subjects: Sequence[Subject], dtypes: Sequence[str], sizes: Sequence[int] = SIZES) -> Iterator[Height]:

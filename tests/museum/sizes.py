@@ -6,7 +6,8 @@ results; those of repeated calls and variants are adapters of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class RowsInSixteenBits(CrossEntropy):
         return found
 
 
-@fault(FAULTS, "H15-elements-in-float32", NO_THREAD, VALUE, lambda c: np.prod(c.shape) > 2**24)
+@fault(FAULTS, "H15-elements-in-float32", NO_THREAD, VALUE, lambda c: math.prod(c.shape) > 2**24)
 class ElementsInFloat32(CrossEntropy):
     """The number of elements is held in float32, so that beyond 2^24 the tail of the batch is not added."""
 
@@ -195,7 +196,7 @@ class BrokenRowSpreads(CrossEntropy):
         return super().q() * (not np.isnan(self.logits).any())
 
 
-def on(changes: str, name: str, caught: frozenset[str], among: Where, dtype: str = "float32") -> Any:
+def on(changes: str, name: str, caught: frozenset[str], among: Where, dtype: str = "float32") -> Callable[[Any], Any]:
     """A change of a right adapter's results; `changes`: the kind of problem it is in, for readers."""
     return fault(CHANGES, name, NO_THREAD, caught, among, dtype=dtype)
 
@@ -251,8 +252,10 @@ def third_backward() -> Adapter:
             ctx.calls += 1
             return None, upstream[0] * (2 if ctx.calls > 2 else 1)
 
+    apply: Any = Third.apply  # PyTorch does not annotate it
+
     def loss(z: Any, target: Any, **given: Any) -> Any:
-        return Third.apply(z, torch.nn.functional.cross_entropy(z, target, **given))
+        return apply(z, torch.nn.functional.cross_entropy(z, target, **given))
 
     usual = {"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"}
     return adapters.from_torch(loss, name="third_backward", options=usual, devices=["cpu"])
