@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
-from xentcheck.errors import AdapterError
+from xentcheck.errors import AdapterError, foreign, told
 
 from .wrappers import from_jax, from_numpy, from_process, from_torch
 
@@ -74,11 +74,11 @@ def _loaded(point: EntryPoint) -> Adapter:
     from .base import Adapter
 
     try:
-        found = point.load()
-        adapter = found if isinstance(found, Adapter) else found()
+        with foreign():
+            found = point.load()
+            adapter = found if isinstance(found, Adapter) else found()
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
-        raise AdapterError(f"adapter {point.name!r} of {point.value} fails: {type(error).__name__}: {first}") from error
+        raise AdapterError(f"adapter {point.name!r} of {point.value} fails: {told(error)}") from error
     if not isinstance(adapter, Adapter):
         kind = type(adapter).__name__
         raise AdapterError(f"adapter {point.name!r} of {point.value} is of type {kind}; allowed: an Adapter")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.errors import AdapterError, UnavailableError
+from xentcheck.errors import AdapterError, UnavailableError, foreign, told
 from xentcheck.reference.contracts import DEFAULT
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, REFUSED
@@ -26,7 +26,8 @@ Array = NDArray[Any]
 class Result:
     """What an implementation returned: quantity -> array, exactly as it came (dtype and shape are judged).
 
-    changed_inputs: names of the input arrays whose bytes differ after the call. warnings: what it warned of, where that
+    changed_inputs: names of the input arrays whose elements differ after the call, `beside_` before those of arrays
+    whose gaps do. warnings: what it warned of, where that
     was caught in another process.
     """
 
@@ -53,15 +54,16 @@ class Adapter(ABC):
     name: as on the command line. package: the distribution whose version is recorded. variants: ways to call it, the
     main one first. contracts: the arithmetic it promises, as rows (device, dtype, quantity family, contract) with `*`
     for any, the first that fits; where none fits it is judged by the default contract. promised: what somebody declared
-    for it, pairs of dtype (or `*`) and contract; it comes before the rows.
-    accuracies: how well it evaluates exp and log, in ULPs of its arithmetic, as rows (device, dtype, exp, log), measured
-    by `benchmarks/elementary.py`; where none fits, exp_ulps and log_ulps. running_sums: how many of them at least, side
-    by side, the exponentials of a row are added in (`Contract.running_sums`). command: the options that name it on the
+    for it, pairs of dtype (or `*`) and contract; it comes before the rows. accuracies: how well it evaluates exp and
+    log, in ULPs of its arithmetic, as rows (device, dtype, exp, log), measured by `benchmarks/elementary.py`; where
+    none fits, exp_ulps and log_ulps. running_sums: in how many of them at least, side by side, the exponentials of a
+    row are added (`Contract.running_sums`). command: the options that name it on the
     command line; empty where only Python can. calling: how what it wraps takes its options, in words, empty where it
     wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `linear`
     is a fused linear loss, with pairs of our names and its own; `fixed` is one without `reduction`, `axis` one that has
     an axis argument instead; `adapter` one that somebody has wrapped already; `always` names options always given.
-    guessed: options and dtypes that nobody declared. refused: those of them that it raises an exception for, and which.
+    guessed: options, dtypes and reductions that nobody declared. refused: those of them that it raises an exception
+    for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Adapter(ABC):
     calling: str = ""
     guessed: frozenset[str] = frozenset()
     refused: Mapping[str, str] = MappingProxyType({})
+    overwrites: tuple[str, ...] = ()
 
     _broken: str = ""
 
@@ -99,10 +102,10 @@ class Adapter(ABC):
         if reason := self.unavailable():
             raise UnavailableError(reason)
         try:
-            return self.start()
+            with foreign():
+                return self.start()
         except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            self._broken = f"{self.package} cannot start: {type(error).__name__}: {first}"
+            self._broken = f"{self.package} cannot start: {told(error)}"
             raise UnavailableError(self._broken) from error
 
     def start(self) -> Any:
@@ -173,7 +176,7 @@ class Adapter(ABC):
         if problem.head not in c.heads:
             return f"head {problem.head}"
         if problem.reduction not in c.reductions:
-            return f"reduction {problem.reduction}"
+            return self._because("reduction", problem.reduction)
         missing = sorted(needed_options(problem) - c.options)
         return self._because("option", missing[0]) if missing else ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,6 +64,21 @@ class OwnCopies(Mapping[str, OwnCopy]):
         return len(self._copies)
 
     def changed(self, buffers: Mapping[str, Array] | None = None) -> tuple[str, ...]:
-        """Names of the arrays whose bytes, gaps included, differ now; `buffers` if they live elsewhere."""
+        """Names of the arrays whose elements differ now, and `beside_` names of those whose gaps do.
+
+        buffers: what they hold now, if they live elsewhere.
+        """
         now = buffers or {name: copy.buffer for name, copy in self._copies.items()}
-        return tuple(name for name, before in self._before.items() if now[name].tobytes() != before)
+        differing = (name for name, before in self._before.items() if now[name].tobytes() != before)
+        return tuple(found for name in differing for found in self._where(name, now[name]))
+
+    def _where(self, name: str, buffer: Array) -> Iterator[str]:
+        """Whether the elements differ, the gaps between them, or both."""
+        before = np.frombuffer(self._before[name], buffer.dtype)
+        elements = replace(self._copies[name], buffer=before).view
+        changed = replace(self._copies[name], buffer=buffer.copy())
+        if changed.view.tobytes() != elements.tobytes():
+            yield name
+        changed.view[...] = elements
+        if changed.buffer.tobytes() != before.tobytes():
+            yield f"beside_{name}"

@@ -22,15 +22,16 @@ from xentcheck.errors import (
     ProcessEnded,
     ProcessTimeout,
     ProtocolError,
+    Refused,
     UnavailableError,
 )
-from xentcheck.reference.contracts import get as contract_of
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import DTYPES, HEADS, NOT_CALLED, OPTIONS, QUANTITIES, REDUCTIONS, TIMEOUT
+from xentcheck.vocabulary import NOT_CALLED, TIMEOUT
 
-from .base import Adapter, Capabilities, Result, needed_options
+from .base import Adapter, Result, needed_options
+from .declaring import declaration, declare
 from .program import Program
-from .requests import request
+from .requests import request, unfit_of
 from .wire import Message
 
 PROTOCOL = "1"
@@ -97,39 +98,12 @@ class ProcessAdapter(Adapter):
         self.package = hello.text.get("package", "")
         self._broken = hello.text.get("unavailable", "")
         try:
-            self._declared(hello.text)
+            declare(self, hello.text)
+            settings = json.loads(hello.text.get("settings", "{}"))
+            self._settings = {str(name): str(value) for name, value in settings.items()}
         except (ValueError, TypeError, AttributeError) as error:
             raise AdapterError(f"implementation {self.name!r} declares what cannot be read: {error}") from error
         return self
-
-    def _declared(self, text: Mapping[str, str]) -> None:
-        """Words are separated by blanks; a missing field leaves the narrowest: logits, cpu, float32, no options."""
-        self.variants = tuple(text.get("variants", "eager").split())
-        self.calling = text.get("calling", "")
-        self.guessed = frozenset(text.get("guessed", "").split())
-        self.capabilities = Capabilities(
-            options=frozenset(_words(text, "options", "", OPTIONS)),
-            dtypes=_words(text, "dtypes", "float32", DTYPES),
-            reductions=_words(text, "reductions", "mean", REDUCTIONS),
-            quantities=_words(text, "quantities", "loss cost dC/dz", QUANTITIES),
-            heads=_words(text, "heads", "logits", HEADS),
-            devices=tuple(text.get("devices", "cpu").split()),
-        )
-        rows = json.loads(text.get("contracts", "[]"))
-        if contract := text.get("contract"):
-            rows = [["*", "*", "*", contract]]
-        self.contracts = tuple(_contract(row) for row in rows)
-        if not self.variants or not self.capabilities.devices:
-            raise ValueError("variants or devices are empty")
-        self._settings = {str(name): str(value) for name, value in json.loads(text.get("settings", "{}")).items()}
-        self.exp_ulps = float(text.get("exp_ulps", self.exp_ulps))
-        self.log_ulps = float(text.get("log_ulps", self.log_ulps))
-        self.accuracies = tuple(
-            (str(d), str(t), float(e), float(n)) for d, t, e, n in json.loads(text.get("accuracies", "[]"))
-        )
-        self.running_sums = int(text.get("running_sums", self.running_sums))
-        if self.running_sums < 0:
-            raise ValueError("running_sums is negative")
 
     def unavailable(self) -> str:
         """Why it cannot run, as far as is known without starting it."""
@@ -180,11 +154,21 @@ class ProcessAdapter(Adapter):
         limit = self.timeout * (1 + COMPILING * self._is_new(problem, wanted, variant))
         kind = frozenset({problem.dtype, problem.head, *needed_options(problem)})
         answer = self._call(request("compute", problem, text), limit, kind)
-        if missing := [q for q in wanted if q not in answer.arrays]:
+        values = {**answer.arrays, **unfit_of(answer)}
+        if missing := [q for q in wanted if q not in values]:
             raise ProtocolError(f"{self.name} answers without {missing[0]}")
         warned = tuple(json.loads(answer.text.get("warnings", "[]")))
         changed = tuple(answer.text.get("changed_inputs", "").split())
-        return Result({q: answer.arrays[q] for q in wanted}, changed, warned)
+        return Result({q: values[q] for q in wanted}, changed, warned)
+
+    def serves(self, kind: str) -> bool:
+        """Whether the program answers messages of a kind (`law`, `probe`) that not every program knows."""
+        return kind in self._hello.get("serves", "").split()
+
+    def serve(self, kind: str, text: Mapping[str, str]) -> str:
+        """What the program finds of itself, asked with what is declared of it here. Raises what `compute` does."""
+        message = Message({"message": kind, **declaration(self), **text})
+        return self._call(message, self.timeout * (1 + COMPILING), frozenset({kind})).text["found"]
 
     def close(self) -> None:
         """End the program, if it runs."""
@@ -229,23 +213,9 @@ class ProcessAdapter(Adapter):
         for outcome in PATIENCE:
             self._ended.pop((kind, outcome), None)
         if (found := answer.text.get("message")) == "error":
-            raise ImplementationError(answer.text.get("text", "no message"))
+            kind_of_error = Refused if "refused" in answer.text else ImplementationError
+            raise kind_of_error(answer.text.get("text", "no message"))
         if found != message.text["message"]:
             self.close()
             raise ProtocolError(f"{self.name} answers {message.text['message']!r} with {found!r}")
         return answer
-
-
-def _contract(row: Sequence[str]) -> tuple[str, str, str, str]:
-    """One row of contracts. Raises ValueError, or AdapterError for a contract that there is not."""
-    device, dtype, family, name = map(str, row)
-    return device, dtype, family, contract_of(name).name
-
-
-def _words(text: Mapping[str, str], name: str, default: str, allowed: Sequence[str]) -> tuple[str, ...]:
-    """The words of a field. Raises ValueError for one that is not allowed there."""
-    found = tuple(text.get(name, default).split())
-    for word in found:
-        if word not in allowed:
-            raise ValueError(f"{name} has {word!r}; allowed: {', '.join(allowed)}")
-    return found

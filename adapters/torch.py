@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.errors import AdapterError, UnavailableError
+from xentcheck.errors import AdapterError, Refused, UnavailableError, told
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
+from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, ONE_BACKWARD, REFUSED, VALUES
 
 from .base import Adapter, Array, Capabilities, Result, keywords
 from .layout import OwnCopies
@@ -303,6 +303,11 @@ def gradients(problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor
     flat = [leaf for group in leaves.values() for leaf in group]
     for _ in range(problem.backwards - 1):
         torch.autograd.grad(output, flat, grad_outputs=-2 * upstream, retain_graph=True)
-    found = iter(torch.autograd.grad(output, flat, grad_outputs=upstream))
+    try:
+        found = iter(torch.autograd.grad(output, flat, grad_outputs=upstream))
+    except RuntimeError as error:
+        if not problem.backward_twice:
+            raise
+        raise Refused(f"{ONE_BACKWARD}, {REFUSED} {told(error)}") from error
     groups = {quantity: [next(found) for _ in group] for quantity, group in leaves.items()}
     return {q: g[0] if len(g) == 1 else torch.cat([x.flatten() for x in g]) for q, g in groups.items()}

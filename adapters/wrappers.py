@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import AdapterError
-from xentcheck.vocabulary import DTYPES, OPTIONS, RARE_OPTIONS, REDUCTIONS, TIMEOUT
+from xentcheck.vocabulary import DTYPES, OPTIONS, OVERWRITABLE, RARE_OPTIONS, REDUCTIONS, TIMEOUT
 
 if TYPE_CHECKING:
     from .base import Adapter
@@ -35,6 +36,7 @@ def from_torch(
     contract: Given = None,
     options: Collection[str] | None = None,
     head: str = "logits",
+    overwrites: Collection[str] = (),
 ) -> Adapter:
     """Adapter of a function with the signature of `torch.nn.functional.cross_entropy` that returns the loss tensor.
 
@@ -44,14 +46,15 @@ def from_torch(
     name: as in reports (default: the function's). dtypes, devices, reductions, options: what it supports (default:
     all but `uint8_targets`); the rest is `unsupported`. contract: the arithmetic that it promises, by name, or as dtype
     -> name; without one it is judged by the default contract. head: `layer` for a fused linear loss, which gets (x,
-    weight, bias, target) with x (N, K), weight (C, K), bias (C,), and is judged by the gradients of these. Raises
-    AdapterError for a word that is not allowed there.
+    weight, bias, target) with x (N, K), weight (C, K), bias (C,), and is judged by the gradients of these. overwrites:
+    `logits` if it says that it leaves something else in them, which is shown and no failure. Raises AdapterError for a
+    word that is not allowed there.
 
     >>> def own_loss(input, target, weight=None, reduction="mean"): ...
     >>> from_torch(own_loss, options={"weight", "upstream"}).name
     'own_loss'
     """
-    return _wrap("torch", function, name, dtypes, devices, reductions, contract, options, head)
+    return _wrap("torch", function, name, dtypes, devices, reductions, contract, options, head, overwrites)
 
 
 def from_jax(
@@ -64,6 +67,7 @@ def from_jax(
     contract: Given = None,
     options: Collection[str] | None = None,
     head: str = "logits",
+    overwrites: Collection[str] = (),
 ) -> Adapter:
     """Adapter of a function with the signature of `torch.nn.functional.cross_entropy` over JAX arrays.
 
@@ -75,7 +79,7 @@ def from_jax(
     >>> from_jax(own_loss, reductions=["none"], options=["upstream"]).variants
     ('jit', 'eager')
     """
-    return _wrap("jax", function, name, dtypes, devices, reductions, contract, options, head)
+    return _wrap("jax", function, name, dtypes, devices, reductions, contract, options, head, overwrites)
 
 
 def from_numpy(
@@ -88,6 +92,7 @@ def from_numpy(
     contract: Given = None,
     options: Collection[str] | None = None,
     head: str = "logits",
+    overwrites: Collection[str] = (),
 ) -> Adapter:
     """Adapter of function(logits, target, *, weight, ignore_index, reduction, label_smoothing, upstream).
 
@@ -99,7 +104,7 @@ def from_numpy(
     >>> from_numpy(own_loss, reductions=["mean"], options=["upstream"]).capabilities.reductions
     ('mean',)
     """
-    return _wrap("numpy", function, name, dtypes, devices, reductions, contract, options, head)
+    return _wrap("numpy", function, name, dtypes, devices, reductions, contract, options, head, overwrites)
 
 
 def from_process(command: str | Sequence[str], *, name: str = "", timeout: float = TIMEOUT) -> Adapter:
@@ -122,6 +127,8 @@ def from_process(command: str | Sequence[str], *, name: str = "", timeout: float
         words = shlex.split(command) if isinstance(command, str) else list(command)
     except ValueError as error:
         raise AdapterError(f"command {command!r} is no command line: {error}") from error
+    if not 0 < timeout < inf:
+        raise AdapterError(f"timeout is {timeout}; allowed: a finite number of seconds above 0")
     if not words:
         raise AdapterError("from_process got no command; allowed: a program and its arguments")
     adapter = ProcessAdapter(words, name=name, timeout=timeout)
@@ -143,6 +150,7 @@ def _wrap(
     contract: Given,
     options: Collection[str] | None,
     head: str,
+    overwrites: Collection[str],
 ) -> Adapter:
     from dataclasses import replace
 
@@ -156,6 +164,7 @@ def _wrap(
     adapter: Adapter = getattr(import_module(f"{__package__}.{module}"), kind)(function, name or _name(function))
     adapter.command = command_of(function, framework)
     usual = adapter.capabilities.options - frozenset(RARE_OPTIONS)
+    adapter.overwrites = selection("overwrites", overwrites, OVERWRITABLE, empty=True)
     adapter.contracts, adapter.promised = (), promised(contract)
     adapter.capabilities = replace(
         adapter.capabilities,

@@ -20,7 +20,13 @@ from adversary import ATTACKED
 from attacks import attacked_cases, shares
 
 from xentcheck.reference.contracts import CATALOGUE, distinct
+from xentcheck.runner import quantities_of
 from xentcheck.vocabulary import DTYPES
+
+
+def lacking(met: dict[str, int], elements: int) -> set[str]:
+    """The quantities of which there are too few elements so far."""
+    return {q for q, n in met.items() if n < elements}
 
 
 @click.command()
@@ -39,9 +45,12 @@ def main(elements: int, dtype: tuple[str, ...], contract: tuple[str, ...], out: 
             worst, met, seed = defaultdict[str, float](float), defaultdict[str, int](int), 0
             while not met or min(met.values()) < elements:
                 for case in attacked_cases(name):
-                    few = {q: n for q, n in met.items() if n < elements}
                     seed += 1
-                    if met and seed > len(attacked_cases(name)) and not set(few) & set(quantities(case)):
+                    if (
+                        met
+                        and seed > len(attacked_cases(name))
+                        and not lacking(met, elements) & set(quantities_of(case))
+                    ):
                         continue
                     for q, (share, n) in shares(case, c, seed).items():
                         worst[q], met[q] = max(worst[q], share), met[q] + n

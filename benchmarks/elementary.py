@@ -98,10 +98,7 @@ def exact(name: str, x: Array) -> tuple[Array, Array]:
     """The value as hi + lo."""
     if x.dtype != np.float64:
         return np.asarray(getattr(np, name)(x.astype(np.float64))), np.zeros(x.shape)
-    if name == "exp":
-        found = dd_exp(DoubleDouble(x, np.zeros(x.shape)))
-    else:
-        found = dd_log1p(DoubleDouble(x) - 1.0)
+    found = dd_exp(DoubleDouble(x, np.zeros(x.shape))) if name == "exp" else dd_log1p(DoubleDouble(x) - 1.0)
     return found.hi, found.lo
 
 

@@ -66,7 +66,7 @@ class Bounds:
         denominator = abs(float(self.exact.backend.pair(self.exact.denominator)[0]))
         with np.errstate(all="ignore"):
             bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
-            bound += a.output * (size.sum() / denominator + bound) + 2.0 * a.underflow
+            bound += a.result_rounding * (size.sum() / denominator + bound) + 2.0 * a.result_underflow
             smoothed = t.smoothing and t.probabilities is None
             largest = raw.sum() / (min(denominator, 1.0) if smoothed else 1.0)
             return finished(np.asarray(bound), a) if largest < self._overflow else np.asarray(np.inf)

@@ -9,7 +9,7 @@ import numpy as np
 
 from xentcheck.errors import AdapterError
 
-from .formats import FORMATS, TF32, Format
+from .formats import FORMATS, TF32, Format, wider
 
 STAGES = (
     "logits",
@@ -55,7 +55,8 @@ class Contract:
     log_form: `sub` for log a = (z - m) - log S, or `lse` for z - fl(m + log S); either may be used under `lse`.
     gradient_form: `ratio` for e/S, or `exp` for the exponential of the kept log a, each in the gradient.
     complement: log S is log1p of the sum of the other exponentials, and 1 - a_y, where a_y is above 1/2, the sum of the
-    other activations: nothing cancels, at any margin. stored: the `STAGES` whose results are rounded to the storage dtype; all others are carried out in the arithmetic
+    other activations: nothing cancels, at any margin.
+    stored: the `STAGES` whose results are rounded to the storage dtype; all others are carried out in the arithmetic
     format (float32 for bfloat16 and float16). flushes: results below the smallest normal number of the arithmetic
     format may become zero; flushes_storage: those of the storage format, too.
     exp_ulps, log_ulps: largest error of exp and log in ULPs, so a relative error of 2 ULPs u. exp_slope: further
@@ -67,8 +68,11 @@ class Contract:
     product_inputs: `storage`, `tf32` or `bfloat16`: what matrix products round their inputs to.
     lanes: sums over classes are so many partial sums and a tree of them; 0 for any order, in which all other sums may
     be taken. running_sums: exponentials of more than 1025 classes are added in so many running sums or more, whose
-    errors are found from the very addends (`scattered`); 0 where nothing is known of the order. class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of
-    blocks of so many terms; 0 for any order. compensated: sums may be compensated (Kahan), which errs by up to 2u.
+    errors are found from the very addends (`scattered`); 0 where nothing is known of the order.
+    class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of blocks of so
+    many terms; 0 for any order. compensated: sums may be compensated (Kahan), which errs by up to 2u.
+    result: dtype of a result that is returned wider than the storage, and so is not rounded to it, unless what passes
+    between kernels is; empty for results in storage.
     row_sum: where gradients have the rounding errors of their row's sum, which is exactly 0: `none`; `pivots`, where
     automatic differentiation through the maximum puts it: the near-maxima and the label; or `all` elements.
     """
@@ -95,6 +99,15 @@ class Contract:
     row_block: int = 0
     compensated: bool = False
     row_sum: str = "none"
+    result: str = ""
+
+    def returning(self, result: str, storage: str) -> Contract:
+        """The mixed contract for a result of a dtype that is wider than the storage; else this one.
+
+        >>> [CATALOGUE["fused"].returning(dtype, "bfloat16").result for dtype in ("float32", "bfloat16", "float16")]
+        ['float32', '', '']
+        """
+        return replace(self, result=result) if result in wider(storage) else self
 
     def with_accuracy(self, exp_ulps: float, log_ulps: float) -> Contract:
         """The same contract for an exp and a log of another accuracy.
@@ -254,6 +267,23 @@ class Arithmetic:
     def output(self) -> float:
         """u of the rounding of every output to storage; 0 if the arithmetic format is the storage."""
         return self.storage.unit_roundoff if self.narrow else 0.0
+
+    @property
+    def result_rounding(self) -> float:
+        """u of the rounding of a result to storage: as `output`, and 0 for one that is returned wider.
+
+        Where tensors between kernels are stored, such a result may be one of them, made wider afterwards.
+        """
+        return self.output if self._result_is_stored else 0.0
+
+    @property
+    def result_underflow(self) -> float:
+        """Largest error of storing a result below the normal range; 0 for one that is returned wider."""
+        return self.underflow if self._result_is_stored else 0.0
+
+    @property
+    def _result_is_stored(self) -> bool:
+        return not self.contract.result or self.stores("between")
 
     @property
     def tiny(self) -> float:

@@ -100,7 +100,7 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     lost = 4.0 * (a.tiny + (a.storage.smallest_subnormal if a.narrow else 0.0))
     reach = 1.0 + size + s
     hvp += np.where(base.reachable, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
-    hvp += a.output * (value + hvp) + a.underflow * base.reachable
+    hvp += a.result_rounding * (value + hvp) + a.result_underflow * base.reachable
     jvp = jvp + lost * (1.0 + (q * reach).sum(1))
     kept = t.kept[:, None]
     return DirectionalBounds(
@@ -151,7 +151,7 @@ class BoundsAlong:
 def jvp_bound(rows: RowBounds, bounds: DirectionalBounds, value: Array) -> Array:
     """(n,): bound of jvp as an output, without a reduction."""
     a = rows.arithmetic
-    stored = bounds.jvp + a.output * (np.abs(value) + bounds.jvp) + a.underflow
+    stored = bounds.jvp + a.result_rounding * (np.abs(value) + bounds.jvp) + a.result_underflow
     return np.where(rows.block.targets.kept, finished(stored, a), 0.0)
 
 
@@ -161,4 +161,5 @@ def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Ar
     error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
     relative = a.growth(len(size), "reduction") + rows.scaling.relative + a.extra("between")
     bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
-    return finished(np.asarray(bound + a.output * (np.abs(value) + bound) + 2.0 * a.underflow), a)
+    stored = a.result_rounding * (np.abs(value) + bound) + 2.0 * a.result_underflow
+    return finished(np.asarray(bound + stored), a)

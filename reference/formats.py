@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,18 @@ FORMATS = {
     "bfloat16": Format("bfloat16", 8, -126, 127),
     "float16": Format("float16", 11, -14, 15),
 }
+
+
+@cache
+def wider(dtype: str) -> tuple[str, ...]:
+    """The dtypes that hold every number of a dtype, and more.
+
+    >>> wider("bfloat16"), wider("float64")
+    (('float64', 'float32'), ())
+    """
+    own = FORMATS[dtype]
+    return tuple(n for n, f in FORMATS.items() if f.precision > own.precision and f.emax >= own.emax)
+
 
 TF32 = Format("tf32", 11, -126, 127)
 """What some matrix units round their float32 inputs to."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -62,6 +62,25 @@ class Problem:
         object.__setattr__(self, "backwards", max(self.backwards, 2 if self.backward_twice else 1))
         object.__setattr__(self, "backward_twice", self.backwards > 1)
         validate(self)
+        self._freeze()
+
+    @classmethod
+    def unchecked(cls, **given: Any) -> Problem:
+        """A problem that may be none: labels out of range, probabilities with an `ignore_index`.
+
+        Only an implementation can say what it makes of that; nothing here judges it.
+
+        >>> Problem.unchecked(logits=np.zeros((1, 3)), target=np.array([7])).target.tolist()
+        [7]
+        """
+        p = object.__new__(cls)
+        for f in fields(cls):
+            default = f.default if f.default_factory is MISSING else f.default_factory()
+            object.__setattr__(p, f.name, given.get(f.name, default))
+        p._freeze()
+        return p
+
+    def _freeze(self) -> None:
         for array in self.arrays().values():
             array.flags.writeable = False
 

@@ -203,8 +203,8 @@ class RowBounds:
         g = np.abs(_hi(self.block, self.block.gradient))
         bound = self._hard_gradient(factor, g) if t.hard else self._soft_gradient(factor, g)
         if self.arithmetic.narrow:
-            bound += self.arithmetic.output * (g + bound) + np.where(
-                (self.base.e > 0) | (g > 0), self.arithmetic.underflow, 0.0
+            bound += self.arithmetic.result_rounding * (g + bound) + np.where(
+                (self.base.e > 0) | (g > 0), self.arithmetic.result_underflow, 0.0
             )
         overflowing = self._products >= self.arithmetic.largest("between")
         if overflowing.any():
@@ -325,7 +325,7 @@ class RowBounds:
     def _stored(self, error: Array, value: Array) -> Array:
         """The error once the result is rounded to storage."""
         a = self.arithmetic
-        return np.asarray(error + a.output * (np.abs(value) + error) + a.underflow)
+        return np.asarray(error + a.result_rounding * (np.abs(value) + error) + a.result_underflow)
 
 
 def _hi(block: Block, x: Any) -> Array:

@@ -275,8 +275,8 @@ class RowErrors:
     def complement_at(self, index: Array) -> Array:
         """(n,): |error of 1 - a_y| under `complement`: the sum of the other a's, or 1 - a_y where that cancels nothing.
 
-        [derived] sum over i != y of a_i (A + B d_i), and g of the sum; or a_y (A + B d_y), where the computed a_y may be
-        at most 1/2; and the rounding of the result in either.
+        [derived] sum over i != y of a_i (A + B d_i), and g of the sum; or a_y (A + B d_y), where the computed a_y may
+        be at most 1/2; and the rounding of the result in either.
         """
         b, u = self.base, self.arithmetic.wide.unit_roundoff
         rows = np.arange(len(index))

@@ -1,8 +1,8 @@
 """The height of sums of many exponentials: rounding errors that do not cancel, found from the addends themselves.
 
-Notation and derivation: `docs/numerics.md`, section 2.7. A running sum in [2^k, 2^(k+1)) is a multiple of its last place
-l = 2^k 2u, so adding e errs by exactly -(e - l rint(e/l)): what the addends leave over decides, not their order. Left
-over to both sides alike, the errors cancel; left over to one side (equal addends, addends below l/2), they add up.
+Notation and derivation: `docs/numerics.md`, section 2.10. A running sum in [2^k, 2^(k+1)) is a multiple of its last
+place l = 2^k 2u, so adding e errs by exactly -(e - l rint(e/l)): what the addends leave over decides, not their order.
+Left over to both sides alike, the errors cancel; left over to one side (equal addends, addends below l/2), they add up.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PER_OCTAVE = 0.75
 """Last places that are looked at: l 2^(-0.75 j). No whole octaves, as exponentials may be scaled by any factor."""
 
 SAFETY = 3.0
-"""Addends of several values cancel at some last places and not at others: found at most 2.2 times the drift."""
+"""Addends of several values cancel at some last places and not at others: found at most 2.3 times the drift."""
 
 
 def drifts(e: Array, total: Array, fmt: Format) -> Array:

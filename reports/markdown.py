@@ -48,7 +48,7 @@ def markdown(run: RunFile) -> str:
     """The report of a run."""
     view = view_of(run)
     parts = [f"# {_text(view.title)}", f"**{_text(view.verdict)}**"]
-    parts += [f"- {_text(reason)}" for reason in (*view.reasons, *view.weaker)]
+    parts += [f"- {_text(reason)}" for reason in (*view.reasons, *view.weaker, *view.observations)]
     parts += [EXPLANATION, "; ".join(f"{_text(name)}: {value}" for name, value in view.facts) + "."]
     sections: tuple[tuple[str, str, Table], ...] = (
         ("Failures", view.hidden, view.failures),

@@ -30,6 +30,8 @@ class Record:
     share_counts: elements per bin of ULP_EDGES and SHARE_EDGES.
     within: where nothing is declared and the outcome is `disagree`: other contracts of the catalogue that allow all of
     it, each with the number of classes from which on a result of zeros passes under it, 0 where none does.
+    notes: what was seen beside the outcome, and is no failure.
+    result_dtype: of a result that came wider than the problem's dtype, and is judged as such; else empty.
     suspects: known mistakes that explain a failure, "code: sentence" each.
     margins: [margin of the target's logit, relative error of dC/dz at the target, its relative bound] per row, for the
     plot of error against margin.
@@ -73,6 +75,13 @@ class Record:
     suspects: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     size: str = ""
+    result_dtype: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def judged_by(self) -> str:
+        """The contract, and the dtype of the result where it is wider."""
+        return f"{self.contract}, {self.result_dtype} result" if self.result_dtype else self.contract
 
     def to_json(self) -> dict[str, Any]:
         """A dict for JSON; fields at their default are left out; infinities and nan become strings."""
@@ -141,7 +150,7 @@ def _rich(name: str, value: Any) -> Any:
     if name in ("index", *COUNTS):
         whole = tuple(_typed(name, n, int) for n in _typed(name, value, list))
         return whole if name == "index" else _sized(name, whole, len(COUNTS[name]))
-    if name in ("applicable", "rejected", "required", "suspects", "warnings"):
+    if name in ("applicable", "rejected", "required", "suspects", "warnings", "notes"):
         return tuple(_typed(name, text, str) for text in _typed(name, value, list))
     if name == "elements":
         return _typed(name, value, int)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xentcheck.vocabulary import EXECUTED, FAILING, NOT_CALLED, OUTCOMES
+from xentcheck.vocabulary import EXECUTED, FAILING, NOT_CALLED, ONE_BACKWARD, OUTCOMES, REFUSED
 
 from .grades import Grade, grades
 from .power import Group, power_groups, undecided
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything that the verdict rests on."""
+    """Everything that the verdict rests on, and observations: what is told beside it, and is no failure."""
 
     ok: bool
     verdict: str
@@ -56,6 +56,7 @@ class Summary:
     reasons: tuple[str, ...]
     weaker: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
+    observations: tuple[str, ...] = ()
 
     @property
     def blind(self) -> tuple[Group, ...]:
@@ -124,7 +125,21 @@ def summarize(run: RunFile) -> Summary:
         reasons=tuple(reasons),
         weaker=weaker(records, run.header.catalogue),
         undecided=unsure,
+        observations=_observations(records),
     )
+
+
+def _observations(records: Iterable[Record]) -> tuple[str, ...]:
+    """What implementations do, or refuse, that users may need to know; with the number of comparisons."""
+    found: Counter[str] = Counter()
+    for r in records:
+        place = "/".join((r.adapter, r.variant, r.device))
+        found.update(f"{place} {printable(note)}" for note in r.notes)
+        if r.result_dtype:
+            found[f"{place} returns {r.quantity} of {r.dtype} in {r.result_dtype}, and is judged as such"] += 1
+        if r.outcome == "unsupported" and r.reason.startswith((ONE_BACKWARD, "reduction")) and REFUSED in r.reason:
+            found[f"{place} is not judged on {printable(r.reason)}"] += 1
+    return tuple(f"{text} ({n} comparison{'s' if n > 1 else ''})" for text, n in found.items())
 
 
 def _excess(r: Record) -> str:

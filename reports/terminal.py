@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.vocabulary import EXECUTED, FAILING, REFUSED
+from xentcheck.vocabulary import EXECUTED, FAILING, ONE_BACKWARD, REFUSED
 
 from .runfile import RunFile
 from .summary import Summary, summarize
@@ -47,6 +47,8 @@ def print_summary(run: RunFile, console: Console) -> None:
         console.print(
             Text(f"{adapter} warned in {times} comparisons: {printable(text)}", style="yellow"), soft_wrap=True
         )
+    for text in summary.observations:
+        console.print(Text(text, style="yellow"), soft_wrap=True)
     for adapter, refused in _refused(run).items():
         text = f"{adapter} is not asked for what it refuses: {', '.join(refused)}; options= would declare it"
         console.print(Text(text, style="yellow"), soft_wrap=True)
@@ -63,7 +65,8 @@ def _refused(run: RunFile) -> dict[str, list[str]]:
     for r in run.records:
         what, refused, error = r.reason.partition(REFUSED)
         text = f"{what.rstrip(', ').partition(' ')[2]} ({printable(error)})"
-        if r.outcome == "unsupported" and refused and text not in found.setdefault(r.adapter, []):
+        told = r.reason.startswith((ONE_BACKWARD, "reduction"))  # among the observations
+        if r.outcome == "unsupported" and refused and not told and text not in found.setdefault(r.adapter, []):
             found[r.adapter].append(text)
     return found
 

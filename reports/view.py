@@ -38,6 +38,7 @@ class View:
     facts: tuple[tuple[str, str], ...]
     reasons: tuple[str, ...]
     weaker: tuple[str, ...]
+    observations: tuple[str, ...]
     failures: Table
     hidden: str
     agreement: Table
@@ -70,6 +71,7 @@ def view_of(run: RunFile) -> View:
         facts=_facts(run, summary),
         reasons=summary.reasons,
         weaker=summary.weaker,
+        observations=summary.observations,
         failures=_failures(summary),
         hidden=_hidden(summary),
         agreement=_agreement(summary),

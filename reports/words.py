@@ -21,7 +21,7 @@ def describe(r: Record) -> str:
         line += f", {printable(r.reason)}"
     if r.share is not None and r.ulp is not None and r.expected:
         at = f" at {list(r.index)}" if r.index else ""
-        numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)} ({r.contract})"
+        numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)} ({r.judged_by})"
         line += f";{at} {numbers}, {r.share:.3g} of the bound, {r.ulp:.3g} ULP"
     if r.suspects:
         more = len(r.suspects) - 1

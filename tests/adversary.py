@@ -37,7 +37,7 @@ class Adversary:
     worse: str
 
     @classmethod
-    def of(cls, contract: Contract, p: Problem, draws: int, seed: int, worse: str = "") -> Adversary:
+    def of(cls, contract: Contract, p: Problem, draws: int, seed: int, worse: str = "nothing") -> Adversary:
         """For a problem whose targets are drawn: one class of each row. worse: a stage that errs by twice as much."""
         rng = np.random.default_rng(seed)
         rows = int(np.prod(p.loss_shape, dtype=int))
@@ -120,7 +120,7 @@ def represented(x: Array, dtype: str) -> Array:
         return np.asarray(x.astype(dtype).astype(x.dtype) == x)
 
 
-def attack(p: Problem, contract: Contract, draws: int, seed: int, worse: str = "") -> dict[str, Array]:
+def attack(p: Problem, contract: Contract, draws: int, seed: int, worse: str = "nothing") -> dict[str, Array]:
     """Quantity -> results (draws, *shape) of the worst arithmetic that a contract allows, for targets of 2 axes."""
     who = Adversary.of(contract, p, draws, seed, worse)
     high = np.longdouble if p.dtype == "float64" else np.float64
@@ -133,7 +133,9 @@ def attack(p: Problem, contract: Contract, draws: int, seed: int, worse: str = "
         found["log_a"] = kept if {"exponents", "log_a"} & {*stored} else who.stored(log_a)
         q, up, denominator = factors(p, who, high)
         losses = row_losses(p, who, kept, q)
-        picked = p.weight is None and not p.probabilities and not p.label_smoothing and {"exponents", "log_a"} & {*stored}
+        picked = (
+            p.weight is None and not p.probabilities and not p.label_smoothing and {"exponents", "log_a"} & {*stored}
+        )
         found["loss"] = losses if picked else who.stored(losses)
         total = who.total(found["loss"] if "between" in stored else losses, "reduction")
         found["cost"] = who.stored(who.op(total / denominator[:, 0, 0]))
@@ -179,6 +181,10 @@ def softmaxes(z: Array, who: Adversary) -> tuple[Array, Array, Array]:
     S = who.kept(online(z, who) if c.rescales else who.total(e, "forward_sum")[..., None], "sum")
     S = np.maximum(S, 1.0)  # rounding is monotone, and 1 a number of every format
     log_S = who.kept(np.where(S == 1, 0.0, who.log(S)), "log")
+    if c.complement:  # log1p of the sum without the largest term
+        first = np.arange(z.shape[-1]) == z.argmax(-1)[..., None]
+        R = who.total(np.where(first, 0.0, e), "forward_sum")[..., None]
+        log_S = who.moved(np.log1p(R), 2.0 * c.log_ulps * u)
     if c.log_form == "lse":
         lse = who.op(top + log_S, "exponents" if "exponents" in c.stored else "between")
         log_a = who.op(z - lse, "exponents")
@@ -246,7 +252,11 @@ def gradient(p: Problem, who: Adversary, a: Array, q: Array, s: Array, first: Ar
     else:
         w = q.sum(-1, keepdims=True)
         scale = s if p.weight is None else who.op(s * w, "between")
-        g = who.op(np.where(q != 0, who.plus(a, -np.ones_like(a)), a) * scale) * (w != 0)
+        at_label = who.plus(a, -np.ones_like(a))
+        if who.arithmetic.contract.complement:
+            others = who.total(np.where(q != 0, 0.0, a), "forward_sum")[..., None]
+            at_label = np.where(a > 0.5, -others, at_label)
+        g = who.op(np.where(q != 0, at_label, a) * scale) * (w != 0)
     where = who.arithmetic.contract.row_sum
     if where == "none":
         return g

@@ -17,7 +17,7 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.vocabulary import REDUCTIONS
 
 NOISE = 2.0**-60
-"""What the simulation itself may err by in longdouble (2^-64), relative to 1 and to the result; for float64 problems."""
+"""What the simulation itself may err by in longdouble (2^-64), relative to 1 and the result; for float64 problems."""
 
 DRAWS = 4096
 """How often each problem is solved anew."""
@@ -29,10 +29,17 @@ def attacked_cases(dtype: str) -> tuple[Case, ...]:
     found = []
     for i, family in enumerate(FAMILIES):
         target, options = OPTION_SETS[i % len(OPTION_SETS)]
-        for k, (t, more) in enumerate({(target, options), ("index", ())}):
+        for k, (t, more) in enumerate(dict.fromkeys([(target, options), ("index", ())])):
             shape = (3, 4) if k else (2, 7)
             found.append(
-                Case(family=family, shape=shape, dtype=dtype, target=t, options=(*more, "dir"), reduction=REDUCTIONS[(i + k) % 3])
+                Case(
+                    family=family,
+                    shape=shape,
+                    dtype=dtype,
+                    target=t,
+                    options=(*more, "dir"),
+                    reduction=REDUCTIONS[(i + k) % 3],
+                )
             )
     for i, family in enumerate(LAYER_FAMILIES):
         target, options = OPTION_SETS[i % len(OPTION_SETS)]
@@ -41,7 +48,12 @@ def attacked_cases(dtype: str) -> tuple[Case, ...]:
 
 
 def shares(
-    case: Case, contract: Contract, seed: int, draws: int = DRAWS, judged: Contract | None = None, worse: str = ""
+    case: Case,
+    contract: Contract,
+    seed: int,
+    draws: int = DRAWS,
+    judged: Contract | None = None,
+    worse: str = "nothing",
 ) -> dict[str, tuple[float, int]]:
     """Quantity -> largest error over its bound, and how many elements were compared.
 

@@ -21,6 +21,7 @@ from xentcheck.reference.problem import Problem
 Array = NDArray[Any]
 
 WIDE_ALGORITHMS = {
+    "accurate": "accurate",
     "fused": "fused",
     "fused-lse": "fused-lse",
     "stash": "stash",
@@ -84,6 +85,11 @@ def simulate(p: Problem, algorithm: str) -> dict[str, Array]:
         losses = m.keep("between", m.total("forward_sum", np.where(q != 0, q * -log_a, m.wide.type(0)))[:, 0])
         cost = m.total("reduction", losses[None])[0, 0] / denominator
         g = gradient(p, m, inner, q, denominator)
+        if contract.complement and not p.probabilities and not p.label_smoothing:
+            at = np.arange(p.classes) == np.where(p.kept, p.target, 0)[:, None]
+            others = np.where(at, 0, inner).sum(1, keepdims=True)
+            rest = np.where(inner > 0.5, others, 1 - inner)
+            g = np.where(at & p.kept[:, None], -rest * g_factor(p, m, q, denominator), g)
         if algorithm == "autograd":
             at_maximum = np.arange(p.classes) == z.argmax(1)[:, None]
             g = m.keep("between", g) - at_maximum * m.total("row_sum", m.keep("between", g))
@@ -103,6 +109,9 @@ def softmaxes(z: Array, m: Machine) -> tuple[Array, Array, Array]:
     e = m.keep("exponentials", np.exp(t))
     total = m.keep("sum", running_total(z) if m.contract.rescales else m.total("forward_sum", e))
     log_total = m.keep("log", np.log(total))
+    if m.contract.complement:
+        first = np.arange(z.shape[1]) == z.argmax(1)[:, None]
+        log_total = np.log1p(np.where(first, 0, e).sum(1, keepdims=True))
     by_lse = m.contract.log_form == "lse"
     log_a = z - m.keep("exponents", top + log_total) if by_lse else t - log_total
     log_a = m.keep("log_a", m.keep("exponents", log_a))
@@ -128,6 +137,12 @@ def gradient(p: Problem, m: Machine, inner: Array, q: Array, denominator: Any) -
     factor = m.keep("between", upstream / denominator)[:, None]
     terms = m.keep("between", factor * q)
     return inner * m.keep("between", m.total("backward_sum", terms)) - terms
+
+
+def g_factor(p: Problem, m: Machine, q: Array, denominator: Any) -> Array:
+    """(N, 1): upstream gradient over the denominator, times the weight of the label."""
+    upstream = np.broadcast_to(p.upstream.reshape(-1).astype(m.wide), len(q))
+    return np.asarray((upstream / denominator * q.sum(1))[:, None])
 
 
 def logits_of(p: Problem, m: Machine) -> Array:

@@ -20,10 +20,10 @@ CASES = [case for case in cases("quick") if case.dtype == "float32"]
 
 WITNESSES = {
     "raises": outputs.adapter("numpy", outputs.raises),
-    "inputs": numpy_museum.adapter(numpy_museum.GradientWrittenIntoLogits),
+    "inputs": numpy_museum.adapter(numpy_museum.WeightsScaledInPlace),
     "present": outputs.adapter("numpy", outputs.gradient_missing),
     "shape": outputs.adapter("numpy", outputs.loss_with_an_axis),
-    "dtype": outputs.adapter("numpy", outputs.gradient_in_float64),
+    "dtype": outputs.adapter("numpy", outputs.gradient_narrowed),
     **{f"bound of {q}": outputs.adapter("numpy", outputs.largest_off(q)) for q in QUANTITIES},
 }
 """Check -> the implementation that nothing else notices."""

@@ -225,11 +225,11 @@ def test_the_adapter_is_always_there() -> None:
     assert (adapter.unavailable(), adapter.devices(), adapter.contract_for("cpu", "float16", "a")) == (
         "",
         ("cpu",),
-        "fused",
+        "accurate",
     )
-    assert (adapter.exp_ulps, adapter.log_ulps) == (3.0, 3.0)
+    assert [adapter.accuracy_for("cpu", dtype) for dtype in ("float64", "float32")] == [(1.5, 1.5), (4.0, 4.0)]
     wrapped = adapters.from_numpy(Spy())
-    assert (wrapped.exp_ulps, wrapped.log_ulps, wrapped.contracts) == (3.0, 3.0, ())
+    assert (wrapped.accuracy_for("cpu", "bfloat16"), wrapped.running_sums, wrapped.contracts) == ((4.0, 4.0), 1, ())
     assert wrapped.steps(rows()) == {}
 
 

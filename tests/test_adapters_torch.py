@@ -215,7 +215,7 @@ def test_overwritten_inputs_are_named(torch: Any) -> None:
     p = rows(logits=draw((5, 12))[:, ::2], weight=np.ones(6))
     before = p.logits.tobytes() if p.logits is not None else b""
     assert cost_and_gradient(adapters.from_torch(overwriting), p).changed_inputs == ("logits", "weight")
-    assert cost_and_gradient(adapters.from_torch(beside), p).changed_inputs == ("logits",)
+    assert cost_and_gradient(adapters.from_torch(beside), p).changed_inputs == ("beside_logits",)
     assert p.logits is not None
     assert p.logits.tobytes() == before
 

@@ -7,15 +7,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import xentcheck
 from xentcheck import adapters
 from xentcheck.cases import Case
+from xentcheck.environment import environment
+from xentcheck.errors import AdapterError
+from xentcheck.projection import check_projection
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.runner import run_case
+from xentcheck.search import largest_errors
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
+from xentcheck.wrapping import adapter_of
 
 
 def right(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
@@ -87,6 +92,10 @@ def test_what_is_not_declared_is_unsupported_and_not_agreement() -> None:
             xentcheck.XentcheckError,
             f"dtype 'int8' is not judged; allowed: {', '.join(DTYPES)}",
         ),
+        ({"profile": ""}, xentcheck.XentcheckError, "unknown profile ''; allowed: quick, full, deep"),
+        ({"dtypes": []}, xentcheck.XentcheckError, f"dtypes is empty; allowed: some of {', '.join(DTYPES)}"),
+        ({"devices": []}, AdapterError, "devices is empty; allowed: cpu, cuda, gpu"),
+        ({"deviations": " "}, AdapterError, "deviations is ' ', which names nothing; allowed: a TOML file"),
     ],
 )
 def test_bad_arguments_raise_typed_errors(options: dict[str, Any], error: type[Exception], text: str) -> None:
@@ -96,16 +105,59 @@ def test_bad_arguments_raise_typed_errors(options: dict[str, Any], error: type[E
     assert str(caught.value) == text
 
 
+@pytest.mark.parametrize("call", [xentcheck.check, xentcheck.assert_agrees])
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_no_adapter(call: Any, name: str) -> None:
+    """Nor an empty framework or contract that of a function."""
+    with pytest.raises(AdapterError, match=f"^unknown adapter '{name}'; allowed: "):
+        call(name)
+    with pytest.raises(AdapterError, match=f"^unknown framework '{name}'; allowed: "):
+        call(right, name)
+    with pytest.raises(AdapterError, match=f"^unknown contract '{name}'; allowed: "):
+        call(right, "numpy", contract=name)
+
+
+def test_what_leaves_is_an_error() -> None:
+    """`sys.exit(0)` in a loss or in what an adapter says of itself ends neither the run nor the process."""
+
+    def leave(logits: Any, target: Any) -> Any:
+        sys.exit(0)
+
+    adapter = adapter_of(leave, "numpy")
+    assert adapter.capabilities.reductions == ("mean", "sum", "none")
+    records = run_case(Case.parse("ties.2x3.f64.index.plain.mean.up-one.contig.s0"), subjects_of(adapter))
+    assert {(r.outcome, r.reason) for r in records} == {("error", "SystemExit: 0")}
+    with pytest.raises(AdapterError, match=r"^leave cannot be projected: "):
+        check_projection(adapter, (2, 3), probes=1)
+    assert largest_errors(subjects_of(adapter)[0], "float32", rounds=1) == []
+    for name in ("settings", "devices", "unavailable"):
+        broken = adapter_of(leave, "numpy")
+        setattr(broken, name, lambda: sys.exit(0))
+        with pytest.raises(AdapterError, match=r"^adapter leave fails: SystemExit: 0$"):
+            environment(subjects_of(broken))
+
+
+def test_the_user_may_interrupt() -> None:
+    """KeyboardInterrupt is nobody's answer."""
+
+    def interrupted(logits: Any, target: Any) -> Any:
+        raise KeyboardInterrupt
+
+    subjects = subjects_of(adapters.from_numpy(interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        run_case(Case.parse("ties.2x3.f64.index.plain.mean.up-one.contig.s0"), subjects)
+
+
 def test_inputs_that_change_are_a_disagreement() -> None:
-    """A function that overwrites its logits is right in its numbers, and wrong."""
+    """A function that overwrites its labels is right in its numbers, and wrong."""
 
     def overwriting(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
         result = right(logits, target, **options)
-        logits[...] = np.nan
+        target[...] = 0
         return result
 
     run = xentcheck.check(adapters.from_numpy(overwriting), dtypes=["float32"])
-    assert "the call changed its input logits" in {
+    assert "the call changed its input target" in {
         record.reason for record in run.records if record.outcome == "disagree"
     }
 

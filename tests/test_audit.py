@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from test_cli import xentcheck
 
-from xentcheck.audit import UPSTREAMS, WRONG, Assertion, audit
+from xentcheck.audit import FARTHEST, UPSTREAMS, WRONG, Assertion, audit
 from xentcheck.errors import AuditError
 from xentcheck.randomness import Stream
 from xentcheck.reference import cross_entropy_grad
+from xentcheck.reference.formats import FORMATS
+from xentcheck.vocabulary import DTYPES
 
 LARGE = (8192, 32000)
 OFF_LABEL = {"offtarget_zeroed", "last_column_dropped"}
@@ -105,6 +107,10 @@ def test_upstream_faults_show_with_other_upstreams_only() -> None:
         ({"rtol": float("nan")}, "atol is 0.1, rtol nan; allowed: finite numbers from 0"),
         ({"shape": (0, 3)}, r"shape is \(0, 3\); allowed: N,C, both from 1"),
         ({"scale": 0.0}, "scale is 0.0; allowed: a positive number"),
+        ({"scale": 1e39}, r"scale is 1e\+39, beyond which float32 overflows; allowed: up to 2.84e\+37"),
+        ({"scale": 1e5, "dtype": "float16"}, "scale is 100000.0, beyond which float16 overflows; .*"),
+        ({"scale": float("nan")}, "scale is nan; allowed: a positive number"),
+        ({"atol": float("inf")}, "atol is inf, rtol 0.1; allowed: finite numbers from 0"),
         ({"reduction": "max"}, "reduction is 'max'; allowed: mean, sum, none"),
         ({"dtype": "int8"}, "dtype is 'int8'; allowed: float64, float32, bfloat16, float16"),
         ({"upstream": "two"}, "upstream is 'two'; allowed: ones, negative, random"),
@@ -115,6 +121,14 @@ def test_what_makes_no_assertion_is_refused(changes: dict[str, Any], text: str) 
     """One line: what, and what is allowed."""
     with pytest.raises(AuditError, match=f"^{text}$"):
         Assertion(**{"atol": 0.1, "rtol": 0.1, "shape": (2, 3)} | changes)
+
+
+def test_the_largest_scale_still_finds_wrong_gradients() -> None:
+    """Nothing overflows on the way: what is wrong at 1 is wrong there."""
+    for dtype in DTYPES:
+        largest = FORMATS[dtype].largest / FARTHEST
+        found = audit(Assertion(atol=1e-8, rtol=1e-6, shape=(64, 8), dtype=dtype, scale=largest))
+        assert {"zero", "negated", "doubled", "halved"} <= set(found.margins)
 
 
 def test_the_command_says_what_is_accepted() -> None:

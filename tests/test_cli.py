@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,11 +12,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
+from xentcheck.cli import cli, main
+
 CASE = "ties.2x3.f64.index.plain.mean.up-one.contig.s0"
 WRONG = """
+import sys
 import numpy as np
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 
@@ -25,6 +30,9 @@ def zeros(logits, target, **options):
 
 def crash(logits, target, **options):
     raise RuntimeError("out of registers")
+
+def leave(logits, target, **options):
+    sys.exit(0)
 
 number = 3
 """
@@ -43,6 +51,7 @@ def here(tmp_path: Path) -> Path:
     """A folder with implementations of one's own."""
     (tmp_path / "mine.py").write_text(WRONG)
     (tmp_path / "unsound.py").write_text("def f(:\n")
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(0)\n")
     (tmp_path / "future.toml").write_text("schema = 2\n")
     return tmp_path
 
@@ -123,7 +132,16 @@ BAD_INPUT = {
     ),
     "no name": (
         ["run", "--adapter", "numpy", "--save", ""],
-        "the name of a baseline is empty; allowed: a name, or a path",
+        "--save is '', which names nothing",
+    ),
+    "no implementation": (["run", "--impl", ""], "--impl is '', which names nothing"),
+    "leaves": (
+        ["run", "--impl", "leaves:f", "--framework", "numpy", "--isolation", "none"],
+        "implementation 'leaves:f' cannot be imported: SystemExit: 0",
+    ),
+    "leaves its process": (
+        ["run", "--impl", "leaves:f", "--framework", "numpy"],
+        "implementation 'leaves:f' cannot be imported: SystemExit: 0",
     ),
     "save": (["run", "--adapter", "numpy", "--save", "mine.py/x.jsonl"], "mine.py/x.jsonl cannot be written: "),
     "script": (["replay", CASE, "--adapter", "numpy", "--script", "mine.py/x.py"], "mine.py/x.py cannot be written: "),
@@ -167,6 +185,45 @@ def test_bad_input_is_one_line_and_exit_code_2(name: str, here: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"xentcheck: {text}")
+
+
+NAMING = [
+    (name, param.opts[-1])
+    for name, command in cli.commands.items()
+    for param in command.params
+    if isinstance(param, click.Option) and not param.is_flag
+]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+@pytest.mark.parametrize(("command", "option"), NAMING)
+def test_no_option_takes_an_empty_text_for_its_default(command: str, option: str, text: str) -> None:
+    """As of a variable that is not set: every option of every command, also as one word, and every argument."""
+    for words in ([option, text], *([[f"{option}={text}"]] if option.startswith("--") else [])):
+        with pytest.raises(click.UsageError, match=f"^{re.escape(f'{option} is {text!r}, which names nothing')}$"):
+            cli.main([command, *words], standalone_mode=False)
+    with pytest.raises(click.UsageError, match=r"^an argument is '', which names nothing$"):
+        cli.main([command, "x", ""], standalone_mode=False)
+
+
+def test_a_loss_that_leaves_is_an_error_of_its_case(here: Path) -> None:
+    """`sys.exit(0)` is no exit code of the run's, in a debugger's process either."""
+    command = ("run", "--impl", "mine:leave", "--framework", "numpy", "--isolation", "none")
+    done = xentcheck(*command, "--case", "ties.5x10.f32.index.plain.*", cwd=here)
+    assert done.returncode == 1
+    assert "SystemExit: 0" in done.stdout
+
+
+def test_whatever_else_leaves_is_no_green_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last net, below all commands."""
+    monkeypatch.setattr(sys, "argv", ["xentcheck", "adapters"])
+    monkeypatch.setattr("xentcheck.command_adapters.adapters_command", lambda: sys.exit(0))
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "xentcheck: something that was imported called sys.exit(0)\n"
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])

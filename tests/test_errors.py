@@ -24,4 +24,4 @@ def test_an_error_survives_pickling(kind: type[Exception]) -> None:
 def test_what_is_about_input_has_one_base_class() -> None:
     """The command line turns that into exit code 2; what an implementation does is no input."""
     others = {kind.__name__ for kind in ALL if not issubclass(kind, errors.XentcheckError)}
-    assert others == {"Disagreement", "ImplementationError", "ProcessEnded", "ProcessTimeout"}
+    assert others == {"Disagreement", "ImplementationError", "ProcessEnded", "ProcessTimeout", "Refused"}

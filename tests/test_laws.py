@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -199,7 +200,7 @@ def second_order(hessian: Callable[[Any, Any, Any], Any], slope: float = 1.0) ->
             return Gradient.apply(*ctx.saved_tensors, up), None
 
     def loss(z: Any, y: Any, *, reduction: str = "none", **options: Any) -> Any:
-        if reduction == "sum" or y.is_floating_point() or options:
+        if reduction == "sum" or y.is_floating_point() or options or (y < 0).any():
             return torch.nn.functional.cross_entropy(z, y, reduction=reduction, **options)
         return Loss.apply(z, y)
 
@@ -262,9 +263,17 @@ def test_a_broken_law_fails_the_run() -> None:
 
 
 def test_what_is_not_supported_is_not_asked() -> None:
-    """Without probabilities there is no one-hot law; an implementation that raises is asked nothing."""
+    """Without probabilities there is no one-hot law, and without the reduction none there is none at all."""
     assert "one-hot" not in found(adapters.from_numpy(right, options={"upstream"}), "float32")
-    assert found(adapters.from_numpy(print), "float32") == {}
+    assert found(adapters.from_numpy(print, reductions=["mean"]), "float32") == {}
+
+
+def test_an_exception_keeps_no_law() -> None:
+    """On a problem that is supported; `sys.exit()` is one, too."""
+    for raising in (print, lambda *arrays, **options: sys.exit(0)):
+        results = found(adapters.from_numpy(raising, name="raising", options={"upstream"}), "float32")
+        assert results["shift"].detail.startswith("adding 64 to all logits changes nothing; error: ")
+        assert not any(result.kept for result in results.values())
 
 
 def test_nan_keeps_no_law() -> None:

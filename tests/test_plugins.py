@@ -48,6 +48,7 @@ from xentcheck.adapters import from_numpy
 made = from_numpy(print, name="print")
 def make(): return made
 def fails(): raise RuntimeError("no device")
+def leaves(): raise SystemExit(0)
 number = 3
 def none(): return None
 """
@@ -56,7 +57,15 @@ def none(): return None
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package with good and bad entry points."""
-    names = {"made": "made", "make": "make", "fails": "fails", "number": "number", "none": "none", "gone": "gone"}
+    names = {
+        "made": "made",
+        "make": "make",
+        "fails": "fails",
+        "leaves": "leaves",
+        "number": "number",
+        "none": "none",
+        "gone": "gone",
+    }
     points = {name: f"plugged_in:{attribute}" for name, attribute in names.items()}
     install(tmp_path, "plugged_in", SOURCE, {**points, "numpy": "plugged_in:fails"})
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -89,10 +98,14 @@ def test_one_that_fails_does_not_hide_the_others(capsys: pytest.CaptureFixture[s
     ("name", "message"),
     [
         ("fails", r"^adapter 'fails' of plugged_in:fails fails: RuntimeError: no device$"),
+        ("leaves", r"^adapter 'leaves' of plugged_in:leaves fails: SystemExit: 0$"),
         ("gone", r"^adapter 'gone' of plugged_in:gone fails: AttributeError: "),
         ("number", r"^adapter 'number' of plugged_in:number fails: TypeError: "),
         ("none", r"^adapter 'none' of plugged_in:none is of type NoneType; allowed: an Adapter$"),
-        ("other", r"^unknown adapter 'other'; allowed: numpy, torch, jax, fails, gone, made, make, none, number$"),
+        (
+            "other",
+            r"^unknown adapter 'other'; allowed: numpy, torch, jax, fails, gone, leaves, made, make, none, number$",
+        ),
     ],
 )
 def test_what_is_no_adapter_is_refused(name: str, message: str) -> None:

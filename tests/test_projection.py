@@ -204,7 +204,7 @@ def test_bad_input_is_one_line() -> None:
         ProblemError, match=r"0x3 logits, 20 probes; allowed: at least one of each, and one row at a time"
     ):
         check_projection(right, (0, 3))
-    with pytest.raises(AdapterError, match=r"shapeless cannot be projected: loss is shape \(\); allowed: shape \(2,\)"):
+    with pytest.raises(AdapterError, match=r"shapeless cannot be projected: loss is shape \(\), expected \(2,\)"):
         check_projection(adapters.from_numpy(shapeless), (2, 3))
     with pytest.raises(AdapterError, match=r"print cannot be projected: "):
         check_projection(adapters.from_numpy(print), (2, 3))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from xentcheck.pytest_plugin import OPTIONS
 from xentcheck.reports.runfile import RunFile
 
 pytest_plugins = ["pytester"]
@@ -89,12 +90,24 @@ BAD = {
     "case": (["--xentcheck-case", "knots*"], "no case matches 'knots*'"),
     "seed": (["--xentcheck-seed", "one"], "--xentcheck-seed is 'one'; allowed: a number"),
     "seed below 0": (["--xentcheck-seed", "-1"], "--xentcheck-seed is -1; allowed: a number from 0"),
-    "timeout": (["--xentcheck-timeout", "0"], "--xentcheck-timeout is 0; allowed: a number above 0"),
+    "timeout": (["--xentcheck-timeout", "0"], "--xentcheck-timeout is 0; allowed: a finite number above 0"),
+    "no implementation": (["--xentcheck-impl", ""], "--xentcheck-impl is '', which names nothing; allowed: PKG.MOD:FN"),
     "isolation": (["--xentcheck-isolation", "jail"], "--xentcheck-isolation is 'jail'; allowed: process, none"),
     "deviations": (["--xentcheck-deviations", "absent.toml"], "deviation file absent.toml cannot be read"),
     "report": (["--xentcheck-report", "mine.py/x"], "report folder mine.py/x cannot be written"),
     "out": (["--xentcheck-out", "mine.py/x"], "mine.py/x cannot be written: "),
 }
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in OPTIONS])
+def test_no_option_takes_an_empty_text_for_its_default(name: str, pytester: pytest.Pytester) -> None:
+    """As of a variable that is not set, on the command line or in the ini file."""
+    for text in ("", " "):
+        with pytest.raises(pytest.UsageError, match=f"--xentcheck-{name} is '{text}', which names nothing; allowed: "):
+            pytester.parseconfigure(f"--xentcheck-{name}", text)
+    pytester.makeini(f"[pytest]\nxentcheck_{name} =\n")
+    with pytest.raises(pytest.UsageError, match=f"--xentcheck-{name} is '', which names nothing; allowed: "):
+        pytester.parseconfigure()
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,6 @@ def test_heights_are_monotonous() -> None:
     drift = np.linspace(0, 4000, 9)[:, None] * np.ones((9, 2))
     n = np.array([[4095.0], [128255.0]])
     found = [height(n, sums, drift) for sums in (1, 2, 4, 16, 256)]
-    assert all(np.all(more <= less) for less, more in zip(found, found[1:], strict=False))
+    assert all(np.all(more <= less) for less, more in pairwise(found))
     assert np.all(found[0] <= n)
     assert np.all(found[-1] >= ANY_ORDER)

@@ -22,7 +22,7 @@ from xentcheck.reports.summary import Summary, summarize
 from .coverage import coverages
 from .deviations import Deviations, load
 from .environment import GENERATOR, environment, host
-from .errors import AdapterError, Disagreement, DtypeError, ProfileError
+from .errors import AdapterError, Disagreement, DtypeError, ProfileError, require_named
 from .execution import Finished, Probing, Task, execute, groups_of
 from .profiles import cases
 from .runner import planned
@@ -76,6 +76,8 @@ def selected(profile: str, dtypes: Sequence[str] | None, seed: int, patterns: Se
     Raises DtypeError, ProfileError also for a glob that matches nothing.
     """
     dtypes = [dtypes] if isinstance(dtypes, str) else dtypes
+    if dtypes is not None and not dtypes:
+        raise DtypeError(f"dtypes is empty; allowed: some of {', '.join(DTYPES)}")
     for dtype in dtypes or ():
         if dtype not in DTYPES:
             raise DtypeError(f"dtype {dtype!r} is not judged; allowed: {', '.join(DTYPES)}")
@@ -186,13 +188,14 @@ def check(
     *,
     options: Collection[str] | None = None,
     contract: Given = None,
+    overwrites: Collection[str] = (),
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
     seed: int = 0,
     deviations: str | Path | None = None,
 ) -> Run:
-    """Check one implementation against the exact values, on every case of a profile.
+    """Check one implementation against the exact values, on every case of a profile, in this process.
 
     implementation: a function with the signature of `torch.nn.functional.cross_entropy` or of optax's losses, a loss
     class or module; an adapter from `from_torch`, `from_jax` or `from_numpy`; or the name of a built-in one.
@@ -200,15 +203,21 @@ def check(
     it supports; the rest is `unsupported`. By default that is what its signature has parameters for, and of what no
     parameter stands for, as probabilities or (C,) logits, what it does not refuse with an exception. contract: the
     arithmetic that it promises, by name, or as dtype -> name; it comes before what an adapter declares, and without
-    either the default contract is the verdict. deviations: a TOML file of known faults, besides the built-in one.
-    Raises AdapterError, ProfileError, DtypeError, DeviationError or UnavailableError.
+    either the default contract is the verdict. overwrites: `logits` if it says that it leaves something else in them.
+    deviations: a TOML file of known faults, besides the built-in one. An exception of the implementation, `sys.exit()`
+    included, is one `error`; a crash or `os._exit()` ends this process, too. Raises AdapterError, ProfileError,
+    DtypeError, DeviationError or UnavailableError.
 
     >>> run = check("numpy", dtypes=["float32"])
     >>> run.ok
     True
     """
     chosen = selected(profile, dtypes, seed)
-    adapter = tried(adapter_of(implementation, framework, options=options, contract=contract))
+    if devices is not None and not devices:
+        raise AdapterError("devices is empty; allowed: cpu, cuda, gpu")
+    if deviations is not None:
+        require_named("deviations", str(deviations), "a TOML file")
+    adapter = tried(adapter_of(implementation, framework, options=options, contract=contract, overwrites=overwrites))
     subjects = subjects_of(adapter, devices)
     if not subjects:
         allowed = ", ".join(adapter.capabilities.devices)
@@ -225,6 +234,7 @@ def assert_agrees(
     *,
     options: Collection[str] | None = None,
     contract: Given = None,
+    overwrites: Collection[str] = (),
     profile: str = "quick",
     dtypes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
@@ -240,6 +250,7 @@ def assert_agrees(
         framework,
         options=options,
         contract=contract,
+        overwrites=overwrites,
         profile=profile,
         dtypes=dtypes,
         devices=devices,

@@ -16,8 +16,9 @@ from xentcheck.reference.problem import Problem
 
 from .attempts import attempt
 from .linear import as_layer
-from .runner import contracts_of
+from .runner import contract_of
 from .subjects import Subject
+from .vocabulary import FAILING
 
 Array = NDArray[Any]
 
@@ -38,7 +39,11 @@ class Answer:
 
 
 class Unanswered(Exception):
-    """The implementation does not support the problem, or raises."""
+    """The implementation does not support the problem."""
+
+
+class Failed(Exception):
+    """The implementation raises, or ends its process, on a problem that it supports: no law can hold."""
 
 
 class Misshapen(Exception):
@@ -58,8 +63,8 @@ class Asker:
     def __call__(self, problem: Problem, *quantities: str, shared: bool = False, poisoned: bool = False) -> Answer:
         """Its answer, copied at once, unless what becomes of its own memory is the question (`shared`).
 
-        poisoned: fresh memory holds nan during the call. Raises Unanswered if that, or an answer, cannot be had, and
-        Misshapen if it is none.
+        poisoned: fresh memory holds nan during the call. Raises Unanswered if that, or an answer, cannot be had, Failed
+        where there is an exception instead, and Misshapen if it is no answer.
         """
         poison = self.subject.adapter.poisoned() if poisoned else nullcontext()
         if poison is None:
@@ -72,16 +77,20 @@ class Asker:
             asked, names = layer, {q: THROUGH.get(q, q) for q in quantities}
         with poison:
             done = attempt(self.subject, asked, list(names.values()))
+        if done.outcome in FAILING:
+            raise Failed(f"{done.outcome}: {done.reason}")
         if done.result is None or not set(names.values()) <= set(done.result.values):
             raise Unanswered(done.reason)
-        contracts = contracts_of(self.subject, problem.dtype)[0]
-        exact = Exact(asked)
-        bounds = {q: Bounds(exact, contracts[name]).evaluate([name])[name] for q, name in names.items()}
         found = {q: done.result.values[name] for q, name in names.items()}
         for q, name in names.items():
             x = np.asarray(found[q])
             if x.shape != asked.shapes[name] or x.dtype.kind not in REAL:
                 raise Misshapen(f"{q} is {x.shape} {x.dtype}; allowed: {asked.shapes[name]} {asked.dtype}")
+        exact = Exact(asked)
+        bounds = {
+            q: Bounds(exact, contract_of(self.subject, problem.dtype, name, found[q])).evaluate([name])[name]
+            for q, name in names.items()
+        }
         values = {q: np.asarray(x) if shared else np.array(x) for q, x in found.items()}
         return Answer(problem, values, bounds)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from xentcheck.adapters.base import Result
+from xentcheck.adapters.process import ProcessAdapter
 from xentcheck.reference.problem import Problem
 
-from .errors import ImplementationError, ProcessEnded
+from .errors import ProcessEnded, Refused, foreign, told
 from .subjects import Subject
 
 
@@ -23,6 +28,13 @@ class Attempt:
     outcome: str = ""
     reason: str = ""
     warnings: tuple[str, ...] = ()
+
+    def copied(self) -> Attempt:
+        """The same with results in memory that no later call can write into."""
+        if self.result is None:
+            return self
+        values = {q: np.array(value) for q, value in self.result.values.items()}
+        return replace(self, result=replace(self.result, values=values))
 
 
 def attempt(subject: Subject, problem: Problem, quantities: Sequence[str]) -> Attempt:
@@ -42,16 +54,26 @@ def attempt(subject: Subject, problem: Problem, quantities: Sequence[str]) -> At
 
 def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Attempt:
     try:
-        if reason := subject.adapter.unsupported(problem):
-            return Attempt(subject, wanted, outcome="unsupported", reason=reason)
-        if not wanted:
-            return Attempt(subject, wanted)
-        result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
+        with foreign():
+            if reason := subject.adapter.unsupported(problem):
+                return Attempt(subject, wanted, outcome="unsupported", reason=reason)
+            if not wanted:
+                return Attempt(subject, wanted)
+            result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
     except ProcessEnded as error:
         return Attempt(subject, wanted, outcome=error.outcome, reason=str(error))
-    except ImplementationError as error:
-        return Attempt(subject, wanted, outcome="error", reason=str(error))
+    except Refused as error:
+        return Attempt(subject, wanted, outcome="unsupported", reason=str(error))
     except Exception as error:
-        first = (str(error).strip().splitlines() or ["no message"])[0]
-        return Attempt(subject, wanted, outcome="error", reason=f"{type(error).__name__}: {first}")
+        return Attempt(subject, wanted, outcome="error", reason=told(error))
     return Attempt(subject, wanted, result, warnings=result.warnings)
+
+
+def served(subject: Subject, kind: str, text: Mapping[str, str]) -> Any:
+    """A finding of a worker process on its own implementation, as JSON; None if it does not support what is asked.
+
+    Raises ProcessEnded, ImplementationError or ProtocolError.
+    """
+    assert isinstance(subject.adapter, ProcessAdapter)
+    place = {"device": subject.device, "variant": subject.variant}
+    return json.loads(subject.adapter.serve(kind, {**place, **text}))

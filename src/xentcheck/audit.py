@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
@@ -36,6 +37,9 @@ WRONG = {
     "first_upstream": "the first row's upstream gradient for all rows",
 }
 """The standard wrong gradients of plain class indices, in words."""
+
+FARTHEST = 12.0
+"""No two logits are farther apart, in units of the scale: each is a sum of 12 uniform numbers, and lies within 6."""
 
 UPSTREAMS = ("ones", "negative", "random")
 
@@ -69,6 +73,9 @@ class Assertion:
         for name, allowed in (("reduction", REDUCTIONS), ("dtype", DTYPES), ("upstream", UPSTREAMS)):
             if getattr(self, name) not in allowed:
                 raise AuditError(f"{name} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+        limit = FORMATS[self.dtype].largest / FARTHEST
+        if not self.scale <= limit:
+            raise AuditError(f"scale is {self.scale}, beyond which {self.dtype} overflows; allowed: up to {limit:.3g}")
         if self.upstream == "random" and self.reduction != "none":
             raise AuditError("upstream random needs reduction none; allowed otherwise: ones, negative")
 

@@ -21,6 +21,7 @@ from .options import (
     isolation_option,
     jobs_of,
     jobs_option,
+    overwrites_option,
     seed_option,
     specs_of,
     timeout_option,
@@ -30,7 +31,24 @@ from .tools import TOOLS
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=CONTEXT)
+class Named(click.Group):
+    """Commands whose arguments all name something: an empty one is a variable that is not set, and no default."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Raises click.UsageError for an argument or a value that is empty or blank."""
+        for before, argument in zip(["", *args], args, strict=False):
+            option, given, value = argument.partition("=")
+            if argument.startswith("-") and given and not value.strip():
+                raise click.UsageError(f"{option} is {value!r}, which names nothing")
+            if not argument.strip():
+                what = before if before.startswith("-") else "an argument"
+                raise click.UsageError(f"{what} is {argument!r}, which names nothing")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Named, context_settings=CONTEXT)
 @click.version_option(package_name="xentcheck", prog_name="xentcheck")
 def cli() -> None:
     """Is a softmax cross-entropy right, is its gradient right, and how right, for its dtype?"""
@@ -49,6 +67,8 @@ def main() -> None:
         code = _refuse("interrupted")
     except click.ClickException as error:
         code = _refuse(error.format_message())
+    except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
+        code = _refuse(f"something that was imported called sys.exit({error.code!r})")
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -61,6 +81,7 @@ def _refuse(text: str) -> int:
 @adapter_option
 @impl_option
 @framework_option
+@overwrites_option
 @isolation_option
 @timeout_option
 @click.option("--profile", default="quick", show_default=True, metavar="quick|full|deep", help="How many cases.")
@@ -97,6 +118,7 @@ def run(
     adapters: tuple[str, ...],
     implementation: str | None,
     framework: str | None,
+    overwrites: tuple[str, ...],
     isolation: str,
     timeout: float,
     profile: str,
@@ -128,7 +150,8 @@ def run(
         raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
     promised = contracts_of(contracts)
     limit = timeout if isolation == "process" else 0
-    specs = tuple(specs_of(adapters, implementation, framework, limit, contracts=promised))
+    found = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
+    specs = tuple(found)
     request = RunRequest(
         specs,
         profile,
@@ -191,6 +214,7 @@ def compare(base: str, new: str, repeats: tuple[Path, ...], markdown: Path | Non
 @adapter_option
 @impl_option
 @framework_option
+@overwrites_option
 @isolation_option
 @timeout_option
 @contract_option
@@ -204,6 +228,7 @@ def replay(
     adapters: tuple[str, ...],
     implementation: str | None,
     framework: str | None,
+    overwrites: tuple[str, ...],
     isolation: str,
     timeout: float,
     contracts: tuple[str, ...],
@@ -217,8 +242,8 @@ def replay(
     from .command_replay import replay as replay_case
     from .subjects import resolve
 
-    limit = timeout if isolation == "process" else 0
-    specs = specs_of(adapters, implementation, framework, limit, contracts=contracts_of(contracts))
+    limit, promised = timeout if isolation == "process" else 0, contracts_of(contracts)
+    specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
     if len(specs) != 1:
         raise AdapterError("replay needs one implementation: --adapter NAME, or --impl with --framework")
     spec = specs[0]

@@ -13,7 +13,7 @@ from xentcheck.reports.grades import EVERYTHING
 from xentcheck.reports.summary import Summary, summarize
 
 from .command_run import RunRequest, execute_request, specs_of
-from .heights import Height, held_to, heights
+from .heights import Height, heights, held_to
 from .subjects import subjects_named
 from .vocabulary import DTYPES
 

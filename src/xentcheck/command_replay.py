@@ -28,7 +28,7 @@ from .cases import Case
 from .checks import CHANGED
 from .errors import AdapterError, OutputError, UnavailableError
 from .judge import error_of
-from .runner import contracts_of, quantities_of, run_case
+from .runner import contract_of, quantities_of, run_case
 from .subjects import Spec, Subject, subjects_of
 from .vocabulary import FAILING, VALUES
 
@@ -172,7 +172,7 @@ def _print_problem(problem: Problem, title: str, console: Console) -> None:
 def _print_record(r: Record, console: Console) -> None:
     line = f"{r.quantity}: {r.outcome}"
     if r.share is not None and r.ulp is not None:
-        line += f", share {r.share:.4g} of the bound under {r.contract}, at most {r.ulp:.4g} ULP"
+        line += f", share {r.share:.4g} of the bound under {r.judged_by}, at most {r.ulp:.4g} ULP"
     if r.reason:
         line += f" ({r.reason})"
     console.print(Text(line, style="bold red" if r.outcome in FAILING else "bold"))
@@ -196,13 +196,14 @@ def _print_elements(case: Case, subject: Subject, quantities: set[str], show: in
         return
     exact = Exact(problem)
     right = exact.evaluate(quantities)
-    contracts = contracts_of(subject, problem.dtype)[0]
+    contracts = {q: contract_of(subject, problem.dtype, q, result.values[q]) for q in quantities}
     bounds = {q: Bounds(exact, contracts[q]).evaluate([q])[q] for q in quantities}
     for quantity in quantities_of(case):
         got = np.asarray(result.values.get(quantity))
         if quantity not in quantities or got.shape != bounds[quantity].shape:
             continue
-        console.print(_table(quantity, got, right[quantity], bounds[quantity], problem.dtype, show))
+        dtype = contracts[quantity].result or problem.dtype
+        console.print(_table(quantity, got, right[quantity], bounds[quantity], dtype, show))
 
 
 def _table(quantity: str, got: Array, exact: tuple[Array, Array], bound: Array, dtype: str, show: int) -> Table:

@@ -7,9 +7,13 @@ import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .errors import declaring
 from .subjects import Subject
+
+if TYPE_CHECKING:
+    from xentcheck.adapters.base import Adapter
 
 GENERATOR = 2
 """Version of the laws that draw inputs: the same case id gives the same bits under the same generator."""
@@ -22,9 +26,14 @@ def environment(subjects: Sequence[Subject]) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "numpy": version("numpy"),
-        "adapters": {name: {"version": a.version(), **a.settings()} for name, a in adapters.items()},
+        "adapters": {name: _about(adapter) for name, adapter in adapters.items()},
         "unavailable": missing,
     }
+
+
+def _about(adapter: Adapter) -> dict[str, str]:
+    with declaring(adapter.name):
+        return {"version": adapter.version(), **adapter.settings()}
 
 
 def host(jobs: int) -> dict[str, Any]:

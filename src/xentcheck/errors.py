@@ -6,6 +6,9 @@ with code 2; pytest shows it as a usage error.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class XentcheckError(Exception):
     """Base class of all errors that xentcheck raises about its input."""
@@ -76,7 +79,11 @@ class ProtocolError(XentcheckError, ValueError):
 
 
 class ImplementationError(Exception):
-    """An exception of an implementation in another process: its type and first line."""
+    """An exception of an implementation, in another process or no `Exception`: its type and first line."""
+
+
+class Refused(Exception):
+    """What an implementation may refuse loudly, and whoever uses it can do without: it is `unsupported`, not wrong."""
 
 
 class ProcessEnded(Exception):
@@ -89,3 +96,68 @@ class ProcessTimeout(ProcessEnded):
     """The process of an implementation was ended, as it did not answer in time."""
 
     outcome = "timeout"
+
+
+def told(error: BaseException) -> str:
+    """An exception of somebody else's code on one line: its type and the first line of its message.
+
+    >>> told(ValueError("no\\nmore")), told(SystemExit(0)), told(ImplementationError("IndexError: 3"))
+    ('ValueError: no', 'SystemExit: 0', 'IndexError: 3')
+    """
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # a message that raises is one more fault of that code, not the end of the run
+        lines = []
+    first = (lines or ["no message"])[0]
+    return first if isinstance(error, ImplementationError) else f"{type(error).__name__}: {first}"
+
+
+@contextmanager
+def foreign() -> Iterator[None]:
+    """Somebody else's code inside: `sys.exit()` and its like come out as an ImplementationError, which ends one call.
+
+    Exceptions come out as they are, and so does the user's KeyboardInterrupt.
+
+    >>> with foreign():
+    ...     raise SystemExit(0)
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.ImplementationError: SystemExit: 0
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise ImplementationError(told(error)) from error
+
+
+@contextmanager
+def declaring(name: str) -> Iterator[None]:
+    """What an adapter says of itself inside: whatever that raises is an AdapterError with its name.
+
+    >>> with declaring("mine"):
+    ...     raise SystemExit(0)
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.AdapterError: adapter mine fails: SystemExit: 0
+    """
+    try:
+        with foreign():
+            yield
+    except XentcheckError:
+        raise
+    except Exception as error:
+        raise AdapterError(f"adapter {name} fails: {told(error)}") from error
+
+
+def require_named(what: str, text: str, allowed: str) -> None:
+    """Raise AdapterError for a name that is empty or blank, as of a variable that is not set.
+
+    >>> require_named("--impl", " ", "PKG.MOD:FN")
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.AdapterError: --impl is ' ', which names nothing; allowed: PKG.MOD:FN
+    """
+    if not text.strip():
+        raise AdapterError(f"{what} is {text!r}, which names nothing; allowed: {allowed}")

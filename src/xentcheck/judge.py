@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.formats import Format
+from xentcheck.reference.formats import Format, wider
 from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES
 
 Array = NDArray[Any]
@@ -38,10 +38,10 @@ def overflows(got: Array, hi: Array, bound: Array, fmt: Format) -> Array:
 
 
 def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> str:
-    """Why a result is not even comparable, or an empty string."""
+    """Why a result is not even comparable, or an empty string; a wider floating dtype is."""
     if got.shape != shape:
         return f"shape {got.shape}, expected {shape}"
-    if str(got.dtype) != dtype:
+    if str(got.dtype) not in (dtype, *wider(dtype)):
         return f"dtype {got.dtype}, expected {dtype}"
     return ""
 

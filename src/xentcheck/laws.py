@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.adapters.process import ProcessAdapter
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.law import LawResult
 
-from .asking import Answer, Asker, Misshapen, Residual, Unanswered, compare
+from .asking import Answer, Asker, Failed, Misshapen, Residual, Unanswered, compare
+from .attempts import served
+from .errors import told
 from .randomness import Stream
 from .subjects import Subject
 
@@ -193,19 +196,53 @@ LAWS: dict[str, tuple[str, Law]] = {
 """Name -> what it says, and the comparison."""
 
 
+MEMORY = "independent"
+"""The law that looks at the memory of what was returned, of which only copies leave another process."""
+
+
 def laws(subject: Subject, dtype: str) -> Iterator[LawResult]:
-    """Every law that the implementation supports, in one dtype; one that answers in another shape keeps none."""
-    ask, p = Asker(subject), base(dtype)
-    place = {"adapter": subject.adapter.name, "variant": subject.variant, "device": subject.device}
-    for name, (text, law) in LAWS.items():
+    """Every law that the implementation supports, in one dtype; one that answers in another shape keeps none.
+
+    Where it runs in a worker process, the laws run there, with the same results; a program in another language is not
+    asked for what only its own memory can tell.
+    """
+    for name in LAWS:
+        if result := _anywhere(subject, dtype, name):
+            yield result
+
+
+def _anywhere(subject: Subject, dtype: str, name: str) -> LawResult | None:
+    adapter = subject.adapter
+    if not isinstance(adapter, ProcessAdapter):
+        return law_result(subject, dtype, name)
+    if adapter.serves("law"):
         try:
-            found, limit = law(ask, p)
-        except Unanswered:
-            continue
-        except Misshapen as error:
-            yield LawResult(**place, dtype=dtype, law=name, share=float("nan"), detail=f"{text}; {error}")
-            continue
-        with np.errstate(all="ignore"):
-            shares = np.where(found == 0, 0.0, np.abs(found) / limit)
-        share = float("nan") if np.isnan(shares).any() else float(shares.max(initial=0.0))
-        yield LawResult(**place, dtype=dtype, law=name, share=share, detail=text)
+            found = served(subject, "law", {"law": name, "dtype": dtype})
+        except Exception as error:
+            how = f"{getattr(error, 'outcome', 'error')}: {told(error)}"
+            return _result(subject, dtype, name, float("nan"), f"{LAWS[name][0]}; {how}")
+        return found and LawResult.from_json(found)
+    if name == MEMORY:
+        why = "not asked: only copies of its results leave the program"
+        return replace(_result(subject, dtype, name, 0.0, LAWS[name][0]), unasked=why)
+    return law_result(subject, dtype, name)
+
+
+def law_result(subject: Subject, dtype: str, name: str) -> LawResult | None:
+    """One law in this process; None if the implementation does not support what it asks."""
+    text, law = LAWS[name]
+    try:
+        found, limit = law(Asker(subject), base(dtype))
+    except Unanswered:
+        return None
+    except (Failed, Misshapen) as error:
+        return _result(subject, dtype, name, float("nan"), f"{text}; {error}")
+    with np.errstate(all="ignore"):
+        shares = np.where(found == 0, 0.0, np.abs(found) / limit)
+    share = float("nan") if np.isnan(shares).any() else float(shares.max(initial=0.0))
+    return _result(subject, dtype, name, share, text)
+
+
+def _result(subject: Subject, dtype: str, name: str, share: float, detail: str) -> LawResult:
+    place = {"adapter": subject.adapter.name, "variant": subject.variant, "device": subject.device}
+    return LawResult(**place, dtype=dtype, law=name, share=share, detail=detail)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .errors import AdapterError
-from .vocabulary import DTYPES, TIMEOUT
+from .errors import AdapterError, require_named
+from .vocabulary import DTYPES, OVERWRITABLE, TIMEOUT
 
 if TYPE_CHECKING:
     from xentcheck.adapters.promises import Promised
@@ -37,12 +37,19 @@ impl_option = click.option("--impl", "implementation", metavar="PKG.MOD:FN", hel
 framework_option = click.option(
     "--framework", metavar="torch|jax|numpy|process", help="What --impl is written in; process: IMPL is a command line."
 )
+overwrites_option = click.option(
+    "--overwrites",
+    multiple=True,
+    type=click.Choice(OVERWRITABLE),
+    help="What --impl says that it overwrites; that is shown, and no failure.",
+)
 isolation_option = click.option(
     "--isolation",
     default="process",
     show_default=True,
     type=click.Choice(["process", "none"]),
-    help="Run what is not built in in a process of its own, so that it may crash or hang; none: for debuggers.",
+    help="Run what is not built in in a process of its own, so that it may crash or hang; none: for debuggers, as "
+    "a crash or os._exit() then ends the run.",
 )
 timeout_option = click.option(
     "--timeout",
@@ -82,6 +89,7 @@ def specs_of(
     *,
     contracts: Promised = (),
     prefix: str = "--",
+    overwrites: tuple[str, ...] = (),
 ) -> list[Spec]:
     """The subjects named on the command line; timeout 0: all in this process; contracts: that they are to be judged by;
     prefix: of the options' names.
@@ -92,15 +100,20 @@ def specs_of(
 
     from .subjects import GUESSED, Spec
 
+    for option, text in (("impl", implementation), ("framework", framework)):
+        if text is not None:
+            require_named(f"{prefix}{option}", text, "package.module:function" if option == "impl" else "a framework")
     for name in adapters:
         if name not in names():
             raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
     limits = {name: 0 if name in built_in() else timeout for name in adapters}
     specs = [Spec(name, timeout=limit, contracts=contracts) for name, limit in limits.items()]
-    if framework and not implementation:
+    if framework is not None and implementation is None:
         raise AdapterError(f"{prefix}framework goes with {prefix}impl package.module:function")
-    if implementation:
-        specs.append(Spec(implementation, framework or GUESSED, timeout, contracts))
+    if implementation is not None:
+        specs.append(Spec(implementation, framework or GUESSED, timeout, contracts, overwrites))
+    elif overwrites:
+        raise AdapterError(f"{prefix}overwrites goes with {prefix}impl package.module:function")
     return specs
 
 

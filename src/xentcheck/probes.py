@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.reference.problem import Problem
 from xentcheck.reports.probe import ProbeResult
 
-from .asking import THROUGH
-from .attempts import attempt
+from .asking import REAL, THROUGH
+from .attempts import attempt, served
+from .errors import ProcessEnded, told
 from .linear import as_layer
 from .subjects import Subject
 
@@ -41,16 +43,12 @@ def _ask(rows: Any = ROWS, target: Any = (0, 2), **options: Any) -> Callable[[],
         given: dict[str, Any] = {name: np.array(x, DTYPE) if name == "weight" else x for name, x in options.items()}
         labels = np.asarray(target)
         soft = labels.dtype.kind == "f"
-        valid = np.full(logits.shape, 1 / 3, DTYPE) if soft else np.zeros(len(logits), np.int64)
         if given.get("reduction") == "none":
             given["upstream"] = np.ones(len(logits), DTYPE)
-        if soft:
-            given.pop("ignore_index", None)
-        p = Problem(logits=logits, target=valid, **given)
         # a Problem refuses invalid targets; what implementations do with them is the question here
-        object.__setattr__(p, "target", labels.astype(DTYPE).reshape(logits.shape) if soft else labels)
-        object.__setattr__(p, "ignore_index", options.get("ignore_index", NO_IGNORE))
-        return p
+        return Problem.unchecked(
+            logits=logits, target=labels.astype(DTYPE).reshape(logits.shape) if soft else labels, **given
+        )
 
     return problem
 
@@ -99,32 +97,60 @@ PROBES = tuple(
 """All of them, in the order of the report."""
 
 
+BY_ID = {p.id: p for p in PROBES}
+
+
 def probe(subject: Subject) -> list[ProbeResult]:
-    """What a subject answers to every probe: numbers, or the name of the exception."""
-    found = []
-    for p in PROBES:
-        problem, gradient_of = p.problem(), "dC/dz"
-        if "logits" not in subject.adapter.capabilities.heads:
-            layer, gradient_of = as_layer(problem), THROUGH["dC/dz"]
-            if layer is None:
-                continue
-            problem = layer
-        done = attempt(subject, problem, ("loss" if problem.reduction == "none" else "cost", gradient_of))
-        if done.outcome in ("unavailable", "unsupported"):
-            continue
-        if done.result is None:
-            value = gradient = done.reason.partition(":")[0]
-        else:
-            value, gradient = (_numbers(done.result.values.get(q)) for q in ("cost", gradient_of))
-        place = {"adapter": subject.adapter.name, "variant": subject.variant, "device": subject.device}
-        found.append(ProbeResult(**place, probe=p.id, text=p.text, value=value, gradient=gradient))
-    return found
+    """What a subject answers to every probe: numbers, or the name of the exception; in its own process, if it has one.
+
+    There, the end of that process is the answer `crash` or `timeout`.
+    """
+    return [result for p in PROBES if (result := _anywhere(subject, p))]
+
+
+def _anywhere(subject: Subject, p: Probe) -> ProbeResult | None:
+    adapter = subject.adapter
+    if not (isinstance(adapter, ProcessAdapter) and adapter.serves("probe")):
+        return probe_result(subject, p)
+    try:
+        found = served(subject, "probe", {"probe": p.id})
+    except ProcessEnded as error:
+        return _result(subject, p, error.outcome, error.outcome)
+    except Exception as error:
+        name = told(error).partition(":")[0]
+        return _result(subject, p, name, name)
+    return found and ProbeResult.from_json(found)
+
+
+def probe_result(subject: Subject, p: Probe) -> ProbeResult | None:
+    """The answer to one probe in this process; None if the implementation does not support what it asks."""
+    problem, gradient_of = p.problem(), "dC/dz"
+    if "logits" not in subject.adapter.capabilities.heads:
+        layer, gradient_of = as_layer(problem), THROUGH["dC/dz"]
+        if layer is None:
+            return None
+        problem = layer
+    done = attempt(subject, problem, ("loss" if problem.reduction == "none" else "cost", gradient_of))
+    if done.outcome in ("unavailable", "unsupported"):
+        return None
+    if done.result is None:
+        name = done.outcome if done.outcome in ("crash", "timeout") else done.reason.partition(":")[0]
+        return _result(subject, p, name, name)
+    value, gradient = (_numbers(done.result.values.get(q)) for q in ("cost", gradient_of))
+    return _result(subject, p, value, gradient)
+
+
+def _result(subject: Subject, p: Probe, value: str, gradient: str) -> ProbeResult:
+    place = {"adapter": subject.adapter.name, "variant": subject.variant, "device": subject.device}
+    return ProbeResult(**place, probe=p.id, text=p.text, value=value, gradient=gradient)
 
 
 def _numbers(x: Array | None) -> str:
     """A few numbers as text, signed zeros and nan included, three digits: enough to tell one meaning from another."""
     if x is None:
         return "-"
+    if np.asarray(x).dtype.kind not in REAL:
+        return str(np.asarray(x).dtype)
     wide = np.asarray(x).astype(np.float64)
     if wide.ndim == 2:
         return " / ".join(_numbers(row) for row in wide) or "[]"

@@ -22,6 +22,7 @@ from xentcheck.reference.problem import Problem
 
 from .attempts import attempt
 from .errors import AdapterError, DtypeError, ProblemError, UnavailableError
+from .judge import shape_and_dtype
 from .projected_rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
 from .randomness import Stream
 from .runner import contracts_of
@@ -143,9 +144,11 @@ class _Projector:
             raise AdapterError(f"{name} cannot be projected: {done.reason}")
         values = done.result.values
         for q, shape in (("loss", p.loss_shape), ("dC/dz", p.logits_shape)):
-            if q in quantities and (q not in values or np.shape(values[q]) != shape):
-                found = f"shape {np.shape(values[q])}" if q in values else "nothing"
-                raise AdapterError(f"{name} cannot be projected: {q} is {found}; allowed: shape {shape}")
+            if q not in quantities:
+                continue
+            found = shape_and_dtype(np.asarray(values[q]), shape, self.dtype) if q in values else "missing"
+            if found:
+                raise AdapterError(f"{name} cannot be projected: {q} is {found}")
         return {q: x.astype(np.float64) if q == "loss" else x for q, x in values.items()}
 
 

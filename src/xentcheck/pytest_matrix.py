@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from .options import contracts_of, specs_of
 from .pytest_plugin import option
 from .runner import quantities_of
 from .subjects import Spec, Subject, resolve, subjects_named
-from .vocabulary import QUANTITIES, TIMEOUT
+from .vocabulary import OVERWRITABLE, QUANTITIES, TIMEOUT
 
 if TYPE_CHECKING:
     from xentcheck.reports.runfile import Header
@@ -104,12 +105,17 @@ class Plan:
         if isolation not in ("process", "none"):
             raise pytest.UsageError(f"--xentcheck-isolation is {isolation!r}; allowed: process, none")
         timeout = _number(option(config, "timeout") or str(TIMEOUT), "timeout", float)
-        if not timeout > 0:
-            raise pytest.UsageError(f"--xentcheck-timeout is {timeout:g}; allowed: a number above 0")
+        if not 0 < timeout < inf:
+            raise pytest.UsageError(f"--xentcheck-timeout is {timeout:g}; allowed: a finite number above 0")
         named = tuple(option(config, "adapter")), option(config, "impl"), option(config, "framework")
         contracts = contracts_of(option(config, "contract"), "--xentcheck-contract")
+        overwrites = tuple(option(config, "overwrites"))
+        for name in overwrites:
+            if name not in OVERWRITABLE:
+                allowed = ", ".join(OVERWRITABLE)
+                raise pytest.UsageError(f"--xentcheck-overwrites is {name!r}; allowed: {allowed}")
         limit = timeout if isolation == "process" else 0
-        specs = specs_of(*named, limit, contracts=contracts, prefix="--xentcheck-")
+        specs = specs_of(*named, limit, contracts=contracts, prefix="--xentcheck-", overwrites=overwrites)
         self.by_name = bool(specs)
         return specs or [Spec(name, contracts=contracts) for name in registry.built_in()]
 

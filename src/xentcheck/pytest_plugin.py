@@ -18,6 +18,7 @@ OPTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("adapter", "args", "NAME", "adapter to test; repeatable"),
     ("impl", "string", "PKG.MOD:FN", "a function of your own to test"),
     ("framework", "string", "torch|jax|numpy|process", "what the function is written in"),
+    ("overwrites", "args", "logits", "what the function says that it overwrites; repeatable"),
     ("profile", "string", "quick|full|deep", "how many cases; default quick"),
     ("seed", "string", "S", "another draw of every case; default 0"),
     ("dtype", "args", "DTYPE", "only this dtype; repeatable"),
@@ -52,12 +53,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, kind, values, text in OPTIONS:
         action = "append" if kind == "args" else "store"
         group.addoption(f"--xentcheck-{name}", action=action, metavar=values, help=text)
-        parser.addini(f"xentcheck_{name}", text, type=kind, default=[] if kind == "args" else "")  # type: ignore[arg-type]  # a literal
+        parser.addini(f"xentcheck_{name}", text, type=kind, default=None)  # type: ignore[arg-type]  # a literal
+
+
+def given(config: pytest.Config, name: str) -> Any:
+    """What the command line says, else the ini file; None if neither does."""
+    said = config.getoption(f"--xentcheck-{name}")
+    return config.getini(f"xentcheck_{name}") if said is None else said
 
 
 def option(config: pytest.Config, name: str) -> Any:
-    """What the command line says, else the ini file; an empty text or list if neither does."""
-    return config.getoption(f"--xentcheck-{name}") or config.getini(f"xentcheck_{name}")
+    """What is given; None, or an empty list for what may be repeated, if nothing is. Raises pytest.UsageError."""
+    _, kind, values, _ = next(row for row in OPTIONS if row[0] == name)
+    said = given(config, name)
+    if said is None:
+        return [] if kind == "args" else None
+    words = said if kind == "args" else [said]
+    if not words or not all(word.strip() for word in words):  # as of a variable that is not set
+        raise pytest.UsageError(f"--xentcheck-{name} is {''.join(words)!r}, which names nothing; allowed: {values}")
+    return said
 
 
 def used(config: pytest.Config) -> bool:

@@ -23,6 +23,7 @@ from xentcheck.reports.fault import CAUGHT, MISSED
 from .build import build
 from .cases import Case
 from .conventions import convention_of
+from .errors import foreign
 from .profiles import cases
 
 SHAPES = ((5, 10), (5, 3))
@@ -45,7 +46,8 @@ class Rival:
         """The cases that it rejects; an exception is noticed, too."""
         for case in filter(self.takes, _judged()):
             try:
-                accepted = self.accepts(adapter, case, build(case))
+                with foreign():
+                    accepted = self.accepts(adapter, case, build(case))
             except Exception:
                 accepted = False
             if not accepted:

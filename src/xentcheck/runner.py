@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xentcheck.adapters.base import Result, needed_options
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.contracts import CATALOGUE, Contract, distinct, get
+from xentcheck.reference.formats import wider
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.power import size_of
@@ -31,7 +32,7 @@ from .suspects import EXAMINED, suspects, suspects_of_error
 from .undecided import zeros_pass_from
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
-from .vocabulary import DIRECTIONAL, QUANTITIES
+from .vocabulary import DIRECTIONAL, OVERWRITABLE, QUANTITIES
 
 Array = NDArray[Any]
 
@@ -67,6 +68,11 @@ def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tup
     catalogue, different = _catalogue(exp_ulps, log_ulps, adapter.running_sums, dtype)
     declared = {q: catalogue[get(adapter.contract_for(subject.device, dtype, q)).name] for q in QUANTITIES}
     return declared, different
+
+
+def contract_of(subject: Subject, dtype: str, quantity: str, result: Any) -> Contract:
+    """The contract that one result of a subject is judged by, in whatever dtype it came."""
+    return contracts_of(subject, dtype)[0][quantity].returning(str(np.asarray(result).dtype), dtype)
 
 
 @cache
@@ -113,7 +119,9 @@ def run_problem(
 
     Raises OracleError if there is no exact value to judge by: no verdict on anybody.
     """
-    attempts = [(attempt(s, problem, quantities), replay) for s, replay in takers]
+    alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
+    made = ((attempt(s, problem, quantities), replay) for s, replay in takers)
+    attempts = [(a if alone else a.copied(), replay) for a, replay in made]
     judged = [a for a, _ in attempts if a.result is not None]
     defined = right_rows(problem)
     conventions = {q: convention_of(defined.problem, q) for q in quantities}
@@ -124,6 +132,8 @@ def run_problem(
         options = needed_options(problem) & a.subject.adapter.capabilities.options
         for q in a.quantities:
             own = {**_base(problem, a.subject, q, options), "warnings": a.warnings, "replay": replay}
+            own["notes"] = _notes(a)
+            own["result_dtype"] = _wider_result(problem, a, q)
             records.append(_record({**common, **own}, defined, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
     return records
 
@@ -157,6 +167,14 @@ def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) 
     }
 
 
+def _wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
+    """The dtype of a result that is wider than the problem's, or an empty string."""
+    if a.result is None or quantity not in a.result.values:
+        return ""
+    found = str(np.asarray(a.result.values[quantity]).dtype)
+    return found if found in wider(problem.dtype) else ""
+
+
 def _record(
     base: dict[str, Any],
     defined: RightRows,
@@ -171,7 +189,7 @@ def _record(
         return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason, suspects=guess)
     if verdict is None:
         return Record(**base, outcome="error", reason=f"{MISSING} {quantity}")
-    if conv is not None and not verdict.mismatch and not a.result.changed_inputs:
+    if conv is not None and not verdict.mismatch and not _harmed(a.result):
         result = seen(np.asarray(a.result.values[quantity]))
         return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
     outcome, reason = _outcome(a.result, verdict)
@@ -209,7 +227,7 @@ def _record(
 def _within(a: Attempt, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
     """The other contracts that allow what disagrees by the default; from how many classes on zeros pass under each."""
     assert a.result is not None
-    if a.result.changed_inputs or a.subject.adapter.declared_for(a.subject.device, dtype, quantity):
+    if _harmed(a.result) or a.subject.adapter.declared_for(a.subject.device, dtype, quantity):
         return {}
     met = [name for name, share in verdict.shares.items() if share <= 1]
     return {name: zeros_pass_from(name, dtype, quantity) for name in met}
@@ -218,22 +236,34 @@ def _within(a: Attempt, quantity: str, dtype: str, verdict: Verdict) -> dict[str
 def _suspects(defined: RightRows, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
     """The known mistakes that explain a disagreement."""
     assert a.result is not None
-    if a.result.changed_inputs:
-        return (f"E53: writes into its input {', '.join(a.result.changed_inputs)}",)
+    if harmed := _harmed(a.result):
+        return (f"E53: writes into its input {', '.join(harmed)}",)
     if verdict.mismatch:
         return (f"B26: {verdict.mismatch}",)
     if quantity not in EXAMINED:
         return ()
     problem = defined.problem
-    contract = contracts_of(a.subject, problem.dtype)[0][quantity]
+    contract = contract_of(a.subject, problem.dtype, quantity, a.result.values[quantity])
     bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
     return suspects(problem, quantity, defined.of(np.asarray(a.result.values[quantity]), quantity), bound)
 
 
+def _harmed(result: Result) -> list[str]:
+    """The inputs that the call overwrote and must not."""
+    return [name for name in result.changed_inputs if name not in OVERWRITABLE]
+
+
+def _notes(a: Attempt) -> tuple[str, ...]:
+    """What is shown of a call beside its outcome."""
+    found = [name for name in a.result.changed_inputs if name in OVERWRITABLE] if a.result else []
+    said = a.subject.adapter.overwrites
+    return tuple(f"overwrites its {name}, {'as' if name in said else 'which is not'} declared" for name in found)
+
+
 def _outcome(result: Result, verdict: Verdict) -> tuple[str, str]:
     """Outcome and reason, by precedence: disagree, vacuous, trivial, agree."""
-    if result.changed_inputs:
-        return "disagree", f"{CHANGED} {', '.join(result.changed_inputs)}"
+    if harmed := _harmed(result):
+        return "disagree", f"{CHANGED} {', '.join(harmed)}"
     if verdict.mismatch:
         return "disagree", verdict.mismatch
     if not verdict.agrees:

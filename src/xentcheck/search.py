@@ -20,9 +20,9 @@ from xentcheck.reports.accuracy import Accuracy
 
 from .attempts import attempt
 from .families import FAMILIES
-from .judge import error_of
+from .judge import error_of, shape_and_dtype
 from .randomness import Stream
-from .runner import contracts_of
+from .runner import contract_of
 from .subjects import Subject
 
 Array = NDArray[Any]
@@ -145,14 +145,14 @@ def measured(subject: Subject, logits: Array, labels: Array) -> Iterator[tuple[s
     if result is None:
         return
     exact = Exact(p).evaluate(QUANTITIES)
-    contracts = contracts_of(subject, dtype)[0]
-    fmt = FORMATS[dtype]
     for q in QUANTITIES:
-        if q not in result.values:
+        if q not in result.values or shape_and_dtype(np.asarray(result.values[q]), p.shapes[q], dtype):
             continue
         hi, lo = exact[q]
         error = error_of(np.asarray(result.values[q]).astype(np.float64), hi, lo)
-        bound = Bounds(Exact(p), contracts[q]).evaluate([q])[q]
+        contract = contract_of(subject, dtype, q, result.values[q])
+        fmt = FORMATS[contract.result or dtype]
+        bound = Bounds(Exact(p), contract).evaluate([q])[q]
         with np.errstate(all="ignore"):
             ulp = np.where(np.abs(hi) >= fmt.smallest_normal, error / fmt.ulp(hi), 0.0)
             share = np.where((error == 0) | np.isinf(bound), 0.0, error / bound)

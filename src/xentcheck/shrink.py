@@ -20,6 +20,7 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.reports.record import Record
 
 from .checks import CHANGED, check_of
 from .errors import OracleError, ProblemError
@@ -69,7 +70,7 @@ def failure_of(subject: Subject, problem: Problem, quantity: str) -> Failure | N
     if record is None or record.outcome not in FAILING:
         return None
     exact = Exact(problem)
-    contract = contracts_of(subject, problem.dtype)[0][quantity]
+    contract = contracts_of(subject, problem.dtype)[0][quantity].returning(record.result_dtype, problem.dtype)
     hi = exact.evaluate([quantity])[quantity][0]
     bound = Bounds(exact, contract).evaluate([quantity])[quantity].reshape(hi.shape)
     signed = np.where(hi < 0, -np.inf, np.inf)
@@ -78,11 +79,18 @@ def failure_of(subject: Subject, problem: Problem, quantity: str) -> Failure | N
         quantity,
         record.outcome,
         record.reason,
-        record.reason.removeprefix(CHANGED).split(",")[0].strip() if record.reason.startswith(CHANGED) else "",
+        _changed(record),
         check_of(record) in ("shape", "dtype"),
         hi,
-        np.where(overflows(signed, hi, bound, FORMATS[problem.dtype]), np.inf, bound),
+        np.where(overflows(signed, hi, bound, FORMATS[record.result_dtype or problem.dtype]), np.inf, bound),
     )
+
+
+def _changed(record: Record) -> str:
+    """The input that the call overwrote, where it failed by that; else an empty string."""
+    if not record.reason.startswith(CHANGED):
+        return ""
+    return record.reason.removeprefix(CHANGED).split(",")[0].strip().removeprefix("beside_")
 
 
 def shrink(subject: Subject, problem: Problem, quantity: str, seconds: float = SECONDS) -> Failure:

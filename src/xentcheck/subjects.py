@@ -16,7 +16,7 @@ from xentcheck.adapters.process import ProcessAdapter
 from xentcheck.adapters.promises import Promised, code, promising, settled, words
 from xentcheck.reference.contracts import DEFAULT
 
-from .errors import AdapterError, DtypeError, UnavailableError
+from .errors import AdapterError, DtypeError, UnavailableError, declaring, foreign, told
 from .profiles import EAGER, EAGER_SHAPE
 from .reserved import COMBINED, reserved_for
 from .trying import tried
@@ -40,13 +40,14 @@ class Spec:
     command line and the framework `process`.
 
     timeout: seconds for a call, which then runs in a process of its own; 0: it runs in this one. contracts: those that
-    it is to be judged by, whatever it declares.
+    it is to be judged by, whatever it declares. overwrites: inputs that it says it overwrites.
     """
 
     name: str
     framework: str = ""
     timeout: float = 0
     contracts: Promised = ()
+    overwrites: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -54,6 +55,7 @@ class Spec:
         if not self.framework:
             return f"--adapter {self.name}"
         named = "" if self.framework == GUESSED else f" --framework {self.framework}"
+        named += "".join(f" --overwrites {name}" for name in self.overwrites)
         return f"--impl {shlex.quote(self.name)}{named}"
 
 
@@ -61,9 +63,10 @@ class Spec:
 def resolve(spec: Spec) -> Adapter:
     """The adapter of a spec, without what it refuses. Raises AdapterError if there is none."""
     if spec.framework == "process":
-        adapter = registry.from_process(spec.name, timeout=spec.timeout or TIMEOUT)
+        adapter: Adapter = registry.from_process(spec.name, timeout=spec.timeout or TIMEOUT)
     else:
         adapter = tried(_isolated(spec) if spec.timeout else imported(spec))
+    adapter.overwrites = tuple(dict.fromkeys((*adapter.overwrites, *spec.overwrites)))
     return promising(adapter, spec.contracts)
 
 
@@ -87,12 +90,12 @@ def imported(spec: Spec) -> Adapter:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(import_module(module), attribute)
+        with foreign():
+            found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise AdapterError(f"implementation {spec.name!r} cannot be imported: {error}") from error
     except Exception as error:
-        why = f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
-        raise AdapterError(f"implementation {spec.name!r} cannot be imported: {why}") from error
+        raise AdapterError(f"implementation {spec.name!r} cannot be imported: {told(error)}") from error
     from .wrapping import adapter_of
 
     if not callable(found) and not hasattr(found, "compute"):
@@ -152,9 +155,10 @@ def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command:
     """
     declared = adapter.capabilities.devices
     named = [d for d in devices or () if d in declared]
-    missing = adapter.unavailable()
-    seen = () if missing else adapter.devices()
-    missing = missing or adapter.unavailable()
+    with declaring(adapter.name):
+        missing = adapter.unavailable()
+        seen = () if missing else adapter.devices()
+        missing = missing or adapter.unavailable()
     if devices and not missing:
         absent = [d for d in named if d not in seen]
         if absent:

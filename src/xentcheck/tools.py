@@ -21,6 +21,7 @@ from .options import (
     jobs_of,
     jobs_option,
     numbers_of,
+    overwrites_option,
     seed_option,
     sizes_of,
     specs_of,
@@ -33,6 +34,7 @@ from .vocabulary import DTYPES
 @adapter_option
 @impl_option
 @framework_option
+@overwrites_option
 @isolation_option
 @timeout_option
 @click.option(
@@ -62,6 +64,7 @@ def fuzz(
     adapters: tuple[str, ...],
     implementation: str | None,
     framework: str | None,
+    overwrites: tuple[str, ...],
     isolation: str,
     timeout: float,
     minutes: float,
@@ -78,8 +81,9 @@ def fuzz(
 
     promised = contracts_of(contracts)
     limit = timeout if isolation == "process" else 0
-    specs = tuple(specs_of(adapters, implementation, framework, limit, contracts=promised))
-    return fuzz_command(FuzzRequest(specs, dtypes, devices, 60 * minutes, seed, saved, deviations, most, promised))
+    specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
+    fuzzing = FuzzRequest(tuple(specs), dtypes, devices, 60 * minutes, seed, saved, deviations, most, promised)
+    return fuzz_command(fuzzing)
 
 
 @click.command()

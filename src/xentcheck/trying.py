@@ -16,7 +16,7 @@ import numpy as np
 from xentcheck.adapters.base import needed_options
 from xentcheck.reference.problem import Problem
 
-from .errors import AdapterError, ImplementationError, ProcessEnded
+from .errors import ProcessEnded, foreign, told
 from .linear import as_layer
 
 if TYPE_CHECKING:
@@ -44,30 +44,49 @@ TRIED: dict[str, Callable[[str], Problem]] = {
 """Options that no parameter stands for, and a problem that needs each, beside those that come before it."""
 
 
+REFUSALS = ("ValueError", "NotImplementedError", "KeyError", "AssertionError")
+"""How functions refuse a value of an argument; anything else that a reduction ends in is an error of its cases."""
+
+
 def tried(adapter: Adapter) -> Adapter:
-    """The adapter, without those of its guessed options and dtypes that it refuses."""
+    """The adapter, without those of its guessed reductions, options and dtypes that it refuses."""
     if not adapter.guessed or adapter.unavailable() or not adapter.devices():
         return adapter
     c = adapter.capabilities
     first = next((d for d in ("float32", *c.dtypes) if d in c.dtypes), "")
-    if not first or _refusal(adapter, plain(first)) != "":
+    if not first:
+        return adapter
+    _without_refused_reductions(adapter, plain(first))
+    c = adapter.capabilities
+    if _refusal(adapter, plain(first)) != "":
         return adapter
     asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
     asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
-    adapter.refused = {}
+    refused = dict(adapter.refused)
     for name, p in asked.items():
-        if not needed_options(p) & set(adapter.refused) and (reason := _refusal(adapter, p)):
-            adapter.refused[name] = reason
+        if not needed_options(p) & set(refused) and (reason := _refusal(adapter, p)):
+            refused[name] = reason
+    adapter.refused = refused
     adapter.capabilities = replace(
         c, options=c.options - set(adapter.refused), dtypes=tuple(d for d in c.dtypes if d not in adapter.refused)
     )
     return adapter
 
 
-def _refusal(adapter: Adapter, problem: Problem) -> str | None:
+def _without_refused_reductions(adapter: Adapter, problem: Problem) -> None:
+    """Leave out the reductions of a function that it refuses as an argument, unless it refuses all of them."""
+    c = adapter.capabilities
+    found = {r: _refusal(adapter, problem, r) or "" for r in c.reductions if r in adapter.guessed}
+    refused = {r: reason for r, reason in found.items() if reason.partition(":")[0] in REFUSALS}
+    if kept := tuple(r for r in c.reductions if r not in refused):
+        adapter.refused = {**adapter.refused, **refused}
+        adapter.capabilities = replace(c, reductions=kept)
+
+
+def _refusal(adapter: Adapter, problem: Problem, reduction: str = "") -> str | None:
     """The exception that a problem ends in on every device, or an empty string; None if the process ends with it."""
     c = adapter.capabilities
-    reduction = c.reductions[0]
+    reduction = reduction or c.reductions[0]
     ones = np.ones(problem.loss_shape if reduction == "none" else (), problem.dtype)
     p = replace(problem, reduction=reduction, upstream=ones)
     if "logits" not in c.heads:
@@ -83,13 +102,10 @@ def _raised(adapter: Adapter, p: Problem, device: str) -> str | None:
     variant = "eager" if "eager" in adapter.variants else adapter.variants[0]
     with warnings.catch_warnings(action="ignore"):
         try:
-            adapter.compute(p, p.quantities, device=device, variant=variant)
-        except ImplementationError as error:  # of another process: its type is the first word
-            return "" if str(error).startswith("AdapterError") else str(error)
+            with foreign():
+                adapter.compute(p, p.quantities, device=device, variant=variant)
         except ProcessEnded:
             return None
-        except AdapterError:
-            return ""
         except Exception as error:
-            return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+            return "" if (reason := told(error)).startswith("AdapterError") else reason
     return ""

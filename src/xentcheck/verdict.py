@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.contracts import CATALOGUE, Arithmetic, Contract
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, wider
 from xentcheck.reference.oracle import Block, Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.row_base import RowBase
@@ -31,26 +31,31 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One implementation's results, the contract they are judged by (or one per quantity), and more for the grade."""
+    """One implementation's results, the contract they are judged by (or one per quantity), and more for the grade.
+
+    storage: the dtype of the problem; a result in a wider one is judged by the mixed contract.
+    """
 
     values: Mapping[str, Array]
     contract: Contract | Mapping[str, Contract]
     others: tuple[Contract, ...] = ()
+    storage: str = "float64"
 
     def contract_for(self, quantity: str) -> Contract:
         """The contract that a quantity is judged by."""
-        return self.contract if isinstance(self.contract, Contract) else self.contract[quantity]
-
-    @property
-    def declared(self) -> tuple[Contract, ...]:
-        """The contracts that its results are judged by."""
-        if isinstance(self.contract, Contract):
-            return (self.contract,)
-        return tuple(dict.fromkeys(map(self.contract_for, self.values)))
+        declared = self.contract if isinstance(self.contract, Contract) else self.contract[quantity]
+        return declared.returning(self.dtype_of(quantity), self.storage)
 
     def tried(self, quantity: str) -> tuple[Contract, ...]:
         """All contracts that a quantity is compared under, the one it is judged by first."""
-        return tuple(dict.fromkeys((self.contract_for(quantity), *self.others)))
+        result = self.dtype_of(quantity)
+        others = (c.returning(result, self.storage) for c in self.others)
+        return tuple(dict.fromkeys((self.contract_for(quantity), *others)))
+
+    def dtype_of(self, quantity: str) -> str:
+        """The dtype of a result, where it may be judged: that of the problem, or a wider one."""
+        found = str(np.asarray(self.values[quantity]).dtype)
+        return found if found in wider(self.storage) else self.storage
 
 
 @dataclass
@@ -98,13 +103,15 @@ class Judgement:
     def __init__(self, problem: Problem, quantities: Sequence[str], subjects: Sequence[Subject]) -> None:
         self.problem = problem
         self.quantities = tuple(quantities)
-        self.subjects = subjects
+        self.subjects = [replace(s, storage=problem.dtype) for s in subjects]
         self.exact = Exact(problem)
-        contracts = {c: False for s in subjects for c in s.others} | {c: True for s in subjects for c in s.declared}
+        results = [(s, q) for s in self.subjects for q in s.values]
+        contracts = {c: False for s, q in results for c in s.tried(q)}
+        contracts |= {s.contract_for(q): True for s, q in results}
         self.views = {c: View(self.exact, c, quantities, judged) for c, judged in contracts.items()}
         self.tallies = {
-            (i, q, c): Tally(FORMATS[problem.dtype])
-            for i, s in enumerate(subjects)
+            (i, q, c): Tally(FORMATS[s.dtype_of(q)])
+            for i, s in enumerate(self.subjects)
             for q in s.values
             for c in s.tried(q)
         }

@@ -90,3 +90,12 @@ REFUSED = "which raises"
 
 NOT_CALLED = "not called"
 """How the reason of a `timeout` or `crash` starts whose call was not made, as those before it ended so."""
+
+OVERWRITABLE = ("logits",)
+"""Inputs that a call may overwrite without failing, as kernels do that say so: nobody reads the logits again once their
+gradient is known. Labels and class weights belong to the caller, who uses them again, and the upstream gradient to
+autograd, which may hand it to others as well.
+"""
+
+ONE_BACKWARD = "one backward only"
+"""The reason of `unsupported` where a second backward is refused with an exception."""

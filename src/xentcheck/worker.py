@@ -10,17 +10,19 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import IO
 
 from xentcheck.adapters import wire
 from xentcheck.adapters.base import Adapter
+from xentcheck.adapters.declaring import declaration, declare
 from xentcheck.adapters.process import PROTOCOL
-from xentcheck.adapters.requests import problem_of
+from xentcheck.adapters.requests import answer_of, problem_of
 from xentcheck.adapters.wire import Message
 
-from .errors import ProtocolError
-from .subjects import Spec, imported
+from .errors import ProtocolError, Refused, foreign, told
+from .subjects import Spec, Subject, imported
 
 
 def main() -> None:
@@ -33,11 +35,13 @@ def main() -> None:
     adapter: Adapter | None = None
     while (message := wire.read(questions)) is not None:
         try:
-            adapter = adapter or imported(Spec(name, framework))
-            answer = respond(adapter, message)
+            with foreign():
+                adapter = adapter or imported(Spec(name, framework))
+                answer = respond(adapter, message)
+        except Refused as error:
+            answer = Message({"message": "error", "text": str(error), "refused": "yes"})
         except Exception as error:
-            first = (str(error).strip().splitlines() or ["no message"])[0]
-            answer = Message({"message": "error", "text": f"{type(error).__name__}: {first}"})
+            answer = Message({"message": "error", "text": told(error)})
         _send(answers, answer)
 
 
@@ -53,6 +57,8 @@ def respond(adapter: Adapter, message: Message) -> Message:
     kind = message.text["message"]
     if kind == "hello":
         return Message({"message": "hello", **hello(adapter)})
+    if kind in SERVED:
+        return Message({"message": kind, "found": json.dumps(_served(adapter, message.text))})
     problem = problem_of(message)
     if kind == "unsupported":
         return Message({"message": kind, "reason": adapter.unsupported(problem)})
@@ -63,12 +69,29 @@ def respond(adapter: Adapter, message: Message) -> Message:
         result = adapter.compute(problem, wanted, device=message.text["device"], variant=message.text["variant"])
     warned = list(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught))
     text = {"message": kind, "changed_inputs": " ".join(result.changed_inputs), "warnings": json.dumps(warned)}
-    return Message(text, result.values)
+    return answer_of(text, result.values)
+
+
+SERVED = ("law", "probe")
+"""Messages whose answer is a finding: what only the process that holds an implementation's memory can see."""
+
+
+def _served(adapter: Adapter, text: Mapping[str, str]) -> object:
+    """A law's or probe's result by name, on the adapter as the other process declares it; None if it is not asked."""
+    from .laws import law_result
+    from .probes import BY_ID, probe_result
+
+    declare(adapter, text)
+    subject = Subject(adapter, text["variant"], text["device"], "")
+    if text["message"] == "law":
+        law = law_result(subject, text["dtype"], text["law"])
+        return law and law.to_json()
+    probe = probe_result(subject, BY_ID[text["probe"]])
+    return probe and probe.to_json()
 
 
 def hello(adapter: Adapter) -> dict[str, str]:
     """What an adapter declares, as text."""
-    c = adapter.capabilities
     missing = adapter.unavailable()
     seen = () if missing else adapter.devices()
     missing = missing or adapter.unavailable()
@@ -77,21 +100,9 @@ def hello(adapter: Adapter) -> dict[str, str]:
         "name": adapter.name,
         "package": adapter.package,
         "version": adapter.version(),
-        "variants": " ".join(adapter.variants),
-        "calling": adapter.calling,
-        "guessed": " ".join(sorted(adapter.guessed)),
-        "options": " ".join(sorted(c.options)),
-        "dtypes": " ".join(c.dtypes),
-        "reductions": " ".join(c.reductions),
-        "quantities": " ".join(c.quantities),
-        "heads": " ".join(c.heads),
-        "devices": " ".join(c.devices),
+        **declaration(adapter),
         "available": " ".join(seen),
-        "contracts": json.dumps(adapter.declared),
-        "exp_ulps": str(adapter.exp_ulps),
-        "log_ulps": str(adapter.log_ulps),
-        "accuracies": json.dumps(adapter.accuracies),
-        "running_sums": str(adapter.running_sums),
+        "serves": " ".join(SERVED),
         "settings": json.dumps({} if missing else adapter.settings()),
     }
     if missing:

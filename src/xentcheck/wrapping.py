@@ -17,11 +17,11 @@ from xentcheck.adapters.wrappers import command_of
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
-from .errors import AdapterError
+from .errors import AdapterError, foreign
 from .linear import as_layer, by_position, names_of
 from .signatures import DEFAULTS, named_parameters, own_defaults, parameters_of, signature_of_class, supported
 from .trying import ROWS, TRIED
-from .vocabulary import DTYPES
+from .vocabulary import DTYPES, REDUCTIONS
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -41,6 +41,7 @@ def adapter_of(
     *,
     options: Collection[str] | None = None,
     contract: Given = None,
+    overwrites: Collection[str] = (),
 ) -> Adapter:
     """The adapter of an adapter, a built-in name, a function, a loss class or a `torch.nn.Module`.
 
@@ -48,7 +49,8 @@ def adapter_of(
 
     framework: torch, jax or numpy; needed unless exactly one of PyTorch and JAX is imported. options: what it supports;
     by default everything that its signature has a parameter for. contract: the arithmetic that it promises, by name, or
-    as dtype -> name; it comes before what an adapter declares. A function without `reduction` is tested with the one
+    as dtype -> name; it comes before what an adapter declares. overwrites: inputs that it says it overwrites. A
+    function without `reduction` is tested with the one
     that it does. Raises AdapterError.
 
     >>> import numpy as np
@@ -63,8 +65,9 @@ def adapter_of(
     some = promised(contract)
     found = registry.get(implementation) if isinstance(implementation, str) else implementation
     if isinstance(found, Adapter):
-        if options is not None:
-            raise AdapterError(f"options of adapter {found.name} are its own; allowed: none here")
+        if options is not None or overwrites:
+            what = "overwrites" if options is None else "options"
+            raise AdapterError(f"{what} of adapter {found.name} are its own; allowed: none here")
         adapter = copy(found)
         if found is implementation:
             adapter.calling = adapter.calling and f"adapter {adapter.calling}"
@@ -82,7 +85,7 @@ def adapter_of(
     if name in registry.built_in():
         raise AdapterError(f"the implementation is called {name!r}, as a built-in adapter is; allowed: another name")
     calling = _calling(implementation, parameters)
-    wrap = partial(WRAPPERS[framework], name=name)
+    wrap = partial(WRAPPERS[framework], name=name, overwrites=overwrites)
     if names := names_of(named_parameters(function), name):
         function = by_position(function, names)
         wrap = partial(wrap, head="layer")
@@ -101,8 +104,9 @@ def adapter_of(
         made = wrap(fixed, reductions=_reductions(wrap(fixed)))
     made.command = command_of(implementation, framework)
     made.calling = calling
-    if options is None:
-        made.guessed = frozenset((*TRIED, *DTYPES))
+    made.guessed = frozenset() if options is not None else frozenset((*TRIED, *DTYPES))
+    if parameters is None or "reduction" in parameters:
+        made.guessed |= frozenset(REDUCTIONS)
     return promising(made, some)
 
 
@@ -199,7 +203,8 @@ def _reductions(adapter: Adapter) -> list[str]:
         p = p if "logits" in adapter.capabilities.heads else as_layer(p) or p
         quantity = "loss" if reduction == "none" else "cost"
         try:
-            found = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
+            with foreign():
+                found = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
         except Exception:
             continue
         exact = Exact(p).evaluate([quantity])[quantity][0]

@@ -164,7 +164,10 @@ class Losses:
             g = sign * s * w * (-others if i == y else row.a[i])
             margin = safe_expm1(2.0 * units.of("exponents") * row.d[y]) if units.contract.margin else 0.0
             D = inner + margin * (row.a[i] + self.plain(n, i))
-            bound = s * abs(w) * (D + (units.u * row.a[i] if i == y else 0.0))
+            D += units.u * row.a[i] if i == y else 0.0
+            if i == y and units.contract.complement and row.zeta is None:
+                D = row.complement(y)
+            bound = s * abs(w) * D
             bound += times(kappa, abs(g) + bound) + self.row_sum(n, i, s * abs(w), margin + units.u)
             return g, bound + self.underflow(n, i, s * abs(w), 1.0 if i == y else 0.0)
         Q = total(map(abs, q))

@@ -133,9 +133,18 @@ class Row:
         return r
 
     @cached_property
+    def r_rest(self) -> float:
+        """|R^ - R|/S of the sum without the largest term, where log1p of it is taken."""
+        units = self.units
+        if not units.contract.complement:
+            return self.r
+        E = math.fsum(self.exponential(i) for i in range(len(self.d))) + self.moved * self.growth * self.S
+        return (E + (0.0 if self.exact_sum else units.sum_of(self.active, "forward_sum") * (self.R + E))) / self.S
+
+    @cached_property
     def L(self) -> float:
         """|log S error|."""
-        r = self.r
+        r = self.r_rest
         if r == math.inf:
             return math.inf
         below = -math.log1p(-r) if r < 1.0 else math.inf
@@ -191,6 +200,18 @@ class Row:
         if self.zeta is not None:
             error += (safe_expm1(self.zeta[i])) * self.growth
         return times(self.a[i], error)
+
+    def complement(self, y: int) -> float:
+        """|error| of 1 - a_y: of the sum of the others, or, where a_y may be at most 1/2, of a_y; and a rounding."""
+        (A, B), u = self.gradient_form, self.units.u
+        rest = math.fsum(a for i, a in enumerate(self.a) if i != y)
+        others = math.fsum(
+            times(a, A + times(B, d)) for i, (a, d) in enumerate(zip(self.a, self.d, strict=True)) if i != y
+        )
+        error = others + self.units.sum_of(self.active, "forward_sum") * (rest + others)
+        if not self.a[y] > 0.5 + A:
+            error = max(error, self.at(y, self.gradient_form))
+        return error + u * (rest + error)
 
     def reachable(self, i: int) -> bool:
         """Whether exp may give anything but 0."""

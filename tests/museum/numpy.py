@@ -10,7 +10,7 @@ from xentcheck.adapters import from_numpy
 from xentcheck.adapters.base import Adapter
 
 from . import calls, everywhere
-from .base import BOTH, GRADIENT, Array, CrossEntropy, Fault, fault
+from .base import BOTH, GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, fault
 
 FAULTS: list[Fault] = [*everywhere.FAULTS, *calls.FAULTS]
 
@@ -55,20 +55,23 @@ class PackedUpstream(CrossEntropy):
         return super().factor(np.lib.stride_tricks.as_strided(upstream, upstream.shape, packed))
 
 
-@fault(FAULTS, "E53-gradient-written-into-logits", "unsloth#5002", BOTH, lambda c: c.reduction == "mean")
-class GradientWrittenIntoLogits(CrossEntropy):
-    """Backward returns the right gradient and leaves it in the logits' memory."""
+@fault(FAULTS, "E53-weights-scaled-in-place", NO_THREAD, BOTH, lambda c: "w" in c.options and c.reduction == "mean")
+class WeightsScaledInPlace(CrossEntropy):
+    """Backward returns the right gradient, and leaves the caller's class weights twice as large."""
 
     def gradient(self, upstream: Array) -> Array:
-        self.logits[...] = super().gradient(upstream)
-        return self.logits.copy()
+        found = super().gradient(upstream)
+        if self.weight is not None:
+            self.weight *= 2
+        return found
 
 
-@fault(FAULTS, "E53-shift-in-place", "Megatron-LM#1594", BOTH, lambda c: c.reduction == "mean")
-class ShiftInPlace(CrossEntropy):
-    """z -= max(z) on the caller's logits; the results are right."""
+@fault(FAULTS, "E53-labels-masked-in-place", NO_THREAD, BOTH, lambda c: "ign" in c.options and c.target == "index")
+class LabelsMaskedInPlace(CrossEntropy):
+    """Ignored labels are 0 in the caller's memory after the call; the results are right."""
 
-    def value(self) -> Array:
-        z = self.logits
-        z -= z.max(0 if z.ndim == 1 else 1, keepdims=True, initial=-np.inf)
-        return super().value()
+    def gradient(self, upstream: Array) -> Array:
+        found = super().gradient(upstream)
+        if not self.soft:
+            self.target[self.target == self.ignore_index] = 0
+        return found

@@ -213,11 +213,11 @@ class TargetsClipped(CrossEntropy):
 
 @fault(FAULTS, "D44-negative-entries-masked", NO_THREAD, BOTH, lambda c: c.target == "signed")
 class NegativeEntriesMasked(CrossEntropy):
-    """Entries of target rows count where they are above 0."""
+    """Entries of target rows below 0 do not count."""
 
     def q(self) -> Array:
         found = super().q()
-        return self.xp.where(self.rows(self.target) > 0, found, 0.0) if self.soft else found
+        return self.xp.where(self.rows(self.target) >= 0, found, 0.0) if self.soft else found
 
 
 @fault(FAULTS, "D44-rows-assumed-to-sum-to-one", NO_THREAD, GRADIENT, lambda c: c.target == "prob")

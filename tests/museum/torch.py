@@ -10,7 +10,7 @@ from xentcheck.adapters.base import Adapter
 from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
 
 from . import calls, everywhere
-from .base import BOTH, ERROR, GRADIENT, Array, CrossEntropy, Fault, fault
+from .base import BOTH, ERROR, GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, fault
 
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""
@@ -58,24 +58,26 @@ class SavedGradientScaledInPlace(CrossEntropy):
         return self.saved.clone()
 
 
-@fault(FAULTS, "E53-gradient-written-into-logits", "ms-swift#10130", BOTH, lambda c: c.reduction == "mean")
-class GradientWrittenIntoLogits(CrossEntropy):
-    """Backward returns the right gradient and leaves it in the logits' memory."""
+@fault(FAULTS, "E53-weights-scaled-in-place", NO_THREAD, BOTH, lambda c: "w" in c.options and c.reduction == "mean")
+class WeightsScaledInPlace(CrossEntropy):
+    """Backward returns the right gradient, and leaves the caller's class weights twice as large."""
 
     def gradient(self, upstream: Array) -> Array:
         found = super().gradient(upstream)
-        self.logits.detach().copy_(found)
+        if self.weight is not None:
+            self.weight *= 2
         return found
 
 
-@fault(FAULTS, "E53-shift-in-place", "Megatron-LM#1594", BOTH, lambda c: c.reduction == "mean")
-class ShiftInPlace(CrossEntropy):
-    """z -= max(z) on the caller's logits; the results are right."""
+@fault(FAULTS, "E53-labels-masked-in-place", NO_THREAD, BOTH, lambda c: "ign" in c.options and c.target == "index")
+class LabelsMaskedInPlace(CrossEntropy):
+    """Ignored labels are 0 in the caller's memory after the call; the results are right."""
 
-    def value(self) -> Array:
-        z = self.logits.detach()
-        z -= z.amax(0 if z.ndim == 1 else 1, keepdim=True)
-        return super().value()
+    def gradient(self, upstream: Array) -> Array:
+        found = super().gradient(upstream)
+        if not self.soft:
+            self.target[self.target == self.ignore_index] = 0
+        return found
 
 
 @fault(FAULTS, "F72-gradient-written-as-packed", "pytorch#75923", GRADIENT, lambda c: "trans" in c.layout)

@@ -1,0 +1,171 @@
+"""What implementations do and say so is shown, and is no failure; what looks like it and is wrong still fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xentcheck import adapters
+from xentcheck.adapters.base import Adapter
+from xentcheck.cases import Case
+from xentcheck.errors import AdapterError
+from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.reports.record import Record
+from xentcheck.reports.runfile import Header, RunFile
+from xentcheck.reports.summary import summarize
+from xentcheck.runner import run_case
+from xentcheck.subjects import subjects_of
+from xentcheck.trying import tried
+from xentcheck.vocabulary import FAILING
+from xentcheck.wrapping import adapter_of
+
+PLAIN = "gaussian.5x10.f32.index.plain.mean.up-one.contig.s0"
+WEIGHTED = "gaussian.5x10.f32.index.w+ign.none.up-rand.contig.s0"
+STRIDED = "gaussian.5x10.f32.index.plain.mean.up-one.sliced.s0"
+TWICE = "gaussian.5x10.f32.index.plain.mean.up-neg.twice.s0"
+
+
+def right(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+    """The reference itself."""
+    upstream = options.pop("upstream", 1.0)
+    return cross_entropy(logits, target, **options), cross_entropy_grad(logits, target, upstream=upstream, **options)
+
+
+def records_of(adapter: Adapter, *cases: str) -> list[Record]:
+    subjects = subjects_of(adapter, ["cpu"])[:1]
+    return [r for text in cases for r in run_case(Case.parse(text), subjects)]
+
+
+def observations(records: list[Record]) -> tuple[str, ...]:
+    header = Header(
+        version="", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={}, planned=len(records),
+        selection=("some",),
+    )  # fmt: skip
+    summary = summarize(RunFile(header, tuple(records)))
+    assert summary.ok == (not any(r.outcome in FAILING for r in records))
+    return summary.observations
+
+
+def overwriting(name: str, value: Any = 0, *, beside: bool = False) -> Any:
+    """A loss that is right, and leaves something else in one of its inputs, or in the gaps between its elements."""
+
+    def loss(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        found = right(logits, target, **options)
+        array = {"logits": logits, "target": target, **options}.get(name)
+        if array is not None and beside:
+            np.lib.stride_tricks.as_strided(array, (array.size,), (array.itemsize,))[1] = value
+        elif array is not None:
+            array[...] = value
+        return found
+
+    return loss
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_logits_may_be_overwritten(declared: bool) -> None:
+    """Found out or declared, it is shown, and the result is judged."""
+    names = ["logits"] if declared else []
+    records = records_of(adapters.from_numpy(overwriting("logits"), name="own", overwrites=names), PLAIN, WEIGHTED)
+    assert {r.outcome for r in records} == {"agree"}
+    note = f"overwrites its logits, {'as' if declared else 'which is not'} declared"
+    assert {r.notes for r in records} == {(note,)}
+    assert observations(records) == (f"own/eager/cpu {note} ({len(records)} comparisons)",)
+    assert [Record.from_json(r.to_json()) for r in records] == records
+
+
+@pytest.mark.parametrize("name", ["target", "weight", "upstream"])
+def test_other_inputs_may_not(name: str) -> None:
+    """The caller uses them again; nor can that be declared."""
+    records = records_of(adapters.from_numpy(overwriting(name)), WEIGHTED)
+    assert {(r.outcome, r.reason) for r in records} == {("disagree", f"the call changed its input {name}")}
+    assert all(r.suspects[0].startswith("E53") for r in records)
+    with pytest.raises(AdapterError, match=rf"^overwrites has '{name}'; allowed: logits$"):
+        adapters.from_numpy(right, overwrites=[name])
+
+
+def test_memory_beside_the_logits_is_not_theirs() -> None:
+    """A kernel that ignores the strides writes where no logit is."""
+    records = records_of(adapters.from_numpy(overwriting("logits", beside=True), overwrites=["logits"]), STRIDED)
+    assert {r.reason for r in records} == {"the call changed its input beside_logits"}
+
+
+def test_a_wrong_result_beside_overwritten_logits_is_wrong() -> None:
+    """What is shown excuses nothing."""
+
+    def loss(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        value, g = right(logits, target, **options)
+        logits[...] = 2 * g
+        return value, logits.copy()
+
+    found = {r.quantity: r.outcome for r in records_of(adapters.from_numpy(loss, overwrites=["logits"]), PLAIN)}
+    assert found == {"cost": "agree", "dC/dz": "disagree"}
+
+
+def backward(second: str) -> Adapter:
+    """A PyTorch loss whose gradient is computed once, into its logits; what a second backward does."""
+    torch = pytest.importorskip("torch")
+
+    class Loss(torch.autograd.Function):  # type: ignore[misc, name-defined]  # torch is imported by the caller
+        @staticmethod
+        def forward(ctx: Any, z: Any, y: Any) -> Any:
+            ctx.save_for_backward(z.softmax(1) - torch.nn.functional.one_hot(y, z.shape[1]))
+            ctx.calls = 0
+            return torch.nn.functional.cross_entropy(z, y)
+
+        @staticmethod
+        def backward(ctx: Any, up: Any) -> Any:
+            ctx.calls += 1
+            if ctx.calls == 2 and second == "refused":
+                raise RuntimeError("the gradient was given away")
+            (g,) = ctx.saved_tensors
+            wrong = 2.0 if ctx.calls == 2 and second == "wrong" else 1.0
+            return g * up * wrong / len(g), None
+
+    return adapters.from_torch(Loss.apply, name="once", reductions=["mean"], options={"upstream"})
+
+
+def test_one_backward_only_is_shown() -> None:
+    """A second one that is refused is `unsupported`; one that is wrong is wrong, and one that is right agrees."""
+    refused = records_of(backward("refused"), PLAIN, TWICE)
+    assert [r.outcome for r in refused] == ["agree", "agree", "unsupported", "unsupported"]
+    why = "one backward only, which raises RuntimeError: the gradient was given away"
+    assert refused[-1].reason == why
+    assert observations(refused) == (f"once/eager/cpu is not judged on {why} (2 comparisons)",)
+    assert [r.outcome for r in records_of(backward("wrong"), TWICE)] == ["agree", "disagree"]
+    assert [r.outcome for r in records_of(backward("right"), TWICE)] == ["agree", "agree"]
+
+
+def refusing(error: Exception, *refused: str) -> Any:
+    def loss(logits: Any, target: Any, *, reduction: str = "mean", **options: Any) -> tuple[Any, Any]:
+        if reduction in refused:
+            raise error
+        return right(logits, target, reduction=reduction, **options)
+
+    return loss
+
+
+@pytest.mark.parametrize("refused", [("sum",), ("none",), ("mean",), ("mean", "none")])
+def test_a_refused_reduction_is_unsupported(refused: tuple[str, ...]) -> None:
+    """As an argument that is not allowed; the reason is the exception."""
+    adapter = tried(adapter_of(refusing(ValueError(f"not {refused}"), *refused), "numpy"))
+    assert set(adapter.capabilities.reductions) == {"mean", "sum", "none"} - set(refused)
+    case = PLAIN.replace("mean", refused[0])
+    records = records_of(adapter, case)
+    assert {(r.outcome, r.reason) for r in records} == {
+        ("unsupported", f"reduction {refused[0]}, which raises ValueError: not {refused}")
+    }
+    others = records_of(adapter, PLAIN.replace("mean", adapter.capabilities.reductions[0]))
+    why = records[0].reason
+    assert observations([*others, *records]) == (f"loss/eager/cpu is not judged on {why} (2 comparisons)",)
+
+
+def test_what_is_no_refusal_of_a_reduction_is_an_error() -> None:
+    """Another exception, or one for each reduction; a declared one is not tried."""
+    for loss in (refusing(IndexError("bug"), "sum"), refusing(ValueError("all"), "mean", "sum", "none")):
+        adapter = tried(adapter_of(loss, "numpy"))
+        assert adapter.capabilities.reductions == ("mean", "sum", "none")
+        assert {r.outcome for r in records_of(adapter, PLAIN.replace("mean", "sum"))} == {"error"}
+    declared = tried(adapters.from_numpy(refusing(ValueError("bug"), "sum")))
+    assert {r.outcome for r in records_of(declared, PLAIN.replace("mean", "sum"))} == {"error"}
