@@ -19,7 +19,7 @@ import click
 
 from xentcheck.build import build
 from xentcheck.cases import Case
-from xentcheck.faults import by_name, frameworks_of, subjects_for, witnesses
+from xentcheck.faults import LAW, by_name, frameworks_of, subjects_for, witnesses
 from xentcheck.museum import tables
 from xentcheck.profiles import PROFILES, cases
 from xentcheck.reports.fault import is_right
@@ -42,6 +42,13 @@ def kills_of(framework: str, fault: str) -> dict[str, str]:
             chosen = sorted(profile_cases(profile), key=lambda case: str(case) not in known)
             found = witnesses(planted, chosen) | found
     return found
+
+
+def lacks(framework: str, fault: str) -> bool:
+    """Whether the table has not every side of a fault, or a case that `quick` has no longer."""
+    row = tables.read(tables.KILLS).get(framework, {}).get(fault, {})
+    gone = {case for side, case in row.items() if side != LAW} - set(map(str, profile_cases("quick")))
+    return bool(gone) or row.keys() != by_name(framework)[fault].fault.caught
 
 
 @cache
@@ -87,7 +94,7 @@ def kill_problems(table: dict[str, dict[str, Any]]) -> Iterator[str]:
     for framework, rows in table.items():
         caught = 0
         for fault, row in rows.items():
-            caught += all(side == "law" or case in quick for side, case in row.items()) and bool(row)
+            caught += all(side == LAW or case in quick for side, case in row.items()) and bool(row)
             if missing := by_name(framework)[fault].fault.caught - set(row):
                 yield f"{framework} {fault}: {', '.join(sorted(missing))} is accused by no case of full"
         click.echo(f"{framework}: quick catches {caught} of {len(rows)} on every side")
@@ -98,7 +105,9 @@ def kill_problems(table: dict[str, dict[str, Any]]) -> Iterator[str]:
 @click.command()
 @click.option("--framework", "frameworks", multiple=True, help="all that are installed if none is named")
 @click.option("--fault", "only", default="", help="only those whose name starts so")
-@click.option("--missing", is_flag=True, help="only faults of which the table lacks a side")
+@click.option(
+    "--missing", is_flag=True, help="only faults of which the table lacks a side or names a case that is gone"
+)
 @click.option("--part", type=click.Choice(("kills", "silence")), help="only the faults, or only the right ones")
 @click.option("--profile", default="full", show_default=True, type=click.Choice(PROFILES), help="of the right ones")
 @click.option("--write", is_flag=True, help="write the tables that the gate judges by")
@@ -110,8 +119,7 @@ def main(
     names = [(f, name) for f in frameworks_of(frameworks) for name in by_name(f) if name.startswith(only)]
     faults = [(f, name) for f, name in names if not is_right(name) and part != "silence"]
     if missing:
-        table = tables.read(tables.KILLS)
-        faults = [x for x in faults if by_name(x[0])[x[1]].fault.caught - table.get(x[0], {}).get(x[1], {}).keys()]
+        faults = [x for x in faults if lacks(*x)]
     silent = [(f, name) for f, name in names if name.startswith("none-") and part != "kills"]
     right = [(f, d) for f in dict.fromkeys(f for f, _ in silent) for d in DTYPES]
     problems: list[str] = []
