@@ -3,7 +3,8 @@
 Each replaces one step of `Fused`: the sums over classes, the exponential and logarithm, the form of the loss, of
 smoothing, of the gradient or of the mean. Out of scope, as no bound that decides something holds for them: sums over
 classes one after another in bfloat16 or float16, which stagnate; -log(softmax(z)) even in float64, which is
-infinite where a probability underflows; exponentials without a shift; and z - mean(z) under automatic differentiation,
+infinite where a probability underflows; exponentials without a shift; another shift than the
+maximum where there is one class only, as log(exp(t)) - t is not 0; and z - mean(z) under automatic differentiation,
 which spreads the rounding error of a whole row over each of its elements.
 """
 
@@ -212,14 +213,6 @@ class Log1p(Fused):
         t, e, _ = self.parts()
         largest = np.arange(self.classes) == e.argmax(1)[:, None]
         return t - np.log1p(np.where(largest, 0, e).sum(1, keepdims=True))
-
-
-@right(FAULTS, "shift-rounded-up")
-class ShiftRoundedUp(Fused):
-    """The next integer above the maximum is subtracted."""
-
-    def shift(self, z: Array) -> Array:
-        return np.ceil(super().shift(z))
 
 
 @right(FAULTS, "logsumexp")
