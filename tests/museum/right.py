@@ -1,11 +1,10 @@
 """Right implementations in NumPy that differ in legitimate arithmetic: none of them may raise an alarm.
 
-Each replaces one step of `Fused`: the sums over classes, the exponential and logarithm, the form of the loss, of
-smoothing, of the gradient or of the mean. Out of scope, as no bound that decides something holds for them: sums over
-classes one after another in bfloat16 or float16, which stagnate; -log(softmax(z)) even in float64, which is
-infinite where a probability underflows; exponentials without a shift; another shift than the
-maximum where there is one class only, as log(exp(t)) - t is not 0; and z - mean(z) under automatic differentiation,
-which spreads the rounding error of a whole row over each of its elements.
+Each replaces one step of `Fused`: the sums over classes here, all else in `right_forms`. Out of scope, as no bound
+that decides something holds for them: sums over classes one after another in bfloat16 or float16, which stagnate;
+-log(softmax(z)) even in float64, which is infinite where a probability underflows; exponentials without a shift;
+another shift than the maximum where there is one class only, as log(exp(t)) - t is not 0; and z - mean(z) under
+automatic differentiation, which spreads the rounding error of a whole row over each of its elements.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ from .fused import Fused
 
 FAULTS: list[Fault] = []
 """The right implementations, as faults that nothing may catch."""
-
-NARROWER = ("float32", "bfloat16", "float16")
 
 
 def right(
@@ -191,102 +188,3 @@ class OnlineLargeBlocks(Online):
     """An online softmax over blocks of 1024 classes."""
 
     block = 1024
-
-
-@right(FAULTS, "exp2-log2")
-class Exp2Log2(Fused):
-    """exp(t) as 2^(t log2 e), and log(S) as log2(S) ln 2."""
-
-    def exp(self, t: Array) -> Array:
-        return np.exp2(t * t.dtype.type(np.log2(np.e)))
-
-    def log_a(self) -> Array:
-        t, _, total = self.parts()
-        return t - np.log2(total) * total.dtype.type(np.log(2))
-
-
-@right(FAULTS, "log1p")
-class Log1p(Fused):
-    """log(S) as log1p of the sum of all exponentials but the largest."""
-
-    def log_a(self) -> Array:
-        t, e, _ = self.parts()
-        largest = np.arange(self.classes) == e.argmax(1)[:, None]
-        return t - np.log1p(np.where(largest, 0, e).sum(1, keepdims=True))
-
-
-@right(FAULTS, "logsumexp")
-class LogSumExp(Fused):
-    """log a = z - (m + log S)."""
-
-    def log_a(self) -> Array:
-        z = self.rows(self.logits)
-        return z - (self.shift(z) + np.log(self.parts()[2]))
-
-
-@right(FAULTS, "gradient-of-kept-log-a")
-class KeptLogA(Fused):
-    """The softmax in the gradient is exp(log a)."""
-
-    def a(self) -> Array:
-        return np.exp(self.log_a())
-
-
-@right(FAULTS, "gradient-by-logsumexp")
-class ByLogSumExp(LogSumExp):
-    """The softmax in the gradient is exp(z - lse)."""
-
-    def a(self) -> Array:
-        return np.exp(self.log_a())
-
-
-@right(FAULTS, "reciprocal-of-sum")
-class ReciprocalOfSum(Fused):
-    """e times 1/S."""
-
-    def a(self) -> Array:
-        _, e, total = self.parts()
-        return e * (1 / total)
-
-
-@right(FAULTS, "subtracted-before-division")
-class SubtractedBeforeDivision(Fused):
-    """(e Q - S q) / S."""
-
-    def error(self) -> Array:
-        q = self.q()
-        _, e, total = self.parts()
-        return (e * q.sum(1, keepdims=True) - total * q) / total
-
-
-@right(FAULTS, "mean-by-reciprocal")
-class MeanByReciprocal(Fused):
-    """Times 1/N, forward and backward."""
-
-    def reduce(self, losses: Array) -> Array:
-        return losses.sum() * (1 / self.denominator()) if self.reduction == "mean" else super().reduce(losses)
-
-    def factor(self, upstream: Array) -> Array:
-        up = upstream.reshape(-1)
-        return up * (1 / self.denominator()) if self.reduction == "mean" else up
-
-
-@right(FAULTS, "rows-scaled-first")
-class RowsScaledFirst(Fused):
-    """Each row's loss is divided before they are added."""
-
-    def reduce(self, losses: Array) -> Array:
-        return (losses / self.denominator()).sum() if self.reduction == "mean" else super().reduce(losses)
-
-
-@right(FAULTS, "float64-throughout", dtypes=NARROWER)
-class Float64Throughout(Fused):
-    """Everything in float64, rounded once."""
-
-    def __init__(self, xp: Any, logits: Array, target: Array, *, weight: Array | None = None, **options: Any) -> None:
-        soft = target.ndim == logits.ndim and target.dtype == logits.dtype
-        wide = None if weight is None else weight.astype(np.float64)
-        super().__init__(
-            xp, logits.astype(np.float64), target.astype(np.float64) if soft else target, weight=wide, **options
-        )
-        self.given = logits.dtype
