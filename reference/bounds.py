@@ -18,8 +18,9 @@ from .directions import BoundsAlong
 from .oracle import Block, Exact
 from .problem import Array, Problem
 from .row_base import RowBase
-from .row_bounds import LossBounds, RowBounds, Scaling, finished
+from .row_bounds import LossBounds, RowBounds
 from .rows import from_rows
+from .scaling import Scaling, finished
 
 __all__ = ["CATALOGUE", "Bounds", "Contract", "bound"]
 

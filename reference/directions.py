@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from .backends import Number
 from .leaving import all_finite, leave
 from .oracle import Block, Exact
-from .row_bounds import RowBounds, finished
+from .row_bounds import RowBounds
 from .rows import from_rows, to_rows
+from .scaling import finished
 
 Array = NDArray[Any]
 

@@ -18,7 +18,7 @@ from .contracts import Arithmetic, growth
 from .exact_layers import float64, hidden_inputs, sigmoid
 from .formats import Format
 from .problem import Problem
-from .row_bounds import finished
+from .scaling import finished
 
 Array = NDArray[Any]
 

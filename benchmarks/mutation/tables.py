@@ -8,6 +8,7 @@ EXACT = ("test_pinned_bounds", "test_double_double", "test_oracle", "test_direct
 TESTS: dict[str, tuple[str, ...]] = {
     "reference/bounds.py": BOUNDS,
     "reference/row_bounds.py": BOUNDS,
+    "reference/scaling.py": BOUNDS,
     "reference/row_errors.py": BOUNDS,
     "reference/row_base.py": BOUNDS,
     "reference/layer_bounds.py": BOUNDS,
@@ -126,7 +127,7 @@ BY_HAND: tuple[Hand, ...] = (
         "a = 2 * np.maximum(additions, 0)",
         "sums are twice as high",
     ),
-    ("reference/row_bounds.py", "SLACK = 1.0 + 1e-6", "SLACK = 1.0 + 1e-2", "the slack of all bounds is a hundredth"),
+    ("reference/scaling.py", "SLACK = 1.0 + 1e-6", "SLACK = 1.0 + 1e-2", "the slack of all bounds is a hundredth"),
     (
         "src/xentcheck/runner.py",
         "place = (adapter.name, subject.variant, subject.device, problem.dtype)",
