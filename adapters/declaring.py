@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from xentcheck.reference.contracts import get as contract_of
 from xentcheck.vocabulary import DTYPES, HEADS, OPTIONS, OVERWRITABLE, QUANTITIES, REDUCTIONS
@@ -68,6 +69,9 @@ def declare(adapter: Adapter, text: Mapping[str, str]) -> None:
     adapter.running_sums = int(text.get("running_sums", adapter.running_sums))
     if adapter.running_sums < 0:
         raise ValueError("running_sums is negative")
+    ulps = (adapter.exp_ulps, adapter.log_ulps, *(n for row in adapter.accuracies for n in row[2:]))
+    if not all(0 <= n < inf for n in ulps):
+        raise ValueError("an accuracy is negative or not finite")
 
 
 def _contract(row: Sequence[str]) -> tuple[str, str, str, str]:

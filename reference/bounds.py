@@ -1,7 +1,8 @@
 """Derived error bounds: how far an implementation may be from the exact result under a contract, element by element.
 
 There is no tolerance to choose: the bound follows from the storage format, the contract (`contracts`) and the very
-input. Any order of summation is allowed, so the bounds hold for every number of threads, lanes or blocks.
+input. Any order of summation is allowed, but for trees that a contract names and sums of more than 4096
+exponentials (`docs/numerics.md`, section 2.10), so the bounds hold for every number of threads, lanes or blocks.
 """
 
 from __future__ import annotations

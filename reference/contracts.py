@@ -44,10 +44,6 @@ ROUNDED_SUM = ("sum", "log", *BETWEEN_KERNELS)
 ELEMENTWISE = ("exponents", "exponentials", *ROUNDED_SUM)
 
 
-ROW_SUMS = ("none", "pivots", "all")
-"""Which elements of dC/dz may carry the rounding errors of their row's sum: see `Contract.row_sum`."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Contract:
     """Where an implementation rounds, and how well it evaluates exp and log.
@@ -66,8 +62,8 @@ class Contract:
     be the label's logit. log_of_softmax: the loss may be the logarithm of the computed softmax.
     rescales: how often an online softmax rescales its running sum at most, and never more often than there are terms.
     product_inputs: `storage`, `tf32` or `bfloat16`: what matrix products round their inputs to.
-    lanes: sums over classes are so many partial sums and a tree of them; 0 for any order, in which all other sums may
-    be taken. running_sums: exponentials of more than 4096 classes are added in so many running sums or more, whose
+    lanes: sums over classes are so many partial sums and a tree of them (no contract of the catalogue promises it,
+    `heights` looks for it); 0 for any order, in which all other sums may be taken. running_sums: exponentials of more than 4096 classes are added in so many running sums or more, whose
     errors are found from the very addends (`scattered`); 0 where nothing is known of the order.
     class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of blocks of so
     many terms; 0 for any order. compensated: sums may be compensated (Kahan), which errs by up to 2u.

@@ -228,7 +228,8 @@ class RowBounds:
     def _with_row_sum(self, bound: Array, scale: Array, error: Array) -> Array:
         """The bound where the row's sum, exactly 0, is added as it was rounded; error: (n, 1), the sum of all D_i.
 
-        [derived] |sum| <= E + (g + u_s)(2 s Q + E) with g for 2C - 1 additions, since m + log S has the terms 1, -a_i.
+        [derived] |sum| <= E + (g + u_s + kappa)(2 s Q + E) with g for 2C - 1 additions, as m + log S has the terms 1
+        and -a_i.
         """
         where = self.arithmetic.contract.row_sum
         if where == "none":

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .contracts import Arithmetic, growth
 from .formats import Format
 from .row_base import RowBase
-from .scattered import ANY_ORDER, height
+from .scattered import ANY_ORDER, scattered_height
 
 Array = NDArray[Any]
 
@@ -132,8 +132,8 @@ class RowErrors:
         unknown = b.zeta is not None or any(a.stores(s) for s in ("exponents", "exponentials", "forward_sum"))
         if not a.contract.running_sums or unknown or additions.max(initial=0) < ANY_ORDER:
             return g
-        scattered = growth(height(additions, a.contract.running_sums, b.drifts), a.wide.unit_roundoff)
-        return np.asarray(np.minimum(g, scattered))
+        scattered = growth(scattered_height(additions, a.contract.running_sums, b.drifts), a.wide.unit_roundoff)
+        return np.where(additions < ANY_ORDER, g, np.minimum(g, scattered))
 
     def _log_error(self) -> Array:
         """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r).

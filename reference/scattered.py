@@ -64,7 +64,7 @@ def drifts(e: Array, total: Array, fmt: Format) -> Array:
     return found
 
 
-def height(additions: Array, sums: int, drift: Array) -> Array:
+def scattered_height(additions: Array, sums: int, drift: Array) -> Array:
     """(n, 1): additions whose rounding errors a sum of scattered addends may show; `sums` running sums or more of them.
 
     [derived] Of L running sums at most 2^k reach a 2^k-th of the total; each has an L-th of the addends, so of the

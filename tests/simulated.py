@@ -35,8 +35,8 @@ NARROW_ALGORITHMS = {
 }
 """Algorithm -> the contract it meets. `stable`, which promises least, has witnesses of its own in `test_forms`."""
 
-NUMPY_ULPS = (3.0, 3.0)
-"""Accuracy of NumPy's exp and log in ULPs, both dtypes (measured: 2.5 and 3.0 in float32)."""
+NUMPY_ULPS = (4.0, 4.0)
+"""What the NumPy adapter declares in float32 (measured: 2.541 and 3.102 ULPs)."""
 
 
 def algorithms(dtype: str) -> dict[str, str]:

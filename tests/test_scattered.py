@@ -22,7 +22,7 @@ from xentcheck.reference.contracts import CATALOGUE, DEFAULT, Contract
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.reference.scattered import LEAST, LEVELS, drifts, height
+from xentcheck.reference.scattered import LEAST, LEVELS, drifts, scattered_height
 from xentcheck.runner import contracts_of
 from xentcheck.subjects import Subject
 
@@ -162,6 +162,14 @@ def test_up_to_4096_classes_any_order_is_allowed() -> None:
     assert not drifts(np.ones((2, 4096)), np.array([4096.0, 4096.0]), FORMATS["float32"]).any()
 
 
+def test_a_row_has_its_own_bound_whatever_the_next_row_is() -> None:
+    """4000 active classes may be added in any order, also beside a row of 8192."""
+    z = np.random.default_rng(0).normal(size=(2, 8192)).astype(np.float32)
+    z[1, 4000:] = -np.inf
+    both, alone = (Problem(logits=x, target=np.zeros(len(x), int)) for x in (z, z[1:]))
+    assert np.array_equal(bound("a", both, FUSED)[1], bound("a", alone, FUSED)[0])
+
+
 def test_logits_that_a_layer_computes_allow_any_order() -> None:
     """Their exponentials are not known well enough to say what they leave over."""
     rng = np.random.default_rng(0)
@@ -186,7 +194,7 @@ def test_heights_are_monotonous() -> None:
     """More running sums, or less drift, never allow more; never less than 1024 additions, never more than there are."""
     drift = np.linspace(0, 4000, LEVELS)[:, None] * np.ones((LEVELS, 2))
     n = np.array([[4095.0], [128255.0]])
-    found = [height(n, sums, drift) for sums in (1, 2, 4, 16, 256)]
+    found = [scattered_height(n, sums, drift) for sums in (1, 2, 4, 16, 256)]
     assert all(np.all(more <= less) for less, more in pairwise(found))
     assert np.all(found[0] <= n)
     assert np.all(found[-1] >= LEAST)

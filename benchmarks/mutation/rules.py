@@ -72,10 +72,10 @@ def changes(file: str, source: str) -> Iterator[Change]:
     """All changes of a file by rule, each within one line, and those that leave the line as it is left out."""
     lines = source.splitlines()
     seen = set()
-    for node in ast.walk(without_docstrings(ast.parse(source))):
+    for node in ast.walk(without_annotations(ast.parse(source))):
         for where, new, rule in replacements(node, source):
             start, end = where
-            if start[0] != end[0] or in_annotation(lines[start[0] - 1]):
+            if start[0] != end[0] or is_not_changed(lines[start[0] - 1]):
                 continue
             text = lines[start[0] - 1].encode()
             after = (text[: start[1]] + new.encode() + text[end[1] :]).decode()
@@ -151,8 +151,8 @@ def span(node: ast.AST) -> Place:
     return start(node), end(node)
 
 
-def without_docstrings(tree: ast.Module) -> ast.Module:
-    """The tree without statements that are a string, and without annotations."""
+def without_annotations(tree: ast.Module) -> ast.Module:
+    """The tree without annotations."""
     for node in ast.walk(tree):
         for field in ("annotation", "returns"):
             if getattr(node, field, None) is not None:
@@ -160,6 +160,6 @@ def without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def in_annotation(line: str) -> bool:
+def is_not_changed(line: str) -> bool:
     """Whether a line is only there for a reader or a type checker."""
     return line.lstrip().startswith(("from ", "import ", "#", "assert "))

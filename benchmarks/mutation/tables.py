@@ -55,6 +55,16 @@ TESTS: dict[str, tuple[str, ...]] = {
     "adapters/wire.py": ("test_wire", "test_process"),
     "reports/baseline.py": ("test_baseline_file", "test_compare"),
     "reports/summary.py": ("test_reports_summary",),
+    "reference/scattered.py": ("test_scattered", "test_pinned_bounds"),
+    "reference/ranges.py": ("test_ranges", "test_oracle"),
+    "reference/leaving.py": ("test_ranges", "test_doctests"),
+    "reference/backends.py": EXACT,
+    "reports/power.py": ("test_sizes", "test_reports_summary"),
+    "reports/weaker.py": ("test_weaker",),
+    "src/xentcheck/undecided.py": ("test_weaker", "test_handed"),
+    "src/xentcheck/handed.py": ("test_handed",),
+    "src/xentcheck/right_rows.py": ("test_unusual",),
+    "adapters/promises.py": ("test_promises",),
     "reports/law.py": ("test_public_interface", "test_reports_summary"),
 }
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""

@@ -63,11 +63,11 @@ class OutputError(XentcheckError, OSError):
 
 
 class Disagreement(AssertionError):
-    """Raised by `xentcheck.assert_agrees`: an implementation left its error bound."""
+    """Raised by `assert_agrees`, `assert_values_agree` and the fixture: an implementation left its error bound."""
 
 
 class Undecided(AssertionError):
-    """Raised by `xentcheck.assert_values_agree`: a comparison that could not have failed, whatever was handed over."""
+    """Raised by `assert_values_agree` and the fixture: nothing that was handed over could have failed."""
 
 
 class AuditError(XentcheckError, ValueError):
