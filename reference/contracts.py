@@ -63,8 +63,9 @@ class Contract:
     rescales: how often an online softmax rescales its running sum at most, and never more often than there are terms.
     product_inputs: `storage`, `tf32` or `bfloat16`: what matrix products round their inputs to.
     lanes: sums over classes are so many partial sums and a tree of them (no contract of the catalogue promises it,
-    `heights` looks for it); 0 for any order, in which all other sums may be taken. running_sums: exponentials of more than 4096 classes are added in so many running sums or more, whose
-    errors are found from the very addends (`scattered`); 0 where nothing is known of the order.
+    `heights` looks for it); 0 for any order, in which all other sums may be taken. running_sums: exponentials of more
+    than 4096 classes are added in so many running sums or more, whose errors are found from the very addends
+    (`scattered`); 0 where nothing is known of the order.
     class_block, row_block: sums over classes, or over rows, that are accumulated in storage are trees of blocks of so
     many terms; 0 for any order. compensated: sums may be compensated (Kahan), which errs by up to 2u.
     result: dtype of a result that is returned wider than the storage, and so is not rounded to it, unless what passes
