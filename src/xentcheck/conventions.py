@@ -70,7 +70,8 @@ def _not_finite(p: Problem) -> bool:
     if p.logits is None:
         return bool(np.isneginf(np.asarray(p.b)).all())
     rows = to_rows(p.logits)
-    return rows.size > 0 and not bool(np.isfinite(rows.max(1)).all())
+    with np.errstate(invalid="ignore"):  # the largest of nan
+        return rows.size > 0 and not bool(np.isfinite(rows.max(1)).all())
 
 
 GRADIENTS_TOO = (*VALUES, *GRADIENTS, *DIRECTIONAL)

@@ -103,8 +103,13 @@ def _smoothed(common: dict[str, Any]) -> Iterator[Case]:
 
 
 def _layers(dtype: str, seed: int) -> Iterator[Case]:
-    """A last layer at a real size, called once and twice."""
+    """A last layer at a real size, called once and twice; in narrow dtypes also with a smoothing of a half, weights 8
+    times as large as others, and inputs that cancel nothing: dC/da_prev adds up all classes.
+    """
     shape, inputs = REAL.get(dtype, OTHERS)
+    if dtype not in WIDE:
+        apart: dict[str, Any] = {"options": ("wx", "lsh", "ign"), "reduction": "none", "upstream": "rand"}
+        yield Case(family="one-hot", shape=shape, inputs=inputs, dtype=dtype, seed=seed, **apart)
     for family in ("confident", "few-active", "tail"):
         for options, reduction, upstream in (((), "mean", "one"), (EVERY, "none", "rand")):
             for layout in ("contig", "twice"):
