@@ -70,7 +70,8 @@ class NumpyFunction(Adapter):
         options = {name: arrays.get(name, value) for name, value in keywords(problem).items()}
         for _ in range(problem.backwards - 1):
             first = {"upstream": -2 * arrays["upstream"]} if "upstream" in self.capabilities.options else {}
-            self.function(*arguments, arrays["target"], **options, **first)
+            given = [array.copy() for array in arguments]  # it may overwrite them, which is no fault of the next call
+            self.function(*given, arrays["target"], **options, **first)
         if (arrays["upstream"] != 1).any():
             options["upstream"] = arrays["upstream"]
         return self.function(*arguments, arrays["target"], **options)

@@ -22,6 +22,21 @@ many blocks of a kernel end at 32, 1024 and 32768. Sums over rows in bfloat16 ar
 ANY_SHAPE = frozenset({"transposed"})
 """What a step need not reject: a transposed gradient is refused by its shape wherever it is not square."""
 
+OF_OPTIONS = frozenset(
+    {
+        "weights_left_out",
+        "smoothing_left_out",
+        "ignored_rows_leak",
+        "ignored_rows_counted",
+        "upstream_ignored",
+        "first_upstream",
+        "divided_by_n",
+    }
+)
+"""Wrong answers of single options. Each step must reject them for an implementation that has all options, whose cases
+combine them; one that has few shows them in groups by kind, on the sizes that show each best.
+"""
+
 Step = tuple[int, int]
 """Positions of a size among the steps of classes and of rows."""
 
@@ -79,12 +94,13 @@ def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:
     applicable: dict[str, set[str]] = defaultdict(set)
     rejected: dict[str, set[str]] = defaultdict(set)
     sized = set()
+    records = [r for r in records if r.outcome in EXECUTED and r.elements]
+    combining = _combining(records)
     for r in records:
-        if r.outcome not in EXECUTED or not r.elements:
-            continue
         by_size = size_name(r)
         sized.add(by_size)
-        for name, needed in ((r.group, set(r.required)), (by_size, set(r.required) - ANY_SHAPE)):
+        others = ANY_SHAPE if place_of(r) in combining else ANY_SHAPE | OF_OPTIONS
+        for name, needed in ((r.group, set(r.required)), (by_size, set(r.required) - others)):
             required[name] |= needed
             applicable[name] |= set(r.applicable)
             rejected[name] |= set(r.rejected) if decides(r) else set()
@@ -99,6 +115,15 @@ def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:
         for name in sorted(required)
         if name
     )
+
+
+def _combining(records: Iterable[Record]) -> set[Place]:
+    """The places whose implementation has every option, as what its comparisons require says."""
+    needed: dict[Place, set[str]] = defaultdict(set)
+    for r in records:
+        needed[place_of(r)] |= {*r.required, *(("probabilities",) if "/probabilities/" in r.group else ())}
+    every = {"weights_left_out", "smoothing_left_out", "ignored_rows_leak", "upstream_ignored", "probabilities"}
+    return {place for place, names in needed.items() if names >= every}
 
 
 def size_name(r: Record) -> str:

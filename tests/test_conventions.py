@@ -188,7 +188,7 @@ def overwriting(logits: Any, target: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("loss", [misshapen, narrowed, overwriting])
 def test_a_convention_excuses_values_only(loss: Any) -> None:
-    """Another shape or a narrower dtype, or labels that are written into, disagree where the values are not judged, too."""
+    """Another shape or a narrower dtype, or labels that are written into, disagree where no value is judged, too."""
     problem = Problem(logits=Z.astype(np.float32), target=np.array([-100, -100]))
     assert convention_of(problem, "dC/dz")
     (subject,) = subjects_of(adapters.from_numpy(loss))

@@ -19,7 +19,7 @@ from .randomness import Stream
 
 Array = NDArray[Any]
 
-SMOOTHINGS = {"ls": 0.1, "lsh": 0.5}
+SMOOTHINGS = {"ls": 0.1, "lsh": 0.5, "ls1": 1.0}
 
 POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "signed": np.nan}
 """What lies between the elements of strided targets."""

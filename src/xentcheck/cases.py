@@ -40,6 +40,7 @@ IGNORE = {
 SMOOTHING = {
     "ls": "label smoothing 0.1",
     "lsh": "label smoothing 0.5",
+    "ls1": "label smoothing 1, which leaves nothing at the label",
 }
 
 OPTIONS = {

@@ -131,6 +131,14 @@ def _equal_huge(s: Stream, m: int, c: int, dtype: str) -> Draw:
     return offset + steps * spacing * (s.integers(0, 2, (m, 1)) == 1), _labels(s, m, c)
 
 
+def _edges(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    z, y = 2.0 * s.gaussian((m, c)), _labels(s, m, c)
+    equal = slice(min(1, m - 1), None, 2)
+    z[equal] = z[equal, :1]
+    y[::2] = c - 1
+    return z, y
+
+
 def _broken_rows(s: Stream, m: int, c: int, dtype: str) -> Draw:
     z, y = 2.0 * s.gaussian((m, c)), _labels(s, m, c)
     rows = np.arange(m)
@@ -173,7 +181,12 @@ FAMILIES = {
 BROKEN = Family("broken-rows", "nan or inf in every second row: what one row does must not reach another", _broken_rows)
 """Not among the others: in a sum over all rows nan is nan, or a convention, so that it needs reduction none."""
 
-LOGIT_FAMILIES = {**FAMILIES, BROKEN.name: BROKEN}
+EDGES = Family(
+    "edges", "labels that are the last class, and rows of equal logits: tails of blocks, untrained heads", _edges
+)
+"""Not among the others, which have both now and then: it is there for many classes."""
+
+LOGIT_FAMILIES = {**FAMILIES, BROKEN.name: BROKEN, EDGES.name: EDGES}
 """All families of logits that a case may name."""
 
 LAYER_FAMILIES = {

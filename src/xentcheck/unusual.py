@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .cases import LAYOUTS, Case
-from .families import BROKEN
+from .families import BROKEN, EDGES
 from .vocabulary import DTYPES, REDUCTIONS
 
 WIDE = ("float64", "float32")
@@ -19,6 +19,9 @@ COMMON = (5, 10)
 """The shape on which most of the option sets are compiled anyway."""
 
 EVERY = ("w", "ls", "ign")
+
+MANY = (5, 4096)
+"""Many classes, in few rows."""
 
 IGNORED = ("ignfirst", "ignlast", "ignpair", "ignmost")
 """Whoever skips rows by their neighbours, or counts from the first, errs with one of these."""
@@ -54,6 +57,7 @@ def unusual_cases(seed: int, profile: str) -> Iterator[Case]:
             given = {**common, "family": family, "target": "prob", "options": ("w", "dir")}
             yield Case(reduction="none", upstream="rand", **given)
         yield from _eager(common)
+        yield from _edges(common)
         if dtype not in WIDE:
             yield from _smoothed(common)
         yield from _layers(dtype, seed)
@@ -90,6 +94,18 @@ def _eager(common: dict[str, Any]) -> Iterator[Case]:
         yield Case(**given)
         yield Case(options=("wx", *EVERY[1:]), **given)
         yield Case(target="prob", options=("w",), **given)
+
+
+def _edges(common: dict[str, Any]) -> Iterator[Case]:
+    """The last class and equal logits, in few and many classes with every option; one and two rows of weights, whose
+    sum is not their number; and all of the target smoothed away.
+    """
+    for shape in (COMMON, MANY):
+        yield Case(**{**common, "family": EDGES.name, "shape": shape, "options": EVERY, "upstream": "neg"})
+    yield Case(**{**common, "family": EDGES.name, "reduction": "none"})
+    for rows, family in ((1, EDGES.name), (2, "gaussian")):
+        yield Case(**{**common, "family": family, "shape": (rows, COMMON[1]), "options": ("w",), "upstream": "neg"})
+    yield Case(**{**common, "options": ("ls1",), "upstream": "neg"})
 
 
 def _smoothed(common: dict[str, Any]) -> Iterator[Case]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import backward, compositions, dtypes, layout, reduction, targets, thresholds, values
+from . import backward, compositions, dtypes, edges, layout, reduction, targets, thresholds, values
 from . import range as range_
 from .base import Fault
 
@@ -16,4 +16,5 @@ FAULTS: list[Fault] = [
     *thresholds.FAULTS,
     *dtypes.FAULTS,
     *values.FAULTS,
+    *edges.FAULTS,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from xentcheck.cases import WEIGHTS
@@ -12,9 +13,11 @@ from .fused import Fused
 FAULTS: list[Fault] = []
 
 
-def planted(name: str, caught: frozenset[str], among: Where = anywhere) -> Any:
+def planted(
+    name: str, caught: frozenset[str], among: Where = anywhere, into: list[Fault] = FAULTS
+) -> Callable[[Any], Any]:
     """A fault in an implementation that may promise `fused`."""
-    return fault(FAULTS, name, NO_THREAD, caught, among, honest="fused")
+    return fault(into, name, NO_THREAD, caught, among, honest="fused")
 
 
 def weighted(case: Any) -> bool:
