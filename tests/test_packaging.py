@@ -48,7 +48,7 @@ def test_only_xentcheck_is_installed(wheel: zipfile.ZipFile) -> None:
 
 
 def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
-    """The five folders arrive under one namespace, with type markers, deviations and the template."""
+    """The five folders arrive under one namespace, with type markers, deviations, templates and tables."""
     names = set(wheel.namelist())
     expected = {"xentcheck/adapters/deviations.toml"}
     expected |= {f"xentcheck/reports/templates/{path.name}" for path in (ROOT / "reports" / "templates").glob("*.j2")}
@@ -61,6 +61,7 @@ def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
     ):
         expected |= {f"xentcheck/{target}{path.name}" for path in (ROOT / folder).glob("*.py")}
         expected.add(f"xentcheck/{target}py.typed")
+    expected |= {f"xentcheck/museum/{path.name}" for path in (ROOT / "tests" / "museum").glob("*.json")}
     found = {name for name in names if name.startswith("xentcheck/")}
     assert found == expected
 
