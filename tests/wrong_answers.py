@@ -110,7 +110,8 @@ def values(p: Problem, z: Array) -> tuple[Array, Wrong]:
     value = reduce(right, loss)
     others = np.exp(z - z.max(1, keepdims=True))
     others[np.arange(len(z)), z.argmax(1)] = 0.0
-    wrong = {"zero": np.zeros_like(value), "negated": -value, "times_1_001": value * 1.001, "times_1_25": value * 1.25}
+    wrong = {"zero": np.zeros_like(value), "negated": -value}
+    wrong |= {"times_1_001": value * 1.001, "times_1_25": value * 1.25, "times_1_5": value * 1.5}
     wrong["without_largest_term"] = reduce(right, right.against(np.log(others.sum(1)) + z.max(1)))
     if p.reduction == "none":
         wrong["last_row_dropped"] = np.concatenate([loss[:-1], [0.0]])
