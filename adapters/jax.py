@@ -194,7 +194,7 @@ class JaxAdapter(JaxFunction):
     """
 
     contracts = (
-        *(("*", dtype, "*", "decisive") for dtype in ("bfloat16", "float16")),
+        *(("*", dtype, "*", "storage-backsum") for dtype in ("bfloat16", "float16")),
         ("*", "*", "*", "fused"),
     )
     running_sums = 4
