@@ -257,8 +257,8 @@ def test_the_table_of_requirements(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_quick_cases_reject_all_that_is_required(dtype: str) -> None:
-    """No group of the NumPy adapter is blind, by kind or by size; none by kind is without a case of what it must reject,
-    but for a transposed gradient, which may be refused by its shape.
+    """No group of the NumPy adapter is blind, by kind or by size; none by kind lacks a case of what it must reject, but
+    for a transposed gradient, which may be refused by its shape.
     """
     numpy = subjects_of(adapters.get("numpy"))
     records = [r for case in cases_of("quick") if case.dtype == dtype for r in run_case(case, numpy)]

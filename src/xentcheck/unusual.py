@@ -98,9 +98,10 @@ def _eager(common: dict[str, Any]) -> Iterator[Case]:
 
 def _edges(common: dict[str, Any]) -> Iterator[Case]:
     """The last class and equal logits, in few and many classes with every option; one and two rows of weights, whose
-    sum is not their number; and all of the target smoothed away.
+    sum is not their number; and all of the target smoothed away. In float16 the 4096 log-probabilities that smoothing
+    adds up hide an ignored row.
     """
-    for shape in (COMMON, MANY):
+    for shape in (COMMON,) if common["dtype"] == "float16" else (COMMON, MANY):
         yield Case(**{**common, "family": EDGES.name, "shape": shape, "options": EVERY, "upstream": "neg"})
     yield Case(**{**common, "family": EDGES.name, "reduction": "none"})
     for rows, family in ((1, EDGES.name), (2, "gaussian")):

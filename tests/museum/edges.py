@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from xentcheck.families import EDGES
-
 from .base import BOTH, GRADIENT, Array, Fault
 from .fused import Fused
 from .values import ignoring, weighted
 from .values import planted as planted_into
 
 FAULTS: list[Fault] = []
+
+EDGES = "edges"
+"""The family that has both."""
 
 MANY = 1010
 """More classes than these are many."""
@@ -20,7 +21,7 @@ MANY = 1010
 planted = partial(planted_into, into=FAULTS)
 
 
-@planted("K01-last-class-of-many", GRADIENT, lambda c: c.family == EDGES.name and c.classes > MANY)
+@planted("K01-last-class-of-many", GRADIENT, lambda c: c.family == EDGES and c.classes > MANY)
 class LastClassOfMany(Fused):
     """Rows whose label is the last of more than 1010 classes get no gradient."""
 
@@ -29,7 +30,7 @@ class LastClassOfMany(Fused):
         return self.xp.where(last[:, None], 0.0, super().error()) if not self.soft else super().error()
 
 
-@planted("K02-equal-logits", GRADIENT, lambda c: c.family in (EDGES.name, "exact-ones", "ties", "equal-huge"))
+@planted("K02-equal-logits", GRADIENT, lambda c: c.family in (EDGES, "exact-ones", "ties", "equal-huge"))
 class EqualLogits(Fused):
     """Rows of more than 2 equal logits get no gradient: the head is taken for untrained."""
 
