@@ -156,8 +156,6 @@ def diagonal_only(p: Problem, values: dict[str, Any]) -> None:
         values["hvp"] = values["hvp"] / (p.v - mean) * p.v * (1 - a)
 
 
-NOT_DIVIDED = {"mean": "sum", "sum": "sum", "none": "none"}
-
 FAULTS: dict[str, tuple[Callable[[Problem, dict[str, Any]], None], set[str]]] = {
     "zero Hessian": (lambda p, x: x.update(hvp=0 * x["hvp"]), {"hvp"}),
     "diagonal only": (diagonal_only, {"hvp"}),

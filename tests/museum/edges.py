@@ -62,11 +62,10 @@ class IgnoredBesideMany(Fused):
     """Beyond 1010 classes a mean with ignored rows divides by twice their weights."""
 
     def denominator(self) -> Array:
-        twice = self.classes > MANY and not self.soft and self.kept().shape[0] > 1
-        ignored = (~self.kept()).any() if twice else False
-        return (
-            self.xp.where(ignored, 2 * super().denominator(), super().denominator()) if twice else super().denominator()
-        )
+        found = super().denominator()
+        if self.soft or self.classes <= MANY:
+            return found
+        return self.xp.where((~self.kept()).any(), 2 * found, found)
 
 
 @planted(
