@@ -241,7 +241,9 @@ def third_backward() -> Adapter:
     """PyTorch's own loss, whose third backward finds the buffers of the second."""
     import torch
 
-    class Third(torch.autograd.Function):
+    function: Any = torch.autograd.Function
+
+    class Third(function):  # type: ignore[misc]  # PyTorch need not be installed where types are checked
         @staticmethod
         def forward(ctx: Any, z: Any, losses: Any) -> Any:
             ctx.calls = 0
