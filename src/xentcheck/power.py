@@ -61,10 +61,12 @@ class Power:
 
 def ratio(delta: Array, bound: Array) -> Array:
     """|delta| / bound; 0 where delta is 0, next to nothing where the bound is infinite, inf where it is 0."""
+    delta, bound = np.asarray(delta), np.asarray(bound)
     with np.errstate(all="ignore"):
-        quotient = np.abs(delta) / bound
-        if np.isfinite(np.max(bound, initial=0.0)) and np.isfinite(np.max(quotient, initial=0.0)):
-            return np.asarray(quotient)
+        quotient = np.asarray(np.abs(delta))
+        quotient /= bound
+        if np.isfinite(bound.max(initial=0.0)) and np.isfinite(quotient.max(initial=0.0)):
+            return quotient
     quotient = np.where(np.isinf(bound), NO_BOUND, quotient)
     return np.where(np.asarray(delta) == 0, 0.0, np.where(np.isnan(quotient), np.inf, quotient))
 

@@ -45,8 +45,11 @@ def softmax_deltas(block: Block, quantity: str, z: Array) -> Iterator[tuple[str,
         else:
             wrong["negated"] = -exact
         for name, answer in wrong.items():
-            same = (answer == exact) | ~np.isfinite(t) & ~np.isfinite(answer)
-            yield name, np.where(same, 0.0, np.where(np.isnan(answer - exact), np.inf, answer - exact))
+            delta = answer - exact
+            if not np.isfinite(delta.sum()):
+                same = (answer == exact) | ~np.isfinite(t) & ~np.isfinite(answer)
+                delta = np.where(same, 0.0, np.where(np.isnan(delta), np.inf, delta))
+            yield name, delta
 
 
 def loss_deltas(block: Block, rows: int) -> dict[str, Array]:

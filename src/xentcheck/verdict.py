@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,16 +42,19 @@ class Subject:
     others: tuple[Contract, ...] = ()
     storage: str = "float64"
 
+    @cached_property
+    def contracts(self) -> dict[str, tuple[Contract, ...]]:
+        """All contracts that each quantity is compared under; the first is the one that it is judged by."""
+        found = {}
+        for quantity in self.values:
+            declared = self.contract if isinstance(self.contract, Contract) else self.contract[quantity]
+            result = self.dtype_of(quantity)
+            found[quantity] = tuple(dict.fromkeys(c.returning(result, self.storage) for c in (declared, *self.others)))
+        return found
+
     def contract_for(self, quantity: str) -> Contract:
         """The contract that a quantity is judged by."""
-        declared = self.contract if isinstance(self.contract, Contract) else self.contract[quantity]
-        return declared.returning(self.dtype_of(quantity), self.storage)
-
-    def tried(self, quantity: str) -> tuple[Contract, ...]:
-        """All contracts that a quantity is compared under, the one it is judged by first."""
-        result = self.dtype_of(quantity)
-        others = (c.returning(result, self.storage) for c in self.others)
-        return tuple(dict.fromkeys((self.contract_for(quantity), *others)))
+        return self.contracts[quantity][0]
 
     def dtype_of(self, quantity: str) -> str:
         """The dtype of a result, where it may be judged: that of the problem, or a wider one."""
@@ -106,14 +110,14 @@ class Judgement:
         self.subjects = [replace(s, storage=problem.dtype) for s in subjects]
         self.exact = Exact(problem)
         results = [(s, q) for s in self.subjects for q in s.values]
-        contracts = {c: False for s, q in results for c in s.tried(q)}
+        contracts = {c: False for s, q in results for c in s.contracts[q]}
         contracts |= {s.contract_for(q): True for s, q in results}
         self.views = {c: View(self.exact, c, quantities, judged) for c, judged in contracts.items()}
         self.tallies = {
             (i, q, c): Tally(FORMATS[s.dtype_of(q)])
             for i, s in enumerate(self.subjects)
             for q in s.values
-            for c in s.tried(q)
+            for c in s.contracts[q]
         }
         self.mismatches = self._mismatches()
         self.margins: list[list[Margin]] = [[] for _ in subjects]
@@ -227,7 +231,7 @@ class Judgement:
 
     def add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
         subject = self.subjects[i]
-        for c in subject.tried(q):
+        for c in subject.contracts[q]:
             self.tallies[i, q, c].add(got, *exact, bounds[c], counts=c == subject.contract_for(q))
 
     def _verdicts(self, i: int, subject: Subject) -> dict[str, Verdict]:
@@ -235,7 +239,7 @@ class Judgement:
         for q in subject.values:
             judged_by = subject.contract_for(q)
             power = self.views[judged_by].powers[q]
-            shares = {c.name: self.tallies[i, q, c].share for c in subject.tried(q)}
+            shares = {c.name: self.tallies[i, q, c].share for c in subject.contracts[q]}
             mismatch = self.mismatches.get((i, q), "")
             tally = self.tallies[i, q, judged_by]
             out[q] = Verdict(
