@@ -124,6 +124,16 @@ def test_an_infinite_bound_is_no_free_pass() -> None:
             xentcheck.assert_values_agree(p, {"cost": np.float16(value)})
 
 
+def test_a_wider_result_is_decided_by_its_own_bound() -> None:
+    """1.1e-7 is as good as 0 in float16, and not in float32: there `accurate` tells it from zeros."""
+    p = Problem(logits=np.array([[16.0, 0.0]], np.float16), target=np.array([0]))
+    cost = Exact(p).evaluate(["cost"])["cost"][0]
+    xentcheck.assert_values_agree(p, {"cost": np.float32(cost)})
+    for undecided in (np.float32(0.0), np.float16(cost)):
+        with pytest.raises(xentcheck.Undecided):
+            xentcheck.assert_values_agree(p, {"cost": undecided})
+
+
 def test_an_exact_value_that_is_no_number_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both nan is no agreement."""
     p = build(Case.parse("gaussian.5x10.f32.index.plain.mean.up-one.contig.s0"))

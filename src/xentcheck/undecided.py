@@ -71,7 +71,7 @@ def undecided(problem: Problem, quantity: str, got: Array, contract: Contract, *
     asked = np.full(right.shape, True) if vacuous else unbounded
     able = []
     for other in CATALOGUE.values():
-        bound = _bound(exact, quantity, other)
+        bound = _bound(exact, quantity, other.returning(contract.result, problem.dtype))
         if np.isfinite(bound[unbounded]).all() and (not vacuous or largest(right, bound) > THRESHOLD):
             able.append(other.name)
             if (error[asked] <= bound[asked]).all():
