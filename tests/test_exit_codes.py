@@ -39,6 +39,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "exits_with", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of two files of one size in one second the first is kept
     monkeypatch.setattr(api, "cases", lambda profile, seed: [Case.parse(CASE)])
     monkeypatch.setattr(execution, "laws", lambda *given: iter(()))
     monkeypatch.setattr(execution, "probe", lambda *given: iter(()))
