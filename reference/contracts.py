@@ -120,7 +120,7 @@ class Contract:
         return self if self.name in (DEFAULT, "stable") else replace(self, running_sums=running_sums)
 
 
-ANY = 2**31
+UNLIMITED = 2**31
 """As often as it likes."""
 
 PLAIN: dict[str, Any] = {
@@ -153,7 +153,7 @@ CATALOGUE: dict[str, Contract] = {
             row_block=16,
             row_sum="pivots",
         ),
-        Contract(name="online", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS, rescales=ANY),
+        Contract(name="online", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS, rescales=UNLIMITED),
         Contract(name="storage-backsum", log_form="lse", gradient_form="exp", stored=(*ELEMENTWISE, "backward_sum")),
         Contract(name="storage-accumulate", log_form="lse", gradient_form="exp", stored=STAGES),
         Contract(

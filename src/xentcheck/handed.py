@@ -22,7 +22,7 @@ from .cases import Case
 from .errors import AdapterError, Disagreement, ProfileError, Undecided
 from .runner import contract_of, quantities_of, run_problem
 from .subjects import Subject
-from .undecided import undecided
+from .undecided import doubt_of
 from .vocabulary import DTYPES, EXECUTED, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 Array = NDArray[Any]
@@ -131,7 +131,7 @@ def _judged(
             continue
         is_vacuous = r.outcome == "vacuous"
         kept = contract_of(subject, problem.dtype, r.quantity, arrays[r.quantity])
-        found = undecided(problem, r.quantity, arrays[r.quantity], kept, vacuous=is_vacuous)
+        found = doubt_of(problem, r.quantity, arrays[r.quantity], kept, vacuous=is_vacuous)
         if found and not found.inherent:
             _refuse([line + found.reason])
         why += [line + found.reason] if found else []
