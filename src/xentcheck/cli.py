@@ -63,7 +63,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    os._exit = _noticed(os._exit, os.getpid())
+    os._exit = _noticed(os._exit, os.getpid())  # type: ignore[assignment]  # its argument has no name here
     try:
         code = cli.main(standalone_mode=False)
     except XentcheckError as error:
@@ -77,7 +77,7 @@ def main() -> None:
     except OSError as error:
         if error.errno != EBADF:
             raise
-        sys.stdout = None  # type: ignore[assignment]  # as Python has it where there is none; nothing is flushed then
+        sys.stdout = None  # as Python has it where there is none; nothing is flushed then
         code = _refuse(f"its output was closed by something that it called: {error}")
     sys.exit(code if isinstance(code, int) else 0)
 
