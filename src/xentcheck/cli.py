@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
 from errno import EBADF
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
+from .early_exit import noticed_exit
 from .errors import AdapterError, XentcheckError
 from .options import (
     adapter_option,
@@ -63,35 +61,23 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    os._exit = _noticed(os._exit, os.getpid())  # type: ignore[assignment]  # its argument has no name here
-    try:
-        code = cli.main(standalone_mode=False)
-    except XentcheckError as error:
-        code = _refuse(str(error))
-    except click.Abort:
-        code = _refuse("interrupted")
-    except click.ClickException as error:
-        code = _refuse(error.format_message())
-    except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
-        code = _refuse(f"something that was imported called sys.exit({error.code!r})")
-    except OSError as error:
-        if error.errno != EBADF:
-            raise
-        sys.stdout = None  # as Python has it where there is none; nothing is flushed then
-        code = _refuse(f"its output was closed by something that it called: {error}")
+    with noticed_exit(_refuse):
+        try:
+            code = cli.main(standalone_mode=False)
+        except XentcheckError as error:
+            code = _refuse(str(error))
+        except click.Abort:
+            code = _refuse("interrupted")
+        except click.ClickException as error:
+            code = _refuse(error.format_message())
+        except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
+            code = _refuse(f"something that was imported called sys.exit({error.code!r})")
+        except OSError as error:
+            if error.errno != EBADF:
+                raise
+            sys.stdout = None  # as Python has it where there is none; nothing is flushed then
+            code = _refuse(f"its output was closed by something that it called: {error}")
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _noticed(leave: Callable[[int], NoReturn], process: int) -> Callable[[int], NoReturn]:
-    """`os._exit`, which in this process ends no run as if it were green; in forks of it it is what it was."""
-
-    def noticed(status: int) -> NoReturn:
-        if os.getpid() != process:
-            leave(status)
-        _refuse(f"something that was called ended the run by os._exit({status})")
-        leave(status or 2)
-
-    return noticed
 
 
 def _refuse(text: str) -> int:
