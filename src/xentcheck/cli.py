@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
+from errno import EBADF
 from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -59,6 +63,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    os._exit = _noticed(os._exit, os.getpid())  # type: ignore[assignment]  # its argument has no name here
     try:
         code = cli.main(standalone_mode=False)
     except XentcheckError as error:
@@ -69,7 +74,24 @@ def main() -> None:
         code = _refuse(error.format_message())
     except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
         code = _refuse(f"something that was imported called sys.exit({error.code!r})")
+    except OSError as error:
+        if error.errno != EBADF:
+            raise
+        sys.stdout = None  # as Python has it where there is none; nothing is flushed then
+        code = _refuse(f"its output was closed by something that it called: {error}")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _noticed(leave: Callable[[int], NoReturn], process: int) -> Callable[[int], NoReturn]:
+    """`os._exit`, which in this process ends no run as if it were green; in forks of it it is what it was."""
+
+    def noticed(status: int) -> NoReturn:
+        if os.getpid() != process:
+            leave(status)
+        _refuse(f"something that was called ended the run by os._exit({status})")
+        leave(status or 2)
+
+    return noticed
 
 
 def _refuse(text: str) -> int:

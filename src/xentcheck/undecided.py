@@ -22,17 +22,17 @@ from .vocabulary import DIRECTIONAL, LAYER_GRADIENTS, SHORT_DTYPES
 
 Array = NDArray[Any]
 
-LADDER = tuple(2**k + 1 for k in range(1, 18))
+CLASS_COUNTS = tuple(2**k + 1 for k in range(1, 18))
 """Numbers of classes that are tried: 3, 5, 9, ... 131073, one more than vectors and blocks hold."""
 
-DOUBLE = LADDER[:12]
+DOUBLE = CLASS_COUNTS[:12]
 """Those tried in float64, where exact values cost most: to 4097."""
 
 INPUTS = 8
 """Of the layer before, for its gradients."""
 
 
-def decides(problem: Problem, quantity: str, contract: Contract) -> bool:
+def rejects_zeros(problem: Problem, quantity: str, contract: Contract) -> bool:
     """Whether a result of zeros is rejected, as in `power`: some |exact| is more than twice its bound [derived]."""
     exact = Exact(problem)
     return largest(np.asarray(exact.evaluate([quantity])[quantity][0]), _bound(exact, quantity, contract)) > THRESHOLD
@@ -49,7 +49,7 @@ class Doubt:
     inherent: bool
 
 
-def undecided(problem: Problem, quantity: str, got: Array, contract: Contract, *, vacuous: bool) -> Doubt | None:
+def doubt_of(problem: Problem, quantity: str, got: Array, contract: Contract, *, vacuous: bool) -> Doubt | None:
     """What is not decided of results that a contract allows, or None [derived].
 
     vacuous: zeros would pass, too. The contract need not decide by itself: it is enough that the results keep another
@@ -71,7 +71,7 @@ def undecided(problem: Problem, quantity: str, got: Array, contract: Contract, *
     asked = np.full(right.shape, True) if vacuous else unbounded
     able = []
     for other in CATALOGUE.values():
-        bound = _bound(exact, quantity, other)
+        bound = _bound(exact, quantity, other.returning(contract.result, problem.dtype))
         if np.isfinite(bound[unbounded]).all() and (not vacuous or largest(right, bound) > THRESHOLD):
             able.append(other.name)
             if (error[asked] <= bound[asked]).all():
@@ -97,8 +97,8 @@ def zeros_pass_from(contract: str, dtype: str, quantity: str) -> int:
     0
     """
     passing = 0
-    for classes in reversed(DOUBLE if dtype == "float64" else LADDER):
-        if decides(build(case_of(classes, dtype, quantity)), quantity, CATALOGUE[contract]):
+    for classes in reversed(DOUBLE if dtype == "float64" else CLASS_COUNTS):
+        if rejects_zeros(build(case_of(classes, dtype, quantity)), quantity, CATALOGUE[contract]):
             break
         passing = classes
     return passing
