@@ -119,9 +119,19 @@ def test_an_infinite_bound_is_no_free_pass() -> None:
     p = Problem(logits=z, target=np.ones(6, int))
     for value in (np.inf, right(p, "cost")):
         xentcheck.assert_values_agree(p, {"cost": np.float16(value)})
-    for value in (42.0, 0.0, np.nan):
+    for value in (42.0, 0.0, np.nan, -np.inf):
         with pytest.raises(AssertionError):
             xentcheck.assert_values_agree(p, {"cost": np.float16(value)})
+
+
+def test_an_overflow_has_the_sign_of_what_overflows() -> None:
+    """Gaps beyond bfloat16's largest number: -inf in every element of a gradient, or for a loss, is none."""
+    z = np.where(np.arange(24).reshape(4, 6) % 5 < 2, 3e38, -3e38).astype("bfloat16")
+    p = Problem(logits=z, target=np.arange(4))
+    for q in ("cost", "dC/dz"):
+        with pytest.raises(AssertionError):
+            xentcheck.assert_values_agree(p, {q: np.full(p.shapes[q], -np.inf, p.dtype)})
+    xentcheck.assert_values_agree(p, {"cost": np.full((), np.inf, p.dtype)})
 
 
 def test_a_wider_result_is_decided_by_its_own_bound() -> None:

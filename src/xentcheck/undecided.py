@@ -53,9 +53,9 @@ def doubt_of(problem: Problem, quantity: str, got: Array, contract: Contract, *,
     """What is not decided of results that a contract allows, or None [derived].
 
     vacuous: zeros would pass, too. The contract need not decide by itself: it is enough that the results keep another
-    one of the catalogue that would reject zeros. Where a bound is infinite an infinite result is an overflow, which the
-    contract allows; any other has to keep a contract that has a bound there. It is inherent if zeros pass under the
-    default and under `storage`, which rounds every step; or if no contract has a bound.
+    one of the catalogue that would reject zeros. Where a bound is infinite an infinite result of the exact value's sign
+    is an overflow, which the contract allows; any other has to keep a contract that has a bound there. It is inherent
+    if zeros pass under the default and under `storage`, which rounds every step; or if no contract has a bound.
     """
     exact = Exact(problem)
     right = np.asarray(exact.evaluate([quantity])[quantity][0])
@@ -63,7 +63,7 @@ def doubt_of(problem: Problem, quantity: str, got: Array, contract: Contract, *,
     if np.isnan(right).any():
         return Doubt(f"the exact value is not a number ({where}): nothing was decided", inherent=False)
     error = error_of(got.astype(np.float64), right, np.zeros(right.shape))
-    overflown = np.isinf(got.astype(np.float64))
+    overflown = np.isinf(got.astype(np.float64)) & (np.sign(got.astype(np.float64)) == np.sign(right))
     unbounded = ~np.isfinite(_bound(exact, quantity, contract)) & ~overflown
     vacuous = vacuous and not overflown.all()
     if not vacuous and not unbounded.any():
