@@ -22,7 +22,7 @@ def noticed_exit(tell: Callable[[str], object]) -> Iterator[None]:
         tell(f"something that was called ended the run by os._exit({status})")
         leave(status or 2)
 
-    os._exit = noticed  # type: ignore[assignment]  # its argument has no name here
+    os._exit = noticed
     try:
         yield
     finally:
