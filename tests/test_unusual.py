@@ -18,7 +18,7 @@ from xentcheck.profiles import cases
 from xentcheck.runner import run_case
 from xentcheck.sizes import long_cases
 from xentcheck.subjects import Subject, subjects_of
-from xentcheck.vocabulary import FAILING, VALUES
+from xentcheck.vocabulary import DTYPES, FAILING, REDUCTIONS, VALUES
 
 QUICK = cases("quick")
 IN_FULL = {"H15-elements-in-float32"}
@@ -102,6 +102,18 @@ def test_eager_meets_what_a_compiler_hides() -> None:
     chosen = [c for c in chosen if c.dtype == "float32" and c.target == "index" and not c.options]
     failing = {c.family for c in chosen for r in run_case(c, [eager]) if r.outcome in FAILING}
     assert failing == {"masked"}
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_eager_is_asked_for_every_reduction(reduction: str) -> None:
+    """Results that only eager doubles, for one reduction alone."""
+    pytest.importorskip("jax")
+    (eager,) = (s for s in subjects_of(sizes.doubled_in_eager(reduction), ["cpu"]) if s.variant == "eager")
+    chosen = [c for c in QUICK if eager.takes(c) and c.family == "gaussian"]
+    assert {c.dtype for c in chosen if c.reduction == reduction} == set(DTYPES)
+    plainest = {c.reduction: c for c in sorted(chosen, key=lambda c: -len(c.options)) if c.dtype == "float32"}
+    failing = {c.reduction for c in plainest.values() for r in run_case(c, [eager]) if r.outcome in FAILING}
+    assert failing == {reduction}
 
 
 def test_the_tail_beyond_float32s_integers_is_in_full() -> None:

@@ -16,8 +16,10 @@ from xentcheck.adapters.process import ProcessAdapter
 from xentcheck.adapters.promises import Promised, code, promising, settled, words
 from xentcheck.reference.contracts import DEFAULT
 
+from .cases import SMOOTHING
 from .errors import AdapterError, DtypeError, UnavailableError, declaring, foreign, told
-from .profiles import EAGER, EAGER_SHAPE
+from .profiles import EAGER, EAGER_SHAPE, SHARP
+from .requirements import NARROW
 from .reserved import COMBINED, reserved_for
 from .trying import tried
 from .vocabulary import REFUSED, TIMEOUT
@@ -130,9 +132,10 @@ class Subject:
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
-        Other variants than the main one run on means of one shape; tiny cases are for those judged by the default
-        contract or as `stable`, linear ones for those that have no logits, those with one option alone for those that
-        cannot combine all.
+        Other variants than the main one run on one shape: on means, and on one family of sums and losses, there in a
+        narrow dtype without smoothing, which so few cases cannot tell from none. Tiny cases are for those judged by the
+        default contract or as `stable`, and a few of the means for their other variants; linear ones are for those that
+        have no logits, those with one option alone for those that cannot combine all.
         """
         if reserved := reserved_for(case):
             capabilities = self.adapter.capabilities
@@ -142,10 +145,14 @@ class Subject:
                 "alone": not capabilities.options >= COMBINED,
                 "sized": not capabilities.options >= COMBINED,
             }
-            return self.is_main and wants[reserved]
-        plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",)
-        few = case.shape == EAGER_SHAPE and case.family in EAGER and case.reduction == "mean" and case.target != "u8"
-        return self.is_main or (few and plain)
+            few = reserved == "tiny" and case.reduction == "mean" and case.family in SHARP[:2]
+            return wants[reserved] and (self.is_main or few)
+        if self.is_main:
+            return True
+        plain = not case.inputs and "dir" not in case.options and case.layout == ("contig",) and case.target != "u8"
+        smoothed = case.dtype in NARROW and not SMOOTHING.keys().isdisjoint(case.options)
+        met = case.family in EAGER if case.reduction == "mean" else case.family in SHARP[:1] and not smoothed
+        return plain and case.shape == EAGER_SHAPE and met
 
 
 def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command: str = "") -> list[Subject]:

@@ -263,16 +263,25 @@ def third_backward() -> Adapter:
     return adapters.from_torch(loss, name="third_backward", options=usual, devices=["cpu"])
 
 
-def hidden_by_xla() -> Adapter:
-    """JAX's own loss, which eager, and only eager, multiplies 0 with the -inf of masked classes."""
+def wrong_in_eager(hit: Callable[[Problem], bool], wrong: Callable[[Any], Any]) -> Adapter:
+    """JAX's own loss, whose results eager, and only eager, gets wrong where a problem is hit."""
 
     class Eager(type(adapters.get("jax"))):  # type: ignore[misc]  # a class that is looked up by name
         def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
             found = super().compute(problem, quantities, device=device, variant=variant)
-            masked = problem.logits is not None and bool(np.isneginf(problem.logits).any())
-            if variant != "eager" or not masked:
+            if variant != "eager" or not hit(problem):
                 return Result(found.values, found.changed_inputs)
-            return Result({q: np.asarray(x) * np.nan for q, x in found.values.items()}, found.changed_inputs)
+            return Result({q: wrong(np.asarray(x)) for q, x in found.values.items()}, found.changed_inputs)
 
     made: Adapter = Eager()
     return made
+
+
+def hidden_by_xla() -> Adapter:
+    """Eager multiplies 0 with the -inf of masked classes."""
+    return wrong_in_eager(lambda p: p.logits is not None and bool(np.isneginf(p.logits).any()), lambda x: x * np.nan)
+
+
+def doubled_in_eager(reduction: str) -> Adapter:
+    """Eager doubles the results of one reduction."""
+    return wrong_in_eager(lambda p: p.reduction == reduction, lambda x: x * x.dtype.type(2))

@@ -97,6 +97,18 @@ class UpstreamOfZero(Fused):
         return self.xp.where(found == 0, self.xp.ones_like(found), found)
 
 
+@planted(
+    "J03-upstream-of-zero-with-probabilities",
+    GRADIENT,
+    lambda c: c.upstream == "zero" and c.target in ("prob", "signed"),
+)
+class UpstreamOfZeroWithProbabilities(UpstreamOfZero):
+    """The same for rows of probabilities alone."""
+
+    def factor(self, upstream: Array) -> Array:
+        return super().factor(upstream) if self.soft else Fused.factor(self, upstream)
+
+
 @planted("J03-tiny-upstream-is-zero", GRADIENT, lambda c: c.upstream == "tiny")
 class TinyUpstream(Fused):
     """An upstream gradient below 1e-12 is 0."""
