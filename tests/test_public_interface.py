@@ -12,16 +12,19 @@ import samples
 from numpy.typing import NDArray
 
 from xentcheck import adapters, api
+from xentcheck.adapters.numpy import value_and_gradient
 from xentcheck.asking import Answer, compare
+from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.errors import Disagreement
 from xentcheck.laws import LAWS, SHAPE, base, laws
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.baseline import baseline_of
+from xentcheck.reports.power import size_of
 from xentcheck.requirements import ALWAYS, required
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.runner import quantities_of, run_case, run_problem
+from xentcheck.subjects import Subject, subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
 GIVEN: dict[str, Any] = {
@@ -212,16 +215,21 @@ def test_two_answers_are_compared_within_both_bounds() -> None:
 
 
 def test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_another() -> None:
-    """dtype, quantity, target kind, reduction, variant: a group's power never excuses another one's blindness."""
-    subjects = subjects_of(adapters.get("numpy"), ["cpu"])
+    """Implementation, variant, device, dtype, quantity, target kind, reduction: no group's power excuses another's."""
+    other = adapters.from_numpy(value_and_gradient, name="other")
+    places = (("eager", "cpu"), ("jit", "cpu"), ("eager", "gpu"))
+    subjects = [Subject(a, *place, "") for a in (adapters.get("numpy"), other) for place in places]
     groups: dict[str, tuple[str, ...]] = {}
-    for dtype in DTYPES:
+    for dtype in ("float32", "bfloat16"):
         for target, reduction in (("index", "mean"), ("index", "sum"), ("prob", "mean")):
             case = Case(family="gaussian", shape=(5, 10), dtype=dtype, target=target, reduction=reduction)
-            for r in run_case(case, subjects):
+            takers = [(subject, "") for subject in subjects]
+            for r in run_problem(build(case), str(case), quantities_of(case), takers):
                 kind = (r.adapter, r.variant, r.device, dtype, r.quantity, target, reduction)
                 assert groups.setdefault(r.group, kind) == kind
-    assert len(groups) >= 40
+                assert set(kind) - {target} <= set(r.group.split("/")) | {r.quantity}
+                assert r.size == size_of(10, 5)
+    assert len(groups) >= len(subjects) * 2 * 3 * 2
 
 
 PLAIN = {

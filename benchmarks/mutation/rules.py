@@ -49,13 +49,14 @@ SYMBOLS: dict[type[ast.cmpop], str] = {
 
 @dataclass(frozen=True)
 class Change:
-    """One place of one file: what stands there, and what is put in its place."""
+    """One place of one file: what stands there, and what is put in its place; rule: or what the change means."""
 
     file: str
     line: int
     before: str
     after: str
     rule: str
+    by_hand: bool = False
 
     @property
     def key(self) -> str:
