@@ -67,7 +67,7 @@ JUDGED: dict[str, dict[str, dict[str, Any]]] = {
     },
     "empty-batch": {"no row, summed": {"logits": np.zeros((0, 3)), "target": np.zeros(0, int), "reduction": "sum"}},
     "zero-weights": {
-        "weights nearly cancel": {"logits": Z, "target": np.array([0, 1]), "weight": weights(1, -1 - 2.0**-40, 3)},
+        "weights nearly cancel": {"logits": Z, "target": np.array([0, 1]), "weight": weights(1, -1 - 2.0**-49, 3)},
         "weights cancel, summed": {
             "logits": Z,
             "target": np.array([0, 1]),

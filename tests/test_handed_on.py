@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import samples
 
 from xentcheck import adapters, command_fuzz, command_run
+from xentcheck.api import Run
 from xentcheck.cases import Case
 from xentcheck.cli import cli
 from xentcheck.command_fuzz import Fuzzed, FuzzRequest
 from xentcheck.command_run import RunRequest, execute_request
+from xentcheck.errors import AdapterError
+from xentcheck.handed import marked_cases
+from xentcheck.options import specs_of
+from xentcheck.profiles import EAGER_SHAPE, cases
 from xentcheck.pytest_matrix import Plan
 from xentcheck.pytest_plugin import OPTIONS
-from xentcheck.subjects import Spec
+from xentcheck.reserved import reserved_for
+from xentcheck.subjects import Spec, Subject, resolve
+from xentcheck.vocabulary import REDUCTIONS
 
 CASE = "gaussian.5x3.f32.index.plain.mean.up-one.contig.s0"
 IMPL = ("--impl", "here:loss")
@@ -175,6 +184,74 @@ def test_only_a_whole_profile_is_complete(executed: Any) -> None:
 def test_all_fields_of_a_request_are_looked_at() -> None:
     """A new one needs a value above."""
     assert {f.name for f in fields(RunRequest)} == {*CHANGED, *LATER}
+
+
+ENDS = {
+    "all agree": (samples.run(samples.record()), 0),
+    "a disagreement": (samples.run(samples.record(outcome="disagree", share=2.0)), 1),
+    "a blind group": (samples.run(samples.record(rejected=("zero",))), 1),
+    "a broken law": (samples.run(samples.record(), failures=("numpy breaks the law shift",)), 1),
+    "nothing compared": (samples.run(), 1),
+    "a worker that died": (None, 1),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_run_ends_with_1_whatever_is_wrong(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is green as a whole or not at all."""
+    found, code = ENDS[name]
+    monkeypatch.setattr(command_run, "execute_request", lambda *given: found and Run(found))
+    assert command_run.run_command(PLAIN) == code
+
+
+def test_an_empty_name_is_no_implementation() -> None:
+    """As of a variable that is not set, wherever the options come from."""
+    for implementation, framework in (("", None), ("here:loss", "")):
+        with pytest.raises(AdapterError):
+            specs_of((), implementation, framework)
+
+
+def test_a_spec_tells_its_adapter_what_it_was_told() -> None:
+    """Contracts, and what may be overwritten."""
+    told = resolve(Spec("numpy", contracts=(("*", "stash"),), overwrites=("logits",)))
+    assert (told.contract_for("cpu", "float64", "cost"), told.overwrites) == ("stash", ("logits",))
+    assert resolve(Spec("numpy")).overwrites == ()
+
+
+def test_every_variant_runs_on_means_of_one_shape() -> None:
+    """The main one on everything else, too."""
+    jit, eager = (Subject(adapters.get("jax"), variant, "cpu", "") for variant in ("jit", "eager"))
+    chosen = [case for case in cases("quick") if not reserved_for(case)]
+    taken = {case.shape for case in chosen if eager.takes(case)}
+    assert taken == {EAGER_SHAPE}
+    assert all(jit.takes(case) for case in chosen)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ({"seed": 7}, lambda c: c.seed == 7),
+        ({"dtypes": "float16"}, lambda c: c.dtype == "float16"),
+        ({"reductions": ["sum"]}, lambda c: c.reduction == "sum"),
+        ({"cases": "ties.*"}, lambda c: c.family == "ties"),
+        ({"options": ["weight"]}, lambda c: "ls" not in c.options),
+        ({"profile": "full"}, lambda c: c.shape == (4, 3)),
+    ],
+    ids=lambda x: next(iter(x)) if isinstance(x, dict) else "",
+)
+def test_every_keyword_of_the_marker_chooses(asked: dict[str, Any], kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All cases of what it names, and no other."""
+
+    def all_cases(profile: str, seed: int) -> list[Case]:
+        fields = product(("gaussian", "ties"), ("float32", "float16"), REDUCTIONS, ((), ("w",), ("w", "ls")))
+        return [
+            Case(family=f, shape=(len(profile), 3), dtype=d, reduction=r, options=o, seed=seed) for f, d, r, o in fields
+        ]
+
+    monkeypatch.setattr("xentcheck.api.cases", all_cases)
+    every = all_cases(asked.get("profile", "quick"), asked.get("seed", 0))
+    assert marked_cases("here", asked) == [case for case in every if kept(case)]
+    assert marked_cases("here", {}) == all_cases("quick", 0)
 
 
 FUZZING = FuzzRequest(NUMPY, (), (), 1.0, 0, Path("saved.txt"), None, 20)

@@ -16,14 +16,17 @@ from xentcheck.adapters.numpy import value_and_gradient
 from xentcheck.asking import Answer, compare
 from xentcheck.build import build
 from xentcheck.cases import Case
+from xentcheck.deviations import Deviations
 from xentcheck.errors import Disagreement
+from xentcheck.execution import Finished, Group
 from xentcheck.laws import LAWS, SHAPE, base, laws
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.baseline import baseline_of
 from xentcheck.reports.power import size_of
 from xentcheck.requirements import ALWAYS, required
-from xentcheck.runner import quantities_of, run_case, run_problem
+from xentcheck.runner import contracts_of, quantities_of, run_case, run_problem
 from xentcheck.subjects import Subject, subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
@@ -122,6 +125,37 @@ def test_check_does_what_its_arguments_say(tmp_path: Path) -> None:
     known.write_text(entry)
     excused = api.check(adapter, dtypes=["float32"], deviations=known)
     assert {r.outcome for r in excused.records if r.quantity == "dC/dz"} == {"deviation"}
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_tells_what_is_declared_and_what_is_refused() -> None:
+    """overwrites is in the notes; a reduction that raises is unsupported, and no error."""
+
+    def overwriting(logits: Any, target: Any, upstream: Any = 1.0) -> tuple[Any, Any]:
+        found = value_and_gradient(logits, target, upstream=upstream)
+        logits[...] = 0
+        return found
+
+    def refusing(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> tuple[Any, Any]:
+        if reduction == "mean":
+            raise ValueError("no mean")
+        return value_and_gradient(logits, target, reduction=reduction, upstream=upstream)
+
+    for overwrites, said in (((), "which is not"), (("logits",), "as")):
+        records = api.check(overwriting, "numpy", overwrites=overwrites).records
+        assert {note for r in records for note in r.notes} == {f"overwrites its logits, {said} declared"}
+    refused = {(r.outcome, r.reason) for r in api.check(refusing, "numpy").records}
+    assert refused == {("unsupported", "reduction mean, which raises ValueError: no mean")}
+
+
+@pytest.mark.parametrize("part", ["laws", "faults"])
+def test_what_is_found_beside_the_records_fails_a_run(part: str) -> None:
+    """A broken law, or a planted fault that slips through, among records that agree."""
+    found = {"laws": [samples.law(share=2.0)], "faults": [samples.fault(kills={})]}
+    for findings, ok in ((found[part], False), ([], True)):
+        header = samples.run(samples.record()).header
+        done = Finished(Group("", ()), [samples.record()], 0.0, **{part: findings})  # type: ignore[arg-type]  # of its kind
+        assert api.collect(header, iter([done]), Deviations([]), complete=False).ok == ok
 
 
 @pytest.mark.usefixtures("few_cases")
@@ -230,6 +264,36 @@ def test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_anoth
                 assert set(kind) - {target} <= set(r.group.split("/")) | {r.quantity}
                 assert r.size == size_of(10, 5)
     assert len(groups) >= len(subjects) * 2 * 3 * 2
+
+
+def test_a_later_call_changes_no_earlier_result() -> None:
+    """An implementation that returns one buffer for all calls, and is wrong in the second: the first is right."""
+    buffer, calls = np.zeros((5, 10), np.float32), []
+
+    def reusing(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        value, gradient = value_and_gradient(logits, target, **options)
+        calls.append(1)
+        buffer[...] = gradient * np.float32(len(calls))
+        return value, buffer
+
+    adapter = adapters.from_numpy(reusing)
+    case = Case(family="gaussian", shape=(5, 10), dtype="float32")
+    takers = [(Subject(adapter, variant, "cpu", ""), "") for variant in ("first", "second")]
+    found = {r.variant: r.outcome for r in run_problem(build(case), str(case), ("dC/dz",), takers)}
+    assert found == {"first": "agree", "second": "disagree"}
+
+
+def test_an_adapter_is_judged_by_the_accuracy_that_it_declares() -> None:
+    """Of exp and log by device and dtype, and its number of running sums; the default contract promises neither."""
+    subject = Subject(adapters.get("numpy"), "eager", "cpu", "")
+    for dtype in DTYPES:
+        accuracy, sums = subject.adapter.accuracy_for("cpu", dtype), subject.adapter.running_sums
+        declared, catalogue = contracts_of(subject, dtype)
+        assert declared["cost"] == CATALOGUE["accurate"].with_accuracy(*accuracy).with_sums(sums)
+        for c in catalogue:
+            assert c == CATALOGUE[c.name].with_accuracy(*accuracy).with_sums(sums)
+        (default,) = (c for c in catalogue if c.name == "decisive")
+        assert default == CATALOGUE["decisive"]
 
 
 PLAIN = {
