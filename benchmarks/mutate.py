@@ -3,13 +3,14 @@
 Changes are made by rules (`mutation/rules.py`) and by hand (`mutation/by_hand.toml`), each in a copy of the tree, where
 the test modules of the changed file run until one fails. Survivors are printed unless the table says why no test can
 notice them. Each result is a line of a file, so that a killed run goes on where it stopped; a result holds as long as
-neither the line nor the tests have changed. The exit code is 1 if less than 95 % of the other changes are killed.
+neither the line nor the tests that it rests on have changed. The exit code is 1 if less than 95 % of the other changes are killed.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -22,6 +23,7 @@ from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import pytest
@@ -156,9 +158,10 @@ def fails(tests: str) -> str:
     return failing(f"{test}::{name}" if name else str(test), FOLDER)
 
 
-def state(change: Change) -> str:
-    """A digest of the change and of the tests that look at it."""
-    tests = [ROOT / "tests" / f"{name.partition('::')[0]}.py" for name in TESTS[change.file]]
+def digest(change: Change, killer: str) -> str:
+    """Of the change and of the tests that its result rests on: the one that failed, or all that did not."""
+    names = re.findall(r"(test_\w+)\.py", killer)[:1] or [name.partition("::")[0] for name in TESTS[change.file]]
+    tests = [ROOT / "tests" / f"{name}.py" for name in dict.fromkeys(names)]
     text = "".join(test.read_text() for test in tests if test.exists())
     return sha256(f"{change.key} {change.line} {text}".encode()).hexdigest()[:16]
 
@@ -177,25 +180,32 @@ def main(each: int, only: tuple[str, ...], jobs: int, out: Path, show: bool) -> 
             print(f"{change.file}:{change.line} [{change.rule}]\n  - {change.before}\n  + {change.after}")
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    known = {}
+    known: dict[tuple[str, int], dict[str, Any]] = {}
     for line in out.read_text().splitlines() if out.exists() else ():
         entry = json.loads(line)
-        known[entry["state"]] = entry["killed_by"]
+        known[entry["change"], entry["line"]] = entry
     for name in PRELOADED:
         with suppress(ImportError):
             import_module(name)
-    states = {c: state(c) for c in todo}
-    new = [c for c in todo if states[c] not in known]
+    found = {}
+    for change in todo:
+        entry = known.get((change.key, change.line), {})
+        if entry.get("digest") == digest(change, entry.get("killed_by", "")):
+            found[change] = entry["killed_by"]
+    new = [c for c in todo if c not in found]
+    before = {c: digest(c, "") for c in new}
     with (
         TemporaryDirectory() as temporary,
         out.open("a") as file,
         ProcessPoolExecutor(jobs, get_context("fork"), at_work, (temporary,)) as pool,
     ):
         for change, killer in zip(new, pool.map(judged, new), strict=True):
-            known[states[change]] = killer
-            file.write(json.dumps({"state": states[change], "change": change.key, "killed_by": killer}) + "\n")
+            found[change] = killer
+            rests_on = digest(change, killer) if killer else before[change]
+            line = {"change": change.key, "line": change.line, "digest": rests_on, "killed_by": killer}
+            file.write(json.dumps(line) + "\n")
             file.flush()
-    results = [(change, known[states[change]]) for change in todo]
+    results = [(change, found[change]) for change in todo]
     sys.exit(report(results))
 
 
