@@ -3,7 +3,8 @@
 Changes are made by rules (`mutation/rules.py`) and by hand (`mutation/by_hand.toml`), each in a copy of the tree, where
 the test modules of the changed file run until one fails. Survivors are printed unless the table says why no test can
 notice them. Each result is a line of a file, so that a killed run goes on where it stopped; a result holds as long as
-neither the line nor the tests that it rests on have changed. The exit code is 1 if less than 95 % of the other changes are killed.
+neither the line nor the tests that it rests on have changed. The exit code is 1 if less than 95 % of the other changes
+are killed.
 """
 
 from __future__ import annotations
