@@ -17,6 +17,7 @@ import signal
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
@@ -36,7 +37,7 @@ PACKAGES = {"reference": "reference", "adapters": "adapters", "reports": "report
 COPIED = ("reference", "adapters", "reports", "src", "tests", "docs", "benchmarks", "examples", "pyproject.toml")
 ENOUGH = 0.95
 LIMIT = 900
-"""Seconds for a test module; running for longer counts as killed."""
+"""Seconds for the tests of a change; running for longer counts as killed."""
 
 STRANGE = 99
 """Exit code of a child in which pytest itself raises."""
@@ -103,23 +104,21 @@ def judged(change: Change) -> str:
     """
     path = FOLDER / change.file
     source = path.read_text()
-    killer = ""
     try:
         path.write_text(changed(change, source))
-        for test in TESTS[change.file]:
-            if killer := fails(test):
-                break
+        killer = fails(TESTS[change.file])
     finally:
         path.write_text(source)
-    if killer and test not in PASSING:
-        if broken := fails(test):
+    name = killer.partition("[")[0]
+    if killer and name not in PASSING:
+        if broken := fails((killer,)):
             raise RuntimeError(f"{broken} fails without a change")
-        PASSING.add(test)
+        PASSING.add(name)
     return killer
 
 
-def failing(test: str, folder: Path) -> str:
-    """The first test that fails, in a process that is forked from one that has imported what never changes."""
+def failing(tests: Sequence[str], folder: Path) -> str:
+    """The first of some tests, in their order, that fails in a process forked from one with the imports done."""
     out = folder / "output.txt"
     child = os.fork()
     if not child:
@@ -131,7 +130,7 @@ def failing(test: str, folder: Path) -> str:
             os.chdir(folder)
             os.environ["PYTHONPATH"] = str(folder / "src")
             sys.path.insert(0, str(folder / "src"))
-            os._exit(int(pytest.main(["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", test])))
+            os._exit(int(pytest.main(["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", *tests])))
         finally:
             os._exit(STRANGE)
     _, status = os.waitpid(child, 0)
@@ -139,8 +138,8 @@ def failing(test: str, folder: Path) -> str:
         return ""
     if os.waitstatus_to_exitcode(status) == STRANGE:
         raise RuntimeError(f"pytest does not start: {out.read_text()[-500:]}")
-    failed = [line for line in out.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" - ")[0] if failed else f"{Path(test).name}: status {status}"
+    failed = re.search(r"^(?:FAILED|ERROR) tests/(\w+)\.py(::\S.*?)?(?: - |$)", out.read_text(), re.MULTILINE)
+    return f"{failed[1]}{failed[2] or ''}" if failed else Path(tests[0]).name.partition(".py")[0]
 
 
 def at_work(temporary: str) -> None:
@@ -152,16 +151,16 @@ def at_work(temporary: str) -> None:
     copied(FOLDER)
 
 
-def fails(tests: str) -> str:
-    """The test of a module, or of a part of it, that fails in the worker's copy as it is."""
-    module, _, name = tests.partition("::")
-    test = FOLDER / "tests" / f"{module}.py"
-    return failing(f"{test}::{name}" if name else str(test), FOLDER)
+def fails(tests: Sequence[str]) -> str:
+    """The first of some tests, each a module or a part of one, that fails in the worker's copy as it is."""
+    named = (test.partition("::") for test in tests)
+    paths = [f"{FOLDER / 'tests' / module}.py{separator}{name}" for module, separator, name in named]
+    return failing(paths, FOLDER)
 
 
 def digest(change: Change, killer: str) -> str:
     """Of the change and of the tests that its result rests on: the one that failed, or all that did not."""
-    names = re.findall(r"(test_\w+)\.py", killer)[:1] or [name.partition("::")[0] for name in TESTS[change.file]]
+    names = [test.partition("::")[0] for test in ((killer,) if killer else TESTS[change.file])]
     tests = [ROOT / "tests" / f"{name}.py" for name in dict.fromkeys(names)]
     text = "".join(test.read_text() for test in tests if test.exists())
     return sha256(f"{change.key} {change.line} {text}".encode()).hexdigest()[:16]
@@ -214,7 +213,7 @@ def report(results: list[tuple[Change, str]]) -> int:
     """Print what was killed by what and what survived; the exit code."""
     equivalent = [c for c, killer in results if not killer and c.key in EQUIVALENT]
     survived = [c for c, killer in results if not killer and c.key not in EQUIVALENT]
-    for module, n in Counter(k.split("::")[0].split("/")[-1] for _, k in results if k).most_common():
+    for module, n in Counter(k.partition("::")[0] for _, k in results if k).most_common():
         print(f"{n:5} killed by {module}")
     for change in equivalent:
         print(f"equivalent: {change.key}\n  {EQUIVALENT[change.key]}")

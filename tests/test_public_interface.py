@@ -255,14 +255,18 @@ def test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_anoth
     subjects = [Subject(a, *place, "") for a in (adapters.get("numpy"), other) for place in places]
     groups: dict[str, tuple[str, ...]] = {}
     for dtype in ("float32", "bfloat16"):
-        for target, reduction in (("index", "mean"), ("index", "sum"), ("prob", "mean")):
-            case = Case(family="gaussian", shape=(5, 10), dtype=dtype, target=target, reduction=reduction)
+        for target, reduction, shape in (
+            ("index", "mean", (5, 10)),
+            ("index", "sum", (101, 10)),
+            ("prob", "mean", (5, 31)),
+        ):
+            case = Case(family="gaussian", shape=shape, dtype=dtype, target=target, reduction=reduction)
             takers = [(subject, "") for subject in subjects]
             for r in run_problem(build(case), str(case), quantities_of(case), takers):
                 kind = (r.adapter, r.variant, r.device, dtype, r.quantity, target, reduction)
                 assert groups.setdefault(r.group, kind) == kind
                 assert set(kind) - {target} <= set(r.group.split("/")) | {r.quantity}
-                assert r.size == size_of(10, 5)
+                assert r.size == size_of(*shape[::-1])
     assert len(groups) >= len(subjects) * 2 * 3 * 2
 
 
