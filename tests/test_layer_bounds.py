@@ -13,6 +13,7 @@ from xentcheck.reference.contracts import CATALOGUE, Arithmetic
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.layer_bounds import Uncertain, column_sum, exactly, product, sums_are_exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 pytestmark = pytest.mark.parametrize("dtype", WIDE)
@@ -112,3 +113,16 @@ def test_results_may_be_flushed_to_zero(kind: str, dtype: str) -> None:
     loss, gradient = bound("loss", p, "fused").item() / tiny, bound("dC/dz", p, "fused") / tiny
     assert 2.0 * terms <= loss <= 2.0 * terms * (1.0 + 2.0**-18)
     assert np.all((gradient >= 4.0) & (gradient <= 4.0 * (1.0 + 2.0**-18)))
+
+
+@pytest.mark.parametrize("upstream", [2.0**-20, 1.0, 16.0, 2.0**20])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+def test_an_exponential_that_is_flushed_is_within_the_bound_whatever_multiplies_it(
+    share: float, upstream: float, dtype: str
+) -> None:
+    """A gradient of 0 where a_i is below the smallest normal number, also where its product is not."""
+    z = np.array([[0.0, np.log(share) + np.log(FORMATS[dtype].smallest_normal)]], dtype)
+    p = Problem(logits=z, target=np.array([0]), reduction="sum", upstream=np.array(upstream, dtype))
+    lost = Exact(p).evaluate(["dC/dz"])["dC/dz"][0][0, 1]
+    for contract in CATALOGUE.values():
+        assert 0.0 < lost <= bound("dC/dz", p, contract)[0, 1], contract.name
