@@ -21,6 +21,9 @@ from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES,
 
 Array = NDArray[Any]
 
+LABELS = "labels"
+"""Class indices as targets, in reasons and declarations."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -38,7 +41,10 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What an adapter declares to support; everything else is `unsupported`, never silently skipped."""
+    """What an adapter declares to support; everything else is `unsupported`, never silently skipped.
+
+    labels: whether it takes class indices; one that does not takes rows of probabilities (option `probabilities`).
+    """
 
     options: frozenset[str] = frozenset(OPTIONS)
     dtypes: tuple[str, ...] = DTYPES
@@ -46,6 +52,7 @@ class Capabilities:
     reductions: tuple[str, ...] = REDUCTIONS
     quantities: tuple[str, ...] = QUANTITIES
     heads: tuple[str, ...] = ("logits",)
+    labels: bool = True
 
 
 class Adapter(ABC):
@@ -62,8 +69,8 @@ class Adapter(ABC):
     wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `linear`
     is a fused linear loss, with pairs of our names and its own; `fixed` is one without `reduction`, `axis` one that has
     an axis argument instead; `adapter` one that somebody has wrapped already; `always` names options always given.
-    guessed: options, dtypes and reductions that nobody declared. refused: those of them that it raises an exception
-    for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`.
+    guessed: options, dtypes, reductions and `labels` that nobody declared. refused: those of them that it raises an
+    exception for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`.
     """
 
     name: str
@@ -177,6 +184,8 @@ class Adapter(ABC):
             return f"head {problem.head}"
         if problem.reduction not in c.reductions:
             return self._because("reduction", problem.reduction)
+        if not (problem.probabilities or c.labels):
+            return self._because("target", LABELS)
         missing = sorted(needed_options(problem) - c.options)
         return self._because("option", missing[0]) if missing else ""
 

@@ -9,7 +9,7 @@ from math import inf
 from xentcheck.reference.contracts import get as contract_of
 from xentcheck.vocabulary import DTYPES, HEADS, OPTIONS, OVERWRITABLE, QUANTITIES, REDUCTIONS
 
-from .base import Adapter, Capabilities
+from .base import LABELS, Adapter, Capabilities
 
 
 def declaration(adapter: Adapter) -> dict[str, str]:
@@ -27,6 +27,7 @@ def declaration(adapter: Adapter) -> dict[str, str]:
         "options": " ".join(sorted(c.options)),
         "dtypes": " ".join(c.dtypes),
         "reductions": " ".join(c.reductions),
+        LABELS: "yes" if c.labels else "no",
         "quantities": " ".join(c.quantities),
         "heads": " ".join(c.heads),
         "devices": " ".join(c.devices),
@@ -54,6 +55,7 @@ def declare(adapter: Adapter, text: Mapping[str, str]) -> None:
         quantities=_words(text, "quantities", "loss cost dC/dz", QUANTITIES),
         heads=_words(text, "heads", "logits", HEADS),
         devices=tuple(text.get("devices", "cpu").split()),
+        labels="yes" in _words(text, LABELS, "yes", ("yes", "no")),
     )
     adapter.overwrites = _words(text, "overwrites", "", OVERWRITABLE)
     rows = json.loads(text.get("contracts", "[]"))

@@ -120,7 +120,7 @@ class Contract:
         return self if self.name in (DEFAULT, "stable") else replace(self, running_sums=running_sums)
 
 
-ANY = 2**31
+UNLIMITED = 2**31
 """As often as it likes."""
 
 PLAIN: dict[str, Any] = {
@@ -153,7 +153,7 @@ CATALOGUE: dict[str, Contract] = {
             row_block=16,
             row_sum="pivots",
         ),
-        Contract(name="online", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS, rescales=ANY),
+        Contract(name="online", log_form="lse", gradient_form="exp", stored=BETWEEN_KERNELS, rescales=UNLIMITED),
         Contract(name="storage-backsum", log_form="lse", gradient_form="exp", stored=(*ELEMENTWISE, "backward_sum")),
         Contract(name="storage-accumulate", log_form="lse", gradient_form="exp", stored=STAGES),
         Contract(
@@ -199,7 +199,14 @@ INPUTS = {"storage": 0.0, "tf32": TF32.unit_roundoff, "bfloat16": FORMATS["bfloa
 
 
 def growth(additions: Any, u: float) -> Any:
-    """(1 + u)^n - 1: relative error of n successive roundings, or of a sum with n additions in any order."""
+    """(1 + u)^n - 1 [derived]: relative error of n successive roundings, or of a sum with n additions in any order.
+
+    additions: n, a number or an array of any shape; below 0 as 0. u: the unit roundoff. The result has that shape, in
+    float64 and without a unit; it stays finite, as exp(700) - 1 at most.
+
+    >>> float(growth(2, 0.5)), float(growth(-1, 0.5))
+    (1.25, 0.0)
+    """
     return np.expm1(np.minimum(np.maximum(additions, 0) * np.log1p(u), 700.0))
 
 

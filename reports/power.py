@@ -89,6 +89,9 @@ def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:
     """Power per kind of problem (place, quantity, target kind and reduction), and per size (place and quantity).
 
     A group has what its comparisons with elements require, and rejects what those of them reject that decide anything.
+
+    >>> power_groups([])
+    ()
     """
     required: dict[str, set[str]] = defaultdict(set)
     applicable: dict[str, set[str]] = defaultdict(set)

@@ -20,6 +20,7 @@ from xentcheck.cli import cli, main
 
 CASE = "ties.2x3.f64.index.plain.mean.up-one.contig.s0"
 WRONG = """
+import os
 import sys
 import numpy as np
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -33,6 +34,12 @@ def crash(logits, target, **options):
 
 def leave(logits, target, **options):
     sys.exit(0)
+
+def end(logits, target, **options):
+    os._exit(0)
+
+def close(logits, target, **options):
+    os.close(1)
 
 number = 3
 """
@@ -216,6 +223,21 @@ def test_a_loss_that_leaves_is_an_error_of_its_case(here: Path) -> None:
     done = xentcheck(*command, "--case", "ties.5x10.f32.index.plain.*", cwd=here)
     assert done.returncode == 1
     assert "SystemExit: 0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        ("end", "something that was called ended the run by os._exit(0)"),
+        ("close", "its output was closed by something that it called: [Errno 9] Bad file descriptor"),
+    ],
+)
+def test_a_loss_that_takes_the_process_or_its_output_is_no_green_run(here: Path, function: str, told: str) -> None:
+    """One line, where there is no process of its own to end: only a whole process shows its exit code."""
+    command = ("run", "--impl", f"mine:{function}", "--framework", "numpy", "--isolation", "none")
+    done = xentcheck(*command, "--case", "ties.5x10.f32.index.plain.*", cwd=here)
+    assert done.returncode == 2
+    assert done.stderr == f"xentcheck: {told}\n"
 
 
 def test_whatever_else_leaves_is_no_green_run(

@@ -14,7 +14,7 @@ from xentcheck.handed import HandedCase
 from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.undecided import decides
+from xentcheck.undecided import rejects_zeros
 
 LARGE = Case.parse("gaussian.4x1000.bf16.index.plain.mean.up-one.contig.s0")
 
@@ -52,7 +52,7 @@ def test_the_error_says_what_would_decide() -> None:
     p = build(LARGE)
     with pytest.raises(xentcheck.Undecided) as caught:
         xentcheck.assert_values_agree(p, {"dC/dz": np.zeros_like(p.logits)}, contract="stable", name="mine")
-    able = [name for name, contract in CATALOGUE.items() if decides(p, "dC/dz", contract)]
+    able = [name for name, contract in CATALOGUE.items() if rejects_zeros(p, "dC/dz", contract)]
     assert {"fused", "storage", "decisive"} <= set(able)
     assert str(caught.value) == (
         "mine dC/dz of problem: a result of zeros would pass as well under `stable` (bfloat16, 1000 classes): nothing "
@@ -119,9 +119,29 @@ def test_an_infinite_bound_is_no_free_pass() -> None:
     p = Problem(logits=z, target=np.ones(6, int))
     for value in (np.inf, right(p, "cost")):
         xentcheck.assert_values_agree(p, {"cost": np.float16(value)})
-    for value in (42.0, 0.0, np.nan):
+    for value in (42.0, 0.0, np.nan, -np.inf):
         with pytest.raises(AssertionError):
             xentcheck.assert_values_agree(p, {"cost": np.float16(value)})
+
+
+def test_an_overflow_has_the_sign_of_what_overflows() -> None:
+    """Gaps beyond bfloat16's largest number: -inf in every element of a gradient, or for a loss, is none."""
+    z = np.where(np.arange(24).reshape(4, 6) % 5 < 2, 3e38, -3e38).astype("bfloat16")
+    p = Problem(logits=z, target=np.arange(4))
+    for q in ("cost", "dC/dz"):
+        with pytest.raises(AssertionError):
+            xentcheck.assert_values_agree(p, {q: np.full(p.shapes[q], -np.inf, p.dtype)})
+    xentcheck.assert_values_agree(p, {"cost": np.full((), np.inf, p.dtype)})
+
+
+def test_a_wider_result_is_decided_by_its_own_bound() -> None:
+    """1.1e-7 is as good as 0 in float16, and not in float32: there `accurate` tells it from zeros."""
+    p = Problem(logits=np.array([[16.0, 0.0]], np.float16), target=np.array([0]))
+    cost = Exact(p).evaluate(["cost"])["cost"][0]
+    xentcheck.assert_values_agree(p, {"cost": np.float32(cost)})
+    for undecided in (np.float32(0.0), np.float16(cost)):
+        with pytest.raises(xentcheck.Undecided):
+            xentcheck.assert_values_agree(p, {"cost": undecided})
 
 
 def test_an_exact_value_that_is_no_number_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def test_signatures_are_few() -> None:
     tiny, linear, alone = set(tiny_cases(0)), set(linear_cases(0)), set(alone_cases(0))
     single, sized = set(singly_sized_cases(0)), set(sized_cases(0))
     reserved = tiny | linear | alone | single
-    assert len({case.signature for case in cases("quick") if case not in reserved | sized}) <= 190
+    assert len({case.signature for case in cases("quick") if case not in reserved | sized}) <= 200
     assert len({case.signature for case in sized}) <= 100
     assert len({case.signature for case in tiny}) <= 80
     assert len({case.signature for case in linear}) <= 100
@@ -59,7 +59,7 @@ def some(holds: Any) -> bool:
     return any(holds(p) for p in FOUND)
 
 
-@pytest.mark.parametrize("sentinel", [v for k, v in SENTINELS.items() if k != "ignwide"])
+@pytest.mark.parametrize("sentinel", [v for k, v in SENTINELS.items() if k in FACTORS["ignore"]])
 def test_ignored_and_kept_rows_occur_under_every_sentinel(sentinel: int) -> None:
     """The option is not only named: some rows are ignored, others kept."""
     found = [p.kept for p in FOUND if p.ignore_index == sentinel and not p.probabilities]

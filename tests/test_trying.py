@@ -11,10 +11,13 @@ import pytest
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import needed_options
+from xentcheck.cases import Case
 from xentcheck.cli import cli
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.subjects import Spec, resolve
-from xentcheck.trying import TRIED, tried
+from xentcheck.runner import run_case
+from xentcheck.subjects import Spec, resolve, subjects_of
+from xentcheck.targets import GIVEN_AS_ROWS, one_hot
+from xentcheck.trying import TRIED, plain, tried
 from xentcheck.vocabulary import DTYPES
 from xentcheck.wrapping import adapter_of
 
@@ -125,3 +128,72 @@ def test_in_a_process_of_its_own(
     text = capsys.readouterr().out
     assert "loss is not asked for what it refuses: probabilities (NotImplementedError: labels only)" in text
     assert "it exited with code 3" in text
+
+
+def probabilities_only(logits: Any, target: Any, upstream: Any = 1.0) -> Any:
+    """Losses of rows of probabilities over the last axis, as `optax.softmax_cross_entropy`."""
+    if target.shape != logits.shape:
+        raise ValueError("incompatible shapes")
+    loss = cross_entropy(logits, target, reduction="none")
+    return loss, cross_entropy_grad(logits, target, reduction="none", upstream=upstream)
+
+
+def halved_probabilities(logits: Any, target: Any, upstream: Any = 1.0) -> Any:
+    """Half of the gradient of a row; labels raise."""
+    loss, gradient = probabilities_only(logits, target, upstream)
+    return loss, gradient / np.array(2, gradient.dtype)
+
+
+def mistaken(logits: Any, target: Any, upstream: Any = 1.0) -> Any:
+    """Labels end in a mistake of its own, which is no refusal."""
+    if target.shape != logits.shape:
+        raise NameError("name 'onehot' is not defined")
+    return probabilities_only(logits, target, upstream)
+
+
+def test_labels_that_a_function_refuses_are_given_as_rows() -> None:
+    """It is judged in its own reduction by one-hot rows, and by every law but the one about labels; examples that are
+    ignored, which are no rows, are unsupported.
+    """
+    adapter = tried(adapter_of(probabilities_only, "numpy"))
+    assert not adapter.capabilities.labels
+    assert adapter.refused["labels"] == "ValueError: incompatible shapes"
+    assert adapter.capabilities.reductions == ("none",)
+    run = xentcheck.check(probabilities_only, "numpy", dtypes=["float32"])
+    assert run.ok, run.summary()
+    labelled = [r for r in run.records if r.case.split(".")[3] == "index"]
+    assert {"loss", "dC/dz"} <= {r.quantity for r in labelled if r.outcome == "agree"}
+    assert {r.group.split("/")[-2] for r in labelled if r.outcome == "agree"} == {"probabilities"}
+    assert {r.notes for r in labelled if r.outcome == "agree"} == {(GIVEN_AS_ROWS,)}
+    reasons = {r.reason for r in labelled if ".none." in r.case and "ign" in r.case}
+    assert "target labels, which raises ValueError: incompatible shapes" in reasons
+    laws = {law.law for law in run.file.laws}
+    assert laws >= {"rows-sum-to-0", "shift", "permutation", "batch", "chunks", "upstream"}
+    assert "one-hot" not in laws
+
+
+def test_rows_alone_are_judged_as_strictly() -> None:
+    """A halved gradient fails on every case that zeros fail on."""
+    adapter = tried(adapter_of(halved_probabilities, "numpy"))
+    (subject,) = subjects_of(adapter)
+    records = run_case(Case.parse("gaussian.5x10.f32.index.plain.none.up-neg.contig.s0"), [subject])
+    assert {r.quantity: r.outcome for r in records} == {"loss": "agree", "dC/dz": "disagree"}
+
+
+def test_labels_that_end_in_a_mistake_are_no_refusal() -> None:
+    """Such a function is an error, not one that takes rows of probabilities only."""
+    adapter = tried(adapter_of(mistaken, "numpy"))
+    assert adapter.capabilities.labels
+    assert not adapter.refused
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3,), 0), ((2, 3), 1), ((2, 3, 4, 5), 1)])
+def test_one_hot_rows_are_labels(shape: tuple[int, ...], axis: int) -> None:
+    """Over the class axis there is one 1, at the label, and zeros elsewhere."""
+    labels = np.arange(int(np.prod(shape)) // 3).reshape((*shape[:axis], *shape[axis + 1 :])) % 3
+    p = plain("float32", logits=np.arange(np.prod(shape)).reshape(shape).astype("float32"), target=labels)
+    rows = one_hot(p)
+    assert (rows.target.argmax(axis) == labels).all()
+    assert (rows.target.sum(axis) == 1).all()
+    assert ((rows.target == 0) | (rows.target == 1)).all()
+    assert (rows.dtype, rows.target.dtype) == (p.dtype, np.float32)

@@ -139,6 +139,15 @@ def test_extremes_are_what_they_say() -> None:
         assert [u == value for u in p.upstream.tolist()] == [False, True, False, True, False]
 
 
+def test_what_equal_weights_the_first_class_and_a_scaled_loss_are() -> None:
+    """3/8 in every class; 0 in the rows that are ignored, and in no other; 2^14 in every dtype, also in float16."""
+    for dtype in ("f64", "f32", "bf16", "f16"):
+        p = build(Case.parse(f"gaussian.5x10.{dtype}.index.weq+ign0.mean.up-scale.contig.s0"))
+        assert p.weight is not None
+        assert set(p.weight.tolist()) == {0.375}
+        assert (p.ignore_index, [int(t) for t in p.target].count(0), float(p.upstream)) == (0, 1, 2.0**14)
+
+
 def test_ignored_rows_lie_where_they_say() -> None:
     """First, last, side by side, all but one."""
     where = {"ignfirst": "01111", "ignlast": "11110", "ignpair": "10011", "ignmost": "01000"}

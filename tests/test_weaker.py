@@ -27,7 +27,7 @@ from xentcheck.reports.terminal import print_summary
 from xentcheck.reports.weaker import weaker
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
-from xentcheck.undecided import LADDER, case_of, decides, zeros_pass_from
+from xentcheck.undecided import CLASS_COUNTS, case_of, rejects_zeros, zeros_pass_from
 
 CASE = Case.parse("gaussian.5x10.bf16.index.plain.mean.up-one.contig.s0")
 CONTRACTS = tuple(CATALOGUE)
@@ -164,8 +164,8 @@ def test_the_number_of_classes_is_where_zeros_begin_to_pass(dtype: str) -> None:
     """Computed: on the step before it zeros are rejected, on it and on all that follow they pass."""
     contract = CATALOGUE["storage-accumulate"]
     first = zeros_pass_from(contract.name, dtype, "dC/dz")
-    at = LADDER.index(first)
-    found = [decides(build(case_of(n, dtype, "dC/dz")), "dC/dz", contract) for n in LADDER[at - 1 : at + 3]]
+    at = CLASS_COUNTS.index(first)
+    found = [rejects_zeros(build(case_of(n, dtype, "dC/dz")), "dC/dz", contract) for n in CLASS_COUNTS[at - 1 : at + 3]]
     assert found == [True, False, False, False]
     assert first == {"bfloat16": 129, "float16": 1025}[dtype]  # a sum of so many terms in storage errs by its size
 

@@ -204,6 +204,9 @@ def check(
     parameter stands for, as probabilities or (C,) logits, what it does not refuse with an exception. contract: the
     arithmetic that it promises, by name, or as dtype -> name; it comes before what an adapter declares, and without
     either the default contract is the verdict. overwrites: `logits` if it says that it leaves something else in them.
+    profile: `quick`, `full` or `deep`, which meet every two, three or four levels of options together. dtypes,
+    devices: some of `vocabulary.DTYPES`, and of `cpu`, `cuda`, `gpu`; default all that there are. seed: a number from
+    0; another one is another draw of every case, and the same one gives the same bits.
     deviations: a TOML file of known faults, besides the built-in one. An exception of the implementation, `sys.exit()`
     included, is one `error`; a crash or `os._exit()` ends this process, too. Raises AdapterError, ProfileError,
     DtypeError, DeviationError or UnavailableError.

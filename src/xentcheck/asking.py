@@ -18,6 +18,7 @@ from .attempts import attempt
 from .linear import as_layer
 from .runner import contract_of
 from .subjects import Subject
+from .targets import one_hot
 from .vocabulary import FAILING
 
 Array = NDArray[Any]
@@ -55,10 +56,11 @@ REAL = "fiuV"
 
 
 class Asker:
-    """Asks one implementation."""
+    """Asks one implementation; one that takes no labels gets them as one-hot rows."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
+        self.labels = subject.adapter.capabilities.labels
 
     def __call__(self, problem: Problem, *quantities: str, shared: bool = False, poisoned: bool = False) -> Answer:
         """Its answer, copied at once, unless what becomes of its own memory is the question (`shared`).
@@ -69,9 +71,9 @@ class Asker:
         poison = self.subject.adapter.poisoned() if poisoned else nullcontext()
         if poison is None:
             raise Unanswered("fresh memory cannot be poisoned")
-        asked, names = problem, {q: q for q in quantities}
+        asked, names = problem if self.labels else one_hot(problem), {q: q for q in quantities}
         if "logits" not in self.subject.adapter.capabilities.heads:
-            layer = as_layer(problem)
+            layer = as_layer(asked)
             if layer is None:
                 raise Unanswered("no layer makes these logits")
             asked, names = layer, {q: THROUGH.get(q, q) for q in quantities}

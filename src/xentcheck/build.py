@@ -24,7 +24,7 @@ SMOOTHINGS = {"ls": 0.1, "lsh": 0.5, "ls1": 1.0}
 POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "signed": np.nan}
 """What lies between the elements of strided targets."""
 
-SENTINELS = {"ign": NO_IGNORE, "ign1": 1, "ign255": 255, "ignbig": 10**6, "ignwide": 2**32}
+SENTINELS = {"ign": NO_IGNORE, "ign1": 1, "ign0": 0, "ign255": 255, "ignbig": 10**6, "ignwide": 2**32}
 """ignore_index of each option that ignores some rows."""
 
 
@@ -157,6 +157,8 @@ def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
         return np.asarray(8.0 ** (np.arange(case.classes) % 3 - 1))
     if "w1" in kinds:
         return np.ones(case.classes)
+    if "weq" in kinds:
+        return np.full(case.classes, 0.375)
     weight = stream.uniform(0.25, 2.0, (case.classes,))
     if "wn" in kinds:
         weight = weight * np.where(np.arange(case.classes) % 3 == 2, -1.0, 1.0)
@@ -175,6 +177,8 @@ def _upstream(case: Case, stream: Stream, loss_shape: tuple[int, ...], dtype: np
     shape = loss_shape if case.reduction == "none" else ()
     if case.upstream == "one":
         return np.ones(shape, dtype)
+    if case.upstream == "scale":
+        return np.full(shape, 2.0**14, dtype)
     if case.upstream in ("neg", "exp"):
         scalar = np.asarray(-stream.uniform(0.5, 2.0, ()), dtype)
         return np.broadcast_to(scalar, shape) if case.upstream == "exp" else np.full(shape, scalar)

@@ -22,11 +22,13 @@ WEIGHTS = {
     "wz": "class weights with a zero at a label",
     "wx": "class weights 1/8, 1 and 8 in turn",
     "w1": "class weights that are all 1",
+    "weq": "class weights that are all 3/8",
 }
 
 IGNORE = {
     "ign": "ignore_index -100 in some rows",
     "ign1": "ignore_index 1, inside [0, C)",
+    "ign0": "ignore_index 0, the first class",
     "ign255": "ignore_index 255, the largest uint8",
     "ignbig": "ignore_index 1000000, above every class",
     "ignwide": "ignore_index 2^32, which is 0 in 32 bits",
@@ -53,6 +55,7 @@ OPTIONS = {
 UPSTREAMS = {
     "one": "ones",
     "neg": "a negative scalar",
+    "scale": "2^14, as a loss that is scaled for float16 gets",
     "rand": "random and signed per row",
     "str": "random, in a strided buffer",
     "exp": "a negative scalar expanded with stride 0",
@@ -122,8 +125,8 @@ class Case:
             raise CaseError(f"case {self}: a uint8 holds no sentinel but those of ign1 and ign255")
         if any(len(set(self.options) & set(kind)) > 1 for kind in (WEIGHTS, IGNORE, SMOOTHING)):
             raise CaseError(f"case {self}: one kind of weights, one ignore_index and one smoothing at most")
-        if self.reduction != "none" and self.upstream not in ("one", "neg"):
-            raise CaseError(f"case {self}: upstream {self.upstream} needs reduction none; allowed: one, neg")
+        if self.reduction != "none" and self.upstream not in ("one", "neg", "scale"):
+            raise CaseError(f"case {self}: upstream {self.upstream} needs reduction none; allowed: one, neg, scale")
         behind = ("contig", "twice", "thrice", *(name for name in LAYOUTS if name.startswith("needs-")))
         if self.inputs and (len(self.shape) != 2 or len(self.layout) > 1 or self.layout[0] not in behind):
             raise CaseError(f"case {self}: a layer has shape NxCkK and one layout of {', '.join(behind)}")

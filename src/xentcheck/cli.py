@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from errno import EBADF
 from io import TextIOWrapper
 from pathlib import Path
 
 import click
 
+from .early_exit import noticed_exit
 from .errors import AdapterError, XentcheckError
 from .options import (
     adapter_option,
@@ -59,16 +61,22 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    try:
-        code = cli.main(standalone_mode=False)
-    except XentcheckError as error:
-        code = _refuse(str(error))
-    except click.Abort:
-        code = _refuse("interrupted")
-    except click.ClickException as error:
-        code = _refuse(error.format_message())
-    except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
-        code = _refuse(f"something that was imported called sys.exit({error.code!r})")
+    with noticed_exit(_refuse):
+        try:
+            code = cli.main(standalone_mode=False)
+        except XentcheckError as error:
+            code = _refuse(str(error))
+        except click.Abort:
+            code = _refuse("interrupted")
+        except click.ClickException as error:
+            code = _refuse(error.format_message())
+        except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
+            code = _refuse(f"something that was imported called sys.exit({error.code!r})")
+        except OSError as error:
+            if error.errno != EBADF:
+                raise
+            sys.stdout = None  # as Python has it where there is none; nothing is flushed then
+            code = _refuse(f"its output was closed by something that it called: {error}")
     sys.exit(code if isinstance(code, int) else 0)
 
 

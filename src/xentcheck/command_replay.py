@@ -30,6 +30,7 @@ from .errors import AdapterError, OutputError, UnavailableError
 from .judge import error_of
 from .runner import contract_of, quantities_of, run_case
 from .subjects import Spec, Subject, subjects_of
+from .targets import given
 from .vocabulary import FAILING, VALUES
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _print_smallest(
     from .script import repeats, script_of
     from .shrink import shrink
 
-    problem = build(case)
+    problem = given(build(case), subject)
     with console.status("shrinking"):
         found = shrink(subject, problem, _told_by(failing))
     text = script_of(found, spec, subject, str(case))
@@ -190,7 +191,7 @@ def _print_record(r: Record, console: Console) -> None:
 def _print_elements(case: Case, subject: Subject, quantities: set[str], show: int, console: Console) -> None:
     if not quantities:
         return
-    problem = build(case)
+    problem = given(build(case), subject)
     result = attempt(subject, problem, quantities_of(case)).result
     if result is None:
         return

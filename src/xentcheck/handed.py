@@ -20,9 +20,9 @@ from xentcheck.reports.words import describe
 from .build import build
 from .cases import Case
 from .errors import AdapterError, Disagreement, ProfileError, Undecided
-from .runner import contracts_of, quantities_of, run_problem
+from .runner import contract_of, quantities_of, run_problem
 from .subjects import Subject
-from .undecided import undecided
+from .undecided import doubt_of
 from .vocabulary import DTYPES, EXECUTED, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 Array = NDArray[Any]
@@ -123,14 +123,15 @@ def _judged(
     records = run_problem(problem, where, [q for q in quantities if q in values], [(subject, again)])
     if bad := [record for record in records if record.outcome in FAILING]:
         raise Disagreement("\n".join(line for r in bad for line in _told(r)))
-    contracts, decided, why = contracts_of(subject, problem.dtype)[0], False, []
+    decided, why = False, []
     for r in records:
         line = f"{name} {r.quantity} of {where}: "
         if r.outcome not in EXECUTED or not r.elements:
             why.append(line + (r.reason if r.outcome == "convention" else "there are no elements"))
             continue
         is_vacuous = r.outcome == "vacuous"
-        found = undecided(problem, r.quantity, arrays[r.quantity], contracts[r.quantity], vacuous=is_vacuous)
+        kept = contract_of(subject, problem.dtype, r.quantity, arrays[r.quantity])
+        found = doubt_of(problem, r.quantity, arrays[r.quantity], kept, vacuous=is_vacuous)
         if found and not found.inherent:
             _refuse([line + found.reason])
         why += [line + found.reason] if found else []

@@ -22,6 +22,7 @@ from .attempts import attempt
 from .randomness import Stream
 from .runner import contracts_of
 from .subjects import Subject
+from .targets import given
 from .verdict import Judgement
 from .verdict import Subject as Judged
 
@@ -82,7 +83,7 @@ def rows(classes: int, dtype: str, seed: int = 0) -> Problem:
 def height_of(subject: Subject, dtype: str, classes: int) -> Height | None:
     """The height of a subject at one size; None where it gives no result, or one of another shape or dtype."""
     provided = subject.adapter.capabilities.quantities
-    p = rows(classes, dtype)
+    p = given(rows(classes, dtype), subject)
     quantity = "a" if "a" in provided else "dC/dz"
     if quantity not in provided or subject.adapter.unsupported(p):
         return None

@@ -22,6 +22,7 @@ from .attempts import served
 from .errors import told
 from .randomness import Stream
 from .subjects import Subject
+from .targets import one_hot
 
 Array = NDArray[Any]
 SHAPE = (6, 7)
@@ -71,8 +72,9 @@ def _permutation(ask: Asker, p: Problem) -> Residual:
 
 
 def _one_hot(ask: Asker, p: Problem) -> Residual:
-    hot = (np.arange(SHAPE[1]) == p.target[:, None]).astype(p.dtype)
-    return compare(ask(p, "loss", "dC/dz"), ask(replace(p, target=hot), "loss", "dC/dz"), ("loss", "dC/dz"))
+    if not ask.labels:
+        raise Unanswered("it takes no class indices")
+    return compare(ask(p, "loss", "dC/dz"), ask(one_hot(p), "loss", "dC/dz"), ("loss", "dC/dz"))
 
 
 def _batch(ask: Asker, p: Problem, first: int = 1) -> Residual:
@@ -138,6 +140,8 @@ def _chunks(ask: Asker, p: Problem) -> Residual:
 
 def _fresh_memory(ask: Asker, p: Problem) -> Residual:
     """Nothing is returned that was never written: rows that are ignored are where that is forgotten."""
+    if not ask.labels:
+        return compare(ask(p, "loss", "dC/dz", poisoned=True), ask(p, "loss", "dC/dz"), ("loss", "dC/dz"))
     labels = np.where(np.arange(SHAPE[0]) % 3 == 0, IGNORED, p.target)
     ignoring = replace(p, target=labels, ignore_index=IGNORED)
     whole = ask(ignoring, "loss", "dC/dz", poisoned=True)

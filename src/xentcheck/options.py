@@ -49,7 +49,7 @@ isolation_option = click.option(
     show_default=True,
     type=click.Choice(["process", "none"]),
     help="Run what is not built in in a process of its own, so that it may crash or hang; none: for debuggers, as "
-    "a crash or os._exit() then ends the run.",
+    "a crash or os._exit() then ends the run, never with exit code 0.",
 )
 timeout_option = click.option(
     "--timeout",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -29,6 +30,7 @@ from .requirements import required
 from .right_rows import RightRows, right_rows
 from .subjects import Subject
 from .suspects import EXAMINED, suspects, suspects_of_error
+from .targets import GIVEN_AS_ROWS, given
 from .undecided import zeros_pass_from
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
@@ -89,12 +91,26 @@ def _catalogue(
 def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
     """One record per subject that takes the case and per quantity; an `error` where the oracle has no exact value.
 
+    Subjects that take no labels get, and are judged by, one-hot rows in their place.
     Raises CaseError if the case cannot be built.
     """
     takers = [s for s in subjects if s.takes(case)]
     if not takers:
         return []
-    problem, quantities = build(case), quantities_of(case)
+    problem = build(case)
+    records = _run_case(case, problem, [s for s in takers if s.adapter.capabilities.labels])
+    for s in takers:
+        if not s.adapter.capabilities.labels:
+            rows = given(problem, s)
+            notes = () if rows is problem else (GIVEN_AS_ROWS,)
+            records += [replace(r, notes=(*r.notes, *notes)) for r in _run_case(case, rows, [s])]
+    return records
+
+
+def _run_case(case: Case, problem: Problem, takers: Sequence[Subject]) -> list[Record]:
+    if not takers:
+        return []
+    quantities = quantities_of(case)
     try:
         return run_problem(problem, str(case), quantities, [(s, s.replay(case)) for s in takers])
     except OracleError as error:

@@ -24,6 +24,7 @@ from .judge import error_of, shape_and_dtype
 from .randomness import Stream
 from .runner import contract_of
 from .subjects import Subject
+from .targets import given
 
 Array = NDArray[Any]
 
@@ -140,7 +141,8 @@ def measured(subject: Subject, logits: Array, labels: Array) -> Iterator[tuple[s
     Raises nothing for an implementation that does: it then has no errors to show.
     """
     dtype = str(logits.dtype)
-    p = Problem(logits=logits, target=labels, reduction="none", upstream=np.ones(len(labels), dtype))
+    labelled = Problem(logits=logits, target=labels, reduction="none", upstream=np.ones(len(labels), dtype))
+    p = given(labelled, subject)
     result = attempt(subject, p, QUANTITIES).result
     if result is None:
         return

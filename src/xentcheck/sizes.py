@@ -42,7 +42,7 @@ Llama 3 and Qwen. Each option set has one, and in each dtype another.
 DEAR = ((0, 1, 2, 4), (0, 1, 3, 5))
 """Option sets of a size, by dtype in turn: each shape is a compilation, and neighbours show the other reduction."""
 
-OVERFLOWS = 1000
+SUMS_OVERFLOW_ABOVE = 1000
 """In float16 smoothing adds up log-probabilities before it divides by C; beyond so many classes its own case has none,
 as the sum's bound would hide the weights, and from about 7000 on it overflows.
 """
@@ -111,7 +111,7 @@ def _placed(
             shapes = [(FEW, classes[(o + d) % len(classes)]) for classes in CLASSES]
             target, options, reduction = sets[o]
             for shape in (*shapes, *TALL[: 3 if (target, options) == ("index", ()) else 2]):
-                summed = dtype == "float16" and shape[1] > OVERFLOWS
+                summed = dtype == "float16" and shape[1] > SUMS_OVERFLOW_ABOVE
                 yield dtype, (target, tuple(x for x in options if x != "ls" or not summed), reduction), shape
         if sets is SETS:
             yield dtype, SETS[2], TALL[0]

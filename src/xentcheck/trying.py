@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import needed_options
+from xentcheck.adapters.base import LABELS, needed_options
 from xentcheck.reference.problem import Problem
 
 from .errors import ProcessEnded, foreign, told
 from .linear import as_layer
+from .targets import one_hot
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -47,6 +48,9 @@ TRIED: dict[str, Callable[[str], Problem]] = {
 REFUSALS = ("ValueError", "NotImplementedError", "KeyError", "AssertionError")
 """How functions refuse a value of an argument; anything else that a reduction ends in is an error of its cases."""
 
+MISTAKES = ("NameError", "UnboundLocalError", "AttributeError", "ImportError", "ModuleNotFoundError", "MemoryError")
+"""Exceptions that no argument is refused with: labels that end in one are no refusal, but an error of their cases."""
+
 
 def tried(adapter: Adapter) -> Adapter:
     """The adapter, without those of its guessed reductions, options and dtypes that it refuses."""
@@ -57,11 +61,13 @@ def tried(adapter: Adapter) -> Adapter:
     if not first:
         return adapter
     _without_refused_reductions(adapter, plain(first))
-    c = adapter.capabilities
-    if _refusal(adapter, plain(first)) != "":
+    if (reason := _refusal(adapter, plain(first))) != "" and not (reason and _takes_rows_only(adapter, first, reason)):
         return adapter
+    c = adapter.capabilities
     asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
     asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
+    if not c.labels:
+        asked = {name: one_hot(p) for name, p in asked.items()}
     refused = dict(adapter.refused)
     for name, p in asked.items():
         if not needed_options(p) & set(refused) and (reason := _refusal(adapter, p)):
@@ -71,6 +77,20 @@ def tried(adapter: Adapter) -> Adapter:
         c, options=c.options - set(adapter.refused), dtypes=tuple(d for d in c.dtypes if d not in adapter.refused)
     )
     return adapter
+
+
+def _takes_rows_only(adapter: Adapter, dtype: str, reason: str) -> bool:
+    """Leave out labels, which it raises an exception for, if it answers to rows of probabilities in their place."""
+    c = adapter.capabilities
+    if LABELS not in adapter.guessed or "probabilities" not in c.options or reason.partition(":")[0] in MISTAKES:
+        return False
+    rows = one_hot(plain(dtype))
+    _without_refused_reductions(adapter, rows)
+    if _refusal(adapter, rows) != "":
+        return False
+    adapter.refused = {**adapter.refused, LABELS: reason}
+    adapter.capabilities = replace(adapter.capabilities, labels=False)
+    return True
 
 
 def _without_refused_reductions(adapter: Adapter, problem: Problem) -> None:

@@ -22,17 +22,17 @@ from .vocabulary import DIRECTIONAL, LAYER_GRADIENTS, SHORT_DTYPES
 
 Array = NDArray[Any]
 
-LADDER = tuple(2**k + 1 for k in range(1, 18))
+CLASS_COUNTS = tuple(2**k + 1 for k in range(1, 18))
 """Numbers of classes that are tried: 3, 5, 9, ... 131073, one more than vectors and blocks hold."""
 
-DOUBLE = LADDER[:12]
+DOUBLE = CLASS_COUNTS[:12]
 """Those tried in float64, where exact values cost most: to 4097."""
 
 INPUTS = 8
 """Of the layer before, for its gradients."""
 
 
-def decides(problem: Problem, quantity: str, contract: Contract) -> bool:
+def rejects_zeros(problem: Problem, quantity: str, contract: Contract) -> bool:
     """Whether a result of zeros is rejected, as in `power`: some |exact| is more than twice its bound [derived]."""
     exact = Exact(problem)
     return largest(np.asarray(exact.evaluate([quantity])[quantity][0]), _bound(exact, quantity, contract)) > THRESHOLD
@@ -49,13 +49,13 @@ class Doubt:
     inherent: bool
 
 
-def undecided(problem: Problem, quantity: str, got: Array, contract: Contract, *, vacuous: bool) -> Doubt | None:
+def doubt_of(problem: Problem, quantity: str, got: Array, contract: Contract, *, vacuous: bool) -> Doubt | None:
     """What is not decided of results that a contract allows, or None [derived].
 
     vacuous: zeros would pass, too. The contract need not decide by itself: it is enough that the results keep another
-    one of the catalogue that would reject zeros. Where a bound is infinite an infinite result is an overflow, which the
-    contract allows; any other has to keep a contract that has a bound there. It is inherent if zeros pass under the
-    default and under `storage`, which rounds every step; or if no contract has a bound.
+    one of the catalogue that would reject zeros. Where a bound is infinite an infinite result of the exact value's sign
+    is an overflow, which the contract allows; any other has to keep a contract that has a bound there. It is inherent
+    if zeros pass under the default and under `storage`, which rounds every step; or if no contract has a bound.
     """
     exact = Exact(problem)
     right = np.asarray(exact.evaluate([quantity])[quantity][0])
@@ -63,7 +63,7 @@ def undecided(problem: Problem, quantity: str, got: Array, contract: Contract, *
     if np.isnan(right).any():
         return Doubt(f"the exact value is not a number ({where}): nothing was decided", inherent=False)
     error = error_of(got.astype(np.float64), right, np.zeros(right.shape))
-    overflown = np.isinf(got.astype(np.float64))
+    overflown = np.isinf(got.astype(np.float64)) & (np.sign(got.astype(np.float64)) == np.sign(right))
     unbounded = ~np.isfinite(_bound(exact, quantity, contract)) & ~overflown
     vacuous = vacuous and not overflown.all()
     if not vacuous and not unbounded.any():
@@ -71,7 +71,7 @@ def undecided(problem: Problem, quantity: str, got: Array, contract: Contract, *
     asked = np.full(right.shape, True) if vacuous else unbounded
     able = []
     for other in CATALOGUE.values():
-        bound = _bound(exact, quantity, other)
+        bound = _bound(exact, quantity, other.returning(contract.result, problem.dtype))
         if np.isfinite(bound[unbounded]).all() and (not vacuous or largest(right, bound) > THRESHOLD):
             able.append(other.name)
             if (error[asked] <= bound[asked]).all():
@@ -97,8 +97,8 @@ def zeros_pass_from(contract: str, dtype: str, quantity: str) -> int:
     0
     """
     passing = 0
-    for classes in reversed(DOUBLE if dtype == "float64" else LADDER):
-        if decides(build(case_of(classes, dtype, quantity)), quantity, CATALOGUE[contract]):
+    for classes in reversed(DOUBLE if dtype == "float64" else CLASS_COUNTS):
+        if rejects_zeros(build(case_of(classes, dtype, quantity)), quantity, CATALOGUE[contract]):
             break
         passing = classes
     return passing

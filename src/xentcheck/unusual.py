@@ -20,6 +20,9 @@ COMMON = (5, 10)
 
 EVERY = ("w", "ls", "ign")
 
+WITHIN_A_WARP = {"float64": 16, "float32": 17, "bfloat16": 24, "float16": 30}
+"""Class counts between 11 and 31, one in each dtype."""
+
 MANY = (5, 4096)
 """Many classes, in few rows."""
 
@@ -65,10 +68,11 @@ def unusual_cases(seed: int, profile: str) -> Iterator[Case]:
             for layout in LAYOUTS:
                 if layout.startswith("needs-"):
                     yield Case(**{**common, "family": "dyadic", "layout": (layout,)}, inputs=10, upstream="neg")
+    yield from _values(seed)
 
 
 def _options(common: dict[str, Any]) -> Iterator[Case]:
-    """Rows ignored at the ends, side by side and nearly all; weights that are all 1, with a smoothing of a half."""
+    """Rows ignored at the ends, side by side and nearly all; weights of 1 with a smoothing of a half; a scaled loss."""
     for reduction, upstream in (("mean", "neg"), ("none", "rand")):
         given = {**common, "reduction": reduction, "upstream": upstream}
         for ignored in IGNORED:
@@ -77,6 +81,8 @@ def _options(common: dict[str, Any]) -> Iterator[Case]:
     for upstream in EXTREME:
         for options in ((), EVERY):
             yield Case(**{**common, "reduction": "none", "options": options, "upstream": upstream})
+    for options in ((), EVERY):
+        yield Case(options=options, upstream="scale", **common)
 
 
 def _calls(common: dict[str, Any]) -> Iterator[Case]:
@@ -98,15 +104,30 @@ def _eager(common: dict[str, Any]) -> Iterator[Case]:
 
 def _edges(common: dict[str, Any]) -> Iterator[Case]:
     """The last class and equal logits, in few and many classes with every option; one and two rows of weights, whose
-    sum is not their number; and all of the target smoothed away. In float16 the 4096 log-probabilities that smoothing
-    adds up hide an ignored row.
+    sum is not their number; a number of classes between those of the other cases and a warp; and all of the target
+    smoothed away. In float16 the 4096 log-probabilities that smoothing adds up hide an ignored row.
     """
     for shape in (COMMON,) if common["dtype"] == "float16" else (COMMON, MANY):
         yield Case(**{**common, "family": EDGES.name, "shape": shape, "options": EVERY, "upstream": "neg"})
     yield Case(**{**common, "family": EDGES.name, "reduction": "none"})
     for rows, family in ((1, EDGES.name), (2, "gaussian")):
         yield Case(**{**common, "family": family, "shape": (rows, COMMON[1]), "options": ("w",), "upstream": "neg"})
+    yield Case(**{**common, "shape": (5, WITHIN_A_WARP[common["dtype"]]), "reduction": "none", "upstream": "rand"})
     yield Case(**{**common, "options": ("ls1",), "upstream": "neg"})
+
+
+def _values(seed: int) -> Iterator[Case]:
+    """Values of options that change the code, not the arithmetic, so that one dtype has them: the sentinel 0, which is
+    false where 1 is true; equal weights, which cancel in a mean only; a smoothing of 1 beside weights, in rows of
+    probabilities, too; and a last axis of 1.
+    """
+    common: dict[str, Any] = {"family": "gaussian", "shape": COMMON, "dtype": "float32", "seed": seed}
+    each = {**common, "reduction": "none", "upstream": "rand"}
+    yield Case(options=("ign0",), upstream="neg", **common)
+    yield Case(options=("weq", "ign0"), **each)
+    yield Case(options=("w", "ls1", "ign"), upstream="neg", **common)
+    yield Case(target="prob", options=("w", "ls1"), **each)
+    yield Case(**{**each, "shape": (3, 7, 1)})
 
 
 def _smoothed(common: dict[str, Any]) -> Iterator[Case]:

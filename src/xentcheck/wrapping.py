@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.base import LABELS
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.wrappers import command_of
 from xentcheck.reference.oracle import Exact
@@ -20,6 +21,7 @@ from xentcheck.reference.problem import Problem
 from .errors import AdapterError, foreign
 from .linear import as_layer, by_position, names_of
 from .signatures import DEFAULTS, named_parameters, own_defaults, parameters_of, signature_of_class, supported
+from .targets import one_hot
 from .trying import ROWS, TRIED
 from .vocabulary import DTYPES, REDUCTIONS
 
@@ -104,7 +106,7 @@ def adapter_of(
         made = wrap(fixed, reductions=_reductions(wrap(fixed)))
     made.command = command_of(implementation, framework)
     made.calling = calling
-    made.guessed = frozenset() if options is not None else frozenset((*TRIED, *DTYPES))
+    made.guessed = frozenset() if options is not None else frozenset((*TRIED, *DTYPES, LABELS))
     if parameters is None or "reduction" in parameters:
         made.guessed |= frozenset(REDUCTIONS)
     return promising(made, some)
@@ -197,9 +199,18 @@ def _reductions(adapter: Adapter) -> list[str]:
     rows: dict[str, Any] = {"logits": logits, "target": np.array([0, 2])}
     if adapter.unavailable():
         return ["mean"]
+    labels = [Problem(**rows, reduction=reduction, upstream=_ones(reduction)) for reduction in ("mean", "sum", "none")]
+    for problems in (labels, [one_hot(p) for p in labels]):
+        if distance := _distances(adapter, problems):
+            return [min(distance, key=lambda r: distance[r])]
+    return [p.reduction for p in labels]
+
+
+def _distances(adapter: Adapter, problems: Collection[Problem]) -> dict[str, float]:
+    """By reduction, how far its value is from the exact one, where it has that one's shape."""
     distance: dict[str, float] = {}
-    for reduction, device in product(("mean", "sum", "none"), adapter.devices()):
-        p = Problem(**rows, reduction=reduction, upstream=_ones(reduction))
+    for p, device in product(problems, adapter.devices()):
+        reduction = p.reduction
         p = p if "logits" in adapter.capabilities.heads else as_layer(p) or p
         quantity = "loss" if reduction == "none" else "cost"
         try:
@@ -210,7 +221,7 @@ def _reductions(adapter: Adapter) -> list[str]:
         exact = Exact(p).evaluate([quantity])[quantity][0]
         if np.shape(found) == exact.shape:
             distance[reduction] = float(np.abs(np.asarray(found).astype(np.float64) - exact).max())
-    return [min(distance, key=lambda r: distance[r])] if distance else ["mean", "sum", "none"]
+    return distance
 
 
 def _ones(reduction: str) -> np.ndarray[Any, Any]:

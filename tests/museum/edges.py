@@ -1,8 +1,13 @@
-"""Class K: wrong for labels of the last class, equal logits, one or two rows, or options in many classes only."""
+"""Class K: wrong for labels of the last class, equal logits, one or two rows, options in many classes, equal weights,
+the sentinel 0, a smoothing of 1, a scaled loss, a last axis of 1, or 12 to 30 classes only.
+"""
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
+
+from xentcheck.reference.problem import NO_IGNORE
 
 from .base import BOTH, GRADIENT, Array, Fault
 from .fused import Fused
@@ -77,3 +82,54 @@ class WeightsBesideMany(Fused):
     def error(self) -> Array:
         small = self.classes > MANY and self.weight is not None and self.reduction == "mean" and not self.soft
         return super().error() * (0.9 if small else 1.0)
+
+
+@planted("K07-equal-weights-are-none", BOTH, lambda c: "weq" in c.options and c.reduction == "none")
+class EqualWeights(Fused):
+    """Class weights that are all equal are taken for none, as if they cancelled in every reduction."""
+
+    def weights(self) -> Array:
+        w = super().weights()
+        return self.xp.where((w == w[:1]).all(), self.xp.ones_like(w), w)
+
+
+@planted("K08-sentinel-0-is-none", BOTH, lambda c: "ign0" in c.options)
+class SentinelZero(Fused):
+    """An ignore_index of 0 is taken for none: `if ignore_index`."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.ignore_index = self.ignore_index or NO_IGNORE
+
+
+@planted("K09-smoothed-away-unweighted", BOTH, lambda c: "ls1" in c.options and weighted(c))
+class SmoothedAwayUnweighted(Fused):
+    """A smoothing of 1 leaves out the class weights."""
+
+    def uniform(self) -> Array:
+        found = super().uniform()
+        return self.xp.zeros_like(found) + self.smoothing / self.classes if self.smoothing == 1 else found
+
+
+@planted("K10-scaled-loss-clipped", GRADIENT, lambda c: c.upstream == "scale")
+class ScaledLossClipped(Fused):
+    """The upstream gradient of a mean or a sum is clipped at 1000."""
+
+    def factor(self, upstream: Array) -> Array:
+        return super().factor(upstream if self.reduction == "none" else self.xp.clip(upstream, -1000.0, 1000.0))
+
+
+@planted("K11-last-axis-of-one", GRADIENT, lambda c: len(c.shape) > 2 and c.shape[-1] == 1)
+class LastAxisOfOne(Fused):
+    """Logits (N, C, 1) get the gradient of half of their loss."""
+
+    def error(self) -> Array:
+        return super().error() * (0.5 if self.logits.ndim > 2 and self.logits.shape[-1] == 1 else 1.0)
+
+
+@planted("K12-half-a-warp", GRADIENT, lambda c: 11 < c.classes < 31)
+class HalfAWarp(Fused):
+    """From 12 to 30 classes the gradient is halved."""
+
+    def error(self) -> Array:
+        return super().error() * (0.5 if 11 < self.classes < 31 else 1.0)
