@@ -142,8 +142,8 @@ SHARE = {"reference/row_errors.py": 24, "reference/row_bounds.py": 24, f"{ROOT}/
 EACH = 6
 
 EQUIVALENT: dict[str, str] = {
-    "src/xentcheck/judge.py: good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound)) -> good = error"
-    " <= bound": "The error of a nan is infinite where the exact value is a number, and exceeds every finite bound.",
+    "src/xentcheck/judge.py: good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound)) -> good ="
+    " error <= bound": "The error of a nan is infinite where the exact value is a number, and exceeds every finite bound.",
     "src/xentcheck/verdict.py: return not self.mismatch and self.tally.failing == 0 -> return not self.mismatch and "
     "self.tally.share <= 1.0": "Where an element fails its share is raised above 1, and where error <= bound the "
     "rounded quotient is at most 1.",
