@@ -143,7 +143,7 @@ EACH = 6
 
 EQUIVALENT: dict[str, str] = {
     "src/xentcheck/judge.py: good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound)) -> good ="
-    " error <= bound": "The error of a nan is infinite where the exact value is a number, and exceeds every finite bound.",
+    " error <= bound": "The error of a nan is infinite where the exact value is not, and exceeds every finite bound.",
     "src/xentcheck/verdict.py: return not self.mismatch and self.tally.failing == 0 -> return not self.mismatch and "
     "self.tally.share <= 1.0": "Where an element fails its share is raised above 1, and where error <= bound the "
     "rounded quotient is at most 1.",
