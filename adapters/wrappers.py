@@ -165,7 +165,7 @@ def _wrap(
     adapter.command = command_of(function, framework)
     usual = adapter.capabilities.options - frozenset(RARE_OPTIONS)
     adapter.overwrites = selection("overwrites", overwrites, OVERWRITABLE, empty=True)
-    adapter.contracts, adapter.promised = (), promised(contract)
+    adapter.promised = promised(contract)
     adapter.capabilities = replace(
         adapter.capabilities,
         dtypes=selection("dtypes", dtypes, DTYPES),

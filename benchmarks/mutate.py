@@ -1,19 +1,23 @@
 """Change the code one line at a time, and see whether the tests notice: `python benchmarks/mutate.py --jobs 2`.
 
-Changes are made by rules (`mutation/rules.py`) and by hand (`mutation/tables.py`), each in a copy of the tree, where
+Changes are made by rules (`mutation/rules.py`) and by hand (`mutation/by_hand.toml`), each in a copy of the tree, where
 the test modules of the changed file run until one fails. Survivors are printed unless the table says why no test can
 notice them. Each result is a line of a file, so that a killed run goes on where it stopped; a result holds as long as
-neither the line nor the tests have changed. The exit code is 1 if less than 95 % of the other changes are killed.
+neither the line nor the tests that it rests on have changed. The exit code is 1 if less than 95 % of the other changes
+are killed.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
+import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
@@ -21,18 +25,19 @@ from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import pytest
 from mutation.rules import Change, changes
-from mutation.tables import BY_HAND, EACH, EQUIVALENT, SHARE, TESTS
+from mutation.tables import EACH, EQUIVALENT, SHARE, TESTS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"reference": "reference", "adapters": "adapters", "reports": "reports", "museum": "tests/museum"}
 COPIED = ("reference", "adapters", "reports", "src", "tests", "docs", "benchmarks", "examples", "pyproject.toml")
 ENOUGH = 0.95
 LIMIT = 900
-"""Seconds for a test module; running for longer counts as killed."""
+"""Seconds for the tests of a change; running for longer counts as killed."""
 
 STRANGE = 99
 """Exit code of a child in which pytest itself raises."""
@@ -43,15 +48,21 @@ PRELOADED = ("numpy", "ml_dtypes", "flint", "click", "rich.progress", "torch")
 FOLDER = ROOT
 """A worker's copy of the tree."""
 
+PASSING: set[str] = set()
+"""Tests that are known to pass there without a change."""
+
 
 def by_hand(root: Path = ROOT) -> list[Change]:
     """The changes of the table. Raises ValueError for one whose text is not in its file exactly once."""
     found = []
-    for file, before, after, about in BY_HAND:
+    for file, entries in tomllib.loads((Path(__file__).parent / "mutation" / "by_hand.toml").read_text()).items():
         source = (root / file).read_text()
-        if source.count(before) != 1:
-            raise ValueError(f"{file} has {source.count(before)} times: {before!r}")
-        found.append(Change(file, source[: source.index(before)].count("\n") + 1, before, after, about))
+        for entry in entries:
+            before = entry["before"]
+            if source.count(before) != 1:
+                raise ValueError(f"{file} has {source.count(before)} times: {before!r}")
+            line = source[: source.index(before)].count("\n") + 1
+            found.append(Change(file, line, before, entry["after"], entry["about"], by_hand=True))
     return found
 
 
@@ -66,7 +77,7 @@ def by_rule(each: int, root: Path = ROOT) -> list[Change]:
 
 def changed(change: Change, source: str) -> str:
     """The file with the change in it."""
-    if "\n" in change.before or change.rule in {about for *_, about in BY_HAND}:
+    if change.by_hand:
         return source.replace(change.before, change.after, 1)
     lines = source.splitlines(keepends=True)
     lines[change.line - 1] = lines[change.line - 1].replace(change.before, change.after, 1)
@@ -87,18 +98,27 @@ def copied(folder: Path) -> Path:
 
 
 def judged(change: Change) -> str:
-    """The test that fails in the worker's copy of the tree with the change, or an empty string."""
+    """The test that fails in the worker's copy of the tree with the change, or an empty string.
+
+    Raises RuntimeError if that test fails without the change, too.
+    """
     path = FOLDER / change.file
     source = path.read_text()
     try:
         path.write_text(changed(change, source))
-        return next(filter(None, map(fails, TESTS[change.file])), "")
+        killer = fails(TESTS[change.file])
     finally:
         path.write_text(source)
+    name = killer.partition("[")[0]
+    if killer and name not in PASSING:
+        if broken := fails((killer,)):
+            raise RuntimeError(f"{broken} fails without a change")
+        PASSING.add(name)
+    return killer
 
 
-def failing(test: str, folder: Path) -> str:
-    """The first test that fails, in a process that is forked from one that has imported what never changes."""
+def failing(tests: Sequence[str], folder: Path) -> str:
+    """The first of some tests, in their order, that fails in a process forked from one with the imports done."""
     out = folder / "output.txt"
     child = os.fork()
     if not child:
@@ -110,7 +130,7 @@ def failing(test: str, folder: Path) -> str:
             os.chdir(folder)
             os.environ["PYTHONPATH"] = str(folder / "src")
             sys.path.insert(0, str(folder / "src"))
-            os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", test])))
+            os._exit(int(pytest.main(["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", *tests])))
         finally:
             os._exit(STRANGE)
     _, status = os.waitpid(child, 0)
@@ -118,8 +138,8 @@ def failing(test: str, folder: Path) -> str:
         return ""
     if os.waitstatus_to_exitcode(status) == STRANGE:
         raise RuntimeError(f"pytest does not start: {out.read_text()[-500:]}")
-    failed = [line for line in out.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" - ")[0] if failed else f"{Path(test).name}: status {status}"
+    failed = re.search(r"^(?:FAILED|ERROR) tests/(\w+)\.py(::\S.*?)?(?: - |$)", out.read_text(), re.MULTILINE)
+    return f"{failed[1]}{failed[2] or ''}" if failed else Path(tests[0]).name.partition(".py")[0]
 
 
 def at_work(temporary: str) -> None:
@@ -131,16 +151,17 @@ def at_work(temporary: str) -> None:
     copied(FOLDER)
 
 
-def fails(tests: str) -> str:
-    """The test of a module, or of a part of it, that fails without any change."""
-    module, _, name = tests.partition("::")
-    test = FOLDER / "tests" / f"{module}.py"
-    return failing(f"{test}::{name}" if name else str(test), FOLDER)
+def fails(tests: Sequence[str]) -> str:
+    """The first of some tests, each a module or a part of one, that fails in the worker's copy as it is."""
+    named = (test.partition("::") for test in tests)
+    paths = [f"{FOLDER / 'tests' / module}.py{separator}{name}" for module, separator, name in named]
+    return failing(paths, FOLDER)
 
 
-def state(change: Change) -> str:
-    """A digest of the change and of the tests that look at it."""
-    tests = [ROOT / "tests" / f"{name.partition('::')[0]}.py" for name in TESTS[change.file]]
+def digest(change: Change, killer: str) -> str:
+    """Of the change and of the tests that its result rests on: the one that failed, or all that did not."""
+    names = [test.partition("::")[0] for test in ((killer,) if killer else TESTS[change.file])]
+    tests = [ROOT / "tests" / f"{name}.py" for name in dict.fromkeys(names)]
     text = "".join(test.read_text() for test in tests if test.exists())
     return sha256(f"{change.key} {change.line} {text}".encode()).hexdigest()[:16]
 
@@ -159,27 +180,32 @@ def main(each: int, only: tuple[str, ...], jobs: int, out: Path, show: bool) -> 
             print(f"{change.file}:{change.line} [{change.rule}]\n  - {change.before}\n  + {change.after}")
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    known = {}
+    known: dict[tuple[str, int], dict[str, Any]] = {}
     for line in out.read_text().splitlines() if out.exists() else ():
         entry = json.loads(line)
-        known[entry["state"]] = entry["killed_by"]
+        known[entry["change"], entry["line"]] = entry
     for name in PRELOADED:
         with suppress(ImportError):
             import_module(name)
-    new = [c for c in todo if state(c) not in known]
+    found = {}
+    for change in todo:
+        entry = known.get((change.key, change.line), {})
+        if entry.get("digest") == digest(change, entry.get("killed_by", "")):
+            found[change] = entry["killed_by"]
+    new = [c for c in todo if c not in found]
+    before = {c: digest(c, "") for c in new}
     with (
         TemporaryDirectory() as temporary,
         out.open("a") as file,
         ProcessPoolExecutor(jobs, get_context("fork"), at_work, (temporary,)) as pool,
     ):
-        for broken in pool.map(fails, sorted({test for change in new for test in TESTS[change.file]})):
-            if broken:
-                raise click.ClickException(f"{broken} fails without a change")
         for change, killer in zip(new, pool.map(judged, new), strict=True):
-            known[state(change)] = killer
-            file.write(json.dumps({"state": state(change), "change": change.key, "killed_by": killer}) + "\n")
+            found[change] = killer
+            rests_on = digest(change, killer) if killer else before[change]
+            line = {"change": change.key, "line": change.line, "digest": rests_on, "killed_by": killer}
+            file.write(json.dumps(line) + "\n")
             file.flush()
-    results = [(change, known[state(change)]) for change in todo]
+    results = [(change, found[change]) for change in todo]
     sys.exit(report(results))
 
 
@@ -187,7 +213,7 @@ def report(results: list[tuple[Change, str]]) -> int:
     """Print what was killed by what and what survived; the exit code."""
     equivalent = [c for c, killer in results if not killer and c.key in EQUIVALENT]
     survived = [c for c, killer in results if not killer and c.key not in EQUIVALENT]
-    for module, n in Counter(k.split("::")[0].split("/")[-1] for _, k in results if k).most_common():
+    for module, n in Counter(k.partition("::")[0] for _, k in results if k).most_common():
         print(f"{n:5} killed by {module}")
     for change in equivalent:
         print(f"equivalent: {change.key}\n  {EQUIVALENT[change.key]}")

@@ -29,6 +29,7 @@ ONCE = {
     "test_families",
     "test_faults",
     "test_fuzz",
+    "test_handed_on",
     "test_judge",
     "test_kill_table",
     "test_lattice",

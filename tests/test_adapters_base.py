@@ -53,6 +53,14 @@ def test_a_problem_needs_the_option_that_it_uses(option: str) -> None:
     assert needed_options(plain()) == set()
 
 
+@pytest.mark.parametrize("entry", [-0.5, 1.5])
+def test_a_target_beyond_0_or_1_is_signed(entry: float) -> None:
+    """On either side; 0 and 1 themselves are probabilities."""
+    target = np.tile([entry, 1.0, 0.0, 0.0, 0.0, 0.0], (4, 1))
+    assert "signed_targets" in needed_options(plain(target=target))
+    assert "signed_targets" not in needed_options(plain(target=np.clip(target, 0.0, 1.0)))
+
+
 def test_an_index_that_no_target_has_needs_ignore_index() -> None:
     """The keyword alone counts, and so does an ignored row under the default index."""
     assert needed_options(plain(ignore_index=4)) == {"ignore_index"}

@@ -214,6 +214,19 @@ def test_a_denominator_that_cancels_leaves_no_bound() -> None:
         assert np.isfinite(bound("dC/dz", p, "fused")).all() == finite
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("target", [np.array([1, 0]), np.full((2, 3), 0.25)], ids=["index", "probabilities"])
+def test_a_row_whose_upstream_gradient_is_0_has_none_of_its_own(target: Any, dtype: str) -> None:
+    """Nothing but flushed numbers may stand there, under whatever contract: C + 4 of them at most round up."""
+    z = np.array([[0.0, 1.0, -2.0], [3.0, 1.0, 0.0]], dtype)
+    target = target if target.dtype.kind == "i" else target.astype(dtype)
+    p = Problem(logits=z, target=target, reduction="none", upstream=np.array([0.0, 1.0], dtype))
+    for contract in CATALOGUE.values():
+        found = bound("dC/dz", p, contract)
+        assert np.all(found[0] <= 4.0 * (3 + 4) * FORMATS[dtype].smallest_normal), contract.name
+        assert np.all(found[1] > 0)
+
+
 @pytest.mark.parametrize("contract", CATALOGUE)
 def test_a_bound_is_0_only_where_the_result_is_exactly_0(contract: str) -> None:
     """Ignored rows and masked classes: their results are exact zeros; everything else has a positive bound."""

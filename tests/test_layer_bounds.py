@@ -13,6 +13,7 @@ from xentcheck.reference.contracts import CATALOGUE, Arithmetic
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.layer_bounds import Uncertain, column_sum, exactly, product, sums_are_exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 pytestmark = pytest.mark.parametrize("dtype", WIDE)
@@ -88,15 +89,40 @@ def test_sums_of_small_multiples_are_exact(dtype: str) -> None:
     assert sums_are_exact(np.array([[0.25, 0.75]]), np.array([[0.5, -0.25]]), np.array([3.0]), fmt)
 
 
-def test_results_may_be_flushed_to_zero(dtype: str) -> None:
-    """A weight near the smallest normal number pushes loss and gradient below it: a result of 0 is within the bound."""
+TARGETS: dict[str, tuple[int, dict[str, Any]]] = {
+    "index": (1, {"target": np.array([1])}),
+    "smoothed": (3, {"target": np.array([1]), "label_smoothing": 0.25}),
+    "probabilities": (3, {"target": np.array([[0.5, 0.25, 0.25]])}),
+}
+"""Kind of target -> how many terms the loss has, and its arguments."""
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_results_may_be_flushed_to_zero(kind: str, dtype: str) -> None:
+    """A weight of the smallest normal number pushes what it multiplies below it: each such result may become 0.
+
+    That is 2 products in a term of the loss; in a gradient exp, its quotient, and 2 products; and no more than these:
+    beside the smallest normal number rounding errors are 2^-20 of it.
+    """
+    terms, arguments = TARGETS[kind]
     tiny = FORMATS[dtype].smallest_normal
-    p = Problem(
-        logits=np.array([[0.0, 0.5, -1.0]], dtype),
-        target=np.array([1]),
-        weight=np.full(3, tiny, dtype),
-        reduction="none",
-        upstream=np.ones(1, dtype),
-    )
-    assert 0.5 * tiny < bound("loss", p, "fused").item() < 4.0 * tiny
-    assert np.all(bound("dC/dz", p, "fused") >= tiny)
+    if kind == "probabilities":
+        arguments = {"target": arguments["target"].astype(dtype)}
+    given: dict[str, Any] = {"logits": np.array([[0.0, 0.5, -1.0]], dtype), "weight": np.full(3, tiny, dtype)}
+    p = Problem(**given, **arguments, reduction="none", upstream=np.ones(1, dtype))
+    loss, gradient = bound("loss", p, "fused").item() / tiny, bound("dC/dz", p, "fused") / tiny
+    assert 2.0 * terms <= loss <= 2.0 * terms * (1.0 + 2.0**-18)
+    assert np.all((gradient >= 4.0) & (gradient <= 4.0 * (1.0 + 2.0**-18)))
+
+
+@pytest.mark.parametrize("upstream", [2.0**-20, 1.0, 16.0, 2.0**20])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+def test_an_exponential_that_is_flushed_is_within_the_bound_whatever_multiplies_it(
+    share: float, upstream: float, dtype: str
+) -> None:
+    """A gradient of 0 where a_i is below the smallest normal number, also where its product is not."""
+    z = np.array([[0.0, np.log(share) + np.log(FORMATS[dtype].smallest_normal)]], dtype)
+    p = Problem(logits=z, target=np.array([0]), reduction="sum", upstream=np.array(upstream, dtype))
+    lost = Exact(p).evaluate(["dC/dz"])["dC/dz"][0][0, 1]
+    for contract in CATALOGUE.values():
+        assert 0.0 < lost <= bound("dC/dz", p, contract)[0, 1], contract.name

@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from mutate import by_hand, by_rule, changed  # noqa: E402 - found in the folder of the scripts
 from mutation.rules import changes  # noqa: E402
-from mutation.tables import EACH, TESTS  # noqa: E402
+from mutation.tables import EACH, EQUIVALENT, TESTS  # noqa: E402
 
 
 def test_changes_are_of_todays_code_and_change_it() -> None:
@@ -22,12 +22,14 @@ def test_changes_are_of_todays_code_and_change_it() -> None:
         source = (ROOT / change.file).read_text()
         assert changed(change, source) != source
         ast.parse(changed(change, source))
+    assert set(EQUIVALENT) <= {c.key for c in made}, "a change that is not made any more needs no argument"
+    assert all(EQUIVALENT.values())
 
 
 def test_tests_that_look_at_a_file_exist() -> None:
-    """A module that is renamed would look at nothing."""
-    named = {name.partition("::")[0] for modules in TESTS.values() for name in modules}
-    assert [name for name in named if not (ROOT / "tests" / f"{name}.py").exists()] == []
+    """A module or a function that is renamed would look at nothing."""
+    for module, _, name in {test.partition("::") for tests in TESTS.values() for test in tests}:
+        assert f"def {name.partition('[')[0]}" in (ROOT / "tests" / f"{module}.py").read_text()
     assert all((ROOT / file).exists() for file in TESTS)
 
 

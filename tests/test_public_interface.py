@@ -12,16 +12,22 @@ import samples
 from numpy.typing import NDArray
 
 from xentcheck import adapters, api
+from xentcheck.adapters.numpy import value_and_gradient
 from xentcheck.asking import Answer, compare
+from xentcheck.build import build
 from xentcheck.cases import Case
+from xentcheck.deviations import Deviations
 from xentcheck.errors import Disagreement
+from xentcheck.execution import Finished, Group
 from xentcheck.laws import LAWS, SHAPE, base, laws
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.reference.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.baseline import baseline_of
+from xentcheck.reports.power import size_of
 from xentcheck.requirements import ALWAYS, required
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.runner import contracts_of, quantities_of, run_case, run_problem
+from xentcheck.subjects import Subject, subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
 GIVEN: dict[str, Any] = {
@@ -122,6 +128,37 @@ def test_check_does_what_its_arguments_say(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("few_cases")
+def test_check_tells_what_is_declared_and_what_is_refused() -> None:
+    """overwrites is in the notes; a reduction that raises is unsupported, and no error."""
+
+    def overwriting(logits: Any, target: Any, upstream: Any = 1.0) -> tuple[Any, Any]:
+        found = value_and_gradient(logits, target, upstream=upstream)
+        logits[...] = 0
+        return found
+
+    def refusing(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> tuple[Any, Any]:
+        if reduction == "mean":
+            raise ValueError("no mean")
+        return value_and_gradient(logits, target, reduction=reduction, upstream=upstream)
+
+    for overwrites, said in (((), "which is not"), (("logits",), "as")):
+        records = api.check(overwriting, "numpy", overwrites=overwrites).records
+        assert {note for r in records for note in r.notes} == {f"overwrites its logits, {said} declared"}
+    refused = {(r.outcome, r.reason) for r in api.check(refusing, "numpy").records}
+    assert refused == {("unsupported", "reduction mean, which raises ValueError: no mean")}
+
+
+@pytest.mark.parametrize("part", ["laws", "faults"])
+def test_what_is_found_beside_the_records_fails_a_run(part: str) -> None:
+    """A broken law, or a planted fault that slips through, among records that agree."""
+    found = {"laws": [samples.law(share=2.0)], "faults": [samples.fault(kills={})]}
+    for findings, ok in ((found[part], False), ([], True)):
+        header = samples.run(samples.record()).header
+        done = Finished(Group("", ()), [samples.record()], 0.0, **{part: findings})  # type: ignore[arg-type]  # of its kind
+        assert api.collect(header, iter([done]), Deviations([]), complete=False).ok == ok
+
+
+@pytest.mark.usefixtures("few_cases")
 def test_a_broken_law_fails_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose records agree is not ok where a law is broken, and names it."""
     monkeypatch.setattr("xentcheck.laws.LAWS", {"mine": ("a law", lambda ask, p: (np.full(1, 1.5), np.ones(1)))})
@@ -212,16 +249,55 @@ def test_two_answers_are_compared_within_both_bounds() -> None:
 
 
 def test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_another() -> None:
-    """dtype, quantity, target kind, reduction, variant: a group's power never excuses another one's blindness."""
-    subjects = subjects_of(adapters.get("numpy"), ["cpu"])
+    """Implementation, variant, device, dtype, quantity, target kind, reduction: no group's power excuses another's."""
+    other = adapters.from_numpy(value_and_gradient, name="other")
+    places = (("eager", "cpu"), ("jit", "cpu"), ("eager", "gpu"))
+    subjects = [Subject(a, *place, "") for a in (adapters.get("numpy"), other) for place in places]
     groups: dict[str, tuple[str, ...]] = {}
-    for dtype in DTYPES:
-        for target, reduction in (("index", "mean"), ("index", "sum"), ("prob", "mean")):
-            case = Case(family="gaussian", shape=(5, 10), dtype=dtype, target=target, reduction=reduction)
-            for r in run_case(case, subjects):
+    for dtype in ("float32", "bfloat16"):
+        for target, reduction, shape in (
+            ("index", "mean", (5, 10)),
+            ("index", "sum", (101, 10)),
+            ("prob", "mean", (5, 31)),
+        ):
+            case = Case(family="gaussian", shape=shape, dtype=dtype, target=target, reduction=reduction)
+            takers = [(subject, "") for subject in subjects]
+            for r in run_problem(build(case), str(case), quantities_of(case), takers):
                 kind = (r.adapter, r.variant, r.device, dtype, r.quantity, target, reduction)
                 assert groups.setdefault(r.group, kind) == kind
-    assert len(groups) >= 40
+                assert set(kind) - {target} <= set(r.group.split("/")) | {r.quantity}
+                assert r.size == size_of(*shape[::-1])
+    assert len(groups) >= len(subjects) * 2 * 3 * 2
+
+
+def test_a_later_call_changes_no_earlier_result() -> None:
+    """An implementation that returns one buffer for all calls, and is wrong in the second: the first is right."""
+    buffer, calls = np.zeros((5, 10), np.float32), []
+
+    def reusing(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        value, gradient = value_and_gradient(logits, target, **options)
+        calls.append(1)
+        buffer[...] = gradient * np.float32(len(calls))
+        return value, buffer
+
+    adapter = adapters.from_numpy(reusing)
+    case = Case(family="gaussian", shape=(5, 10), dtype="float32")
+    takers = [(Subject(adapter, variant, "cpu", ""), "") for variant in ("first", "second")]
+    found = {r.variant: r.outcome for r in run_problem(build(case), str(case), ("dC/dz",), takers)}
+    assert found == {"first": "agree", "second": "disagree"}
+
+
+def test_an_adapter_is_judged_by_the_accuracy_that_it_declares() -> None:
+    """Of exp and log by device and dtype, and its number of running sums; the default contract promises neither."""
+    subject = Subject(adapters.get("numpy"), "eager", "cpu", "")
+    for dtype in DTYPES:
+        accuracy, sums = subject.adapter.accuracy_for("cpu", dtype), subject.adapter.running_sums
+        declared, catalogue = contracts_of(subject, dtype)
+        assert declared["cost"] == CATALOGUE["accurate"].with_accuracy(*accuracy).with_sums(sums)
+        for c in catalogue:
+            assert c == CATALOGUE[c.name].with_accuracy(*accuracy).with_sums(sums)
+        (default,) = (c for c in catalogue if c.name == "decisive")
+        assert default == CATALOGUE["decisive"]
 
 
 PLAIN = {

@@ -10,7 +10,7 @@ from samples import record, run, varied
 from xentcheck.reports.record import SHARE_EDGES
 from xentcheck.reports.runfile import RunFile
 from xentcheck.reports.summary import summarize
-from xentcheck.vocabulary import FAILING
+from xentcheck.vocabulary import FAILING, OUTCOMES
 
 
 def test_an_agreeing_run_is_ok() -> None:
@@ -42,6 +42,26 @@ def test_each_reason_fails_the_run_alone(name: str) -> None:
     s = summarize(BAD[name])
     assert not s.ok
     assert s.verdict.startswith("FAILED: ")
+
+
+GREEN = {"deviation", "convention", "vacuous", "trivial", "agree", "unsupported", "unavailable"}
+COMPARED = {"disagree", "deviation", "vacuous", "trivial", "agree"}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_an_outcome_fails_a_run_or_it_does_not(outcome: str) -> None:
+    """Crashes, timeouts, errors and disagreements do; those without numbers are no comparison that was executed."""
+    s = summarize(run(record(), record(outcome=outcome, case="z")))
+    assert s.ok == (outcome in GREEN)
+    assert s.executed == 1 + (outcome in COMPARED)
+    assert {*GREEN, *COMPARED, "crash", "timeout", "error"} == set(OUTCOMES)
+
+
+def test_deviations_have_no_part_in_a_grade() -> None:
+    """They are listed by themselves."""
+    known = record(outcome="deviation", share=9.0, shares={"fused": 9.0, "stash": 9.0}, case="z")
+    (grade,) = summarize(run(record(shares={"fused": 0.5, "stash": 0.5}), known)).grades
+    assert grade.contract == "fused"
 
 
 def test_not_exercised_is_only_listed_in_quick() -> None:

@@ -16,7 +16,9 @@ from xentcheck.adapters import base
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.contracts import CATALOGUE
+from xentcheck.reference.oracle import Exact
 from xentcheck.reports.markdown import markdown
 from xentcheck.reports.record import Record
 from xentcheck.reports.report import to_json
@@ -71,6 +73,19 @@ def test_a_record_names_the_contracts_that_allow_it(monkeypatch: pytest.MonkeyPa
     assert found.within["stash"] == 0
     assert found.within["storage-accumulate"] == 129
     assert Record.from_json(found.to_json()) == found
+
+
+def test_what_exceeds_a_contract_by_half_is_not_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is within a bound is allowed by it."""
+    monkeypatch.setattr(base, "DEFAULT", "fused")
+    case = Case.parse("gaussian.5x10.f32.index.plain.mean.up-one.contig.s0")
+    p = build(case)
+    wrong = Exact(p).evaluate(["dC/dz"])["dC/dz"][0] + 1.5 * bound("dC/dz", p, "stash")
+    adapter = adapters.from_numpy(lambda z, y, **options: (cross_entropy(z, y), wrong.astype(z.dtype)), name="beyond")
+    (found,) = (r for r in run_case(case, subjects_of(adapter)) if r.quantity == "dC/dz")
+    assert found.outcome == "disagree"
+    assert 1.0 < found.shares["stash"] < 2.0
+    assert set(found.within) == {name for name, share in found.shares.items() if share <= 1}
 
 
 def test_a_record_that_nothing_weaker_excuses_names_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -49,13 +49,14 @@ SYMBOLS: dict[type[ast.cmpop], str] = {
 
 @dataclass(frozen=True)
 class Change:
-    """One place of one file: what stands there, and what is put in its place."""
+    """One place of one file: what stands there, and what is put in its place; rule: or what the change means."""
 
     file: str
     line: int
     before: str
     after: str
     rule: str
+    by_hand: bool = False
 
     @property
     def key(self) -> str:
@@ -73,7 +74,7 @@ def changes(file: str, source: str) -> Iterator[Change]:
     lines = source.splitlines()
     seen = set()
     for node in ast.walk(without_annotations(ast.parse(source))):
-        for where, new, rule in replacements(node, source):
+        for where, new, rule in replacements(node, lines):
             start, end = where
             if start[0] != end[0] or is_not_changed(lines[start[0] - 1]):
                 continue
@@ -87,16 +88,18 @@ def changes(file: str, source: str) -> Iterator[Change]:
 Place = tuple[tuple[int, int], tuple[int, int]]
 
 
-def replacements(node: ast.AST, source: str) -> Iterator[tuple[Place, str, str]]:
-    """(place, new text, rule) of one node."""
+def replacements(node: ast.AST, lines: Sequence[str]) -> Iterator[tuple[Place, str, str]]:
+    """(place, new text, rule) of one node of a file's lines."""
 
     def text(part: ast.AST) -> str:
-        return ast.get_source_segment(source, part) or ""
+        """The text of a part within one line; others are not changed."""
+        (line, column), (last, stop) = span(part)
+        return lines[line - 1].encode()[column:stop].decode() if line == last else ""
 
     def between(left: ast.AST, right: ast.AST, old: str, new: str) -> tuple[Place, str]:
         """Another operator; brackets that close or open beside it stay."""
         (line, column), (last, stop) = end(left), start(right)
-        gap = source.splitlines()[line - 1].encode()[column:stop].decode() if line == last else ""
+        gap = lines[line - 1].encode()[column:stop].decode() if line == last else ""
         return ((line, column), (last, stop)), gap.replace(old, new, 1)
 
     match node:

@@ -93,9 +93,8 @@ class View:
         self.powers = {q: Power() for q in quantities} if judged else {}
 
     def rows(self, block: Block, shared: RowBase | None) -> RowBounds:
-        """Bounds of a block; the base is shared by all contracts unless the logits' own errors depend on them."""
-        base = shared if self.zeta is None else None
-        return self.bounds.rows(block, base or RowBase.of(block.softmax, self.bounds.arithmetic.wide, self.zeta))
+        """Bounds of a block; the base is shared by all contracts, but for logits whose own errors depend on them."""
+        return self.bounds.rows(block, shared or RowBase.of(block.softmax, self.bounds.arithmetic.wide, self.zeta))
 
 
 class Judgement:
