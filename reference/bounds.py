@@ -21,7 +21,7 @@ from .problem import Array, Problem
 from .row_base import RowBase
 from .row_bounds import LossBounds, RowBounds
 from .rows import from_rows
-from .scaling import Scaling, finished
+from .scaling import Scaling, finished, together
 
 __all__ = ["CATALOGUE", "Bounds", "Contract", "bound"]
 
@@ -64,7 +64,7 @@ class Bounds:
         raw = np.concatenate([losses.raw for losses in self._losses] or [np.zeros(0)])
         terms = len(raw) if t.hard else len(raw) * t.classes
         in_storage = a.growth(len(raw) - 1, "reduction") if a.stores("reduction") else 0.0
-        relative = growth(terms - 1, a.wide.unit_roundoff) + in_storage + self.scaling.relative
+        relative = together(growth(terms - 1, a.wide.unit_roundoff), in_storage, self.scaling.relative)
         denominator = abs(float(self.exact.backend.pair(self.exact.denominator)[0]))
         with np.errstate(all="ignore"):
             bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator

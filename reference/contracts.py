@@ -252,6 +252,13 @@ class Arithmetic:
         """u of the rounding to storage that follows a stage; 0 if there is none."""
         return self.storage.unit_roundoff if self.stores(stage) else 0.0
 
+    def roundings(self, wide: float, stored: float, stage: str = "between") -> float:
+        """(1 - u)^-wide (1 - u_s)^-stored - 1 [derived]: relative error of so many roundings, one after another.
+
+        Each is of a factor or of a divisor: linear terms alone are 0.6 % too little for four of 8 bits.
+        """
+        return float(np.expm1(-wide * np.log1p(-self.wide.unit_roundoff) - stored * np.log1p(-self.extra(stage))))
+
     def growth(self, additions: Any, stage: str) -> Any:
         """Relative error of a sum that makes so many additions in a stage's format: by its lanes, or in blocks."""
         a = np.maximum(additions, 0)

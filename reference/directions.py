@@ -18,7 +18,7 @@ from .leaving import all_finite, leave
 from .oracle import Block, Exact
 from .row_bounds import RowBounds
 from .rows import from_rows, to_rows
-from .scaling import finished
+from .scaling import finished, together
 
 Array = NDArray[Any]
 
@@ -76,11 +76,10 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     """
     block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
     B, t = block.softmax.backend, block.targets
-    u = a.wide.unit_roundoff
     softmax = base.e / base.total
     error = e.gradient_softmax()
     size = np.abs(v)
-    g = a.growth(t.classes, "backward_sum") + 8.0 * u + 3.0 * a.extra("between") + rows.forming
+    g = together(a.growth(t.classes, "backward_sum"), a.roundings(8.0, 3.0), rows.forming)
     moved = softmax + error
     s = np.abs((softmax * v).sum(1, keepdims=True))
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
@@ -160,7 +159,7 @@ def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Ar
     """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage."""
     a = rows.arithmetic
     error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
-    relative = a.growth(len(size), "reduction") + rows.scaling.relative + a.extra("between")
+    relative = together(a.growth(len(size), "reduction"), rows.scaling.relative, a.extra("between"))
     bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
     stored = a.result_rounding * (np.abs(value) + bound) + 2.0 * a.result_underflow
     return finished(np.asarray(bound + stored), a)

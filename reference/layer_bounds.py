@@ -134,7 +134,7 @@ def hidden_outputs(p: Problem, arithmetic: Arithmetic) -> tuple[Uncertain, Uncer
     value, slope = sigmoid(FLOAT64, hidden_inputs(FLOAT64, p))
     error = slope * np.expm1(zeta) * np.exp(zeta) + (arithmetic.contract.exp_ulps + 4.0) * u
     error = error + 4.0 * arithmetic.output
-    slope_error = error * (np.abs(1.0 - 2.0 * value) + error) + 3.0 * (u + arithmetic.output) * (slope + error)
+    slope_error = error * (np.abs(1.0 - 2.0 * value) + error) + _three_roundings(arithmetic) * (slope + error)
     return Uncertain(value, error), Uncertain(slope, slope_error)
 
 
@@ -161,9 +161,14 @@ def gradients(p: Problem, g: Uncertain, arithmetic: Arithmetic) -> dict[str, Arr
     return {q: finished(bound, arithmetic) for q, bound in bounds.items()}
 
 
+def _three_roundings(arithmetic: Arithmetic) -> float:
+    """(1 - u - u_s)^-3 - 1: each in the wide format, and to storage where that is narrow."""
+    return float(np.expm1(-3.0 * np.log1p(-arithmetic.wide.unit_roundoff - arithmetic.output)))
+
+
 def hadamard(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Uncertain:
     """(28) The elementwise product; 3 roundings, since sigma (1 - sigma) may be multiplied in one factor at a time."""
     error = a.error * b.magnitude + np.abs(a.value) * b.error
-    rounding = 3.0 * (arithmetic.wide.unit_roundoff + arithmetic.output) * a.magnitude * b.magnitude
+    rounding = _three_roundings(arithmetic) * a.magnitude * b.magnitude
     lost = 3.0 * (arithmetic.tiny + arithmetic.underflow)
     return Uncertain(a.value * b.value, error + rounding + lost)

@@ -17,7 +17,7 @@ from .contracts import Arithmetic
 from .oracle import Block
 from .row_base import RowBase
 from .row_errors import RowErrors
-from .scaling import SLACK, Scaling, finished
+from .scaling import SLACK, Scaling, finished, together
 
 Array = NDArray[Any]
 
@@ -109,8 +109,8 @@ class RowBounds:
         surprise = np.where(used, self.base.log_total + self.base.d, 0.0)
         errors = np.where(used, self.errors.kept_log_softmax(), 0.0)
         terms = np.count_nonzero(used, axis=1)
-        relative = self.arithmetic.growth(terms - 1, "forward_sum") + 6.0 * self._u + 5.0 * self._between
-        relative += self.forming
+        growth = self.arithmetic.growth(terms - 1, "forward_sum")
+        relative = together(growth, self.arithmetic.roundings(6.0, 5.0), self.forming)
         bound = (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1)
         bound += self._separate_products(q * used)
         bound += (2.0 * self._tiny + self._lost) * np.maximum(terms, 1)
@@ -207,8 +207,8 @@ class RowBounds:
         t, e = self.block.targets, self.errors
         q = t.sizes()
         total = q.sum(1, keepdims=True)
-        own = 5.0 * self._u + 3.0 * self._between + self.forming
-        relative = self._sum_of_targets(q, total) * (1.0 + own) + own
+        own = together(self.arithmetic.roundings(5.0, 3.0), self.forming)
+        relative = together(self._sum_of_targets(q, total), own)
         scale = factor * total
         offset = e.gradient_offset + relative * (1.0 + e.gradient_offset)
         bound = e.elementwise(offset, e.gradient_slope * (1.0 + relative), scale)

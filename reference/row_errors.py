@@ -179,7 +179,7 @@ class RowErrors:
 
         That is 2u; rounded to storage at each step, 3 u_s more.
         """
-        u = 2.0 * self.arithmetic.wide.unit_roundoff + 3.0 * self.arithmetic.extra("exponentials")
+        u = self.arithmetic.roundings(2.0, 3.0, "exponentials")
         r = self.relative_sum
         scale = np.where(r < 0.5, self._second / (1.0 - np.minimum(r, 0.5)), np.inf)
         offset = (self.exp_error + self._shift + r) * scale * (1.0 + u) + u

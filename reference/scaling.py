@@ -30,6 +30,18 @@ def finished(bound: Array, arithmetic: Arithmetic) -> Array:
     return np.where(bound < arithmetic.storage.largest, bound, np.inf)
 
 
+def together(*errors: Any) -> Any:
+    """(1 + e_1) (1 + e_2) ... - 1: relative error of what errs by e_1, and the result by e_2 [derived].
+
+    >>> together(0.5, 1.0)
+    2.0
+    """
+    found = 0.0
+    for error in errors:
+        found = found + error + found * error
+    return found
+
+
 @dataclass(frozen=True)
 class Scaling:
     """Relative errors of what all rows share: the denominator, and the chain of products up to s =
@@ -54,11 +66,10 @@ class Scaling:
             total = abs(float(w.sum()))
             spread = float(np.abs(w).sum())
             error = float(arithmetic.growth(targets.kept.sum() - 1, "reduction")) * spread / total if total else np.inf
-        wide = (4.0 + 2.0 * weighted) * arithmetic.wide.unit_roundoff
-        stored = (1.0 + 2.0 * mean + weighted) * arithmetic.extra("between")
-        return cls(error / (1.0 - error) if error < 0.5 else np.inf, wide + stored)
+        roundings = arithmetic.roundings(4.0 + 2.0 * weighted, 1.0 + 2.0 * mean + weighted)
+        return cls(error / (1.0 - error) if error < 0.5 else np.inf, roundings)
 
     @property
     def relative(self) -> float:
         """Relative error of a gradient element from everything but the softmax."""
-        return self.roundings + self.denominator_error
+        return together(self.roundings, self.denominator_error)

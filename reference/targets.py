@@ -126,7 +126,7 @@ class Targets:
         """
         if self.probabilities is None or not self.smoothing:
             return 0.0
-        return 3.0 * rounding + 2.0 * lost * self.classes / self.smoothing
+        return float(np.expm1(-3.0 * np.log1p(-rounding))) + 2.0 * lost * self.classes / self.smoothing
 
     def terms(self, backend: Backend) -> Number:
         """(M, C): the factors q of -log a, with class weights and smoothing inside: C_n = -sum_i q_i log a_i.

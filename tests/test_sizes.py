@@ -10,6 +10,7 @@ import pytest
 from samples import record, run
 
 from xentcheck import adapters
+from xentcheck.adapters.numpy import NumpyAdapter
 from xentcheck.cases import Case
 from xentcheck.profiles import cases
 from xentcheck.reports.markdown import markdown
@@ -156,3 +157,19 @@ def test_a_loss_that_is_zero_above_1003_classes_is_caught_by_quick() -> None:
     chosen = [c for c in cases("quick") if c.dtype == "float32" and 1003 < c.classes < 5000 and not c.inputs]
     failing = {r.quantity for c in chosen for r in run_case(c, subjects) if r.outcome in FAILING}
     assert failing == {"loss", "cost", "dC/dz"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_rows_in_place_of_labels_are_decided_at_every_size(dtype: str) -> None:
+    """A loss that takes no labels, and whose mean may be one sum over rows and classes, has no blind group: 3 s."""
+    adapter = NumpyAdapter()
+    adapter.contracts = ()
+    adapter.capabilities = replace(adapter.capabilities, labels=False, options=frozenset({"probabilities"}))
+    (subject,) = subjects_of(adapter)
+    plain = [c for c in cases("quick") if c.dtype == dtype and not c.options and not c.inputs]
+    chosen = [c for c in plain if c.target == "index" and c.layout == ("contig",) and subject.takes(c)]
+    records = [r for c in chosen for r in run_case(c, [subject])]
+    assert [r for r in records if r.outcome in FAILING] == []
+    groups = power_groups(records)
+    assert len({size for size in STEPS for g in groups if g.name.endswith(size)}) > 4
+    assert [g for g in groups if g.blind] == []

@@ -8,7 +8,7 @@ from xentcheck.reference.rows import to_rows
 
 from .losses import Losses
 from .rows import times
-from .units import total
+from .units import one_by_one, total
 
 
 class Along:
@@ -17,9 +17,8 @@ class Along:
     def __init__(self, losses: Losses) -> None:
         self.losses, self.units, p = losses, losses.units, losses.p
         self.v = to_rows(np.asarray(p.v)).astype(float).tolist()
-        self.g = (
-            self.units.sum_of(p.classes + 1, "backward_sum") + 8.0 * self.units.u + 3.0 * losses.u_b + losses.forming
-        )
+        units = self.units
+        self.g = one_by_one(units.sum_of(p.classes + 1, "backward_sum"), units.rounded(8, 3), losses.forming)
         self.lost = 4.0 * (self.units.nu + (self.units.eta if self.units.narrow else 0.0))
 
     def mean(self, n: int) -> tuple[float, float, list[float]]:
@@ -49,7 +48,7 @@ class Along:
         if losses.p.reduction == "none":
             return [units.keep(b, value) if k else 0.0 for (value, b, _), k in zip(found, losses.kept, strict=True)]
         error, size = total(b for _, b, _ in found), total(s for *_, s in found)
-        relative = units.sum_of(len(found) + 1, "reduction") + losses.relative + losses.u_b
+        relative = one_by_one(units.sum_of(len(found) + 1, "reduction"), losses.relative, losses.u_b)
         bound = (error + relative * (size + error)) / abs(losses.denominator)
         value = total(v for v, *_ in found) / losses.denominator
         return [units.keep(bound, value) + units.lambda_s]

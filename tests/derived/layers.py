@@ -122,7 +122,7 @@ class Layers:
             error.append(errors)
             of_slope.append(
                 [
-                    e * (abs(1.0 - 2.0 * v) + e) + 3.0 * (units.u + out) * (s + e)
+                    e * (abs(1.0 - 2.0 * v) + e) + thrice(units.u + out) * (s + e)
                     for v, s, e in zip(row, slopes, errors, strict=True)
                 ]
             )
@@ -150,7 +150,7 @@ class Layers:
     def hadamard(self, a: Uncertain, b: Uncertain) -> Uncertain:
         """The elementwise product with sigma': three roundings."""
         units = self.units
-        u = 3.0 * (units.u + (units.u_s if units.narrow else 0.0))
+        u = thrice(units.u + (units.u_s if units.narrow else 0.0))
         errors = [
             [
                 times(dx, y + dy) + abs(x) * dy + u * (abs(x) + dx) * (y + dy) + 3.0 * (units.nu + units.lambda_s)
@@ -170,3 +170,8 @@ def flat(x: Matrix) -> list[float]:
 def lowest_bit(x: Matrix) -> Fraction:
     """The lowest set bit of any element, at most 1."""
     return min([Fraction(1), *(Fraction(1, Fraction(v).denominator) for row in x for v in row)])
+
+
+def thrice(u: float) -> float:
+    """Three roundings of u."""
+    return math.expm1(-3.0 * math.log1p(-u))

@@ -11,7 +11,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 
 from .rows import Row, times
-from .units import Units, growth, safe_expm1, total
+from .units import Units, growth, one_by_one, safe_expm1, total
 
 
 class Losses:
@@ -51,7 +51,7 @@ class Losses:
         if not self.p.probabilities or not self.p.label_smoothing:
             return 0.0
         lost = self.units.nu + (self.units.eta if self.u_b else 0.0)
-        return 3.0 * (self.units.u + self.u_b) + 2.0 * lost * self.C / self.p.label_smoothing
+        return math.expm1(-3.0 * math.log1p(-self.units.u - self.u_b)) + 2.0 * lost * self.C / self.p.label_smoothing
 
     @cached_property
     def denominator(self) -> float:
@@ -90,7 +90,7 @@ class Losses:
                 error += (units.u + self.u_b) * (size + error) + (units.eta if self.u_b else 0.0)
             return value, error + 2.0 * units.nu, size
         k = sum(x != 0.0 and row.d[i] < math.inf for i, x in enumerate(q))
-        rounding = units.sum_of(k, "forward_sum") + 6.0 * units.u + 5.0 * self.u_b + self.forming
+        rounding = one_by_one(units.sum_of(k, "forward_sum"), units.rounded(6, 5), self.forming)
         lost = max(k, 1) * (2.0 * units.nu + (units.eta if self.u_b else 0.0))
         return value, error + rounding * (size + error) + lost + self.separate_products(n, k), size
 
@@ -118,10 +118,8 @@ class Losses:
         ]
         size = total(size for _, _, size in found)
         k = len(found) * (1 if self.hard else self.C)
-        relative = growth(k - 1, units.u) + (
-            units.sum_of(len(found), "reduction") if units.stores("reduction") else 0.0
-        )
-        relative += self.relative
+        in_storage = units.sum_of(len(found), "reduction") if units.stores("reduction") else 0.0
+        relative = one_by_one(growth(k - 1, units.u), in_storage, self.relative)
         if self.denominator == 0.0:
             return math.inf
         error = (total(errors) + times(relative, size + total(errors))) / abs(self.denominator)
@@ -130,17 +128,17 @@ class Losses:
     @property
     def relative(self) -> float:
         """Relative error of s, but for underflow."""
-        return self.products * self.units.u + self.stored_products * self.u_b + self.e_den
+        return one_by_one(self.units.rounded(self.products, self.stored_products), self.e_den)
 
     @property
-    def products(self) -> float:
-        """Roundings of the products up to s, in u."""
-        return 6.0 if self.weighted else 4.0
+    def products(self) -> int:
+        """How often products up to s round in the wide format."""
+        return 6 if self.weighted else 4
 
     @property
-    def stored_products(self) -> float:
+    def stored_products(self) -> int:
         """s; for a mean the denominator and its reciprocal; the product with a class weight."""
-        return 1.0 + (2.0 if self.p.reduction == "mean" else 0.0) + (1.0 if self.weighted else 0.0)
+        return 1 + (2 if self.p.reduction == "mean" else 0) + (1 if self.weighted else 0)
 
     def kappa(self, n: int) -> float:
         """Relative error of the products up to s, and of s itself."""
@@ -172,7 +170,7 @@ class Losses:
             return g, bound + self.underflow(n, i, s * abs(w), 1.0 if i == y else 0.0)
         Q = total(map(abs, q))
         g = sign * s * total([*(row.a[i] * x for j, x in enumerate(q) if j != i), -q[i] * (1.0 - row.a[i])])
-        own = 5.0 * units.u + 3.0 * self.u_b + self.forming
+        own = one_by_one(units.rounded(5, 3), self.forming)
         r_Q = self.sum_of_targets(n) * (1.0 + own) + own
         bound = s * (Q * (inner + r_Q * (row.a[i] + inner)) + own * abs(q[i]))
         bound += times(kappa, abs(g) + bound) + self.row_sum(n, i, s * Q, 2.0 * r_Q)

@@ -184,7 +184,7 @@ class Row:
         """A and B of e/S."""
         if self.r >= 0.5:
             return math.inf, math.inf
-        u = 2.0 * self.units.u + 3.0 * self.units.extra("exponentials")
+        u = self.units.rounded(2, 3, "exponentials")
         A = (self.offset + self.second_order * self.r) / (1.0 - self.r)
         return A * (1.0 + u) + u, self.slope / (1.0 - self.r) * (1.0 + u)
 

@@ -63,6 +63,10 @@ class Units:
             additions = min(additions, (block + 1) * levels)
         return growth(additions, self.of(stage))
 
+    def rounded(self, wide: int, stored: int, stage: str = "between") -> float:
+        """What so many factors 1/(1 - u), and so many 1/(1 - u_s), move a product by."""
+        return math.expm1(-wide * math.log1p(-self.u) - stored * math.log1p(-self.extra(stage)))
+
     def keep(self, error: float, value: float) -> float:
         """Storing a wide result."""
         return error + ((self.u_s * (abs(value) + error) + self.lambda_s) if self.narrow else 0.0)
@@ -87,3 +91,8 @@ def growth(additions: int, u: float) -> float:
 def safe_expm1(x: float) -> float:
     """exp(x) - 1, at most exp(700): no bound worth the name."""
     return math.expm1(min(x, 700.0))
+
+
+def one_by_one(*errors: float) -> float:
+    """The relative error of what errs by each of them in turn."""
+    return math.expm1(min(sum(map(math.log1p, errors)), 700.0))
