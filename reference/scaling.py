@@ -72,4 +72,4 @@ class Scaling:
     @property
     def relative(self) -> float:
         """Relative error of a gradient element from everything but the softmax."""
-        return together(self.roundings, self.denominator_error)
+        return float(together(self.roundings, self.denominator_error))

@@ -40,8 +40,8 @@ errors) where a contract lets rows be added up in storage; what stands in for a 
 """
 
 MANY_TERMS = 4096
-"""Rows of probabilities may be added up over rows and classes at once, in any order. Beyond so many terms float32 cannot
-tell 1.001 from 1, and in a narrow dtype the sum without its largest term is hidden.
+"""Rows of probabilities may be added up over rows and classes at once, in any order. Beyond so many terms float32
+cannot tell 1.001 from 1, and in a narrow dtype the sum without its largest term is hidden.
 """
 
 BY_OPTION = {
