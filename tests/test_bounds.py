@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -361,6 +362,15 @@ def test_a_mean_that_overflows_has_to_be_infinite_without_smoothing() -> None:
     plain = Problem(logits=logits, target=np.array([0, 1]), weight=np.array([1.0, -0.5], "float16"))
     assert np.isfinite(bound("cost", plain, "stash-sum"))
     assert np.isinf(bound("cost", replace(plain, label_smoothing=0.125), "stash-sum"))
+
+
+def test_a_softmax_below_the_normal_range_may_lose_its_last_bit() -> None:
+    """exp(z - m) is a normal number, and a = exp(z - m)/S, in a sum of 1000, is none: off by half of the least one."""
+    z = np.zeros((1, 1001), np.float32)
+    z[0, -1] = -85.0
+    problem = Problem(logits=z, target=np.array([0]), reduction="none", upstream=np.ones(1, np.float32))
+    assert math.exp(-85.0) / 1000.0 < 2.0**-126 < math.exp(-85.0) / 4.0
+    assert bound("dC/dz", problem, "fused")[0, -1] >= 2.0**-150
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
