@@ -81,7 +81,7 @@ def _options(common: dict[str, Any]) -> Iterator[Case]:
     for upstream in EXTREME:
         for options in ((), EVERY):
             yield Case(**{**common, "reduction": "none", "options": options, "upstream": upstream})
-    yield Case(**{**common, "reduction": "none", "target": "prob", "upstream": "zero"})
+    yield Case(**{**common, "reduction": "none", "target": "prob", "options": ("w",), "upstream": "zero"})
     for options in ((), EVERY):
         yield Case(options=options, upstream="scale", **common)
 
