@@ -16,7 +16,7 @@ from xentcheck.cli import cli
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.runner import run_case
 from xentcheck.subjects import Spec, resolve, subjects_of
-from xentcheck.targets import GIVEN_AS_ROWS, one_hot
+from xentcheck.targets import GIVEN_AS_ROWS, given, one_hot
 from xentcheck.trying import TRIED, plain, tried
 from xentcheck.vocabulary import DTYPES
 from xentcheck.wrapping import adapter_of
@@ -136,6 +136,13 @@ def probabilities_only(logits: Any, target: Any, upstream: Any = 1.0) -> Any:
         raise ValueError("incompatible shapes")
     loss = cross_entropy(logits, target, reduction="none")
     return loss, cross_entropy_grad(logits, target, reduction="none", upstream=upstream)
+
+
+def test_who_takes_labels_gets_them() -> None:
+    """The very problem, and not one with rows."""
+    (subject,) = subjects_of(adapters.get("numpy"))
+    problem = plain("float32")
+    assert given(problem, subject) is problem
 
 
 def halved_probabilities(logits: Any, target: Any, upstream: Any = 1.0) -> Any:
