@@ -142,7 +142,7 @@ class RowErrors:
         """
         b, u = self.base, self.arithmetic.wide.unit_roundoff
         r = self.relative_rest
-        moved = np.where(r < 1, -np.log1p(-np.minimum(r, 1.0 - 2.0**-52)), np.inf)
+        moved = np.where(r < 1, -np.log1p(-np.minimum(r, 1.0 - 2.0**-53)), np.inf)
         size = b.log_total
         if self.arithmetic.contract.shifted:
             moved = np.minimum(moved, np.maximum(b.log_total, np.log1p(r)))
@@ -232,7 +232,7 @@ class RowErrors:
         size = depth + b.log_total
         lost = 2.0 * (a.tiny + a.underflow)
         relative = self.soft_offset + self.soft_slope * depth + a.output + lost * np.exp(np.minimum(size, 745.0))
-        moved = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1.0 - 2.0**-52)), np.inf)
+        moved = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1.0 - 2.0**-53)), np.inf)
         rounding = 2.0 * a.contract.log_ulps * a.wide.unit_roundoff + 2.0 * a.output
         return np.asarray(moved + rounding * (size + moved))
 

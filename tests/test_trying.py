@@ -13,10 +13,10 @@ from xentcheck import adapters
 from xentcheck.adapters.base import needed_options
 from xentcheck.cases import Case
 from xentcheck.cli import cli
+from xentcheck.labels import GIVEN_AS_ROWS, given, one_hot
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.runner import run_case
 from xentcheck.subjects import Spec, resolve, subjects_of
-from xentcheck.targets import GIVEN_AS_ROWS, given, one_hot
 from xentcheck.trying import TRIED, plain, tried
 from xentcheck.vocabulary import DTYPES
 from xentcheck.wrapping import adapter_of

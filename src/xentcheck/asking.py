@@ -15,10 +15,10 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .attempts import attempt
+from .labels import one_hot
 from .linear import as_layer
 from .runner import contract_of
 from .subjects import Subject
-from .targets import one_hot
 from .vocabulary import FAILING
 
 Array = NDArray[Any]

@@ -28,9 +28,9 @@ from .cases import Case
 from .checks import CHANGED
 from .errors import AdapterError, OutputError, UnavailableError
 from .judge import error_of
+from .labels import given
 from .runner import contract_of, quantities_of, run_case
 from .subjects import Spec, Subject, subjects_of
-from .targets import given
 from .vocabulary import FAILING, VALUES
 
 if TYPE_CHECKING:

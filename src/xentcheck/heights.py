@@ -19,10 +19,10 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import rank
 
 from .attempts import attempt
+from .labels import given
 from .randomness import Stream
 from .runner import contracts_of
 from .subjects import Subject
-from .targets import given
 from .verdict import Judgement
 from .verdict import Subject as Judged
 

@@ -20,9 +20,9 @@ from xentcheck.reports.law import LawResult
 from .asking import Answer, Asker, Failed, Misshapen, Residual, Unanswered, compare
 from .attempts import served
 from .errors import told
+from .labels import one_hot
 from .randomness import Stream
 from .subjects import Subject
-from .targets import one_hot
 
 Array = NDArray[Any]
 SHAPE = (6, 7)

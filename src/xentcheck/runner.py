@@ -26,11 +26,11 @@ from .cases import Case
 from .checks import CHANGED, MISSING
 from .conventions import Convention, convention_of, seen
 from .errors import OracleError
+from .labels import GIVEN_AS_ROWS, given
 from .requirements import required
 from .right_rows import RightRows, right_rows
 from .subjects import Subject
 from .suspects import EXAMINED, suspects, suspects_of_error
-from .targets import GIVEN_AS_ROWS, given
 from .undecided import zeros_pass_from
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged

@@ -21,10 +21,10 @@ from xentcheck.reports.accuracy import Accuracy
 from .attempts import attempt
 from .families import FAMILIES
 from .judge import error_of, shape_and_dtype
+from .labels import given
 from .randomness import Stream
 from .runner import contract_of
 from .subjects import Subject
-from .targets import given
 
 Array = NDArray[Any]
 

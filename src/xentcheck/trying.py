@@ -17,8 +17,8 @@ from xentcheck.adapters.base import LABELS, needed_options
 from xentcheck.reference.problem import Problem
 
 from .errors import ProcessEnded, foreign, told
+from .labels import one_hot
 from .linear import as_layer
-from .targets import one_hot
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter

@@ -19,9 +19,9 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .errors import AdapterError, foreign
+from .labels import one_hot
 from .linear import as_layer, by_position, names_of
 from .signatures import DEFAULTS, named_parameters, own_defaults, parameters_of, signature_of_class, supported
-from .targets import one_hot
 from .trying import ROWS, TRIED
 from .vocabulary import DTYPES, REDUCTIONS
 
