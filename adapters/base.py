@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.errors import AdapterError, UnavailableError, foreign, told
-from xentcheck.reference.contracts import DEFAULT
+from xentcheck.reference.bounds.contracts import DEFAULT
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, REFUSED
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from math import inf
 
-from xentcheck.reference.contracts import get as contract_of
+from xentcheck.reference.bounds.contracts import get as contract_of
 from xentcheck.vocabulary import DTYPES, HEADS, OPTIONS, OVERWRITABLE, QUANTITIES, REDUCTIONS
 
 from .base import LABELS, Adapter, Capabilities

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from xentcheck.adapters import jax, numpy, torch
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import GRADIENTS, VALUES
 
-from . import jax, numpy, torch
 from .base import Array, Capabilities
 
 if TYPE_CHECKING:

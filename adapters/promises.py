@@ -7,7 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING, TypeVar
 
 from xentcheck.errors import AdapterError
-from xentcheck.reference.contracts import get as contract_of
+from xentcheck.reference.bounds.contracts import get as contract_of
 from xentcheck.vocabulary import DTYPES
 
 if TYPE_CHECKING:

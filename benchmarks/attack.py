@@ -21,7 +21,8 @@ from adversary import ATTACKED
 from attacks import attacked_cases, shares
 
 from xentcheck.cases import Case
-from xentcheck.reference.contracts import CATALOGUE, Contract, distinct
+from xentcheck.reference.bounds.arithmetic import distinct
+from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.vocabulary import DTYPES
 
 Found = tuple[dict[str, float], dict[str, int], list[str]]

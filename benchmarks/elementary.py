@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.adapters.base import version_of
-from xentcheck.reference.double_double import DoubleDouble
-from xentcheck.reference.elementary import dd_exp, dd_log1p
 from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.numbers.double_double import DoubleDouble
+from xentcheck.reference.numbers.elementary import dd_exp, dd_log1p
 
 Array = NDArray[Any]
 

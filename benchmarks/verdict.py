@@ -15,7 +15,7 @@ from timing import Result, best_of, interleaved, report
 import numpy as np
 import torch
 
-from xentcheck.reference.contracts import get
+from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.problem import Problem
 from xentcheck.verdict import Judgement, Subject
 

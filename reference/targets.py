@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends import FLOAT64, Backend, Number
+from xentcheck.reference.numbers.backends import FLOAT64, Backend, Number
+
 from .problem import Problem
 from .rows import to_rows
 

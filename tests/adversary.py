@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.contracts import Arithmetic, Contract
+from xentcheck.reference.bounds.arithmetic import Arithmetic
+from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.targets import Targets
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.contracts import CATALOGUE, Contract
+from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.problem import Problem
 

@@ -16,7 +16,7 @@ from xentcheck.adapters.base import Adapter, keywords, needed_options
 from xentcheck.adapters.layout import OwnCopies, own_copy
 from xentcheck.adapters.torch import TorchFunction
 from xentcheck.errors import AdapterError, UnavailableError
-from xentcheck.reference.contracts import CATALOGUE
+from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, REDUCTIONS
 

@@ -13,7 +13,8 @@ from xentcheck.build import build
 from xentcheck.conventions import convention_of
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import cases
-from xentcheck.reference.contracts import CATALOGUE, distinct
+from xentcheck.reference.bounds.arithmetic import distinct
+from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
 from xentcheck.verdict import Judgement, Subject, Verdict
 from xentcheck.vocabulary import DTYPES

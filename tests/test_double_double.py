@@ -15,9 +15,9 @@ from bits import digests, digests_elsewhere, digests_without_dispatch
 from flint import arb, ctx
 
 from xentcheck.randomness import Stream
-from xentcheck.reference import elementary
-from xentcheck.reference.backends import DOUBLE_DOUBLE, FLOAT64, WIDE_RANGE
-from xentcheck.reference.double_double import (
+from xentcheck.reference.numbers import elementary
+from xentcheck.reference.numbers.backends import DOUBLE_DOUBLE, FLOAT64, WIDE_RANGE
+from xentcheck.reference.numbers.double_double import (
     CHUNK,
     DoubleDouble,
     dd_matmul,
@@ -27,9 +27,9 @@ from xentcheck.reference.double_double import (
     two_prod,
     two_sum,
 )
-from xentcheck.reference.elementary import STEPS, TAYLOR, dd_exp, dd_log1p
+from xentcheck.reference.numbers.elementary import STEPS, TAYLOR, dd_exp, dd_log1p
+from xentcheck.reference.oracle.ranges import backend_for
 from xentcheck.reference.problem import Problem
-from xentcheck.reference.ranges import backend_for
 
 U = 2.0**-53
 SUBNORMAL = 2.0**-1074

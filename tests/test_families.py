@@ -11,7 +11,8 @@ from xentcheck.build import build
 from xentcheck.cases import UPSTREAMS, Case
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import cases
-from xentcheck.reference.contracts import CATALOGUE, Arithmetic
+from xentcheck.reference.bounds.arithmetic import Arithmetic
+from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES

@@ -11,8 +11,8 @@ import xentcheck
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.handed import HandedCase
-from xentcheck.reference.contracts import CATALOGUE
-from xentcheck.reference.oracle import Exact
+from xentcheck.reference.bounds.contracts import CATALOGUE
+from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.undecided import rejects_zeros
 

@@ -19,9 +19,10 @@ from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import OPTION_SETS
 from xentcheck.profiles import cases as cases_of
 from xentcheck.randomness import Stream
-from xentcheck.reference.backends import Double
-from xentcheck.reference.double_double import DoubleDouble
-from xentcheck.reference.oracle import BLOCK, Exact
+from xentcheck.reference.numbers.backends import Double
+from xentcheck.reference.numbers.double_double import DoubleDouble
+from xentcheck.reference.oracle.block import BLOCK
+from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, DTYPES, REDUCTIONS
 

@@ -13,7 +13,8 @@ import pytest
 from pins import PINNED, bounds_of, contracts, numbers, pinned_cases
 
 from xentcheck.cases import Case
-from xentcheck.reference.contracts import CATALOGUE, distinct
+from xentcheck.reference.bounds.arithmetic import distinct
+from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.vocabulary import DTYPES
 
 AGREEMENT = 1e-11

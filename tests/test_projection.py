@@ -16,7 +16,7 @@ from xentcheck.projected_rows import CURVATURE, judged, moved, problem_of, step_
 from xentcheck.projection import Projection
 from xentcheck.randomness import Stream
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.reference.contracts import get
+from xentcheck.reference.bounds.contracts import get
 
 SEEDS = 100
 

@@ -17,7 +17,7 @@ from xentcheck.cases import Case
 from xentcheck.cli import cli
 from xentcheck.errors import AdapterError
 from xentcheck.execution import Group, execute, execute_parallel
-from xentcheck.reference.contracts import CATALOGUE, DEFAULT
+from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
 from xentcheck.reports.record import Record
 from xentcheck.reports.runfile import RunFile
 from xentcheck.subjects import Spec, resolve, subjects_of

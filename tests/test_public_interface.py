@@ -21,7 +21,7 @@ from xentcheck.errors import Disagreement
 from xentcheck.execution import Finished, Group
 from xentcheck.laws import LAWS, SHAPE, base, laws
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.reference.contracts import CATALOGUE
+from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.baseline import baseline_of
 from xentcheck.reports.power import size_of

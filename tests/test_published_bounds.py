@@ -16,12 +16,13 @@ import pytest
 from numpy.typing import NDArray
 
 from xentcheck.randomness import Stream
-from xentcheck.reference.contracts import CATALOGUE, Arithmetic
+from xentcheck.reference.bounds.arithmetic import Arithmetic
+from xentcheck.reference.bounds.base import RowBase
+from xentcheck.reference.bounds.contracts import CATALOGUE
+from xentcheck.reference.bounds.softmax_errors import RowErrors
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle import Exact
+from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.reference.row_base import RowBase
-from xentcheck.reference.row_errors import RowErrors
 
 Array = NDArray[Any]
 

@@ -15,12 +15,14 @@ from xentcheck import adapters
 from xentcheck.cases import Case
 from xentcheck.errors import OracleError
 from xentcheck.handed import assert_values_agree
-from xentcheck.reference import cross_entropy, exact_rows, wide_range
-from xentcheck.reference.backends import DOUBLE_DOUBLE, WIDE_RANGE
-from xentcheck.reference.bounds import bound
-from xentcheck.reference.double_double import DoubleDouble
-from xentcheck.reference.leaving import leave
-from xentcheck.reference.oracle import Exact
+from xentcheck.reference import cross_entropy
+from xentcheck.reference.bounds.whole import bound
+from xentcheck.reference.numbers import wide_range
+from xentcheck.reference.numbers.backends import DOUBLE_DOUBLE, WIDE_RANGE
+from xentcheck.reference.numbers.double_double import DoubleDouble
+from xentcheck.reference.oracle import rows
+from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle.leaving import leave
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
@@ -131,7 +133,7 @@ def test_the_instances_that_were_seen() -> None:
     large = Problem(logits=z, target=y, upstream=np.array(1e305), weight=np.full(3, 1e302))
     hi, _ = Exact(large).evaluate(["dC/dz"])["dC/dz"]
     assert np.isfinite(hi).all()
-    right = xentcheck.reference.oracle.cross_entropy_grad(z, y)[0] * 1e305
+    right = xentcheck.reference.oracle.functions.cross_entropy_grad(z, y)[0] * 1e305
     np.testing.assert_allclose(hi, right, rtol=1e-15)  # one rounding of the product
     gap = Problem(logits=np.array([[-9e307, 9e307]]), target=y, weight=np.full(2, 0.25), reduction="sum")
     assert Exact(gap).evaluate(["cost"])["cost"][0] == 4.5e307
@@ -177,14 +179,12 @@ def defect(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
         return wrong
 
     if place == "loss":
-        right: Any = exact_rows.RowSoftmax.loss
-        monkeypatch.setattr(
-            exact_rows.RowSoftmax, "loss", lambda *a: (spoiled(lambda: right(*a)[0], np.nan)(), right(*a)[1])
-        )
+        right: Any = rows.RowSoftmax.loss
+        monkeypatch.setattr(rows.RowSoftmax, "loss", lambda *a: (spoiled(lambda: right(*a)[0], np.nan)(), right(*a)[1]))
     elif place == "gradient":
-        monkeypatch.setattr(exact_rows.RowSoftmax, "gradient", spoiled(exact_rows.RowSoftmax.gradient, np.inf))
+        monkeypatch.setattr(rows.RowSoftmax, "gradient", spoiled(rows.RowSoftmax.gradient, np.inf))
     else:
-        monkeypatch.setattr(exact_rows.RowSoftmax, place, spoiled(getattr(exact_rows.RowSoftmax, place), np.nan))
+        monkeypatch.setattr(rows.RowSoftmax, place, spoiled(getattr(rows.RowSoftmax, place), np.nan))
 
 
 SPOILED = {"loss": ("loss", "cost"), "gradient": ("dC/dz",), "softmax": ("a",), "log_softmax": ("log_a",)}

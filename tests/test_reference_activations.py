@@ -9,7 +9,7 @@ from balls import sigmoid as exact_sigmoid
 from differentiate import LIBRARY, U, agrees, roundings, softmax_roundings
 
 from xentcheck.reference import log_softmax, sigmoid, sigmoid_prime, softmax, softmax_jacobian
-from xentcheck.reference.activations import complement
+from xentcheck.reference.book.activations import complement
 
 TAILS = np.array([-700.0, -40.0, -3.5, -1e-9, 0.0, 1e-9, 0.75, 36.5, 700.0])
 ROWS = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.families import FAMILIES
-from xentcheck.reference.contracts import CATALOGUE, Contract
+from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.problem import Problem
 from xentcheck.verdict import Judgement, Subject
 

@@ -14,7 +14,8 @@ from adversary import ATTACKED
 from attacks import attacked_cases, shares
 
 from xentcheck.cases import Case
-from xentcheck.reference.contracts import CATALOGUE, STAGES, Contract, distinct
+from xentcheck.reference.bounds.arithmetic import distinct
+from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES, Contract
 from xentcheck.vocabulary import DTYPES
 
 DRAWS = 256

@@ -36,33 +36,33 @@ DELTAS = (
 ROOT = "src/xentcheck"
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "reference/bounds.py": BOUNDS,
-    "reference/row_bounds.py": BOUNDS,
+    "reference/bounds/whole.py": BOUNDS,
+    "reference/bounds/rows.py": BOUNDS,
     "reference/scaling.py": BOUNDS,
-    "reference/row_errors.py": BOUNDS,
-    "reference/row_base.py": ("test_bounds::test_a_softmax_below_the_normal_range_may_lose_its_last_bit", *BOUNDS),
-    "reference/layer_bounds.py": BOUNDS,
-    "reference/directions.py": BOUNDS,
-    "reference/contracts.py": BOUNDS,
+    "reference/bounds/softmax_errors.py": BOUNDS,
+    "reference/bounds/base.py": ("test_bounds::test_a_softmax_below_the_normal_range_may_lose_its_last_bit", *BOUNDS),
+    "reference/bounds/layers.py": BOUNDS,
+    "reference/oracle/directions.py": BOUNDS,
+    "reference/bounds/contracts.py": BOUNDS,
     "reference/formats.py": BOUNDS,
-    "reference/scattered.py": ("test_pinned_bounds", "test_scattered"),
-    "reference/oracle.py": EXACT,
-    "reference/exact_rows.py": EXACT,
-    "reference/exact_layers.py": EXACT,
-    "reference/double_double.py": EXACT,
-    "reference/elementary.py": EXACT,
-    "reference/wide_range.py": EXACT,
-    "reference/backends.py": EXACT,
-    "reference/ranges.py": ("test_ranges", "test_oracle"),
-    "reference/leaving.py": ("test_ranges", "test_doctests"),
+    "reference/bounds/scattered.py": ("test_pinned_bounds", "test_scattered"),
+    "reference/oracle/exact.py": EXACT,
+    "reference/oracle/rows.py": EXACT,
+    "reference/oracle/layers.py": EXACT,
+    "reference/numbers/double_double.py": EXACT,
+    "reference/numbers/elementary.py": EXACT,
+    "reference/numbers/wide_range.py": EXACT,
+    "reference/numbers/backends.py": EXACT,
+    "reference/oracle/ranges.py": ("test_ranges", "test_oracle"),
+    "reference/oracle/leaving.py": ("test_ranges", "test_doctests"),
     "reference/targets.py": (*EXACT, "test_reference_loss"),
     "reference/problem.py": ("test_reference_inputs", "test_reference_loss", "test_oracle", "test_cases"),
     "reference/inputs.py": ("test_reference_inputs", "test_reference_loss"),
     "reference/loss.py": ("test_reference_loss", "test_reference_inputs", "test_doctests"),
-    "reference/activations.py": ("test_reference_activations", "test_doctests"),
-    "reference/chain_rule.py": ("test_reference_chain_rule", "test_doctests"),
-    "reference/costs.py": ("test_reference_costs", "test_doctests"),
-    "reference/network.py": ("test_reference_network", "test_doctests"),
+    "reference/book/activations.py": ("test_reference_activations", "test_doctests"),
+    "reference/book/chain_rule.py": ("test_reference_chain_rule", "test_doctests"),
+    "reference/book/costs.py": ("test_reference_costs", "test_doctests"),
+    "reference/book/network.py": ("test_reference_network", "test_doctests"),
     f"{ROOT}/judge.py": ("test_judge",),
     f"{ROOT}/verdict.py": (
         "test_judge",
@@ -149,7 +149,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 
-SHARE = {"reference/row_errors.py": 24, "reference/row_bounds.py": 24, f"{ROOT}/laws.py": 12}
+SHARE = {"reference/bounds/softmax_errors.py": 24, "reference/bounds/rows.py": 24, f"{ROOT}/laws.py": 12}
 """How many changes by rule of a file are tried by default, other than `EACH`."""
 
 EACH = 6
@@ -162,10 +162,10 @@ EQUIVALENT: dict[str, str] = {
     "src/xentcheck/verdict.py: return not self.mismatch and self.tally.failing == 0 -> return not self.mismatch and "
     "self.tally.share <= 1.0": "Where an element fails its share is raised above 1, and where error <= bound the "
     "rounded quotient is at most 1.",
-    "reference/row_bounds.py: rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
+    "reference/bounds/rows.py: rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
     " / total, 0.0) -> rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
     " / total, 1.0)": "Where all factors are 0 nothing is added, so that g, the other side of the minimum, is 0.",
-    "reference/row_bounds.py: return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
+    "reference/bounds/rows.py: return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
     " + self.base.d, 0.0)) -> return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
     " + self.base.d, 1.0))": "It is compared with the largest number of a format, from which 0 and 1 are alike far.",
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xentcheck.adapters.promises import Given
-from xentcheck.reference.contracts import CATALOGUE
+from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reports.accuracy import Accuracy
 from xentcheck.reports.fault import FaultResult
 from xentcheck.reports.law import LawResult

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.backends import FLOAT64
+from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.rows import from_rows, to_rows
 
 from .counterfactual import Cause, Counterfactual

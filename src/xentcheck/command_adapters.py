@@ -8,7 +8,7 @@ from rich.text import Text
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.base import Adapter
-from xentcheck.reference.contracts import DEFAULT
+from xentcheck.reference.bounds.contracts import DEFAULT
 
 from .errors import AdapterError
 from .vocabulary import OPTIONS

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.backends import FLOAT64
+from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets

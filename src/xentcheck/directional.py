@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.backends import Number
-from xentcheck.reference.contracts import Contract
-from xentcheck.reference.directions import (
-    Directional,
-    DirectionalBounds,
-    directional_bounds,
-    jvp_bound,
-    reduced_jvp_bound,
-)
-from xentcheck.reference.oracle import Block
-from xentcheck.reference.row_bounds import RowBounds
+from xentcheck.reference.bounds.contracts import Contract
+from xentcheck.reference.bounds.directions import DirectionalBounds, directional_bounds, jvp_bound, reduced_jvp_bound
+from xentcheck.reference.bounds.rows import RowBounds
+from xentcheck.reference.numbers.backends import Number
+from xentcheck.reference.oracle.block import Block
+from xentcheck.reference.oracle.directions import Directional
 from xentcheck.reference.rows import to_rows
 
 from .power import Power, largest

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference import exact_layers
-from xentcheck.reference.backends import FLOAT64
-from xentcheck.reference.oracle import Block, Exact
+from xentcheck.reference.numbers.backends import FLOAT64
+from xentcheck.reference.oracle import layers
+from xentcheck.reference.oracle.block import Block
+from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.targets import Targets
 
 from .power import NEGLIGIBLE, Power, largest, ratio
@@ -55,7 +56,7 @@ class WrongGradients:
         deltas = [(name, factor[:, None] * self.right) for name, factor in self.factors()]
         deltas += structural_deltas(self.block)
         deltas += option_deltas(self.block, self.denominator, self.kept_rows)
-        return [(name, exact_layers.gradients(FLOAT64, self.problem, delta)) for name, delta in deltas if delta.any()]
+        return [(name, layers.gradients(FLOAT64, self.problem, delta)) for name, delta in deltas if delta.any()]
 
 
 def note_layer(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.contracts import Contract
+from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import rank
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.contracts import Contract
-from xentcheck.reference.oracle import Exact
+from xentcheck.reference.bounds.base import RowBase
+from xentcheck.reference.bounds.contracts import Contract
+from xentcheck.reference.bounds.whole import Bounds
+from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.reference.row_base import RowBase
 
 from .randomness import Stream
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Given, promised, promising
-from xentcheck.reference.contracts import growth
+from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.problem import Problem
 

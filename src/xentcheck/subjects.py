@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from xentcheck import adapters as registry
 from xentcheck.adapters.process import ProcessAdapter
 from xentcheck.adapters.promises import Promised, code, promising, settled, words
-from xentcheck.reference.contracts import DEFAULT
+from xentcheck.reference.bounds.contracts import DEFAULT
 
 from .cases import SMOOTHING
 from .errors import AdapterError, DtypeError, UnavailableError, declaring, foreign, told

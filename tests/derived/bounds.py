@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.contracts import Contract
+from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows, to_rows
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from xentcheck.reference.contracts import Contract
+from xentcheck.reference.bounds.contracts import Contract
 
 PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 EMIN = {"float64": -1022, "float32": -126, "float16": -14, "bfloat16": -126}

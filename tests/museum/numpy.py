@@ -8,8 +8,8 @@ import numpy as np
 
 from xentcheck.adapters import from_numpy
 from xentcheck.adapters.base import Adapter
+from xentcheck.museum import calls, everywhere
 
-from . import calls, everywhere
 from .base import BOTH, GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, fault
 
 FAULTS: list[Fault] = [*everywhere.FAULTS, *calls.FAULTS]

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.errors import OracleError
-
-from .backends import Backend, Number
+from xentcheck.reference.numbers.backends import Backend, Number
 
 
 def leave(backend: Backend, quantity: str, number: Number, undefined: Any) -> Number:

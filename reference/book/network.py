@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import DtypeError, ProblemError, ShapeError
+from xentcheck.reference.inputs import Array, floating, matrix
 
 from .activations import sigmoid, sigmoid_prime, softmax
 from .chain_rule import delta
@@ -23,7 +24,6 @@ from .costs import (
     sigmoid_cross_entropy,
     sigmoid_cross_entropy_delta,
 )
-from .inputs import Array, floating, matrix
 from .regularization import bias_step, l2_step
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .exact_rows import RowSoftmax
-from .formats import Format
+from xentcheck.reference.formats import Format
+from xentcheck.reference.oracle.rows import RowSoftmax
+
 from .scattered import drifts
 
 Array = NDArray[Any]

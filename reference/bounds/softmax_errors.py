@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .contracts import Arithmetic, growth
-from .formats import Format
-from .row_base import RowBase
+from xentcheck.reference.formats import Format
+
+from .arithmetic import Arithmetic, growth
+from .base import RowBase
 from .scattered import ANY_ORDER, scattered_height
 
 Array = NDArray[Any]

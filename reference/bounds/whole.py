@@ -12,16 +12,17 @@ from collections.abc import Iterable
 import numpy as np
 
 from xentcheck.errors import ProblemError
+from xentcheck.reference.bounds import layers
+from xentcheck.reference.oracle.block import Block
+from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.problem import Array, Problem
+from xentcheck.reference.rows import from_rows
 
-from . import layer_bounds
-from .contracts import CATALOGUE, Arithmetic, Contract, get, growth
+from .arithmetic import Arithmetic, Scaling, finished, growth, together
+from .base import RowBase
+from .contracts import CATALOGUE, Contract, get
 from .directions import BoundsAlong
-from .oracle import Block, Exact
-from .problem import Array, Problem
-from .row_base import RowBase
-from .row_bounds import LossBounds, RowBounds
-from .rows import from_rows
-from .scaling import Scaling, finished, together
+from .rows import LossBounds, RowBounds
 
 __all__ = ["CATALOGUE", "Bounds", "Contract", "bound"]
 
@@ -39,7 +40,7 @@ class Bounds:
     def zeta(self) -> Array | None:
         """Errors of the logits, where the implementation computes them itself."""
         p = self.exact.problem
-        return None if p.head == "logits" else layer_bounds.logit_errors(p, self.arithmetic)
+        return None if p.head == "logits" else layers.logit_errors(p, self.arithmetic)
 
     def rows(self, block: Block, base: RowBase) -> RowBounds:
         """Bounds of a block of rows."""
@@ -75,8 +76,8 @@ class Bounds:
 
     def layer(self, block: Block, gradient: Array) -> dict[str, Array]:
         """Bounds of dC/db, dC/dw and dC/da_prev, from the bound of dC/dz."""
-        g = layer_bounds.Uncertain(self.exact.backend.pair(block.gradient)[0], gradient)
-        return layer_bounds.gradients(self.exact.problem, g, self.arithmetic)
+        g = layers.Uncertain(self.exact.backend.pair(block.gradient)[0], gradient)
+        return layers.gradients(self.exact.problem, g, self.arithmetic)
 
     @property
     def _overflow(self) -> float:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends import Backend, Number
-from .problem import Problem
+from xentcheck.reference.numbers.backends import Backend, Number
+from xentcheck.reference.problem import Problem
 
 Array = NDArray[Any]
 

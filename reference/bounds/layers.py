@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends import FLOAT64
-from .contracts import Arithmetic, growth
-from .exact_layers import float64, hidden_inputs, sigmoid
-from .formats import Format
-from .problem import Problem
-from .scaling import finished
+from xentcheck.reference.formats import Format
+from xentcheck.reference.numbers.backends import FLOAT64
+from xentcheck.reference.oracle.layers import float64, hidden_inputs, sigmoid
+from xentcheck.reference.problem import Problem
+
+from .arithmetic import Arithmetic, finished, growth
 
 Array = NDArray[Any]
 
@@ -139,7 +139,7 @@ def hidden_outputs(p: Problem, arithmetic: Arithmetic) -> tuple[Uncertain, Uncer
 
 
 def gradients(p: Problem, g: Uncertain, arithmetic: Arithmetic) -> dict[str, Array]:
-    """Bounds of dC/db, dC/dw and dC/da_prev, laid out like `exact_layers.gradients`; g = dC/dz with its bound."""
+    """Bounds of dC/db, dC/dw and dC/da_prev, laid out like `oracle.layers.gradients`; g = dC/dz with its bound."""
     w = float64(p.w)
     outputs = hidden_outputs(p, arithmetic) if p.head == "network" else None
     inputs = exactly(float64(p.a_prev)) if outputs is None else outputs[0]

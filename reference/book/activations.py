@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ProblemError
-
-from .inputs import Array, floating, in_float32, logits, matrix
+from xentcheck.reference.inputs import Array, floating, in_float32, logits, matrix
 
 
 @in_float32

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ProblemError
-
-from .inputs import Array, floating
+from xentcheck.reference.inputs import Array, floating
 
 Function = Callable[[Array], Any]
 

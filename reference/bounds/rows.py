@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .contracts import Arithmetic
-from .oracle import Block
-from .row_base import RowBase
-from .row_errors import RowErrors
-from .scaling import SLACK, Scaling, finished, together
+from xentcheck.reference.oracle.block import Block
+
+from .arithmetic import SLACK, Arithmetic, Scaling, finished, together
+from .base import RowBase
+from .softmax_errors import RowErrors
 
 Array = NDArray[Any]
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from .backends import DOUBLE_DOUBLE, FLOAT64, WIDE_RANGE, Backend
-from .problem import Array, Problem
-from .rows import to_rows
+from xentcheck.reference.numbers.backends import DOUBLE_DOUBLE, FLOAT64, WIDE_RANGE, Backend
+from xentcheck.reference.problem import Array, Problem
+from xentcheck.reference.rows import to_rows
 
 LARGE = 60.0
 """log2 of the largest product of factors that double-double takes, beside logits that differ by up to 2^1024."""

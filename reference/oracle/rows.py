@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends import WIDE_RANGE, Backend, Number
-from .targets import Targets
+from xentcheck.reference.numbers.backends import WIDE_RANGE, Backend, Number
+from xentcheck.reference.targets import Targets
 
 Array = NDArray[Any]
 

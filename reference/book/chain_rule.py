@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ShapeError
+from xentcheck.reference.inputs import Array, examples, in_float32, logits, matrix
 
 from .activations import complement, softmax
 from .costs import outer
-from .inputs import Array, examples, in_float32, logits, matrix
 
 
 def grad_a(z: Any, y: Any) -> Array:

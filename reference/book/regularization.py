@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ProblemError, ShapeError
-
-from .inputs import Array, floating
+from xentcheck.reference.inputs import Array, floating
 
 
 def l2_cost(cost: float, weights: Iterable[Any], lmbda: float, n: int) -> float:

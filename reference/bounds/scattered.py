@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .formats import Format
+from xentcheck.reference.formats import Format
 
 Array = NDArray[Any]
 

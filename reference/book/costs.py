@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from xentcheck.reference.inputs import Array, examples, in_float32, matrix, probabilities, same_shape
+
 from .activations import log_total, shifted, sigmoid, sigmoid_prime
-from .inputs import Array, examples, in_float32, matrix, probabilities, same_shape
 
 
 def quadratic_cost(a: Any, y: Any) -> Array:
