@@ -11,9 +11,9 @@ from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import OPTION_SETS
+from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import Contract
-from xentcheck.reference.bounds.whole import Bounds
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.vocabulary import REDUCTIONS
 
 NOISE = 2.0**-60

@@ -21,7 +21,7 @@ from xentcheck.profiles import cases
 from xentcheck.randomness import Stream
 from xentcheck.reference.numbers.double_double import DoubleDouble
 from xentcheck.reference.numbers.elementary import dd_exp, dd_log1p
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.runner import digest_of
 
 CASES = (

@@ -20,10 +20,10 @@ from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import OPTION_SETS
+from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES, Contract
-from xentcheck.reference.bounds.whole import Bounds
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 PINNED = Path(__file__).with_name("pinned_bounds.jsonl")

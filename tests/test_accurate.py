@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from xentcheck.adapters.numpy import NumpyAdapter
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
-from xentcheck.reference.bounds.whole import bound
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import contracts_of
 from xentcheck.subjects import Subject

@@ -16,10 +16,10 @@ from xentcheck.cases import Case
 from xentcheck.errors import AdapterError, ProblemError
 from xentcheck.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.profiles import OPTION_SETS
+from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES, Contract, get
-from xentcheck.reference.bounds.whole import Bounds, bound
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 

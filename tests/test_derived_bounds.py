@@ -15,10 +15,10 @@ from pins import contracts, pinned_cases
 
 from xentcheck.build import build
 from xentcheck.cases import Case
+from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
-from xentcheck.reference.bounds.whole import Bounds
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.vocabulary import DTYPES
 
 FACTOR = 1.02

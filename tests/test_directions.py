@@ -18,7 +18,7 @@ from xentcheck.adapters.numpy import NumpyAdapter
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.profiles import cases
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of

@@ -22,7 +22,7 @@ from xentcheck import explain as module
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.explain import COLUMNS, EQUATIONS, LARGEST, ROWS, Explanation, exact_steps, explain, problem_of, render
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle.block import Pair
+from xentcheck.reference.oracle import Pair
 from xentcheck.vocabulary import DTYPES
 
 INPUTS = {

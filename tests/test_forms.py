@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.judge import Tally
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
-from xentcheck.reference.bounds.whole import bound
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 Array = NDArray[Any]

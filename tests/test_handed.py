@@ -12,7 +12,7 @@ from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.handed import HandedCase
 from xentcheck.reference.bounds.contracts import CATALOGUE
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.undecided import rejects_zeros
 

@@ -12,7 +12,7 @@ from xentcheck.cases import Case
 from xentcheck.judge import Tally, error_of, overflows, shape_and_dtype
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import ULP_EDGES
 from xentcheck.runner import index_of

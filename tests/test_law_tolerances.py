@@ -12,9 +12,9 @@ import pytest
 from xentcheck import laws as module
 from xentcheck.adapters.base import Adapter, Capabilities, Result
 from xentcheck.laws import LAWS, laws
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import get
-from xentcheck.reference.bounds.whole import bound
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.subjects import Subject
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from xentcheck.randomness import Stream
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.layers import Uncertain, column_sum, exactly, product, sums_are_exact
-from xentcheck.reference.bounds.whole import bound
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.inputs import WIDE
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 pytestmark = pytest.mark.parametrize("dtype", WIDE)

@@ -21,8 +21,8 @@ from xentcheck.profiles import cases as cases_of
 from xentcheck.randomness import Stream
 from xentcheck.reference.numbers.backends import Double
 from xentcheck.reference.numbers.double_double import DoubleDouble
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.oracle.block import BLOCK
-from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, DTYPES, REDUCTIONS
 

@@ -17,9 +17,9 @@ from xentcheck.power import NEGLIGIBLE, THRESHOLD, Power, largest, ratio
 from xentcheck.profiles import OPTION_SETS
 from xentcheck.profiles import cases as cases_of
 from xentcheck.reference import oracle
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.rows import RowBounds
-from xentcheck.reference.bounds.whole import bound
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.power import ANY_SHAPE
 from xentcheck.reports.record import Record

@@ -21,7 +21,7 @@ from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.softmax_errors import RowErrors
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 Array = NDArray[Any]

@@ -17,11 +17,11 @@ from xentcheck.adapters.numpy import NumpyAdapter
 from xentcheck.adapters.torch import TorchAdapter
 from xentcheck.build import build
 from xentcheck.cases import Case
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract
 from xentcheck.reference.bounds.scattered import LEAST, LEVELS, drifts, scattered_height
-from xentcheck.reference.bounds.whole import bound
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import contracts_of
 from xentcheck.subjects import Subject

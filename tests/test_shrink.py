@@ -21,8 +21,8 @@ from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.cli import cli
 from xentcheck.errors import OutputError, ProblemError
-from xentcheck.reference.bounds.whole import Bounds
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import contracts_of
 from xentcheck.script import repeats, script_of

@@ -14,8 +14,8 @@ from xentcheck.cases import Case
 from xentcheck.handed import assert_values_agree
 from xentcheck.laws import laws
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
-from xentcheck.reference.bounds.whole import bound
 from xentcheck.reference.formats import FORMATS, wider
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.record import Record

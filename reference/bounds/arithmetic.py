@@ -1,4 +1,4 @@
-"""The roundings that a contract makes in a storage dtype: of sums, of products, of a result (`docs/numerics.md`, 2.4)."""
+"""The roundings that a contract makes in a storage dtype: of sums, of products, of a result."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from xentcheck.reference.formats import FORMATS, TF32, Format
 from xentcheck.reference.targets import Targets
 
-from .contracts import (
-    CATALOGUE,
-    Contract,
-)
+from .contracts import CATALOGUE, Contract
 
 
 def distinct(contracts: tuple[Contract, ...], dtype: str) -> tuple[Contract, ...]:

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.adapters.promises import Given, promised, promising
-from xentcheck.reference.bounds.whole import Bounds
+from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reports.record import Record

@@ -11,7 +11,7 @@ from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.bounds.directions import DirectionalBounds, directional_bounds, jvp_bound, reduced_jvp_bound
 from xentcheck.reference.bounds.rows import RowBounds
 from xentcheck.reference.numbers.backends import Number
-from xentcheck.reference.oracle.block import Block
+from xentcheck.reference.oracle import Block
 from xentcheck.reference.oracle.directions import Directional
 from xentcheck.reference.rows import to_rows
 

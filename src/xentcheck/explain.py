@@ -14,8 +14,7 @@ from xentcheck import adapters
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum
 from xentcheck.reference.numbers.elementary import dd_exp
-from xentcheck.reference.oracle.block import Pair
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact, Pair
 from xentcheck.reference.problem import Problem
 
 from .errors import DtypeError, ProblemError, ShapeError, TargetError, UnavailableError

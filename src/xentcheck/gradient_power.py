@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.reference.numbers.backends import FLOAT64
-from xentcheck.reference.oracle import layers
-from xentcheck.reference.oracle.block import Block
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Block, Exact, layers
 from xentcheck.reference.targets import Targets
 
 from .power import NEGLIGIBLE, Power, largest, ratio

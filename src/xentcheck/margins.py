@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.reference.oracle.block import Block
+from xentcheck.reference.oracle import Block
 
 Array = NDArray[Any]
 

@@ -96,7 +96,7 @@ def specs_of(
 
     Raises AdapterError.
     """
-    from .adapters import built_in, names
+    from xentcheck.adapters import built_in, names
     from .subjects import GUESSED, Spec
 
     for option, text in (("impl", implementation), ("framework", framework)):

@@ -16,7 +16,7 @@ import numpy as np
 from xentcheck.adapters.base import Adapter, keywords
 from xentcheck.museum.catalogue import Planted, planted
 from xentcheck.reference.inputs import WIDE
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.fault import CAUGHT, MISSED
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.adapters.base import Result, needed_options
+from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract, get
-from xentcheck.reference.bounds.whole import Bounds
 from xentcheck.reference.formats import wider
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.power import size_of
 from xentcheck.reports.record import Record

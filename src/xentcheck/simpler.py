@@ -13,7 +13,7 @@ from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import to_rows
 
 from .errors import ProblemError
-from .reference import sigmoid
+from xentcheck.reference import sigmoid
 
 Array = NDArray[Any]
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.reference.numbers.backends import FLOAT64
-from xentcheck.reference.oracle.block import Block
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Block, Exact
 
 from .power import NEGLIGIBLE, Power, largest
 

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.bounds.rows import RowBounds
-from xentcheck.reference.bounds.whole import Bounds
 from xentcheck.reference.formats import FORMATS, wider
-from xentcheck.reference.oracle.block import Block
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Block, Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 

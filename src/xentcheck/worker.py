@@ -20,7 +20,7 @@ from xentcheck.adapters.process import PROTOCOL
 from xentcheck.adapters.requests import answer_of, problem_of
 from xentcheck.adapters.wire import Message
 
-from .adapters import wire
+from xentcheck.adapters import wire
 from .errors import ProtocolError, Refused, foreign, told
 from .subjects import Spec, Subject, imported
 

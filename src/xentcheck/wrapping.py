@@ -15,7 +15,7 @@ from xentcheck import adapters as registry
 from xentcheck.adapters.base import LABELS
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.wrappers import command_of
-from xentcheck.reference.oracle.exact import Exact
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .errors import AdapterError, foreign
