@@ -22,7 +22,7 @@ from xentcheck.cases import Case
 from xentcheck.faults import LAW, by_name, frameworks_of, subjects_for, witnesses
 from xentcheck.museum import tables
 from xentcheck.profiles import PROFILES, cases
-from xentcheck.reports.fault import is_right
+from xentcheck.records.findings import is_right
 from xentcheck.runner import run_case
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING
 

@@ -27,7 +27,7 @@ from xentcheck.deviations import Deviations, load
 from xentcheck.errors import OutputError
 from xentcheck.execution import Finished, Group, execute, execute_parallel, groups_of
 from xentcheck.profiles import PROFILES, cases
-from xentcheck.reports.record import Record
+from xentcheck.records.record import Record
 from xentcheck.subjects import Spec, Subject, subjects_of
 from xentcheck.vocabulary import EXECUTED, FAILING
 

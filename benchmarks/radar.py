@@ -28,10 +28,10 @@ import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.faults import by_name
+from xentcheck.records.findings import RIGHT
 from xentcheck.reports.baseline import Baseline, baseline_of
 from xentcheck.reports.baseline_file import load
 from xentcheck.reports.compare import Comparison, compare
-from xentcheck.reports.fault import RIGHT
 
 Task = tuple[str, str, str]
 """Framework, fault, profile."""

@@ -1,4 +1,4 @@
-"""The run file and what people look at: terminal, Markdown, HTML and plots. Knows nothing else of ours."""
+"""What people look at: terminal, Markdown, HTML and plots, made from records. Knows nothing else of ours."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import Any
 
 _EXPORTS = {
-    "Header": "runfile",
-    "Record": "record",
-    "RunFile": "runfile",
-    "RunWriter": "runfile",
-    "Summary": "summary",
-    "print_summary": "terminal",
-    "summarize": "summary",
-    "write_report": "report",
+    "Header": "xentcheck.records.file",
+    "Record": "xentcheck.records.record",
+    "RunFile": "xentcheck.records.run",
+    "RunWriter": "xentcheck.records.file",
+    "Summary": "xentcheck.reports.summary",
+    "print_summary": "xentcheck.reports.terminal",
+    "summarize": "xentcheck.reports.summary",
+    "write_report": "xentcheck.reports.report",
 }
 
 __all__ = list(_EXPORTS)
@@ -21,5 +21,5 @@ __all__ = list(_EXPORTS)
 
 def __getattr__(name: str) -> Any:
     if name in _EXPORTS:
-        return getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+        return getattr(import_module(_EXPORTS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import OutputError
+from xentcheck.records.codec import plain
+from xentcheck.records.record import place_of, rank
+from xentcheck.records.run import RunFile
+from xentcheck.records.words import printable
 from xentcheck.vocabulary import EXECUTED, FAILING
 
-from .record import place_of, plain, rank
-from .runfile import RunFile
 from .summary import Row, summarize
-from .words import printable
 
 SCHEMA = 2
 TOOL = "xentcheck"
@@ -92,7 +93,7 @@ def path_of(name: str | Path) -> Path:
 def baseline_of(runs: Sequence[RunFile]) -> Baseline:
     """The baseline of runs of one installation.
 
-    >>> from .runfile import Header
+    >>> from xentcheck.records.file import Header
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
     >>> baseline_of([RunFile(Header(**plain, planned=0), ())]).texts["failure"]
     {'no comparison was executed': ('',)}

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import RunFileError
+from xentcheck.records.run import RunFile
 from xentcheck.vocabulary import OUTCOMES
 
 from .baseline import HEADER, SCHEMA, TEXTS, TOOL, Baseline, Range, Span, baseline_of
-from .runfile import RunFile
 
 
 def load(path: Path) -> Baseline:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from xentcheck.records.record import rank
 from xentcheck.vocabulary import EXECUTED
 
 from .baseline import Baseline, Range, Span
-from .record import rank
 
 KINDS = ("failure", "gone", "fewer", "worse", "better", "new", "cases", "answer", "grade")
 BAD = KINDS[:4]

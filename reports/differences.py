@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from xentcheck.records.record import Record, rank
+from xentcheck.records.words import decimal
 from xentcheck.vocabulary import FAILING
-
-from .record import Record, rank
-from .words import decimal
 
 NOTEWORTHY = 1024.0
 """ULPs: below that a difference needs no explanation."""

@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from xentcheck.records.record import Place, Record, place_of, rank
 from xentcheck.vocabulary import QUANTITY_FAMILIES
-
-from .record import Place, Record, place_of, rank
 
 EVERYTHING = "all"
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from xentcheck.errors import UnavailableError
+from xentcheck.records.run import RunFile
 
 from .compare import Comparison
 from .plots import plots
-from .runfile import RunFile
 from .view import records_of, view_of
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 
-from .runfile import RunFile
+from xentcheck.records.run import RunFile
+
 from .view import Table, view_of
 
 EXPLANATION = (

@@ -13,9 +13,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import UnavailableError
+from xentcheck.records.record import ULP_EDGES, Record, place_of
 from xentcheck.vocabulary import QUANTITIES
-
-from .record import ULP_EDGES, Record, place_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,18 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from xentcheck.records.record import Place, Record, place_of
+from xentcheck.records.sizes import CLASS_STEPS, ROW_STEPS, STEPS, Step, decides
 from xentcheck.vocabulary import EXECUTED
-
-from .record import Place, Record, place_of
-
-CLASS_STEPS = (30, 1000, 30000)
-ROW_STEPS = (100,)
-"""The largest number of classes, and of rows, of each step but the last, which has no end.
-
-A step ends where arithmetic or code changes: sums over classes in bfloat16 mean nothing beyond some 30 addends and in
-float16 beyond some 1000, and the any-order bound of a float32 sum passes 1e-3 of it near 30000; one warp, one block and
-many blocks of a kernel end at 32, 1024 and 32768. Sums over rows in bfloat16 are undecided beyond some 100.
-"""
 
 ANY_SHAPE = frozenset({"transposed"})
 """What a step need not reject: a transposed gradient is refused by its shape wherever it is not square."""
@@ -37,9 +28,6 @@ OF_OPTIONS = frozenset(
 combine them; one that has few shows them in groups by kind, on the sizes that show each best.
 """
 
-Step = tuple[int, int]
-"""Positions of a size among the steps of classes and of rows."""
-
 
 @dataclass(frozen=True)
 class Group:
@@ -53,36 +41,6 @@ class Group:
     blind: tuple[str, ...]
     not_exercised: tuple[str, ...]
     undecided: bool = False
-
-
-def size_of(classes: int, rows: int) -> str:
-    """The step of a comparison's size, as it stands in the names of groups; empty where there are no rows.
-
-    >>> size_of(129, 5), size_of(128256, 101), size_of(10, 0)
-    ('31-1000 classes/1-100 rows', '30001- classes/101- rows', '')
-    """
-    if not rows or not classes:
-        return ""
-    found = zip((classes, rows), (CLASS_STEPS, ROW_STEPS), ("classes", "rows"), strict=True)
-    return "/".join(f"{_span(sum(n > end for end in ends), ends)} {what}" for n, ends, what in found)
-
-
-def _span(position: int, ends: tuple[int, ...]) -> str:
-    first = ends[position - 1] + 1 if position else 1
-    return f"{first}-{ends[position] if position < len(ends) else ''}"
-
-
-STEPS: dict[str, Step] = {
-    size_of(c, n): (i, j)
-    for i, c in enumerate((*CLASS_STEPS, CLASS_STEPS[-1] + 1))
-    for j, n in enumerate((*ROW_STEPS, ROW_STEPS[-1] + 1))
-}
-"""Name of a size -> its step."""
-
-
-def decides(r: Record) -> bool:
-    """Whether a comparison could have failed: without elements, or where zeros would pass, it proves nothing."""
-    return r.outcome in EXECUTED and r.elements > 0 and "zero" in r.rejected
 
 
 def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:

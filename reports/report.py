@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
-from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
 from xentcheck.errors import OutputError
+from xentcheck.records.codec import plain
+from xentcheck.records.paths import write_whole, prepare
+from xentcheck.records.run import RunFile
 
 from .html import html
 from .markdown import markdown
-from .record import plain
-from .runfile import RunFile
 from .summary import Row, summarize
 
 
@@ -27,53 +25,9 @@ def write_report(run: RunFile, out_dir: Path) -> list[Path]:
     texts = {"report.html": html(run), "report.md": markdown(run), "report.json": to_json(run)}
     prepare(out_dir)
     try:
-        return [_write(out_dir / name, text) for name, text in texts.items()]
+        return [write_whole(out_dir / name, text) for name, text in texts.items()]
     except OSError as error:
         raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
-
-
-def prepare(out_dir: Path) -> None:
-    """Make the folder, and see that a file can be made there. Raises OutputError: better before a long run."""
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out_dir):
-            pass
-    except OSError as error:
-        raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
-
-
-def prepare_file(path: Path, *, make: bool = True) -> None:
-    """See that a file can be made at a path. Raises OutputError: better before a long run.
-
-    make: also make its folder; else see that the nearest one that there is can be written to.
-    """
-    try:
-        folder = path.parent
-        if make:
-            folder.mkdir(parents=True, exist_ok=True)
-        while not make and not folder.exists():
-            folder = folder.parent
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _write(path: Path, text: str) -> Path:
-    """Write beside the file and rename, so that a reader sees the old file or the new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
 
 
 def to_json(run: RunFile) -> str:

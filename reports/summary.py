@@ -6,15 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from xentcheck.records.record import SHARE_EDGES, Place, Record, order_key, place_of, rank
+from xentcheck.records.run import RunFile
+from xentcheck.records.words import describe, printable
 from xentcheck.vocabulary import EXECUTED, FAILING, NOT_CALLED, ONE_BACKWARD, OUTCOMES, REFUSED
 
 from .grades import Grade, grades
 from .power import Group, power_groups, undecided
-from .record import SHARE_EDGES, Place, Record, order_key, place_of, rank
-from .runfile import RunFile
 from .suspicion import suspicion
 from .weaker import weaker
-from .words import describe, printable
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def summarize(run: RunFile) -> Summary:
     profile `full`, a group with a wrong answer that its cases never exercise. A run of selected cases need not have the
     power of a profile: its verdict names the sizes that are undecided, and they do not fail it.
 
-    >>> from .runfile import Header
+    >>> from xentcheck.records.file import Header
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
     >>> summarize(RunFile(Header(**plain, planned=0), ())).reasons
     ('no comparison was executed',)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from .record import Record
+from xentcheck.records.record import Record
 
 
 def suspicion(failing: Sequence[Record]) -> str:

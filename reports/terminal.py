@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xentcheck.records.run import RunFile
+from xentcheck.records.words import describe, printable
 from xentcheck.vocabulary import EXECUTED, FAILING, ONE_BACKWARD, REFUSED
 
-from .runfile import RunFile
 from .summary import Summary, summarize
 from .suspicion import suspicion
-from .words import describe, printable
 
 SHOWN = 5
 CAPTION = "share: largest error / bound; apart: conventions, vacuous, trivial, unsupported"

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xentcheck.records.record import Record, order_key, place_of
+from xentcheck.records.run import RunFile
+from xentcheck.records.words import decimal, printable
 from xentcheck.vocabulary import EXECUTED, FAILING
 
 from .accuracy import accuracy_table
@@ -17,10 +20,7 @@ from .grades import EVERYTHING
 from .law import law_table
 from .power import Group
 from .probe import probe_table
-from .record import Record, order_key, place_of
-from .runfile import RunFile
 from .summary import Summary, summarize
-from .words import decimal, printable
 
 Table = tuple[list[str], list[list[str]]]
 """Column names and rows."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from xentcheck.vocabulary import GRADIENTS, QUANTITY_FAMILIES
-
-from .record import Place, Record, place_of
+from xentcheck.records.record import Place, Record, place_of
+from xentcheck.records.words import passing
+from xentcheck.vocabulary import QUANTITY_FAMILIES
 
 
 def weaker(records: Iterable[Record], catalogue: Sequence[str]) -> tuple[str, ...]:
@@ -42,13 +42,3 @@ def _sentence(place: Place, family: str, members: Sequence[Record], catalogue: S
         f"{'/'.join(place)} {family}: {many} within `{contract}`, {passing(told.quantity, told.within[contract])}; "
         f"declare it if that is meant: --contract {place[3]}={contract}"
     )
-
-
-def passing(quantity: str, classes: int) -> str:
-    """What a contract does not notice, in words.
-
-    >>> passing("dC/dz", 129)
-    'under which a zero gradient passes from 129 classes on'
-    """
-    zeros = "a zero gradient" if quantity in GRADIENTS else f"{quantity} of zeros"
-    return f"under which {zeros} " + (f"passes from {classes} classes on" if classes else "does not pass")

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from xentcheck.reports.accuracy import Accuracy
-from xentcheck.reports.coverage import Coverage
-from xentcheck.reports.fault import FaultResult
-from xentcheck.reports.law import LawResult
-from xentcheck.reports.probe import ProbeResult
-from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES, Record
-from xentcheck.reports.runfile import Header, RunFile
+from xentcheck.records.file import Header
+from xentcheck.records.findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
+from xentcheck.records.record import SHARE_EDGES, ULP_EDGES, Record
+from xentcheck.records.run import RunFile
 
 CATALOGUE = ("fused", "fused-lse", "stash", "stable")
 

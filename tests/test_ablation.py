@@ -8,10 +8,10 @@ import pytest
 
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases import Case
-from xentcheck.checks import CHECKS, check_of
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import outputs
 from xentcheck.profiles import cases
+from xentcheck.records.failures import CHECKS, check_of
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import QUANTITIES

@@ -19,11 +19,12 @@ from xentcheck.cli import cli
 from xentcheck.errors import OutputError
 from xentcheck.museum.catalogue import planted
 from xentcheck.profiles import cases
+from xentcheck.records.file import RunWriter
+from xentcheck.records.run import RunFile
 from xentcheck.reports.baseline import Baseline, baseline_of, path_of
 from xentcheck.reports.baseline_file import load
 from xentcheck.reports.compare import BAD, KINDS, Change, Comparison, compare
 from xentcheck.reports.html import comparison_html
-from xentcheck.reports.runfile import RunFile, RunWriter
 
 
 def one(**changes: Any) -> RunFile:

@@ -9,7 +9,7 @@ from typing import Any
 from xentcheck.coverage import coverages, possible_pairs
 from xentcheck.lattice import FACTORS, FORBIDDEN
 from xentcheck.profiles import cases
-from xentcheck.reports.record import Record
+from xentcheck.records.record import Record
 
 CASE = "gaussian.3x31.f32.index.w+ls.mean.up-neg.trans.s0"
 

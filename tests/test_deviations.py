@@ -14,7 +14,7 @@ from xentcheck import adapters
 from xentcheck.deviations import SELECTORS, Deviation, Deviations, load
 from xentcheck.errors import DeviationError
 from xentcheck.profiles import cases
-from xentcheck.reports.record import Record
+from xentcheck.records.record import Record
 from xentcheck.vocabulary import EXECUTED, OUTCOMES
 
 LINK = "https://example.org/issue/1"

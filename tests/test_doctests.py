@@ -16,10 +16,10 @@ import xentcheck
 from xentcheck import adapters, museum, reference, reports
 
 PACKAGES = (xentcheck, reference, adapters, reports, museum)
-# each package by its own path: an editable installation keeps the five folders apart
+# each package by its own path: an editable installation keeps the folders apart
 MODULES = sorted(
     {package.__name__ for package in PACKAGES}
-    | {m.name for package in PACKAGES for m in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")}
+    | {m.name for package in PACKAGES for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")}
 )
 FRAMEWORKS = {"xentcheck.adapters.torch": "torch", "xentcheck.adapters.jax": "jax"}
 
@@ -55,6 +55,6 @@ def test_a_wrong_example_would_be_noticed() -> None:
 
 
 def test_no_module_is_left_out() -> None:
-    """Every file of the five folders is among the modules whose examples run."""
-    files = [path for package in PACKAGES for folder in package.__path__ for path in Path(folder).glob("*.py")]
+    """Every file of the packages is among the modules whose examples run."""
+    files = [path for package in PACKAGES for folder in package.__path__ for path in Path(folder).rglob("*.py")]
     assert len(MODULES) == len(files)

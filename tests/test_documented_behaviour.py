@@ -11,9 +11,10 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases import Case
 from xentcheck.errors import AdapterError
+from xentcheck.records.file import Header
+from xentcheck.records.record import Record
+from xentcheck.records.run import RunFile
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.reports.record import Record
-from xentcheck.reports.runfile import Header, RunFile
 from xentcheck.reports.summary import summarize
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of

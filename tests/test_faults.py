@@ -22,9 +22,9 @@ from xentcheck.museum.base import BOTH, CrossEntropy
 from xentcheck.museum.catalogue import MUSEUMS, RIGHTS, Planted, planted
 from xentcheck.museum.fused import Fused
 from xentcheck.profiles import cases
+from xentcheck.records.findings import is_right
+from xentcheck.records.record import Record
 from xentcheck.reference.inputs import WIDE
-from xentcheck.reports.fault import is_right
-from xentcheck.reports.record import Record
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING

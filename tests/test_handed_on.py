@@ -80,7 +80,7 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, ...])
         monkeypatch.setattr(f"xentcheck.{work}", lambda *given, _as=work, **named: calls.append(f"{_as}{given}{named}"))
     monkeypatch.setattr("xentcheck.subjects.resolve", lambda spec: spec)
     monkeypatch.setattr("xentcheck.explain.render", lambda *given: None)
-    monkeypatch.setattr("xentcheck.reports.runfile.RunFile.load", lambda path: path)
+    monkeypatch.setattr("xentcheck.records.run.RunFile.load", lambda path: path)
     try:
         cli.main([name, *arguments], standalone_mode=False)
     except (AttributeError, TypeError):  # what the command makes of a result that it did not get

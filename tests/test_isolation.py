@@ -15,7 +15,8 @@ from xentcheck.adapters.promises import promising
 from xentcheck.cases import Case
 from xentcheck.laws import MEMORY, laws
 from xentcheck.probes import PROBES, probe
-from xentcheck.reports.law import LawResult, law_table
+from xentcheck.records.findings import LawResult
+from xentcheck.reports.law import law_table
 from xentcheck.runner import run_case
 from xentcheck.subjects import Spec, Subject, _isolated, imported, subjects_of
 from xentcheck.trying import tried

@@ -10,11 +10,11 @@ import pytest
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.judge import Tally, error_of, overflows, shape_and_dtype
+from xentcheck.records.record import ULP_EDGES
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.record import ULP_EDGES
 from xentcheck.runner import index_of
 from xentcheck.verdict import Judgement, Subject
 from xentcheck.vocabulary import DTYPES

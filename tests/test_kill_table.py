@@ -21,7 +21,8 @@ from xentcheck.execution import Finished, Hunt, run_hunt
 from xentcheck.faults import by_name, first_kill, result_of, witnesses
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.profiles import cases
-from xentcheck.reports.fault import RIGHT, FaultResult, fault_table, fault_text
+from xentcheck.records.findings import RIGHT, FaultResult
+from xentcheck.reports.fault import fault_table, fault_text
 from xentcheck.reports.markdown import markdown
 from xentcheck.rivals import RIVALS, verdicts
 

@@ -15,8 +15,8 @@ import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.laws import LAWS, laws
+from xentcheck.records.findings import LawResult
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.reports.law import LawResult
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
 

@@ -18,8 +18,8 @@ from xentcheck.cases import Case
 from xentcheck.deviations import Deviations, load
 from xentcheck.execution import Probing, execute, groups_of
 from xentcheck.profiles import cases
+from xentcheck.records.record import Record
 from xentcheck.reference.bounds.contracts import CATALOGUE
-from xentcheck.reports.record import Record
 from xentcheck.reserved import tiny_cases
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of

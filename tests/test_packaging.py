@@ -59,7 +59,8 @@ def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
         ("reports", "reports/"),
         ("tests/museum", "museum/"),
     ):
-        expected |= {f"xentcheck/{target}{path.name}" for path in (ROOT / folder).glob("*.py")}
+        files = [path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*.py")]
+        expected |= {f"xentcheck/{target}{path.as_posix()}" for path in files}
         expected.add(f"xentcheck/{target}py.typed")
     expected |= {f"xentcheck/museum/{path.name}" for path in (ROOT / "tests" / "museum").glob("*.json")}
     found = {name for name in names if name.startswith("xentcheck/")}

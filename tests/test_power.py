@@ -16,13 +16,13 @@ from xentcheck.cases import Case
 from xentcheck.power import NEGLIGIBLE, THRESHOLD, Power, largest, ratio
 from xentcheck.profiles import OPTION_SETS
 from xentcheck.profiles import cases as cases_of
+from xentcheck.records.record import Record
 from xentcheck.reference import oracle
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.rows import RowBounds
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.power import ANY_SHAPE
-from xentcheck.reports.record import Record
 from xentcheck.reports.summary import power_groups
 from xentcheck.requirements import required
 from xentcheck.runner import run_case

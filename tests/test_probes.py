@@ -10,7 +10,8 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.probes import PROBES, probe
-from xentcheck.reports.probe import ProbeResult, probe_table
+from xentcheck.records.findings import ProbeResult
+from xentcheck.reports.probe import probe_table
 from xentcheck.subjects import subjects_of
 
 PLAIN = "-0.455 0.122 0.333"

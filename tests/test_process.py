@@ -19,8 +19,8 @@ from xentcheck.adapters.program import Program
 from xentcheck.adapters.wire import Message
 from xentcheck.cases import Case
 from xentcheck.errors import AdapterError, ProcessEnded, ProcessTimeout, ProtocolError
+from xentcheck.records.record import Record
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.record import Record
 from xentcheck.runner import run_case
 from xentcheck.subjects import Spec, resolve, subjects_of
 from xentcheck.trying import TRIED, plain, tried

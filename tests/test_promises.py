@@ -17,9 +17,9 @@ from xentcheck.cases import Case
 from xentcheck.cli import cli
 from xentcheck.errors import AdapterError
 from xentcheck.execution import Group, execute, execute_parallel
+from xentcheck.records.record import Record
+from xentcheck.records.run import RunFile
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
-from xentcheck.reports.record import Record
-from xentcheck.reports.runfile import RunFile
 from xentcheck.subjects import Spec, resolve, subjects_of
 from xentcheck.wrapping import adapter_of
 

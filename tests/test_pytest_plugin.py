@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xentcheck.pytest_plugin import OPTIONS
-from xentcheck.reports.runfile import RunFile
+from xentcheck.records.run import RunFile
 
 pytest_plugins = ["pytester"]
 

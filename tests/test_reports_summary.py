@@ -7,8 +7,8 @@ import math
 import pytest
 from samples import record, run, varied
 
-from xentcheck.reports.record import SHARE_EDGES
-from xentcheck.reports.runfile import RunFile
+from xentcheck.records.record import SHARE_EDGES
+from xentcheck.records.run import RunFile
 from xentcheck.reports.summary import summarize
 from xentcheck.vocabulary import FAILING, OUTCOMES
 

@@ -13,8 +13,9 @@ from xentcheck import adapters
 from xentcheck.adapters.numpy import NumpyAdapter
 from xentcheck.cases import Case
 from xentcheck.profiles import cases
+from xentcheck.records.sizes import STEPS, size_of
 from xentcheck.reports.markdown import markdown
-from xentcheck.reports.power import STEPS, power_groups, size_of, undecided
+from xentcheck.reports.power import power_groups, undecided
 from xentcheck.reports.report import to_json
 from xentcheck.reports.summary import summarize
 from xentcheck.reserved import reserved_for

@@ -15,12 +15,12 @@ from xentcheck import adapters
 from xentcheck.adapters import base
 from xentcheck.build import build
 from xentcheck.cases import Case
+from xentcheck.records.record import Record
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
 from xentcheck.reports.markdown import markdown
-from xentcheck.reports.record import Record
 from xentcheck.reports.report import to_json
 from xentcheck.reports.summary import summarize
 from xentcheck.reports.terminal import print_summary

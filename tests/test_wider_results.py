@@ -13,13 +13,13 @@ from xentcheck.adapters.base import Adapter
 from xentcheck.cases import Case
 from xentcheck.handed import assert_values_agree
 from xentcheck.laws import laws
+from xentcheck.records.record import Record
+from xentcheck.records.words import describe
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS, wider
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.record import Record
-from xentcheck.reports.words import describe
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING, SHORT_DTYPES

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xentcheck.adapters.promises import Given
+from xentcheck.records.file import Finding, Header, RunWriter
+from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
+from xentcheck.records.record import Record
+from xentcheck.records.run import RunFile
 from xentcheck.reference.bounds.contracts import CATALOGUE
-from xentcheck.reports.accuracy import Accuracy
-from xentcheck.reports.fault import FaultResult
-from xentcheck.reports.law import LawResult
-from xentcheck.reports.probe import ProbeResult
-from xentcheck.reports.record import Record
-from xentcheck.reports.runfile import Finding, Header, RunFile, RunWriter
 from xentcheck.reports.summary import Summary, summarize
 
 from .coverage import coverages

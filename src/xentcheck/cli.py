@@ -187,8 +187,8 @@ def run(
 @click.option("--out", "out_dir", default="reports/out", show_default=True, type=click.Path(path_type=Path))
 def report(run_file: Path, out_dir: Path) -> int:
     """Write report.html, report.md and report.json of a run file."""
+    from xentcheck.records.run import RunFile
     from xentcheck.reports.report import write_report
-    from xentcheck.reports.runfile import RunFile
 
     for path in write_report(RunFile.load(run_file), out_dir):
         click.echo(str(path))

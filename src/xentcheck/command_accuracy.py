@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from xentcheck import adapters as registry
-from xentcheck.reports.accuracy import Accuracy, accuracy_table
+from xentcheck.records.findings import Accuracy
+from xentcheck.records.paths import prepare_file
+from xentcheck.reports.accuracy import accuracy_table
 from xentcheck.reports.markdown import table
-from xentcheck.reports.report import prepare_file
 
 from .errors import OutputError
 from .search import accuracies

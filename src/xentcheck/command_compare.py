@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from xentcheck.records.run import RunFile
 from xentcheck.reports.baseline import Baseline, baseline_of, path_of
 from xentcheck.reports.baseline_file import load
 from xentcheck.reports.compare import Change, Comparison, compare
 from xentcheck.reports.html import comparison_html
 from xentcheck.reports.markdown import table
-from xentcheck.reports.runfile import RunFile
 
 from .errors import OutputError
 

@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck import adapters
-from xentcheck.reports.fault import FaultResult, fault_table, fault_text
+from xentcheck.records.findings import FaultResult
+from xentcheck.records.paths import prepare_file
+from xentcheck.reports.fault import fault_table, fault_text
 from xentcheck.reports.markdown import FAULTS, table
-from xentcheck.reports.report import prepare_file
 
 from .errors import OutputError, ProfileError
 from .execution import execute, execute_parallel

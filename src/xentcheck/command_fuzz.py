@@ -14,9 +14,9 @@ from rich.text import Text
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
-from xentcheck.reports.report import prepare_file
+from xentcheck.records.paths import prepare_file
+from xentcheck.records.words import describe
 from xentcheck.reports.suspicion import suspicion
-from xentcheck.reports.words import describe
 
 from .deviations import Deviations, load
 from .errors import UnavailableError

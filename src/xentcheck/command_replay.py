@@ -13,19 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.adapters.promises import Given, promised, promising
+from xentcheck.records.failures import CHANGED
+from xentcheck.records.paths import prepare_file
+from xentcheck.records.record import Record
+from xentcheck.records.words import passing
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
-from xentcheck.reports.record import Record
-from xentcheck.reports.report import prepare_file
-from xentcheck.reports.weaker import passing
 
 from .attempts import attempt
 from .build import build
 from .cases import Case
-from .checks import CHANGED
 from .errors import AdapterError, OutputError, UnavailableError
 from .judge import error_of
 from .labels import given

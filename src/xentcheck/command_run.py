@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
+from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.reports.baseline import baseline_of, path_of
-from xentcheck.reports.report import prepare, prepare_file, to_json, write_report
+from xentcheck.reports.report import to_json, write_report
 from xentcheck.reports.terminal import print_summary
 
 from .api import Run, collect, header_of, law_dtypes, selected

@@ -10,8 +10,8 @@ from functools import cache
 
 import pytest
 
-from xentcheck.reports.record import Record
-from xentcheck.reports.words import describe
+from xentcheck.records.record import Record
+from xentcheck.records.words import describe
 
 from .cases import Case
 from .deviations import Deviations

@@ -8,9 +8,9 @@ from functools import cache
 from itertools import combinations, product
 from typing import Any
 
-from xentcheck.reports.coverage import Coverage
-from xentcheck.reports.power import decides
-from xentcheck.reports.record import Record
+from xentcheck.records.findings import Coverage
+from xentcheck.records.record import Record
+from xentcheck.records.sizes import decides
 
 from .cases import Case
 from .covering import feasible

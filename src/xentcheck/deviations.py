@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 
-from xentcheck.reports.record import Record
+from xentcheck.records.record import Record
 
 from .errors import DeviationError
 from .profiles import PROFILES

@@ -11,11 +11,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from time import perf_counter
 
-from xentcheck.reports.accuracy import Accuracy
-from xentcheck.reports.fault import FaultResult
-from xentcheck.reports.law import LawResult
-from xentcheck.reports.probe import ProbeResult
-from xentcheck.reports.record import Record
+from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
+from xentcheck.records.record import Record
 
 from .cases import Case
 from .errors import ProfileError

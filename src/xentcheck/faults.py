@@ -7,11 +7,11 @@ from functools import cache
 
 from xentcheck import adapters
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
-from xentcheck.reports.fault import FaultResult, is_right
-from xentcheck.reports.record import Record
+from xentcheck.records.failures import check_of
+from xentcheck.records.findings import FaultResult, is_right
+from xentcheck.records.record import Record
 
 from .cases import Case
-from .checks import check_of
 from .errors import AdapterError, UnavailableError
 from .execution import Hunt
 from .laws import laws

@@ -11,7 +11,7 @@ from time import monotonic
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
-from xentcheck.reports.record import Record
+from xentcheck.records.record import Record
 
 from .cases import Case
 from .deviations import Deviations

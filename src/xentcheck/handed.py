@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_options
 from xentcheck.adapters.promises import Given, promised
+from xentcheck.records.record import Record
+from xentcheck.records.words import describe, passing
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.record import Record
-from xentcheck.reports.weaker import passing
-from xentcheck.reports.words import describe
 
 from .build import build
 from .cases import Case

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.records.record import rank
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.record import rank
 
 from .attempts import attempt
 from .labels import given

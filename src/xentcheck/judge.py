@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.records.record import SHARE_EDGES, ULP_EDGES
 from xentcheck.reference.formats import Format, wider
-from xentcheck.reports.record import SHARE_EDGES, ULP_EDGES
 
 Array = NDArray[Any]
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.records.findings import LawResult
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.law import LawResult
 
 from .asking import Answer, Asker, Failed, Misshapen, Residual, Unanswered, compare
 from .attempts import served

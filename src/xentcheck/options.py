@@ -97,6 +97,7 @@ def specs_of(
     Raises AdapterError.
     """
     from xentcheck.adapters import built_in, names
+
     from .subjects import GUESSED, Spec
 
     for option, text in (("impl", implementation), ("framework", framework)):

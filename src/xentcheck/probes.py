@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.records.findings import ProbeResult
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.probe import ProbeResult
 
 from .asking import REAL, THROUGH
 from .attempts import attempt, served

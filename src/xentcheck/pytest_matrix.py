@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from xentcheck import adapters as registry
-from xentcheck.reports.law import LawResult
-from xentcheck.reports.record import Record
-from xentcheck.reports.report import prepare, prepare_file, write_report
-from xentcheck.reports.runfile import RunFile
+from xentcheck.records.findings import LawResult
+from xentcheck.records.paths import prepare, prepare_file
+from xentcheck.records.record import Record
+from xentcheck.records.run import RunFile
+from xentcheck.records.words import describe
+from xentcheck.reports.report import write_report
 from xentcheck.reports.summary import Summary, summarize
 from xentcheck.reports.suspicion import suspicion
-from xentcheck.reports.words import describe
 
 from .api import header_of, law_dtypes, selected
 from .cases import Case
@@ -35,7 +36,7 @@ from .subjects import Spec, Subject, resolve, subjects_named
 from .vocabulary import OVERWRITABLE, QUANTITIES, TIMEOUT
 
 if TYPE_CHECKING:
-    from xentcheck.reports.runfile import Header
+    from xentcheck.records.file import Header
 
 Key = tuple[str, str, str, str, str]
 """case, adapter, variant, device, quantity."""

@@ -15,10 +15,10 @@ import numpy as np
 
 from xentcheck.adapters.base import Adapter, keywords
 from xentcheck.museum.catalogue import Planted, planted
+from xentcheck.records.findings import CAUGHT, MISSED
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.fault import CAUGHT, MISSED
 
 from .build import build
 from .cases import Case

@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.adapters.base import Result, needed_options
+from xentcheck.records.failures import CHANGED, MISSING
+from xentcheck.records.record import Record
+from xentcheck.records.sizes import size_of
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract, get
 from xentcheck.reference.formats import wider
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.power import size_of
-from xentcheck.reports.record import Record
 
 from .attempts import Attempt, attempt
 from .build import build
 from .cases import Case
-from .checks import CHANGED, MISSING
 from .conventions import Convention, convention_of, seen
 from .errors import OracleError
 from .labels import GIVEN_AS_ROWS, given

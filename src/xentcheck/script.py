@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from xentcheck.adapters import built_in, wire
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.requests import request
 
-from xentcheck.adapters import built_in, wire
 from .errors import AdapterError
 from .script_bodies import INPUT_NAMES, JAX, NUMPY, TORCH, Call, Writer, text_of
 from .script_jax_loss import jax_loss

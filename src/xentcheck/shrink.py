@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.records.failures import CHANGED, check_of
+from xentcheck.records.record import Record
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.record import Record
 
-from .checks import CHANGED, check_of
 from .errors import OracleError, ProblemError
 from .judge import overflows
 from .runner import contracts_of, run_problem

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference import sigmoid
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import to_rows
 
 from .errors import ProblemError
-from xentcheck.reference import sigmoid
 
 Array = NDArray[Any]
 

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import IO
 
+from xentcheck.adapters import wire
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.declaring import declaration, declare
 from xentcheck.adapters.process import PROTOCOL
 from xentcheck.adapters.requests import answer_of, problem_of
 from xentcheck.adapters.wire import Message
 
-from xentcheck.adapters import wire
 from .errors import ProtocolError, Refused, foreign, told
 from .subjects import Spec, Subject, imported
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .vocabulary import FAILING, QUANTITIES
+from xentcheck.vocabulary import FAILING, QUANTITIES
 
 if TYPE_CHECKING:
-    from xentcheck.reports.record import Record
+    from .record import Record
 
 CHANGED = "the call changed its input"
 MISSING = "the implementation returned no"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xentcheck.vocabulary import GRADIENTS
+
 from .record import Record, place_of
 
 
@@ -37,3 +39,13 @@ def decimal(text: str) -> str:
     ('0.75', 'nan', '-')
     """
     return f"{float.fromhex(text):.9g}" if text else "-"
+
+
+def passing(quantity: str, classes: int) -> str:
+    """What a contract does not notice, in words.
+
+    >>> passing("dC/dz", 129)
+    'under which a zero gradient passes from 129 classes on'
+    """
+    zeros = "a zero gradient" if quantity in GRADIENTS else f"{quantity} of zeros"
+    return f"under which {zeros} " + (f"passes from {classes} classes on" if classes else "does not pass")

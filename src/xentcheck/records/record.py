@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 from xentcheck.vocabulary import OUTCOMES, QUANTITIES
+
+from .codec import Plain
 
 ULP_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1024.0, 1048576.0)
 """Lower edges of the bins of `Record.ulp_counts`; the last bin has no upper end."""
@@ -18,7 +19,7 @@ Place = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(Plain):
     """One comparison: adapter variant x device x dtype x quantity x case.
 
     share: largest observed error / bound. ulp: largest error in units in the last place of the exact value.
@@ -83,19 +84,15 @@ class Record:
         """The contract, and the dtype of the result where it is wider."""
         return f"{self.contract}, {self.result_dtype} result" if self.result_dtype else self.contract
 
-    def to_json(self) -> dict[str, Any]:
-        """A dict for JSON; fields at their default are left out; infinities and nan become strings."""
-        given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: plain(value) for name, value in given.items() if not _left_out(value)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Record:
-        """The record that `to_json` wrote. Raises TypeError, ValueError or OverflowError for data of another shape."""
-        known = {f.name for f in fields(cls)}
-        for name in data:
-            if name not in known:
-                raise ValueError(f"unknown field {name!r} in a record")
-        return cls(**{name: _rich(name, value) for name, value in data.items()})
+    def validate(self) -> None:
+        """Raise ValueError for an unknown outcome, a number that is no hexadecimal float, or another number of bins."""
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"unknown outcome {self.outcome!r}; allowed: {', '.join(OUTCOMES)}")
+        for text in filter(None, (self.got, self.expected, self.bound)):
+            float.fromhex(text)
+        for name, edges in COUNTS.items():
+            if (counts := getattr(self, name)) and len(counts) != len(edges):
+                raise ValueError(f"{name} has {len(counts)} numbers; allowed: {len(edges)}")
 
 
 COUNTS = {"ulp_counts": ULP_EDGES, "share_counts": SHARE_EDGES}
@@ -118,56 +115,3 @@ def order_key(record: Record) -> tuple[object, ...]:
     """The one canonical order of records: by place, quantity in the order of the vocabulary, and case."""
     quantity = QUANTITIES.index(record.quantity) if record.quantity in QUANTITIES else len(QUANTITIES)
     return (*place_of(record), quantity, record.quantity, record.case, record.group)
-
-
-def _left_out(value: Any) -> bool:
-    """Nothing known, or nothing in it; a number is never left out."""
-    return value is None or (isinstance(value, (str, tuple, dict)) and not value)
-
-
-def plain(value: Any) -> Any:
-    """JSON has no infinity and no nan: they travel as strings."""
-    if isinstance(value, float) and not (value == value and abs(value) != float("inf")):
-        return repr(value)
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [plain(v) for v in value]
-    return value
-
-
-def _rich(name: str, value: Any) -> Any:
-    """The value of a field from its JSON, checked, so that nothing later stumbles over it."""
-    if name in ("share", "ulp", "blind_fraction"):
-        return float(value)
-    if name == "shares":
-        return {k: float(v) for k, v in _typed(name, value, dict).items()}
-    if name == "within":
-        return {k: _typed(name, n, int) for k, n in _typed(name, value, dict).items()}
-    if name == "margins":
-        rows = [tuple(map(float, _typed(name, row, list))) for row in _typed(name, value, list)]
-        return tuple(_sized(name, row, 3) for row in rows)
-    if name in ("index", *COUNTS):
-        whole = tuple(_typed(name, n, int) for n in _typed(name, value, list))
-        return whole if name == "index" else _sized(name, whole, len(COUNTS[name]))
-    if name in ("applicable", "rejected", "required", "suspects", "warnings", "notes"):
-        return tuple(_typed(name, text, str) for text in _typed(name, value, list))
-    if name == "elements":
-        return _typed(name, value, int)
-    if name == "outcome" and value not in OUTCOMES:
-        raise ValueError(f"unknown outcome {value!r}; allowed: {', '.join(OUTCOMES)}")
-    if name in ("got", "expected", "bound"):
-        float.fromhex(_typed(name, value, str))
-    return _typed(name, value, str)
-
-
-def _typed(name: str, value: Any, kind: type) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} is of type {type(value).__name__}; allowed: {kind.__name__}")
-    return value
-
-
-def _sized(name: str, values: tuple[Any, ...], length: int) -> tuple[Any, ...]:
-    if len(values) != length:
-        raise ValueError(f"{name} has {len(values)} numbers; allowed: {length}")
-    return values

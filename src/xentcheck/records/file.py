@@ -1,4 +1,4 @@
-"""The run file: JSON Lines with a header, a line per finding of each kind, timings, and an end line."""
+"""The lines of a run file: JSON with a header, a line per finding of each kind, timings, and an end line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from typing import IO, Any
 
 from xentcheck.errors import OutputError, RunFileError
 
-from .accuracy import Accuracy
-from .coverage import Coverage
-from .fault import FaultResult
-from .law import LawResult
-from .probe import ProbeResult
+from .findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
 from .record import Record
 
 SCHEMA = 1
@@ -66,55 +62,7 @@ class Header:
     selection: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class RunFile:
-    """A run: header, records, failures of the run as a whole, timings as (name, seconds), largest errors
-    found, pairs of options met, answers to probes, laws, planted faults.
-
-    >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
-    >>> header = Header(**plain, planned=0)
-    >>> RunFile(header, (), (), ()).records
-    ()
-    """
-
-    header: Header
-    records: tuple[Record, ...]
-    failures: tuple[str, ...] = ()
-    timings: tuple[tuple[str, float], ...] = ()
-    accuracies: tuple[Accuracy, ...] = ()
-    coverages: tuple[Coverage, ...] = ()
-    probes: tuple[ProbeResult, ...] = ()
-    laws: tuple[LawResult, ...] = ()
-    faults: tuple[FaultResult, ...] = ()
-
-    def save(self, path: Path) -> None:
-        """Write the run file. Raises OutputError."""
-        with RunWriter(path, self.header) as writer:
-            for kind in (self.records, self.accuracies, self.laws, self.probes, self.faults, self.coverages):
-                for finding in kind:
-                    writer.add(finding)
-            for text in self.failures:
-                writer.failure(text)
-            for name, seconds in self.timings:
-                writer.timing(name, seconds)
-
-    @classmethod
-    def load(cls, path: Path) -> RunFile:
-        """Read a run file. Raises RunFileError: missing, foreign, of another schema, malformed or truncated."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise RunFileError(f"run file {path} cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise RunFileError(f"run file {path} is not UTF-8 text: {error.reason}") from error
-        reader = _Reader(path)
-        *whole, rest = text.split("\n")
-        for number, line in enumerate([*whole, rest] if rest else whole, 1):
-            reader.line(number, line)
-        return reader.finish(complete=not rest)
-
-
-class _Reader:
+class Reader:
     """Reads line by line and knows what may come next."""
 
     def __init__(self, path: Path) -> None:
@@ -161,14 +109,14 @@ class _Reader:
                 raise ValueError(f"{data['records']} records were written, {here} are here")
             self.ended = True
 
-    def finish(self, complete: bool) -> RunFile:
+    def finish(self, complete: bool) -> Header:
+        """See that the file ended as it should; its header."""
         if self.header is None:
             raise RunFileError(f"run file {self.path} is empty")
         if not self.ended or not complete:
             n = len(self.findings["record"])
             raise RunFileError(f"run file {self.path} is truncated: no end line after {n} records")
-        records, *others = (tuple(found) for found in self.findings.values())
-        return RunFile(self.header, records, tuple(self.failures), tuple(self.timings), *others)
+        return self.header
 
 
 def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
@@ -199,8 +147,8 @@ class RunWriter:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with RunWriter(Path(folder) / "run.jsonl", Header(**plain, planned=0)) as writer:
     ...         writer.failure("nothing was planned")
-    ...     RunFile.load(Path(folder) / "run.jsonl").failures
-    ('nothing was planned',)
+    ...     (Path(folder) / "run.jsonl").read_text().splitlines()[-2:]
+    ['{"kind": "failure", "text": "nothing was planned"}', '{"kind": "end", "records": 0}']
     """
 
     def __init__(self, path: Path, header: Header) -> None:

@@ -1,0 +1,1 @@
+"""What a run writes down, as plain data: records, findings, run files, and a failure in words."""

@@ -1,0 +1,111 @@
+"""Plain data that survives a round trip through JSON: one strict codec, by the annotations of a dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Reader = Callable[[str, Any], Any]
+"""The value of a field from its JSON, given the field's name. Raises TypeError, ValueError or OverflowError."""
+
+
+Self = TypeVar("Self", bound="Plain")
+
+
+class Plain:
+    """A dataclass that travels as JSON."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields for JSON; an empty one that has a default is left out, a number never.
+
+        Infinities and nan become strings.
+        """
+        optional = _optional(type(self))
+        given = ((name, getattr(self, name)) for name in _readers(type(self)))
+        return {name: plain(value) for name, value in given if name not in optional or not _empty(value)}
+
+    @classmethod
+    def from_json(cls: type[Self], data: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote. Raises TypeError, ValueError or OverflowError for data of another shape."""
+        readers = _readers(cls)
+        if missing := sorted(readers.keys() - _optional(cls) - data.keys()):
+            raise ValueError(f"fields {', '.join(missing)} are missing")
+        if unknown := sorted(data.keys() - readers.keys()):
+            raise ValueError(f"fields {', '.join(unknown)} are unknown; allowed: {', '.join(readers)}")
+        item = cls(**{name: readers[name](name, value) for name, value in data.items()})
+        item.validate()
+        return item
+
+    def validate(self) -> None:
+        """Raise ValueError for values that no run writes, whatever their types."""
+
+
+def plain(value: Any) -> Any:
+    """JSON has no infinity and no nan: they travel as strings."""
+    if isinstance(value, float) and not (value == value and abs(value) != float("inf")):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    return value
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, tuple, Mapping)) and not value)
+
+
+@cache
+def _optional(cls: type[Any]) -> frozenset[str]:
+    """The fields that have a default."""
+    return frozenset(f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING)
+
+
+@cache
+def _readers(cls: type[Any]) -> dict[str, Reader]:
+    """How each field is read."""
+    hints = get_type_hints(cls)
+    return {f.name: _reader(hints[f.name]) for f in fields(cls)}
+
+
+def _reader(hint: Any) -> Reader:
+    """How a value of a type is read: str, int, float, X | None, tuples, and mappings of str."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        (inner,) = (arg for arg in args if arg is not NoneType)
+        return _reader(inner)  # None is never written
+    if origin is tuple and args[-1] is Ellipsis:
+        each = _reader(args[0])
+        return lambda name, value: tuple(each(name, x) for x in _typed(name, value, list))
+    if origin is tuple:
+        parts = tuple(map(_reader, args))
+        return lambda name, value: _parts(name, _typed(name, value, list), parts)
+    if origin in (dict, Mapping):
+        of_value = _reader(args[1])
+        return lambda name, value: {k: of_value(name, v) for k, v in _typed(name, value, dict).items()}
+    if hint is float:
+        return _number
+    return lambda name, value: _typed(name, value, hint)
+
+
+def _parts(name: str, values: list[Any], parts: tuple[Reader, ...]) -> tuple[Any, ...]:
+    if len(values) != len(parts):
+        raise ValueError(f"{name} has {len(values)} entries; allowed: {len(parts)}")
+    return tuple(part(name, value) for part, value in zip(parts, values, strict=True))
+
+
+def _number(name: str, value: Any) -> float:
+    if value in ("inf", "-inf", "nan"):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is {value!r}; allowed: a number, or inf, -inf, nan as text")
+    return float(value)
+
+
+def _typed(name: str, value: Any, kind: type[Any]) -> Any:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{name} is of type {type(value).__name__}; allowed: {kind.__name__}")
+    return value

@@ -1,0 +1,72 @@
+"""A run: everything that it found, and its run file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xentcheck.errors import RunFileError
+
+from .file import Header, Reader, RunWriter
+from .findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
+from .record import Record
+
+FIELDS = {
+    "record": "records",
+    "accuracy": "accuracies",
+    "law": "laws",
+    "probe": "probes",
+    "fault": "faults",
+    "coverage": "coverages",
+}
+"""Kind of a finding -> the field of a run that holds it, in the order in which they are written."""
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A run: header, records, failures of the run as a whole, timings as (name, seconds), largest errors
+    found, pairs of options met, answers to probes, laws, planted faults.
+
+    >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
+    >>> header = Header(**plain, planned=0)
+    >>> RunFile(header, (), (), ()).records
+    ()
+    """
+
+    header: Header
+    records: tuple[Record, ...]
+    failures: tuple[str, ...] = ()
+    timings: tuple[tuple[str, float], ...] = ()
+    accuracies: tuple[Accuracy, ...] = ()
+    coverages: tuple[Coverage, ...] = ()
+    probes: tuple[ProbeResult, ...] = ()
+    laws: tuple[LawResult, ...] = ()
+    faults: tuple[FaultResult, ...] = ()
+
+    def save(self, path: Path) -> None:
+        """Write the run file. Raises OutputError."""
+        with RunWriter(path, self.header) as writer:
+            for name in FIELDS.values():
+                for finding in getattr(self, name):
+                    writer.add(finding)
+            for text in self.failures:
+                writer.failure(text)
+            for name, seconds in self.timings:
+                writer.timing(name, seconds)
+
+    @classmethod
+    def load(cls, path: Path) -> RunFile:
+        """Read a run file. Raises RunFileError: missing, foreign, of another schema, malformed or truncated."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise RunFileError(f"run file {path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise RunFileError(f"run file {path} is not UTF-8 text: {error.reason}") from error
+        reader = Reader(path)
+        *whole, rest = text.split("\n")
+        for number, line in enumerate([*whole, rest] if rest else whole, 1):
+            reader.line(number, line)
+        header = reader.finish(complete=not rest)
+        found = {FIELDS[kind]: tuple(items) for kind, items in reader.findings.items()}
+        return cls(header, failures=tuple(reader.failures), timings=tuple(reader.timings), **found)
