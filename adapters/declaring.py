@@ -15,7 +15,7 @@ from .base import LABELS, Adapter, Capabilities
 def declaration(adapter: Adapter) -> dict[str, str]:
     """Variants, capabilities, contracts and accuracy of an adapter; words are separated by blanks.
 
-    >>> from xentcheck.adapters.numpy import NumpyAdapter
+    >>> from xentcheck.adapters.numpy.adapter import NumpyAdapter
     >>> declaration(NumpyAdapter())["devices"]
     'cpu'
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 from xentcheck.errors import OutputError
 from xentcheck.records.codec import plain
-from xentcheck.records.paths import write_whole, prepare
+from xentcheck.records.paths import prepare, write_whole
 from xentcheck.records.run import RunFile
 
 from .html import html

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xentcheck.adapters.numpy import NumpyAdapter
+from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS

@@ -14,7 +14,7 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter, keywords, needed_options
 from xentcheck.adapters.layout import OwnCopies, own_copy
-from xentcheck.adapters.torch import TorchFunction
+from xentcheck.adapters.torch.adapter import TorchFunction
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem

@@ -11,6 +11,7 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
+from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.cases import Case
 from xentcheck.environment import environment
 from xentcheck.errors import AdapterError
@@ -20,7 +21,6 @@ from xentcheck.runner import run_case
 from xentcheck.search import largest_errors
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
-from xentcheck.wrapping import adapter_of
 
 
 def right(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from samples import probe, record, run
 
 import xentcheck
 from xentcheck import command_run
-from xentcheck.adapters.numpy import value_and_gradient
+from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.cli import cli
 from xentcheck.errors import OutputError
 from xentcheck.museum.catalogue import planted

@@ -14,7 +14,7 @@ from flint import arb, ctx
 from xentcheck import adapters
 from xentcheck import reference as ref
 from xentcheck.adapters.base import Result
-from xentcheck.adapters.numpy import NumpyAdapter
+from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.profiles import cases
@@ -196,7 +196,7 @@ def test_wrapped_functions_have_both_unless_they_decline(framework: str) -> None
 
         function, wrap = torch.nn.functional.cross_entropy, adapters.from_torch
     else:
-        from xentcheck.adapters.jax_loss import cross_entropy
+        from xentcheck.adapters.jax.loss import cross_entropy
 
         function, wrap = cross_entropy, adapters.from_jax
     records = run_case(case, subjects_of(wrap(function))[:1])

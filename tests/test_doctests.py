@@ -21,7 +21,7 @@ MODULES = sorted(
     {package.__name__ for package in PACKAGES}
     | {m.name for package in PACKAGES for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")}
 )
-FRAMEWORKS = {"xentcheck.adapters.torch": "torch", "xentcheck.adapters.jax": "jax"}
+FRAMEWORKS = {"xentcheck.adapters.torch.adapter": "torch", "xentcheck.adapters.jax.adapter": "jax"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -9,6 +9,8 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
+from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases import Case
 from xentcheck.errors import AdapterError
 from xentcheck.records.file import Header
@@ -18,9 +20,7 @@ from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reports.summary import summarize
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
-from xentcheck.trying import tried
 from xentcheck.vocabulary import FAILING
-from xentcheck.wrapping import adapter_of
 
 PLAIN = "gaussian.5x10.f32.index.plain.mean.up-one.contig.s0"
 WEIGHTED = "gaussian.5x10.f32.index.w+ign.none.up-rand.contig.s0"

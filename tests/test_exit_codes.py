@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from xentcheck import adapters, api, command_fuzz, execution, explain
+from xentcheck.adapters.spec import resolve
 from xentcheck.cases import Case
 from xentcheck.cli import cli, main
 from xentcheck.errors import AdapterError
-from xentcheck.subjects import resolve
 
 MINE = """
 from xentcheck.reference import cross_entropy, cross_entropy_grad

@@ -191,7 +191,7 @@ def test_bad_input_is_one_line(here: Path) -> None:
 def test_nothing_compared_is_no_success(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An implementation that supports nothing: every comparison is unsupported."""
     (here / "fuzzed_none.py").write_text(
-        "from xentcheck.adapters.numpy import NumpyAdapter\n"
+        "from xentcheck.adapters.numpy.adapter import NumpyAdapter\n"
         "class Nothing(NumpyAdapter):\n"
         "    def unsupported(self, problem): return 'nothing is'\n"
         "loss = Nothing()\n"

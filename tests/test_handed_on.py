@@ -13,6 +13,7 @@ import pytest
 import samples
 
 from xentcheck import adapters, command_fuzz, command_run
+from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.api import Run
 from xentcheck.cases import Case
 from xentcheck.cli import cli
@@ -20,12 +21,11 @@ from xentcheck.command_fuzz import Fuzzed, FuzzRequest
 from xentcheck.command_run import RunRequest, execute_request
 from xentcheck.errors import AdapterError
 from xentcheck.handed import marked_cases
-from xentcheck.options import specs_of
 from xentcheck.profiles import EAGER_SHAPE, cases
 from xentcheck.pytest_matrix import Plan
 from xentcheck.pytest_plugin import OPTIONS
 from xentcheck.reserved import reserved_for
-from xentcheck.subjects import Spec, Subject, resolve
+from xentcheck.subjects import Subject
 from xentcheck.vocabulary import REDUCTIONS
 
 CASE = "gaussian.5x3.f32.index.plain.mean.up-one.contig.s0"
@@ -78,7 +78,7 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, ...])
     calls: list[str] = []
     for work in COMMANDS[name][1]:
         monkeypatch.setattr(f"xentcheck.{work}", lambda *given, _as=work, **named: calls.append(f"{_as}{given}{named}"))
-    monkeypatch.setattr("xentcheck.subjects.resolve", lambda spec: spec)
+    monkeypatch.setattr("xentcheck.adapters.spec.resolve", lambda spec: spec)
     monkeypatch.setattr("xentcheck.explain.render", lambda *given: None)
     monkeypatch.setattr("xentcheck.records.run.RunFile.load", lambda path: path)
     try:

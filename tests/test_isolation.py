@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 
 from xentcheck.adapters.base import Adapter
-from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.promises import promising
+from xentcheck.adapters.spec import Spec, _isolated, imported
+from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases import Case
 from xentcheck.laws import MEMORY, laws
 from xentcheck.probes import PROBES, probe
 from xentcheck.records.findings import LawResult
 from xentcheck.reports.law import law_table
 from xentcheck.runner import run_case
-from xentcheck.subjects import Spec, Subject, _isolated, imported, subjects_of
-from xentcheck.trying import tried
+from xentcheck.subjects import Subject, subjects_of
 from xentcheck.vocabulary import FAILING
 
 IMPLEMENTATIONS = """

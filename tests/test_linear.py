@@ -11,9 +11,10 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
+from xentcheck.adapters.wrap.fused import as_layer, names_of
+from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.api import selected
 from xentcheck.errors import AdapterError
-from xentcheck.linear import as_layer, names_of
 from xentcheck.profiles import cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
@@ -22,7 +23,6 @@ from xentcheck.reserved import LINEAR, LINEAR_TINY, TINY, linear_cases
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import FAILING
-from xentcheck.wrapping import adapter_of
 
 Gradients = tuple[Any, Any, Any]
 
@@ -110,7 +110,7 @@ def test_autograd_of_a_composition_agrees(framework: str) -> None:
     else:
         import jax
 
-        from xentcheck.adapters.jax_loss import cross_entropy as of_logits
+        from xentcheck.adapters.jax.loss import cross_entropy as of_logits
 
         def loss(input: Any, lin_weight: Any, target: Any, bias: Any = None, reduction: str = "mean") -> Any:
             return of_logits(input @ lin_weight.T + bias, target, reduction=reduction)

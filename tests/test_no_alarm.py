@@ -12,7 +12,8 @@ import pytest
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.adapters.numpy import value_and_gradient
+from xentcheck.adapters.numpy.adapter import value_and_gradient
+from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.api import collect, header_of, law_dtypes, selected
 from xentcheck.cases import Case
 from xentcheck.deviations import Deviations, load
@@ -23,7 +24,6 @@ from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reserved import tiny_cases
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
-from xentcheck.trying import tried
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING
 
 OTHER_DTYPES = tuple(dtype for dtype in DTYPES if dtype != "float32")

@@ -14,16 +14,17 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
-from xentcheck.adapters.process import PATIENCE, SILENT, ProcessAdapter
-from xentcheck.adapters.program import Program
-from xentcheck.adapters.wire import Message
+from xentcheck.adapters.process.adapter import PATIENCE, SILENT, ProcessAdapter
+from xentcheck.adapters.process.program import Program
+from xentcheck.adapters.process.wire import Message
+from xentcheck.adapters.spec import Spec, resolve
+from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
 from xentcheck.cases import Case
 from xentcheck.errors import AdapterError, ProcessEnded, ProcessTimeout, ProtocolError
 from xentcheck.records.record import Record
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import run_case
-from xentcheck.subjects import Spec, resolve, subjects_of
-from xentcheck.trying import TRIED, plain, tried
+from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
 
 NODE = Path(__file__).parents[1] / "examples" / "node"

@@ -13,6 +13,8 @@ import pytest
 import xentcheck
 from xentcheck import adapters, command_fuzz, command_replay
 from xentcheck.adapters.promises import parsed, promised
+from xentcheck.adapters.spec import Spec, resolve
+from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.cases import Case
 from xentcheck.cli import cli
 from xentcheck.errors import AdapterError
@@ -20,8 +22,7 @@ from xentcheck.execution import Group, execute, execute_parallel
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
-from xentcheck.subjects import Spec, resolve, subjects_of
-from xentcheck.wrapping import adapter_of
+from xentcheck.subjects import subjects_of
 
 pytest_plugins = ["pytester"]
 

@@ -12,7 +12,7 @@ import samples
 from numpy.typing import NDArray
 
 from xentcheck import adapters, api
-from xentcheck.adapters.numpy import value_and_gradient
+from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.asking import Answer, compare
 from xentcheck.build import build
 from xentcheck.cases import Case

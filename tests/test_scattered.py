@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xentcheck.adapters.jax import JaxAdapter
-from xentcheck.adapters.numpy import NumpyAdapter
-from xentcheck.adapters.torch import TorchAdapter
+from xentcheck.adapters.jax.adapter import JaxAdapter
+from xentcheck.adapters.numpy.adapter import NumpyAdapter
+from xentcheck.adapters.torch.adapter import TorchAdapter
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.reference.bounds import bound

@@ -10,10 +10,11 @@ import pytest
 
 from xentcheck import adapters, command_accuracy
 from xentcheck import reference as ref
+from xentcheck.adapters.spec import Spec
 from xentcheck.command_accuracy import accuracy_command
 from xentcheck.errors import OutputError
 from xentcheck.search import QUANTITIES, Witness, largest_errors, measured
-from xentcheck.subjects import Spec, Subject, subjects_of
+from xentcheck.subjects import Subject, subjects_of
 
 
 def planted(fault: Any) -> Subject:

@@ -16,7 +16,9 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Result
-from xentcheck.adapters.numpy import NumpyAdapter
+from xentcheck.adapters.numpy.adapter import NumpyAdapter
+from xentcheck.adapters.scripting import Failure
+from xentcheck.adapters.spec import Spec
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.cli import cli
@@ -26,8 +28,8 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import contracts_of
 from xentcheck.script import repeats, script_of
-from xentcheck.shrink import Failure, failure_of, shrink
-from xentcheck.subjects import Spec, subjects_of
+from xentcheck.shrink import failure_of, shrink
+from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import QUANTITIES
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

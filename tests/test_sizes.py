@@ -10,7 +10,7 @@ import pytest
 from samples import record, run
 
 from xentcheck import adapters
-from xentcheck.adapters.numpy import NumpyAdapter
+from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.cases import Case
 from xentcheck.profiles import cases
 from xentcheck.records.sizes import STEPS, size_of
@@ -133,7 +133,7 @@ def test_one_sentence_for_the_quantities_that_share_an_extent() -> None:
 
 def test_under_a_contract_that_decides_nothing_large_sizes_are_undecided() -> None:
     """`stable` lets any gradient of 1000 classes in bfloat16 pass, and the run says so."""
-    from xentcheck.adapters.numpy import value_and_gradient
+    from xentcheck.adapters.numpy.adapter import value_and_gradient
 
     adapter = adapters.from_numpy(value_and_gradient, contract="stable", dtypes=["bfloat16"], options=["upstream"])
     chosen = [c for c in sized_cases(0) if c.dtype == "bfloat16" and c.shape[0] == 3 and c.classes < 5000]

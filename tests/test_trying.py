@@ -11,15 +11,17 @@ import pytest
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import needed_options
+from xentcheck.adapters.spec import Spec, resolve
+from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
 from xentcheck.cases import Case
 from xentcheck.cli import cli
-from xentcheck.labels import GIVEN_AS_ROWS, given, one_hot
+from xentcheck.labels import GIVEN_AS_ROWS, given
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.reference.labels import one_hot
 from xentcheck.runner import run_case
-from xentcheck.subjects import Spec, resolve, subjects_of
-from xentcheck.trying import TRIED, plain, tried
+from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
-from xentcheck.wrapping import adapter_of
 
 
 def rows_only(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:

@@ -126,7 +126,7 @@ def torch_upcast() -> Adapter:
 
 def jax_upcast() -> Adapter:
     pytest.importorskip("jax")
-    from xentcheck.adapters.jax_loss import cross_entropy as loss
+    from xentcheck.adapters.jax.loss import cross_entropy as loss
 
     def upcast(z: Any, y: Any, weight: Any = None, **options: Any) -> Any:
         y = y.astype("float32") if y.dtype == z.dtype else y

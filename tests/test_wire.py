@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from xentcheck.adapters.wire import DTYPES, Message, read, write
+from xentcheck.adapters.process.wire import DTYPES, Message, read, write
 from xentcheck.errors import ProtocolError
 
 ARRAYS = st.sampled_from(sorted(set(DTYPES.values()) - {"bfloat16"})).flatmap(

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import xentcheck
+from xentcheck.adapters.spec import Spec
+from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.signatures import parameters_of, supported
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.signatures import parameters_of, supported
-from xentcheck.subjects import Spec, subjects_named
-from xentcheck.wrapping import adapter_of
+from xentcheck.subjects import subjects_named
 
 
 def mean_loss(logits: Any, target: Any, upstream: Any = 1.0) -> tuple[Any, Any]:

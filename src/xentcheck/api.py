@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xentcheck.adapters.promises import Given
+from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.records.file import Finding, Header, RunWriter
 from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
 from xentcheck.records.record import Record
@@ -25,9 +27,7 @@ from .execution import Finished, Probing, Task, execute, groups_of
 from .profiles import cases
 from .runner import planned
 from .subjects import Subject, subjects_of
-from .trying import tried
 from .vocabulary import DTYPES, FAILING
-from .wrapping import adapter_of
 
 if TYPE_CHECKING:
     from .cases import Case

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.adapters.wrap.fused import as_layer
 from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.labels import one_hot
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .attempts import attempt
-from .labels import one_hot
-from .linear import as_layer
 from .runner import contract_of
 from .subjects import Subject
 from .vocabulary import FAILING

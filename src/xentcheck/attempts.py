@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.adapters.base import Result
-from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.reference.problem import Problem
 
 from .errors import ProcessEnded, Refused, foreign, told

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from xentcheck.adapters.spec import specs_of
+
 from .early_exit import noticed_exit
 from .errors import AdapterError, XentcheckError
 from .options import (
@@ -25,7 +27,6 @@ from .options import (
     jobs_option,
     overwrites_option,
     seed_option,
-    specs_of,
     timeout_option,
 )
 from .tools import TOOLS
@@ -247,8 +248,9 @@ def replay(
     script: Path | None,
 ) -> int:
     """One case on one implementation: inputs, worst elements, exact steps. Exit code 1 if it does not agree."""
+    from xentcheck.adapters.spec import resolve
+
     from .command_replay import replay as replay_case
-    from .subjects import resolve
 
     limit, promised = timeout if isolation == "process" else 0, contracts_of(contracts)
     specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)

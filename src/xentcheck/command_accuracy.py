@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.records.findings import Accuracy
 from xentcheck.records.paths import prepare_file
 from xentcheck.reports.accuracy import accuracy_table
@@ -17,7 +18,7 @@ from xentcheck.reports.markdown import table
 
 from .errors import OutputError
 from .search import accuracies
-from .subjects import Spec, resolve, subjects_of
+from .subjects import subjects_of
 from .vocabulary import DTYPES
 
 TEXT = """# Accuracy

@@ -14,13 +14,14 @@ from rich.text import Text
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
+from xentcheck.adapters.spec import Spec
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.words import describe
 from xentcheck.reports.suspicion import suspicion
 
 from .deviations import Deviations, load
 from .errors import UnavailableError
-from .subjects import Spec, subjects_named
+from .subjects import subjects_named
 from .vocabulary import DTYPES
 
 try:

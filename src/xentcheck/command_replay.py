@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.adapters.promises import Given, promised, promising
+from xentcheck.adapters.spec import Spec
 from xentcheck.records.failures import CHANGED
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.record import Record
@@ -30,7 +31,7 @@ from .errors import AdapterError, OutputError, UnavailableError
 from .judge import error_of
 from .labels import given
 from .runner import contract_of, quantities_of, run_case
-from .subjects import Spec, Subject, subjects_of
+from .subjects import Subject, subjects_of
 from .vocabulary import FAILING, VALUES
 
 if TYPE_CHECKING:

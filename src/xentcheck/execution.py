@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from time import perf_counter
 
+from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
 from xentcheck.records.record import Record
 
@@ -20,7 +21,7 @@ from .laws import laws
 from .probes import probe
 from .runner import run_case
 from .search import accuracies
-from .subjects import Spec, Subject, resolve, subjects_of
+from .subjects import Subject, subjects_of
 
 
 @dataclass(frozen=True)

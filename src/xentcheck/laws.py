@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.records.findings import LawResult
+from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
 
 from .asking import Answer, Asker, Failed, Misshapen, Residual, Unanswered, compare
 from .attempts import served
 from .errors import told
-from .labels import one_hot
 from .randomness import Stream
 from .subjects import Subject
 

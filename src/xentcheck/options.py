@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .errors import AdapterError, require_named
 from .vocabulary import DTYPES, OVERWRITABLE, TIMEOUT
 
 if TYPE_CHECKING:
     from xentcheck.adapters.promises import Promised
-
-    from .subjects import Spec
 
 
 def finite(what: str) -> Callable[[click.Context, click.Parameter, float], float]:
@@ -79,42 +76,6 @@ contract_option = click.option(
     help="The arithmetic promised, whatever is declared; repeatable, one for each dtype.",
 )
 jobs_option = click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
-
-
-def specs_of(
-    adapters: tuple[str, ...],
-    implementation: str | None,
-    framework: str | None,
-    timeout: float = TIMEOUT,
-    *,
-    contracts: Promised = (),
-    prefix: str = "--",
-    overwrites: tuple[str, ...] = (),
-) -> list[Spec]:
-    """The subjects named on the command line; timeout 0: all in this process; contracts: that they are to be judged by;
-    prefix: of the options' names.
-
-    Raises AdapterError.
-    """
-    from xentcheck.adapters import built_in, names
-
-    from .subjects import GUESSED, Spec
-
-    for option, text in (("impl", implementation), ("framework", framework)):
-        if text is not None:
-            require_named(f"{prefix}{option}", text, "package.module:function" if option == "impl" else "a framework")
-    for name in adapters:
-        if name not in names():
-            raise AdapterError(f"unknown adapter {name!r}; allowed: {', '.join(names())}")
-    limits = {name: 0 if name in built_in() else timeout for name in adapters}
-    specs = [Spec(name, timeout=limit, contracts=contracts) for name, limit in limits.items()]
-    if framework is not None and implementation is None:
-        raise AdapterError(f"{prefix}framework goes with {prefix}impl package.module:function")
-    if implementation is not None:
-        specs.append(Spec(implementation, framework or GUESSED, timeout, contracts, overwrites))
-    elif overwrites:
-        raise AdapterError(f"{prefix}overwrites goes with {prefix}impl package.module:function")
-    return specs
 
 
 def contracts_of(texts: Sequence[str], option: str = "--contract") -> Promised:

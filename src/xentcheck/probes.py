@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.adapters.process.adapter import ProcessAdapter
+from xentcheck.adapters.wrap.fused import as_layer
 from xentcheck.records.findings import ProbeResult
 from xentcheck.reference.problem import Problem
 
 from .asking import REAL, THROUGH
 from .attempts import attempt, served
 from .errors import ProcessEnded, told
-from .linear import as_layer
 from .subjects import Subject
 
 Array = NDArray[Any]

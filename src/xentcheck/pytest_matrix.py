@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.records.findings import LawResult
 from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.records.record import Record
@@ -29,10 +30,10 @@ from .coverage import coverages
 from .deviations import Deviations, load
 from .errors import XentcheckError
 from .execution import groups_of
-from .options import contracts_of, specs_of
+from .options import contracts_of
 from .pytest_plugin import option
 from .runner import quantities_of
-from .subjects import Spec, Subject, resolve, subjects_named
+from .subjects import Subject, subjects_named
 from .vocabulary import OVERWRITABLE, QUANTITIES, TIMEOUT
 
 if TYPE_CHECKING:

@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.adapters import built_in, wire
+from xentcheck.adapters import built_in
 from xentcheck.adapters.base import Adapter
-from xentcheck.adapters.requests import request
+from xentcheck.adapters.jax.script import JAX, jax_loss
+from xentcheck.adapters.numpy.script import NUMPY
+from xentcheck.adapters.process import wire
+from xentcheck.adapters.process.requests import request
+from xentcheck.adapters.scripting import INPUT_NAMES, Call, Failure, Writer, text_of
+from xentcheck.adapters.spec import Spec
+from xentcheck.adapters.torch.script import TORCH
 
 from .errors import AdapterError
-from .script_bodies import INPUT_NAMES, JAX, NUMPY, TORCH, Call, Writer, text_of
-from .script_jax_loss import jax_loss
-from .shrink import Failure
-from .subjects import Spec, Subject
+from .subjects import Subject
 from .vocabulary import DTYPES
 
 WRITERS: dict[str, Writer] = {"torch": TORCH, "jax": JAX, "numpy": NUMPY}
@@ -91,7 +94,7 @@ def _implementation(failure: Failure, spec: Spec, adapter: Adapter) -> list[str]
     return {
         "torch": ["from torch.nn.functional import cross_entropy as loss"],
         "jax": ["", *jax_loss(failure.problem)],
-        "numpy": ["from xentcheck.adapters.numpy import value_and_gradient as loss"],
+        "numpy": ["from xentcheck.adapters.numpy.adapter import value_and_gradient as loss"],
     }[spec.name]
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xentcheck.adapters.process import ProcessAdapter
+from xentcheck.adapters.process.adapter import ProcessAdapter
+from xentcheck.adapters.scripting import Failure
 from xentcheck.records.failures import CHANGED, check_of
 from xentcheck.records.record import Record
 from xentcheck.reference.bounds import Bounds
@@ -34,23 +34,6 @@ Array = NDArray[Any]
 
 SECONDS = 60.0
 """How long to go on; what is smallest then is given."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A problem that fails: how, the exact value and its bound (inf where the format overflows).
-
-    changed: the input that was written into. form: whether shape or dtype are what is wrong.
-    """
-
-    problem: Problem
-    quantity: str
-    outcome: str
-    reason: str = ""
-    changed: str = ""
-    form: bool = False
-    exact: Array | None = None
-    bound: Array | None = None
 
 
 def asked_with(problem: Problem, quantity: str) -> list[str]:

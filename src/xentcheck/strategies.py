@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from numpy.typing import NDArray
 
-from xentcheck.adapters.wrappers import selection
+from xentcheck.adapters.wrap.functions import selection
 from xentcheck.reference.problem import NO_IGNORE, Problem
 
 from .cases import SOFT, Case

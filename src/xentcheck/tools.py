@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from xentcheck.adapters.spec import specs_of
+
 from .errors import AdapterError, DtypeError
 from .options import (
     adapter_option,
@@ -24,7 +26,6 @@ from .options import (
     overwrites_option,
     seed_option,
     sizes_of,
-    specs_of,
     timeout_option,
 )
 from .vocabulary import DTYPES
@@ -202,8 +203,9 @@ def project(
     seed: int,
 ) -> int:
     """Losses and gradient of one large problem, by random projections, in few calls. Exit code 1 if they disagree."""
+    from xentcheck.adapters.spec import resolve
+
     from .projection import check_projection
-    from .subjects import resolve
 
     promised = contracts_of(contracts)
     specs = specs_of((adapter,) if adapter else (), implementation, framework, contracts=promised)

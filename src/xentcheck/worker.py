@@ -14,15 +14,16 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import IO
 
-from xentcheck.adapters import wire
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.declaring import declaration, declare
-from xentcheck.adapters.process import PROTOCOL
-from xentcheck.adapters.requests import answer_of, problem_of
-from xentcheck.adapters.wire import Message
+from xentcheck.adapters.process import wire
+from xentcheck.adapters.process.adapter import PROTOCOL
+from xentcheck.adapters.process.requests import answer_of, problem_of
+from xentcheck.adapters.process.wire import Message
+from xentcheck.adapters.spec import Spec, imported
 
 from .errors import ProtocolError, Refused, foreign, told
-from .subjects import Spec, Subject, imported
+from .subjects import Subject
 
 
 def main() -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from xentcheck.errors import AdapterError
 from xentcheck.reference.problem import Problem
-
-from .errors import AdapterError
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "b": ("linear_bias", "lin_bias", "bias", "b"),

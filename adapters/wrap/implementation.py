@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck import adapters as registry
 from xentcheck.adapters.base import LABELS
 from xentcheck.adapters.promises import Given, promised, promising
-from xentcheck.adapters.wrappers import command_of
+from xentcheck.adapters.registry import built_in, get
+from xentcheck.errors import AdapterError, foreign
+from xentcheck.reference.labels import one_hot
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
-from .errors import AdapterError, foreign
-from .labels import one_hot
-from .linear import as_layer, by_position, names_of
+from .functions import command_of, from_jax, from_numpy, from_torch
+from .fused import as_layer, by_position, names_of
+from .refusals import ROWS, TRIED
 from .signatures import DEFAULTS, named_parameters, own_defaults, parameters_of, signature_of_class, supported
-from .trying import ROWS, TRIED
-from .vocabulary import DTYPES, REDUCTIONS
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
 
 WRAPPERS: dict[str, Callable[..., Adapter]] = {
-    "torch": registry.from_torch,
-    "jax": registry.from_jax,
-    "numpy": registry.from_numpy,
+    "torch": from_torch,
+    "jax": from_jax,
+    "numpy": from_numpy,
 }
 IMPORTED = ("torch", "jax")
 """Frameworks that are known by being imported; NumPy always is."""
@@ -65,7 +65,7 @@ def adapter_of(
     from xentcheck.adapters.base import Adapter
 
     some = promised(contract)
-    found = registry.get(implementation) if isinstance(implementation, str) else implementation
+    found = get(implementation) if isinstance(implementation, str) else implementation
     if isinstance(found, Adapter):
         if options is not None or overwrites:
             what = "overwrites" if options is None else "options"
@@ -84,7 +84,7 @@ def adapter_of(
     parameters = parameters_of(function)
     _refuse_configured(implementation)
     name = str(getattr(implementation, "__name__", type(implementation).__name__))
-    if name in registry.built_in():
+    if name in built_in():
         raise AdapterError(f"the implementation is called {name!r}, as a built-in adapter is; allowed: another name")
     calling = _calling(implementation, parameters)
     wrap = partial(WRAPPERS[framework], name=name, overwrites=overwrites)

@@ -11,12 +11,11 @@ from unittest.mock import patch
 import numpy as np
 
 from xentcheck import reference
+from xentcheck.adapters.base import Adapter, Array, Capabilities, Result, keywords
+from xentcheck.adapters.layout import OwnCopies
 from xentcheck.reference.inputs import widened
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import GRADIENTS, HEADS, VALUES
-
-from .base import Adapter, Array, Capabilities, Result, keywords
-from .layout import OwnCopies
 
 DEVICES = ("cpu",)
 
@@ -97,7 +96,7 @@ def poisoned_memory() -> Iterator[None]:
 class NumpyAdapter(NumpyFunction):
     """The reference itself, its heads chained by the equations of backpropagation (BP2)-(BP4).
 
-    >>> from xentcheck.adapters.numpy import NumpyAdapter
+    >>> from xentcheck.adapters.numpy.adapter import NumpyAdapter
     >>> NumpyAdapter().devices()
     ('cpu',)
     """

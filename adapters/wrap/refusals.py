@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xentcheck.adapters.base import LABELS, needed_options
+from xentcheck.errors import ProcessEnded, foreign, told
+from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
 
-from .errors import ProcessEnded, foreign, told
-from .labels import one_hot
-from .linear import as_layer
+from .fused import as_layer
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter

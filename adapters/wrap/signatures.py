@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xentcheck.reference.problem import NO_IGNORE
-
-from .vocabulary import OPTIONS, RARE_OPTIONS
+from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
 
 NEEDS = {
     "weight": "weight",

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import IO
 
-from xentcheck.adapters import wire
+from xentcheck.adapters.process import wire
 from xentcheck.errors import ProcessEnded, ProcessTimeout, UnavailableError
 
 from .wire import Message

@@ -12,8 +12,8 @@ from xentcheck.errors import AdapterError
 from xentcheck.vocabulary import DTYPES, OPTIONS, OVERWRITABLE, RARE_OPTIONS, REDUCTIONS, TIMEOUT
 
 if TYPE_CHECKING:
-    from .base import Adapter
-    from .promises import Given
+    from xentcheck.adapters.base import Adapter
+    from xentcheck.adapters.promises import Given
 
 _WRAPPERS = {
     ("numpy", "logits"): "numpy.NumpyFunction",
@@ -121,7 +121,7 @@ def from_process(command: str | Sequence[str], *, name: str = "", timeout: float
     """
     import shlex
 
-    from .process import ProcessAdapter
+    from xentcheck.adapters.process.adapter import ProcessAdapter
 
     try:
         words = shlex.split(command) if isinstance(command, str) else list(command)
@@ -154,7 +154,7 @@ def _wrap(
 ) -> Adapter:
     from dataclasses import replace
 
-    from .promises import promised
+    from xentcheck.adapters.promises import promised
 
     if not callable(function):
         raise AdapterError(f"from_{framework} got {type(function).__name__}; allowed: a function")

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from xentcheck.adapters.base import Array
+from xentcheck.adapters.layout import own_copy
 from xentcheck.errors import ProtocolError
 from xentcheck.reference.problem import Problem
 
-from .base import Array
-from .layout import own_copy
 from .wire import DTYPES, Message
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xentcheck.adapters.base import Adapter, Array, Capabilities, Result, keywords
+from xentcheck.adapters.layout import OwnCopies
 from xentcheck.errors import UnavailableError
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, OPTIONS, VALUES
 
-from .base import Adapter, Array, Capabilities, Result, keywords
-from .jax_loss import cross_entropy
-from .layout import OwnCopies
+from .loss import cross_entropy
 
 if TYPE_CHECKING:
     from jax import Array as JaxArray
@@ -188,7 +188,7 @@ class JaxAdapter(JaxFunction):
     Masking, the mean's denominator, class weights and smoothing are those lines, not JAX's: neither credit nor blame
     for them goes to JAX. `ignore_index` is traced, so that its value does not compile anew.
 
-    >>> from xentcheck.adapters.jax import JaxAdapter
+    >>> from xentcheck.adapters.jax.adapter import JaxAdapter
     >>> JaxAdapter().variants
     ('jit', 'eager')
     """

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xentcheck.adapters.base import Adapter, Array, Capabilities, Result, keywords
+from xentcheck.adapters.layout import OwnCopies
 from xentcheck.errors import AdapterError, Refused, UnavailableError, told
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, ONE_BACKWARD, REFUSED, VALUES
-
-from .base import Adapter, Array, Capabilities, Result, keywords
-from .layout import OwnCopies
 
 if TYPE_CHECKING:
     import torch
@@ -143,7 +142,7 @@ class TorchFunction(Adapter):
 class TorchAdapter(TorchFunction):
     """PyTorch itself: `nn.CrossEntropyLoss`, on logits, behind one `nn.Linear`, or behind a sigmoid layer as well.
 
-    >>> from xentcheck.adapters.torch import TorchAdapter
+    >>> from xentcheck.adapters.torch.adapter import TorchAdapter
     >>> TorchAdapter().capabilities.heads
     ('logits', 'layer', 'network')
     """

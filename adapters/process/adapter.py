@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from xentcheck.adapters.base import Adapter, Result, needed_options
+from xentcheck.adapters.declaring import declaration, declare
 from xentcheck.errors import (
     AdapterError,
     ImplementationError,
@@ -28,8 +30,6 @@ from xentcheck.errors import (
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import NOT_CALLED, TIMEOUT
 
-from .base import Adapter, Result, needed_options
-from .declaring import declaration, declare
 from .program import Program
 from .requests import request, unfit_of
 from .wire import Message

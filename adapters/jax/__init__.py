@@ -1,0 +1,1 @@
+"""JAX: a loss on its functions, functions of a user, fused linear losses, and scripts."""

@@ -1,0 +1,1 @@
+"""NumPy: the reference, functions of a user, fused linear losses, and scripts."""

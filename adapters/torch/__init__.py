@@ -1,0 +1,1 @@
+"""PyTorch: its loss, functions of a user, fused linear losses, and scripts."""
