@@ -12,14 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.errors import AdapterError, UnavailableError, foreign, told
 from xentcheck.reference.bounds.contracts import DEFAULT
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, REFUSED
-
-Array = NDArray[Any]
 
 LABELS = "labels"
 """Class indices as targets, in reasons and declarations."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .base import Array
+from xentcheck.reference.formats import Array
 
 
 @dataclass(frozen=True)

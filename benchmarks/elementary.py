@@ -12,7 +12,6 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import timing  # noqa: F401 - sets the number of threads before NumPy starts
 
@@ -20,14 +19,11 @@ import timing  # noqa: F401 - sets the number of threads before NumPy starts
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.adapters.base import version_of
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.double_double import DoubleDouble
 from xentcheck.reference.numbers.elementary import dd_exp, dd_log1p
-
-Array = NDArray[Any]
 
 Function = Callable[[str, Array], Array]
 

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[Any]
+"""An array of any dtype; shapes are in the docstrings."""
+
 
 @dataclass(frozen=True)
 class Format:

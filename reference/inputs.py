@@ -8,11 +8,10 @@ from typing import Any, TypeVar, cast
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.errors import DtypeError, ShapeError, TargetError
+from xentcheck.reference.formats import Array
 
-Array = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 WIDE = ("float64", "float32")

@@ -18,17 +18,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.errors import ShapeError
 from xentcheck.reference.book.activations import complement, log_total, shifted
+from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import DTYPES
 
 from .inputs import in_float32
 from .problem import NO_IGNORE, Problem
 from .rows import from_rows, to_rows
-
-Array = NDArray[Any]
 
 
 def problem_of(

@@ -8,12 +8,10 @@ from typing import Any
 
 import ml_dtypes  # noqa: F401 - tells NumPy what "bfloat16" is
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
+from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
-
-Array = NDArray[Any]
 
 NO_IGNORE = -100
 """PyTorch's default `ignore_index`."""

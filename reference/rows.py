@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from xentcheck.reference.formats import Array
 
 
 def to_rows(x: Array) -> Array:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64, Backend, Number
 
 from .problem import Problem
 from .rows import to_rows
-
-Array = NDArray[Any]
-
 
 CANCELS = 2.0**-10
 """A sum of weights below this share of the largest is taken exactly: no number of bits is enough for all of them."""

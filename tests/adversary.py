@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.contracts import Contract
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.targets import Targets
-
-Array = NDArray[Any]
 
 ALMOST = 1.0 - 1e-9
 """Of a unit roundoff: the simulation rounds, too."""

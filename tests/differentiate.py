@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 from flint import arb, ctx
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from xentcheck.reference.formats import Array
 
 U = 2.0**-53
 """Unit roundoff of float64."""

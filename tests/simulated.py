@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.problem import Problem
-
-Array = NDArray[Any]
 
 WIDE_ALGORITHMS = {
     "accurate": "accurate",

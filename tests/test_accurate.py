@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import contracts_of
 from xentcheck.subjects import Subject
-
-Array = NDArray[Any]
 
 ACCURATE = CATALOGUE["accurate"].with_accuracy(1.0, 1.0)
 

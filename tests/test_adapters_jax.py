@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters
-from xentcheck.adapters.base import Array, Result
+from xentcheck.adapters.base import Result
 from xentcheck.adapters.jax.adapter import x64
 from xentcheck.adapters.jax.loss import cross_entropy
 from xentcheck.errors import AdapterError
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
 DTYPES = ("float32", "float64")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters, reference
-from xentcheck.adapters.base import Array, Result
+from xentcheck.adapters.base import Result
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
 DTYPES = ("float32", "float64")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters
-from xentcheck.adapters.base import Array, Result
+from xentcheck.adapters.base import Result
 from xentcheck.errors import AdapterError
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
 DTYPES = ("float32", "float64")

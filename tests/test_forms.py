@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.judge import Tally
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-
-Array = NDArray[Any]
 
 F = np.float32
 UNIT = 2.0**-24

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.heights import LADDER, Height, heights, held_to, rows
+from xentcheck.reference.formats import Array
 from xentcheck.subjects import Subject
-
-Array = NDArray[Any]
 
 SIZES = (1003, 4096)
 

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from xentcheck.randomness import Stream
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.softmax_errors import RowErrors
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-
-Array = NDArray[Any]
 
 VECTORS, N = 2500, 10
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from xentcheck.adapters.jax.adapter import JaxAdapter
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
@@ -20,13 +19,11 @@ from xentcheck.cases import Case
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract
 from xentcheck.reference.bounds.scattered import LEAST, LEVELS, drifts, scattered_height
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import contracts_of
 from xentcheck.subjects import Subject
-
-Array = NDArray[Any]
 
 SIZE = 128256
 """Classes of a large vocabulary."""

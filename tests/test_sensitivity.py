@@ -12,16 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from xentcheck.build import build
 from xentcheck.cases import Case
 from xentcheck.families import FAMILIES
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.verdict import Judgement, Subject
-
-Array = NDArray[Any]
 
 FUSED = CATALOGUE["fused"].with_accuracy(3.0, 3.0)
 WIDE_LOGITS = replace(FUSED, stored=())

@@ -18,11 +18,12 @@ from xentcheck.counterfactual import Counterfactual
 from xentcheck.layer_causes import layer_causes
 from xentcheck.museum import heads
 from xentcheck.museum import numpy as numpy_museum
-from xentcheck.museum.base import BOTH, Array, CrossEntropy, Fault, anywhere, options
+from xentcheck.museum.base import BOTH, CrossEntropy, Fault, anywhere, options
 from xentcheck.profiles import cases
 from xentcheck.records.record import Record
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
+from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reports.suspicion import suspicion
 from xentcheck.runner import run_case

@@ -6,14 +6,12 @@ Nothing here knows the closed forms of `xentcheck.power` and `xentcheck.value_po
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
-Array = NDArray[Any]
 Wrong = dict[str, Array]
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Adapter, Array, Capabilities, Result, keywords
+from xentcheck.adapters.base import Adapter, Capabilities, Result, keywords
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.errors import UnavailableError
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, OPTIONS, VALUES
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xentcheck.adapters.base import Array, Capabilities
+from xentcheck.adapters.base import Capabilities
 from xentcheck.adapters.layer import LAYER, OF, QUANTITIES
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import GRADIENTS, VALUES
 

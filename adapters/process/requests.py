@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from xentcheck.adapters.base import Array
 from xentcheck.adapters.layout import own_copy
 from xentcheck.errors import ProtocolError
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
 from .wire import DTYPES, Message

@@ -16,8 +16,8 @@ from typing import IO, Any
 import ml_dtypes  # noqa: F401 - tells NumPy what "bfloat16" is
 import numpy as np
 
-from xentcheck.adapters.base import Array
 from xentcheck.errors import ProtocolError
+from xentcheck.reference.formats import Array
 
 DTYPES = {
     "F64": "float64",

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Adapter, Array, Capabilities, Result, keywords
+from xentcheck.adapters.base import Adapter, Capabilities, Result, keywords
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.errors import AdapterError, Refused, UnavailableError, told
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, ONE_BACKWARD, REFUSED, VALUES
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ProblemError
-from xentcheck.reference.inputs import Array, floating, in_float32, logits, matrix
+from xentcheck.reference.formats import Array
+from xentcheck.reference.inputs import floating, in_float32, logits, matrix
 
 
 @in_float32

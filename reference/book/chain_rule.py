@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ShapeError
-from xentcheck.reference.inputs import Array, examples, in_float32, logits, matrix
+from xentcheck.reference.formats import Array
+from xentcheck.reference.inputs import examples, in_float32, logits, matrix
 
 from .activations import complement, softmax
 from .costs import outer

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.reference.inputs import Array, examples, in_float32, matrix, probabilities, same_shape
+from xentcheck.reference.formats import Array
+from xentcheck.reference.inputs import examples, in_float32, matrix, probabilities, same_shape
 
 from .activations import log_total, shifted, sigmoid, sigmoid_prime
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ProblemError
-from xentcheck.reference.inputs import Array, floating
+from xentcheck.reference.formats import Array
+from xentcheck.reference.inputs import floating
 
 Function = Callable[[Array], Any]
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import DtypeError, ProblemError, ShapeError
-from xentcheck.reference.inputs import Array, floating, matrix
+from xentcheck.reference.formats import Array
+from xentcheck.reference.inputs import floating, matrix
 
 from .activations import sigmoid, sigmoid_prime, softmax
 from .chain_rule import delta

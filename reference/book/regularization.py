@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ProblemError, ShapeError
-from xentcheck.reference.inputs import Array, floating
+from xentcheck.reference.formats import Array
+from xentcheck.reference.inputs import floating
 
 
 def l2_cost(cost: float, weights: Iterable[Any], lmbda: float, n: int) -> float:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xentcheck.reference.formats import FORMATS, TF32, Format
+from xentcheck.reference.formats import FORMATS, TF32, Array, Format
 from xentcheck.reference.targets import Targets
 
 from .contracts import CATALOGUE, Contract
@@ -153,8 +152,6 @@ class Arithmetic:
         fmt = self.storage if self.stores(stage) else self.wide
         return fmt.largest * (1.0 - 16.0 * fmt.unit_roundoff)
 
-
-Array = NDArray[Any]
 
 SLACK = 1.0 + 1e-6
 """The bounds are themselves evaluated in float64, in fewer than 1e9 roundings of 2^-53."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xentcheck.reference.formats import Format
+from xentcheck.reference.formats import Array, Format
 from xentcheck.reference.oracle.rows import RowSoftmax
 
 from .scattered import drifts
-
-Array = NDArray[Any]
 
 REACH = 747.0
 """exp of minus more than this is 0 in every format, however it is rounded; a little less may be computed as nonzero."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle.block import Block
-from xentcheck.reference.oracle.directions import Array, Directional, one_hot
+from xentcheck.reference.oracle.directions import Directional, one_hot
 from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.rows import from_rows, to_rows
 

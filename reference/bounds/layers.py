@@ -8,19 +8,15 @@ with absolute values. `docs/numerics.md`, section 2.4.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xentcheck.reference.formats import Format
+from xentcheck.reference.formats import Array, Format
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle.layers import float64, hidden_inputs, sigmoid
 from xentcheck.reference.problem import Problem
 
 from .arithmetic import Arithmetic, finished, growth
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

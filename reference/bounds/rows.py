@@ -11,15 +11,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle.block import Block
 
 from .arithmetic import SLACK, Arithmetic, Scaling, finished, together
 from .base import RowBase
 from .softmax_errors import RowErrors
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

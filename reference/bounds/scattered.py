@@ -8,14 +8,10 @@ Left over to both sides alike, the errors cancel; left over to one side (equal a
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xentcheck.reference.formats import Format
-
-Array = NDArray[Any]
+from xentcheck.reference.formats import Array, Format
 
 ANY_ORDER = 4096
 """Sums of so many terms may err by all of their rounding errors, whatever the addends are: with fewer, a sequential sum

@@ -12,15 +12,12 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xentcheck.reference.formats import Format
+from xentcheck.reference.formats import Array, Format
 
 from .arithmetic import Arithmetic, growth
 from .base import RowBase
 from .scattered import ANY_ORDER, scattered_height
-
-Array = NDArray[Any]
 
 SECOND_ORDER = 1.0 + 1e-3
 """expm1(x) <= x (1 + 1e-3) for x <= 1e-3."""

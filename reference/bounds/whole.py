@@ -13,9 +13,10 @@ import numpy as np
 
 from xentcheck.errors import ProblemError
 from xentcheck.reference.bounds import layers
+from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle.block import Block
 from xentcheck.reference.oracle.exact import Exact
-from xentcheck.reference.problem import Array, Problem
+from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows
 
 from .arithmetic import Arithmetic, Scaling, finished, growth, together

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .double_double import CHUNK, SPLITTER, Array, DoubleDouble, split
+from xentcheck.reference.formats import Array
+
+from .double_double import CHUNK, SPLITTER, DoubleDouble, split
 
 STEPS = 4096
 """Table entries of 2^(j/STEPS): the reduced argument s is small enough for s^3/6 in float64."""

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .double_double import Array, DoubleDouble, dd_sum
+from xentcheck.reference.formats import Array
+
+from .double_double import DoubleDouble, dd_sum
 from .elementary import LN2, dd_exp, dd_log1p
 
 Exponents = NDArray[np.int64]

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import Number
-from xentcheck.reference.problem import Array
 from xentcheck.reference.targets import Targets
 
 from .leaving import all_finite, leave

@@ -8,17 +8,14 @@ its entry at the largest a, which keeps s from cancelling.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import Number
 
 from .block import Block
 from .leaving import all_finite, leave
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

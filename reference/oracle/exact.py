@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.errors import OracleError
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import Backend, Number
 from xentcheck.reference.oracle import layers
-from xentcheck.reference.problem import Array, Problem
+from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows, to_rows
 from xentcheck.reference.targets import Targets
 

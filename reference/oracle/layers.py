@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import Backend, Number
 from xentcheck.reference.problem import Problem
-
-Array = NDArray[Any]
 
 
 def float64(x: Array | None) -> Array:

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import DOUBLE_DOUBLE, FLOAT64, WIDE_RANGE, Backend
-from xentcheck.reference.problem import Array, Problem
+from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 
 LARGE = 60.0

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import WIDE_RANGE, Backend, Number
 from xentcheck.reference.targets import Targets
-
-Array = NDArray[Any]
 
 HUGE = 2.0**800
 """Losses above this are summed after a scaling by a power of two: double-double has the range of float64."""

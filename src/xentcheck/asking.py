@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.adapters.wrap.fused import as_layer
 from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.formats import Array
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
@@ -20,8 +19,6 @@ from .attempts import attempt
 from .runner import contract_of
 from .subjects import Subject
 from .vocabulary import FAILING
-
-Array = NDArray[Any]
 
 Residual = tuple[Array, Array]
 """What should be 0, and how far from it rounding alone may bring it."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
@@ -17,8 +15,6 @@ from .gradient_power import first_upstream, row_factors, structural_deltas
 from .power import largest
 from .randomness import Stream
 from .vocabulary import DTYPES, REDUCTIONS
-
-Array = NDArray[Any]
 
 ELEMENTS = 4_000_000
 """Elements that are drawn: of a larger gradient some rows stand for all, with the factor 1/N of the whole."""

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import from_rows
 
@@ -16,8 +15,6 @@ from .cases import SOFT, WEIGHTS, Case
 from .errors import CaseError, ProblemError
 from .families import LOGIT_FAMILIES, draw_layer
 from .randomness import Stream
-
-Array = NDArray[Any]
 
 SMOOTHINGS = {"ls": 0.1, "lsh": 0.5, "ls1": 1.0}
 

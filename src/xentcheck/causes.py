@@ -11,14 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.rows import from_rows, to_rows
 
 from .counterfactual import Cause, Counterfactual
-
-Array = NDArray[Any]
 
 CHUNKS = (2, 3, 4, 8, 16, 32, 64)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +18,7 @@ from xentcheck.records.paths import prepare_file
 from xentcheck.records.record import Record
 from xentcheck.records.words import passing
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
@@ -36,8 +35,6 @@ from .vocabulary import FAILING, VALUES
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
-
-Array = NDArray[Any]
 
 
 WIDTH = 100

@@ -6,20 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
 
 from .vocabulary import DIRECTIONAL, GRADIENTS, VALUES
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
 
 from .vocabulary import LAYER_GRADIENTS
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

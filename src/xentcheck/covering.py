@@ -7,9 +7,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from xentcheck.reference.formats import Array
+
 Level = tuple[str, Any]
 Pair = frozenset[Level]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.bounds.directions import DirectionalBounds, directional_bounds, jvp_bound, reduced_jvp_bound
 from xentcheck.reference.bounds.rows import RowBounds
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import Number
 from xentcheck.reference.oracle import Block
 from xentcheck.reference.oracle.directions import Directional
@@ -19,8 +19,6 @@ from .power import Power, largest
 
 if TYPE_CHECKING:
     from .verdict import Judgement
-
-Array = NDArray[Any]
 
 
 class DirectionalJudge:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck import adapters
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum
 from xentcheck.reference.numbers.elementary import dd_exp
 from xentcheck.reference.oracle import Exact, Pair
@@ -24,8 +23,6 @@ from .vocabulary import DTYPES
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-Array = NDArray[Any]
 
 COLUMNS = {"numpy": "xentcheck", "torch": "PyTorch", "jax": "JAX"}
 """Adapters whose steps are shown, and what their columns are called."""

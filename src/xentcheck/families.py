@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 
 from .randomness import Stream
 
-Array = NDArray[Any]
 Draw = tuple[Array, Array]
 
 FAR = -20000.0

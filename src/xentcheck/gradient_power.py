@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Block, Exact, layers
 from xentcheck.reference.targets import Targets
 
 from .power import NEGLIGIBLE, Power, largest, ratio
-
-Array = NDArray[Any]
 
 
 class WrongGradients:

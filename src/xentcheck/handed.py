@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_options
 from xentcheck.adapters.promises import Given, promised
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe, passing
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
 from .build import build
@@ -23,8 +23,6 @@ from .runner import contract_of, quantities_of, run_problem
 from .subjects import Subject
 from .undecided import doubt_of
 from .vocabulary import DTYPES, EXECUTED, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
-
-Array = NDArray[Any]
 
 KEYWORDS = ("profile", "seed", "dtypes", "cases", "options", "reductions")
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.records.record import rank
 from xentcheck.reference.bounds.contracts import Contract
@@ -25,8 +23,6 @@ from .runner import contracts_of
 from .subjects import Subject
 from .verdict import Judgement
 from .verdict import Subject as Judged
-
-Array = NDArray[Any]
 
 SIZES = (1003, 4096, 32003, 128256)
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.records.record import SHARE_EDGES, ULP_EDGES
-from xentcheck.reference.formats import Format, wider
-
-Array = NDArray[Any]
+from xentcheck.reference.formats import Array, Format, wider
 
 
 def error_of(got: Array, hi: Array, lo: Array) -> Array:

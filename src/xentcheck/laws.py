@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.records.findings import LawResult
@@ -24,7 +22,6 @@ from .errors import told
 from .randomness import Stream
 from .subjects import Subject
 
-Array = NDArray[Any]
 SHAPE = (6, 7)
 SHIFT = 64.0
 LARGE = (1030, 1003)

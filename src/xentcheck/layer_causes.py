@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from xentcheck.reference.formats import Array
 
 from .counterfactual import Cause, Counterfactual
-
-Array = NDArray[Any]
 
 
 def layer_causes(c: Counterfactual) -> Iterator[Cause]:

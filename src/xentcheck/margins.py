@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Block
-
-Array = NDArray[Any]
 
 Margin = tuple[float, float, float]
 """Margin, relative error and relative bound."""

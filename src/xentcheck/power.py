@@ -8,12 +8,10 @@ right answer, the row maxima of |exact|/bound decide, without an array for each 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from xentcheck.reference.formats import Array
 
 THRESHOLD = 2.0
 

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.wrap.fused import as_layer
 from xentcheck.records.findings import ProbeResult
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
 from .asking import REAL, THROUGH
 from .attempts import attempt, served
 from .errors import ProcessEnded, told
 from .subjects import Subject
-
-Array = NDArray[Any]
 
 DTYPE = np.dtype(np.float32)
 ROWS = ((1.0, 2.0, 3.0), (0.5, -1.0, 2.0))

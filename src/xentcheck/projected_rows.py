@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import Contract
+from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .randomness import Stream
-
-Array = NDArray[Any]
 
 GRID = 2.0**-20
 REACH = 4.0

@@ -9,14 +9,14 @@ directions nearly do. Tolerances and the probability of a miss: `docs/numerics.m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.reference.bounds.arithmetic import growth
+from xentcheck.reference.formats import Array
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.problem import Problem
 
@@ -30,8 +30,6 @@ from .subjects import Subject, subjects_of
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
-
-Array = NDArray[Any]
 
 SAMPLED = 8
 """Rows per probe whose moved losses are compared with exact ones."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from xentcheck.reference.formats import Array
 
 
 class Stream:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.adapters.base import Result, needed_options
 from xentcheck.records.failures import CHANGED, MISSING
@@ -36,8 +35,6 @@ from .undecided import zeros_pass_from
 from .verdict import Judgement, Verdict
 from .verdict import Subject as Judged
 from .vocabulary import DIRECTIONAL, OVERWRITABLE, QUANTITIES
-
-Array = NDArray[Any]
 
 MARGIN_POINTS = 32
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.records.findings import Accuracy
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.formats import FORMATS
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
@@ -25,8 +23,6 @@ from .labels import given
 from .randomness import Stream
 from .runner import contract_of
 from .subjects import Subject
-
-Array = NDArray[Any]
 
 QUANTITIES = ("a", "log_a", "loss", "dC/dz")
 CLASSES = (2, 5, 10)

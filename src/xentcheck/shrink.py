@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.scripting import Failure
@@ -29,8 +27,6 @@ from .runner import contracts_of, run_problem
 from .simpler import smaller_problems
 from .subjects import Subject
 from .vocabulary import DIRECTIONAL, FAILING
-
-Array = NDArray[Any]
 
 SECONDS = 60.0
 """How long to go on; what is smallest then is given."""

@@ -7,15 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.reference import sigmoid
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import to_rows
 
 from .errors import ProblemError
-
-Array = NDArray[Any]
 
 
 def smaller_problems(p: Problem) -> Iterator[Callable[[], Problem]]:

@@ -10,9 +10,9 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
-from numpy.typing import NDArray
 
 from xentcheck.adapters.wrap.functions import selection
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 
 from .cases import SOFT, Case
@@ -21,8 +21,6 @@ from .families import FAMILIES, LAYER_FAMILIES
 from .vocabulary import DTYPES, HEADS, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 __all__ = ["cases", "problems"]
-
-Array = NDArray[Any]
 
 LARGEST = 1 << 16
 """Logits of a case: most time should go into many cases, not into large ones."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 
@@ -14,8 +12,6 @@ from .causes import causes
 from .counterfactual import Counterfactual
 from .layer_causes import layer_causes
 from .vocabulary import GRADIENTS, LAYER_GRADIENTS
-
-Array = NDArray[Any]
 
 EXAMINED = ("loss", "cost", "dC/dz", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""

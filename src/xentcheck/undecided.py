@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract
+from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
@@ -19,8 +18,6 @@ from .cases import Case
 from .judge import error_of
 from .power import THRESHOLD, largest
 from .vocabulary import DIRECTIONAL, LAYER_GRADIENTS, SHORT_DTYPES
-
-Array = NDArray[Any]
 
 CLASS_COUNTS = tuple(2**k + 1 for k in range(1, 18))
 """Numbers of classes that are tried: 3, 5, 9, ... 131073, one more than vectors and blocks hold."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Block, Exact
 
 from .power import NEGLIGIBLE, Power, largest
-
-Array = NDArray[Any]
 
 
 def note_softmax(power: Power, block: Block, quantity: str, z: Array, exact: Array, bound: Array) -> None:

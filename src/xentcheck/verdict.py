@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.bounds.rows import RowBounds
-from xentcheck.reference.formats import FORMATS, wider
+from xentcheck.reference.formats import FORMATS, Array, wider
 from xentcheck.reference.oracle import Block, Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
@@ -27,8 +26,6 @@ from .margins import Margin, margins_of
 from .power import Power
 from .value_power import loss_deltas, note_cost, note_losses, note_softmax
 from .vocabulary import GRADIENTS, LAYER_GRADIENTS
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .base import GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, families, fault
+from xentcheck.reference.formats import Array
+
+from .base import GRADIENT, NO_THREAD, CrossEntropy, Fault, families, fault
 
 FAULTS: list[Fault] = []
 

@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .base import GRADIENT, LAW, NO_THREAD, Array, CrossEntropy, Fault, Where, anywhere, fault
+from xentcheck.reference.formats import Array
+
+from .base import GRADIENT, LAW, NO_THREAD, CrossEntropy, Fault, Where, anywhere, fault
 from .fused import Fused
 
 FAULTS: list[Fault] = []

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from xentcheck.cases import WEIGHTS, Case
+from xentcheck.reference.formats import Array
 
-from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, Fault, Where, anywhere, fault
+from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Fault, Where, anywhere, fault
 from .fused import Fused
 
 FAULTS: list[Fault] = []

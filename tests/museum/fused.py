@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Array, CrossEntropy
+from xentcheck.reference.formats import Array
+
+from .base import CrossEntropy
 
 
 class Fused(CrossEntropy):

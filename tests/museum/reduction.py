@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .base import BOTH, GRADIENT, VALUE, Array, CrossEntropy, Fault, families, fault, options
+from xentcheck.reference.formats import Array
+
+from .base import BOTH, GRADIENT, VALUE, CrossEntropy, Fault, families, fault, options
 
 FAULTS: list[Fault] = []
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .base import NO_THREAD, Array, Fault, anywhere
+from xentcheck.reference.formats import Array
+
+from .base import NO_THREAD, Fault, anywhere
 from .fused import Fused
 
 FAULTS: list[Fault] = []

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Fault
+from xentcheck.reference.formats import Array
+
+from .base import Fault
 from .fused import Fused
 from .right import right
 

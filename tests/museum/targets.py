@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from xentcheck.cases import SOFT, Case
+from xentcheck.reference.formats import Array
 
-from .base import BOTH, ERROR, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, fault, options
+from .base import BOTH, ERROR, GRADIENT, NO_THREAD, VALUE, CrossEntropy, Fault, fault, options
 
 FAULTS: list[Fault] = []
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from xentcheck.cases import WEIGHTS
+from xentcheck.reference.formats import Array
 
-from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, Fault, Where, anywhere, fault
+from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Fault, Where, anywhere, fault
 from .fused import Fused
 
 FAULTS: list[Fault] = []
