@@ -17,11 +17,11 @@ from typing import Any
 
 import click
 
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import PROFILES, cases
 from xentcheck.faults import LAW, by_name, frameworks_of, subjects_for, witnesses
 from xentcheck.museum import tables
-from xentcheck.profiles import PROFILES, cases
 from xentcheck.records.findings import is_right
 from xentcheck.runner import run_case
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING

@@ -10,7 +10,8 @@ import ml_dtypes
 import numpy as np
 
 from xentcheck.errors import DtypeError, ShapeError, TargetError
-from xentcheck.reference.formats import Array
+
+from .formats import Array
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

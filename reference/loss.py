@@ -21,9 +21,9 @@ import numpy as np
 
 from xentcheck.errors import ShapeError
 from xentcheck.reference.book.activations import complement, log_total, shifted
-from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import DTYPES
 
+from .formats import Array
 from .inputs import in_float32
 from .problem import NO_IGNORE, Problem
 from .rows import from_rows, to_rows

@@ -10,8 +10,9 @@ import ml_dtypes  # noqa: F401 - tells NumPy what "bfloat16" is
 import numpy as np
 
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
-from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
+
+from .formats import Array
 
 NO_IGNORE = -100
 """PyTorch's default `ignore_index`."""

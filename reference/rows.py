@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from xentcheck.reference.formats import Array
+from .formats import Array
 
 
 def to_rows(x: Array) -> Array:

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64, Backend, Number
 
+from .formats import Array
 from .problem import Problem
 from .rows import to_rows
 

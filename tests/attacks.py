@@ -7,10 +7,10 @@ from functools import cache
 import numpy as np
 from adversary import attack
 
-from xentcheck.build import build
-from xentcheck.cases import Case
-from xentcheck.families import FAMILIES, LAYER_FAMILIES
-from xentcheck.profiles import OPTION_SETS
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.oracle import Exact

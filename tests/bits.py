@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy._core import _multiarray_umath as features
 
-from xentcheck.build import build
-from xentcheck.cases import Case
-from xentcheck.profiles import cases
-from xentcheck.randomness import Stream
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import cases
+from xentcheck.cases.randomness import Stream
 from xentcheck.reference.numbers.double_double import DoubleDouble
 from xentcheck.reference.numbers.elementary import dd_exp, dd_log1p
 from xentcheck.reference.oracle import Exact

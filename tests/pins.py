@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from xentcheck.build import build
-from xentcheck.cases import Case
-from xentcheck.families import FAMILIES, LAYER_FAMILIES
-from xentcheck.profiles import OPTION_SETS
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES, Contract

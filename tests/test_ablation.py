@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from xentcheck.adapters.base import Adapter
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import cases
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import outputs
-from xentcheck.profiles import cases
 from xentcheck.records.failures import CHECKS, check_of
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of

@@ -12,7 +12,7 @@ import pytest
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
 from xentcheck.environment import environment
 from xentcheck.errors import AdapterError
 from xentcheck.projection import check_projection

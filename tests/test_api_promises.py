@@ -11,7 +11,7 @@ import pytest
 import xentcheck
 from xentcheck import adapters, api, execution
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of

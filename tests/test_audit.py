@@ -9,8 +9,8 @@ import pytest
 from test_cli import xentcheck
 
 from xentcheck.audit import FARTHEST, UPSTREAMS, WRONG, Assertion, audit
+from xentcheck.cases.randomness import Stream
 from xentcheck.errors import AuditError
-from xentcheck.randomness import Stream
 from xentcheck.reference import cross_entropy_grad
 from xentcheck.reference.formats import FORMATS
 from xentcheck.vocabulary import DTYPES

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from xentcheck import reference as ref
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.errors import AdapterError, ProblemError
-from xentcheck.families import FAMILIES, LAYER_FAMILIES
-from xentcheck.profiles import OPTION_SETS
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES, Contract, get
 from xentcheck.reference.formats import FORMATS

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from simulated import NUMPY_ULPS, algorithms, simulate
 
-from xentcheck.build import build
+from xentcheck.cases.build import build
+from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.profiles.named import cases
 from xentcheck.conventions import convention_of
-from xentcheck.families import FAMILIES, LAYER_FAMILIES
-from xentcheck.profiles import cases
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem

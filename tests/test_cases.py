@@ -13,11 +13,11 @@ from bits import digests, digests_without_dispatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xentcheck.build import SMOOTHINGS, build
-from xentcheck.cases import IGNORE, LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, WEIGHTS, Case
+from xentcheck.cases.build import SMOOTHINGS, build
+from xentcheck.cases.case import IGNORE, LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, WEIGHTS, Case
+from xentcheck.cases.families import ALL_LAYER_FAMILIES, FAMILIES, FAR, LAYER_FAMILIES, LOGIT_FAMILIES
+from xentcheck.cases.profiles.named import OPTION_SETS, PROFILES, SHAPES, cases
 from xentcheck.errors import CaseError, ProfileError
-from xentcheck.families import ALL_LAYER_FAMILIES, FAMILIES, FAR, LAYER_FAMILIES, LOGIT_FAMILIES
-from xentcheck.profiles import OPTION_SETS, PROFILES, SHAPES, cases
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import digest_of, planned, quantities_of
 from xentcheck.vocabulary import DTYPES, REDUCTIONS

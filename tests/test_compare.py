@@ -15,10 +15,10 @@ from samples import probe, record, run
 import xentcheck
 from xentcheck import command_run
 from xentcheck.adapters.numpy.adapter import value_and_gradient
+from xentcheck.cases.profiles.named import cases
 from xentcheck.cli import cli
 from xentcheck.errors import OutputError
 from xentcheck.museum.catalogue import planted
-from xentcheck.profiles import cases
 from xentcheck.records.file import RunWriter
 from xentcheck.records.run import RunFile
 from xentcheck.reports.baseline import Baseline, baseline_of, path_of

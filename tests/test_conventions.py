@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import cases
 from xentcheck.conventions import CONVENTIONS, convention_of, seen
-from xentcheck.profiles import cases
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import quantities_of, run_case, run_problem
 from xentcheck.subjects import subjects_of

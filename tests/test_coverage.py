@@ -6,9 +6,9 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+from xentcheck.cases.profiles.lattice import FACTORS, FORBIDDEN
+from xentcheck.cases.profiles.named import cases
 from xentcheck.coverage import coverages, possible_pairs
-from xentcheck.lattice import FACTORS, FORBIDDEN
-from xentcheck.profiles import cases
 from xentcheck.records.record import Record
 
 CASE = "gaussian.3x31.f32.index.w+ls.mean.up-neg.trans.s0"

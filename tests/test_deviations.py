@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from xentcheck import adapters
+from xentcheck.cases.profiles.named import cases
 from xentcheck.deviations import SELECTORS, Deviation, Deviations, load
 from xentcheck.errors import DeviationError
-from xentcheck.profiles import cases
 from xentcheck.records.record import Record
 from xentcheck.vocabulary import EXECUTED, OUTCOMES
 

@@ -14,7 +14,7 @@ import pytest
 from bits import digests, digests_elsewhere, digests_without_dispatch
 from flint import arb, ctx
 
-from xentcheck.randomness import Stream
+from xentcheck.cases.randomness import Stream
 from xentcheck.reference.numbers import elementary
 from xentcheck.reference.numbers.backends import DOUBLE_DOUBLE, FLOAT64, WIDE_RANGE
 from xentcheck.reference.numbers.double_double import (

@@ -14,9 +14,9 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.asking import Asker, compare
+from xentcheck.cases.randomness import Stream
 from xentcheck.museum import outputs
 from xentcheck.museum.outputs import Values
-from xentcheck.randomness import Stream
 from xentcheck.reference.problem import Problem
 from xentcheck.subjects import subjects_of
 

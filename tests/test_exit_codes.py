@@ -10,7 +10,7 @@ import pytest
 
 from xentcheck import adapters, api, command_fuzz, execution, explain
 from xentcheck.adapters.spec import resolve
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
 from xentcheck.cli import cli, main
 from xentcheck.errors import AdapterError
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xentcheck.build import build
-from xentcheck.cases import UPSTREAMS, Case
-from xentcheck.families import FAMILIES, LAYER_FAMILIES
-from xentcheck.profiles import cases
+from xentcheck.cases.build import build
+from xentcheck.cases.case import UPSTREAMS, Case
+from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.profiles.named import cases
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS

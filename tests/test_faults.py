@@ -14,14 +14,14 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.cases import SOFT, Case
+from xentcheck.cases.case import SOFT, Case
+from xentcheck.cases.profiles.named import cases
 from xentcheck.deviations import Deviations, load
 from xentcheck.faults import LAW, broken_laws, side_of, sides_at, subjects_for
 from xentcheck.museum import heads, tables
 from xentcheck.museum.base import BOTH, CrossEntropy
 from xentcheck.museum.catalogue import MUSEUMS, RIGHTS, Planted, planted
 from xentcheck.museum.fused import Fused
-from xentcheck.profiles import cases
 from xentcheck.records.findings import is_right
 from xentcheck.records.record import Record
 from xentcheck.reference.inputs import WIDE

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import xentcheck
 from xentcheck.adapters.base import needed_options
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.families import FAMILIES
 from xentcheck.cli import cli
 from xentcheck.errors import AdapterError, CaseError, OutputError
-from xentcheck.families import FAMILIES
 from xentcheck.fuzzing import Saved, SavedFile
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import xentcheck
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
 from xentcheck.handed import HandedCase
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact

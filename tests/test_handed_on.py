@@ -15,16 +15,16 @@ import samples
 from xentcheck import adapters, command_fuzz, command_run
 from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.api import Run
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import EAGER_SHAPE, cases
+from xentcheck.cases.profiles.reserved import reserved_for
 from xentcheck.cli import cli
 from xentcheck.command_fuzz import Fuzzed, FuzzRequest
 from xentcheck.command_run import RunRequest, execute_request
 from xentcheck.errors import AdapterError
 from xentcheck.handed import marked_cases
-from xentcheck.profiles import EAGER_SHAPE, cases
 from xentcheck.pytest_matrix import Plan
 from xentcheck.pytest_plugin import OPTIONS
-from xentcheck.reserved import reserved_for
 from xentcheck.subjects import Subject
 from xentcheck.vocabulary import REDUCTIONS
 

@@ -15,7 +15,7 @@ ALLOWED = {
     "reference": ("xentcheck.errors", "xentcheck.vocabulary"),
     "reports": ("xentcheck.errors", "xentcheck.vocabulary"),
     "adapters": ("xentcheck.errors", "xentcheck.vocabulary", "xentcheck.reference"),
-    "museum": ("xentcheck.cases", "xentcheck.vocabulary", "xentcheck.reference", "xentcheck.adapters"),
+    "museum": ("xentcheck.cases.case", "xentcheck.vocabulary", "xentcheck.reference", "xentcheck.adapters"),
 }
 FRAMEWORKS = ("torch", "jax", "optax")
 # the one library that the equations may use; errors and vocabulary, which everyone imports, use none

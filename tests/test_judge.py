@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
 from xentcheck.judge import Tally, error_of, overflows, shape_and_dtype
 from xentcheck.records.record import ULP_EDGES
 from xentcheck.reference.bounds.contracts import CATALOGUE

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from test_covering import missing
 
-from xentcheck.build import SENTINELS, build
-from xentcheck.lattice import FACTORS, FORBIDDEN, covering_cases, levels_of
-from xentcheck.profiles import cases
-from xentcheck.reserved import alone_cases, linear_cases, tiny_cases
-from xentcheck.sizes import singly_sized_cases, sized_cases
+from xentcheck.cases.build import SENTINELS, build
+from xentcheck.cases.profiles.lattice import FACTORS, FORBIDDEN, covering_cases, levels_of
+from xentcheck.cases.profiles.named import cases
+from xentcheck.cases.profiles.reserved import alone_cases, linear_cases, tiny_cases
+from xentcheck.cases.profiles.sizes import singly_sized_cases, sized_cases
 
 
 @pytest.mark.parametrize(("profile", "strength"), [("quick", 2), ("full", 3)])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xentcheck.randomness import Stream
+from xentcheck.cases.randomness import Stream
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.contracts import CATALOGUE

@@ -13,13 +13,13 @@ import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.wrap.fused import as_layer, names_of
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.api import selected
+from xentcheck.cases.profiles.named import cases
+from xentcheck.cases.profiles.reserved import LINEAR, LINEAR_TINY, TINY, linear_cases
+from xentcheck.cases.selection import selected
 from xentcheck.errors import AdapterError
-from xentcheck.profiles import cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.power import power_groups, undecided
-from xentcheck.reserved import LINEAR, LINEAR_TINY, TINY, linear_cases
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import FAILING

@@ -14,14 +14,15 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.adapters.wrap.refusals import tried
-from xentcheck.api import collect, header_of, law_dtypes, selected
-from xentcheck.cases import Case
+from xentcheck.api import collect, header_of
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import cases
+from xentcheck.cases.profiles.reserved import tiny_cases
+from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.deviations import Deviations, load
 from xentcheck.execution import Probing, execute, groups_of
-from xentcheck.profiles import cases
 from xentcheck.records.record import Record
 from xentcheck.reference.bounds.contracts import CATALOGUE
-from xentcheck.reserved import tiny_cases
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING

@@ -11,14 +11,14 @@ import pytest
 from balls import shares
 
 from xentcheck import reference as ref
-from xentcheck.build import build
-from xentcheck.cases import SOFT, Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import SOFT, Case
+from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.profiles.named import OPTION_SETS
+from xentcheck.cases.profiles.named import cases as cases_of
+from xentcheck.cases.randomness import Stream
 from xentcheck.conventions import convention_of
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
-from xentcheck.families import FAMILIES, LAYER_FAMILIES
-from xentcheck.profiles import OPTION_SETS
-from xentcheck.profiles import cases as cases_of
-from xentcheck.randomness import Stream
 from xentcheck.reference.numbers.backends import Double
 from xentcheck.reference.numbers.double_double import DoubleDouble
 from xentcheck.reference.oracle import Exact

@@ -11,11 +11,11 @@ import pytest
 from wrong_answers import everything
 
 from xentcheck import adapters
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import OPTION_SETS
+from xentcheck.cases.profiles.named import cases as cases_of
 from xentcheck.power import NEGLIGIBLE, THRESHOLD, Power, largest, ratio
-from xentcheck.profiles import OPTION_SETS
-from xentcheck.profiles import cases as cases_of
 from xentcheck.records.record import Record
 from xentcheck.reference import oracle
 from xentcheck.reference.bounds import bound

@@ -15,7 +15,7 @@ from xentcheck import adapters, command_fuzz, command_replay
 from xentcheck.adapters.promises import parsed, promised
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
 from xentcheck.cli import cli
 from xentcheck.errors import AdapterError
 from xentcheck.execution import Group, execute, execute_parallel
@@ -197,7 +197,7 @@ def test_fuzz_grade_and_project_judge_by_it(
 
 def test_grade_says_what_it_is_judged_by(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A contract that is exceeded ends with exit code 1."""
-    from xentcheck import profiles
+    from xentcheck.cases.profiles import named as profiles
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profiles, "quick", lambda *given: [Case.parse(CASE)], raising=False)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from xentcheck import adapters, api
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.asking import Answer, compare
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
 from xentcheck.deviations import Deviations
 from xentcheck.errors import Disagreement
 from xentcheck.execution import Finished, Group

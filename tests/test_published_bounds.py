@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from xentcheck.randomness import Stream
+from xentcheck.cases.randomness import Stream
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import CATALOGUE

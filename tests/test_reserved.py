@@ -9,10 +9,10 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import needed_options
-from xentcheck.build import build
-from xentcheck.profiles import PROFILES, cases
+from xentcheck.cases.build import build
+from xentcheck.cases.profiles.named import PROFILES, cases
+from xentcheck.cases.profiles.reserved import RESERVED, WIDE, alone_cases, reserved_for, tiny_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.reserved import RESERVED, WIDE, alone_cases, reserved_for, tiny_cases
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, OPTIONS, RARE_OPTIONS, REDUCTIONS

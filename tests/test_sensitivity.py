@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xentcheck.build import build
-from xentcheck.cases import Case
-from xentcheck.families import FAMILIES
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.families import FAMILIES
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem

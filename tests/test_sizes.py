@@ -11,16 +11,16 @@ from samples import record, run
 
 from xentcheck import adapters
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
-from xentcheck.cases import Case
-from xentcheck.profiles import cases
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import cases
+from xentcheck.cases.profiles.reserved import reserved_for
+from xentcheck.cases.profiles.sizes import sized_cases
 from xentcheck.records.sizes import STEPS, size_of
 from xentcheck.reports.markdown import markdown
 from xentcheck.reports.power import power_groups, undecided
 from xentcheck.reports.report import to_json
 from xentcheck.reports.summary import summarize
-from xentcheck.reserved import reserved_for
 from xentcheck.runner import quantities_of, run_case
-from xentcheck.sizes import sized_cases
 from xentcheck.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING
 

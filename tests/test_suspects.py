@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from samples import record
 
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import cases
 from xentcheck.causes import causes
 from xentcheck.counterfactual import Counterfactual
 from xentcheck.layer_causes import layer_causes
 from xentcheck.museum import heads
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum.base import BOTH, CrossEntropy, Fault, anywhere, options
-from xentcheck.profiles import cases
 from xentcheck.records.record import Record
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE

@@ -14,7 +14,7 @@ from xentcheck.adapters.base import needed_options
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
 from xentcheck.cli import cli
 from xentcheck.labels import GIVEN_AS_ROWS, given
 from xentcheck.reference import cross_entropy, cross_entropy_grad

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters
-from xentcheck.build import build
-from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import cases
+from xentcheck.cases.profiles.sizes import long_cases
 from xentcheck.errors import CaseError
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import outputs, sizes
 from xentcheck.museum.base import Fault
-from xentcheck.profiles import cases
 from xentcheck.runner import run_case
-from xentcheck.sizes import long_cases
 from xentcheck.subjects import Subject, subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING, REDUCTIONS, VALUES
 

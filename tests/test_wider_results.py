@@ -10,7 +10,7 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
 from xentcheck.handed import assert_values_agree
 from xentcheck.laws import laws
 from xentcheck.records.record import Record

@@ -15,7 +15,7 @@ _EXPORTS = {
     "assert_values_agree": "xentcheck.handed",
     "check_projection": "xentcheck.projection",
     "replay": "xentcheck.command_replay",
-    "Case": "xentcheck.cases",
+    "Case": "xentcheck.cases.case",
     "build": "xentcheck.build",
     "Disagreement": "xentcheck.errors",
     "Undecided": "xentcheck.errors",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xentcheck.adapters.promises import Given
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.file import Finding, Header, RunWriter
 from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
 from xentcheck.records.record import Record
@@ -22,15 +22,14 @@ from xentcheck.reports.summary import Summary, summarize
 from .coverage import coverages
 from .deviations import Deviations, load
 from .environment import GENERATOR, environment, host
-from .errors import AdapterError, Disagreement, DtypeError, ProfileError, require_named
+from .errors import AdapterError, Disagreement, require_named
 from .execution import Finished, Probing, Task, execute, groups_of
-from .profiles import cases
 from .runner import planned
 from .subjects import Subject, subjects_of
-from .vocabulary import DTYPES, FAILING
+from .vocabulary import FAILING
 
 if TYPE_CHECKING:
-    from .cases import Case
+    from xentcheck.cases.case import Case
 
 
 @dataclass(frozen=True)
@@ -66,31 +65,6 @@ class Run:
     def load(cls, path: str | Path) -> Run:
         """The run of a file. Raises RunFileError."""
         return cls(RunFile.load(Path(path)))
-
-
-def selected(profile: str, dtypes: Sequence[str] | None, seed: int, patterns: Sequence[str] = ()) -> list[Case]:
-    """The cases of a profile in some dtypes, of which the id matches one of some globs, if any are given.
-
-    Raises DtypeError, ProfileError also for a glob that matches nothing.
-    """
-    dtypes = [dtypes] if isinstance(dtypes, str) else dtypes
-    if dtypes is not None and not dtypes:
-        raise DtypeError(f"dtypes is empty; allowed: some of {', '.join(DTYPES)}")
-    for dtype in dtypes or ():
-        if dtype not in DTYPES:
-            raise DtypeError(f"dtype {dtype!r} is not judged; allowed: {', '.join(DTYPES)}")
-    chosen = [case for case in cases(profile, seed) if case.dtype in (dtypes or DTYPES)]
-    for pattern in patterns:
-        if not any(fnmatchcase(str(case), pattern) for case in chosen):
-            raise ProfileError(
-                f"no case matches {pattern!r}; allowed: a glob of some of the {len(chosen)} of {profile}"
-            )
-    return [case for case in chosen if matches(case, patterns)]
-
-
-def matches(case: Case, patterns: Sequence[str]) -> bool:
-    """Whether the id of a case matches one of some globs, if there are any."""
-    return not patterns or any(fnmatchcase(str(case), pattern) for pattern in patterns)
 
 
 def header_of(
@@ -172,12 +146,6 @@ def collect(
                 writer.timing(name, seconds)
     lines = tuple(records), tuple(failures), tuple(timings), tuple(accuracies), tuple(met), tuple(probes)
     return Run(RunFile(header, *lines, tuple(laws), tuple(faults)))
-
-
-def law_dtypes(chosen: Sequence[Case], profile: str) -> tuple[str, ...]:
-    """The dtypes in which the laws are checked: one in `quick`, where compilations are dear."""
-    dtypes = tuple(dict.fromkeys(case.dtype for case in chosen))
-    return tuple(d for d in dtypes if d == "float32") or dtypes[:1] if profile == "quick" else dtypes
 
 
 def check(

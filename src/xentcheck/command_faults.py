@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck import adapters
+from xentcheck.cases.profiles.named import PROFILES
 from xentcheck.records.findings import FaultResult
 from xentcheck.records.paths import prepare_file
 from xentcheck.reports.fault import fault_table, fault_text
@@ -21,7 +22,6 @@ from xentcheck.reports.markdown import FAULTS, table
 from .errors import OutputError, ProfileError
 from .execution import execute, execute_parallel
 from .faults import frameworks_of, hunts
-from .profiles import PROFILES
 
 TEXT = """# The museum
 

@@ -13,6 +13,8 @@ from rich.text import Text
 
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.spec import Spec
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
 from xentcheck.records.failures import CHANGED
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.record import Record
@@ -24,8 +26,6 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 
 from .attempts import attempt
-from .build import build
-from .cases import Case
 from .errors import AdapterError, OutputError, UnavailableError
 from .judge import error_of
 from .labels import given

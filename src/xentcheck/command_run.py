@@ -17,12 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
 from xentcheck.adapters.spec import Spec
+from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.reports.baseline import baseline_of, path_of
 from xentcheck.reports.report import to_json, write_report
 from xentcheck.reports.terminal import print_summary
 
-from .api import Run, collect, header_of, law_dtypes, selected
+from .api import Run, collect, header_of
 from .deviations import Deviations, load
 from .execution import Finished, Probing, Search, Task, execute, execute_parallel, groups_of
 from .faults import frameworks_of, hunts

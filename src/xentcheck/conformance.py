@@ -10,10 +10,10 @@ from functools import cache
 
 import pytest
 
+from xentcheck.cases.case import Case
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe
 
-from .cases import Case
 from .deviations import Deviations
 from .laws import laws
 from .pytest_matrix import Key

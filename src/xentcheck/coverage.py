@@ -8,13 +8,12 @@ from functools import cache
 from itertools import combinations, product
 from typing import Any
 
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.covering import feasible
+from xentcheck.cases.profiles.lattice import FACTORS, FORBIDDEN, levels_of
 from xentcheck.records.findings import Coverage
 from xentcheck.records.record import Record
 from xentcheck.records.sizes import decides
-
-from .cases import Case
-from .covering import feasible
-from .lattice import FACTORS, FORBIDDEN, levels_of
 
 Pair = tuple[tuple[str, Any], tuple[str, Any]]
 

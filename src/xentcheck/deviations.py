@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 
+from xentcheck.cases.profiles.named import PROFILES
 from xentcheck.records.record import Record
 
 from .errors import DeviationError
-from .profiles import PROFILES
 from .vocabulary import DTYPES, EXECUTED, QUANTITIES
 
 SCHEMA = 1

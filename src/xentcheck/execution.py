@@ -12,10 +12,10 @@ from itertools import groupby
 from time import perf_counter
 
 from xentcheck.adapters.spec import Spec, resolve
+from xentcheck.cases.case import Case
 from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
 from xentcheck.records.record import Record
 
-from .cases import Case
 from .errors import ProfileError
 from .laws import laws
 from .probes import probe

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from xentcheck import adapters
+from xentcheck.cases.case import Case
+from xentcheck.cases.profiles.named import cases
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.records.failures import check_of
 from xentcheck.records.findings import FaultResult, is_right
 from xentcheck.records.record import Record
 
-from .cases import Case
 from .errors import AdapterError, UnavailableError
 from .execution import Hunt
 from .laws import laws
-from .profiles import cases
 from .rivals import alarms_of, verdicts
 from .runner import run_case
 from .subjects import Subject, subjects_of

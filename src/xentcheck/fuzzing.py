@@ -11,9 +11,9 @@ from time import monotonic
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
+from xentcheck.cases.case import Case
 from xentcheck.records.record import Record
 
-from .cases import Case
 from .deviations import Deviations
 from .errors import CaseError, OutputError
 from .runner import run_case

@@ -11,13 +11,13 @@ import numpy as np
 
 from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_options
 from xentcheck.adapters.promises import Given, promised
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe, passing
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
-from .build import build
-from .cases import Case
 from .errors import AdapterError, Disagreement, ProfileError, Undecided
 from .runner import contract_of, quantities_of, run_problem
 from .subjects import Subject
@@ -180,7 +180,7 @@ def marked_cases(where: str, given: Mapping[str, Any]) -> list[Case]:
     options: what the implementation supports; cases that need more are left out. Raises ProfileError, DtypeError or
     AdapterError for keywords and words that mean nothing, and for a selection without a case.
     """
-    from .api import selected
+    from xentcheck.cases.selection import selected
 
     if unknown := sorted(set(given) - set(KEYWORDS)):
         raise ProfileError(f"{where}: the marker xentcheck has {unknown[0]!r}; allowed: {', '.join(KEYWORDS)}")

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xentcheck.cases.randomness import Stream
 from xentcheck.records.record import rank
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.problem import Problem
 
 from .attempts import attempt
 from .labels import given
-from .randomness import Stream
 from .runner import contracts_of
 from .subjects import Subject
 from .verdict import Judgement

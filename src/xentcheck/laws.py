@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
+from xentcheck.cases.randomness import Stream
 from xentcheck.records.findings import LawResult
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
@@ -19,7 +20,6 @@ from xentcheck.reference.problem import Problem
 from .asking import Answer, Asker, Failed, Misshapen, Residual, Unanswered, compare
 from .attempts import served
 from .errors import told
-from .randomness import Stream
 from .subjects import Subject
 
 SHAPE = (6, 7)

@@ -8,14 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from xentcheck.cases.randomness import Stream
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-
-from .randomness import Stream
 
 GRID = 2.0**-20
 REACH = 4.0

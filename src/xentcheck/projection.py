@@ -15,6 +15,7 @@ import numpy as np
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Given, promised, promising
+from xentcheck.cases.randomness import Stream
 from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.formats import Array
 from xentcheck.reference.inputs import WIDE
@@ -24,7 +25,6 @@ from .attempts import attempt
 from .errors import AdapterError, DtypeError, ProblemError, UnavailableError
 from .judge import shape_and_dtype
 from .projected_rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
-from .randomness import Stream
 from .runner import contracts_of
 from .subjects import Subject, subjects_of
 

@@ -15,6 +15,8 @@ import pytest
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.spec import Spec, resolve, specs_of
+from xentcheck.cases.case import Case
+from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.findings import LawResult
 from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.records.record import Record
@@ -24,8 +26,7 @@ from xentcheck.reports.report import write_report
 from xentcheck.reports.summary import Summary, summarize
 from xentcheck.reports.suspicion import suspicion
 
-from .api import header_of, law_dtypes, selected
-from .cases import Case
+from .api import header_of
 from .coverage import coverages
 from .deviations import Deviations, load
 from .errors import XentcheckError

@@ -114,7 +114,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The fixture's cases, by the marker nearest to the test."""
     if "xentcheck_case" not in metafunc.fixturenames:
         return
-    from .api import matches
+    from xentcheck.cases.selection import matches
+
     from .handed import marked_cases
 
     marker = metafunc.definition.get_closest_marker("xentcheck")

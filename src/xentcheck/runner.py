@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.adapters.base import Result, needed_options
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
 from xentcheck.records.failures import CHANGED, MISSING
 from xentcheck.records.record import Record
 from xentcheck.records.sizes import size_of
@@ -22,8 +24,6 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .attempts import Attempt, attempt
-from .build import build
-from .cases import Case
 from .conventions import Convention, convention_of, seen
 from .errors import OracleError
 from .labels import GIVEN_AS_ROWS, given

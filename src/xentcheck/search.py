@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.randomness import Stream
 from xentcheck.records.findings import Accuracy
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS, Array
@@ -17,10 +19,8 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .attempts import attempt
-from .families import FAMILIES
 from .judge import error_of, shape_and_dtype
 from .labels import given
-from .randomness import Stream
 from .runner import contract_of
 from .subjects import Subject
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from xentcheck.adapters.wrap.functions import selection
+from xentcheck.cases.case import SOFT, Case
+from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 
-from .cases import SOFT, Case
 from .errors import CaseError
-from .families import FAMILIES, LAYER_FAMILIES
 from .vocabulary import DTYPES, HEADS, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 __all__ = ["cases", "problems"]

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 from xentcheck.adapters.promises import code, words
 from xentcheck.adapters.spec import Spec, resolve
+from xentcheck.cases.case import SMOOTHING
+from xentcheck.cases.profiles.named import EAGER, EAGER_SHAPE, SHARP
+from xentcheck.cases.profiles.reserved import COMBINED, reserved_for
 from xentcheck.reference.bounds.contracts import DEFAULT
 
-from .cases import SMOOTHING
 from .errors import AdapterError, DtypeError, UnavailableError, declaring
-from .profiles import EAGER, EAGER_SHAPE, SHARP
 from .requirements import NARROW
-from .reserved import COMBINED, reserved_for
 from .vocabulary import REFUSED
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
-
-    from .cases import Case
+    from xentcheck.cases.case import Case
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,14 +7,14 @@ from functools import cache
 
 import numpy as np
 
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
-from .build import build
-from .cases import Case
 from .judge import error_of
 from .power import THRESHOLD, largest
 from .vocabulary import DIRECTIONAL, LAYER_GRADIENTS, SHORT_DTYPES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xentcheck.cases import WEIGHTS, Case
+from xentcheck.cases.case import WEIGHTS, Case
 from xentcheck.reference.formats import Array
 
 from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Fault, Where, anywhere, fault

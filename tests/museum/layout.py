@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
 from xentcheck.reference.formats import Array
 
 from .base import BOTH, GRADIENT, NO_THREAD, VALUE, CrossEntropy, Fault, families, fault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xentcheck.cases import SOFT, Case
+from xentcheck.cases.case import SOFT, Case
 from xentcheck.reference.formats import Array
 
 from .base import BOTH, ERROR, GRADIENT, NO_THREAD, VALUE, CrossEntropy, Fault, fault, options

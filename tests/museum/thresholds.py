@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xentcheck.cases import Case
+from xentcheck.cases.case import Case
 from xentcheck.reference.formats import Array
 
 from .base import BOTH, GRADIENT, NO_THREAD, Fault, Where, fault

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xentcheck.cases import WEIGHTS
+from xentcheck.cases.case import WEIGHTS
 from xentcheck.reference.formats import Array
 
 from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Fault, Where, anywhere, fault

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .errors import CaseError
+from xentcheck.errors import CaseError
+from xentcheck.vocabulary import REDUCTIONS, SHORT_DTYPES
+
 from .families import ALL_LAYER_FAMILIES, BROKEN, LOGIT_FAMILIES
-from .vocabulary import REDUCTIONS, SHORT_DTYPES
 
 TARGETS = ("index", "u8", "prob", "signed")
 """Class indices as int64, or as uint8; in the dtype of the logits probabilities, or rows with entries below 0 and above

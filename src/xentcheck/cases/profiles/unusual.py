@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .cases import LAYOUTS, Case
-from .families import BROKEN, EDGES
-from .vocabulary import DTYPES, REDUCTIONS
+from xentcheck.cases.case import LAYOUTS, Case
+from xentcheck.cases.families import BROKEN, EDGES
+from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 WIDE = ("float64", "float32")
 """Dtypes that resolve a tenth."""

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from xentcheck.errors import CaseError, ProblemError
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import from_rows
 
-from .cases import SOFT, WEIGHTS, Case
-from .errors import CaseError, ProblemError
+from .case import SOFT, WEIGHTS, Case
 from .families import LOGIT_FAMILIES, draw_layer
 from .randomness import Stream
 

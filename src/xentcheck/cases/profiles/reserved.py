@@ -7,10 +7,11 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from .cases import Case
-from .families import LAYER_FAMILIES
+from xentcheck.cases.case import Case
+from xentcheck.cases.families import LAYER_FAMILIES
+from xentcheck.vocabulary import DTYPES, REDUCTIONS
+
 from .sizes import singly_sized_cases
-from .vocabulary import DTYPES, REDUCTIONS
 
 WIDE = ("float64", "float32")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from .cases import Case
-from .vocabulary import DTYPES, REDUCTIONS
+from xentcheck.cases.case import Case
+from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 SETS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("index", (), "none"),

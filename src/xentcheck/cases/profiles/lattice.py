@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from .cases import IGNORE, SMOOTHING, WEIGHTS, Case
+from xentcheck.cases.case import IGNORE, SMOOTHING, WEIGHTS, Case
+from xentcheck.cases.families import FAMILIES
+from xentcheck.vocabulary import DTYPES
+
 from .covering import Pair, covering_array
-from .families import FAMILIES
-from .vocabulary import DTYPES
 
 RANKS = {2: (), 3: (4,), 4: (2, 5), 5: (2, 1, 4)}
 """The axes d1..dk of each rank with a batch; the last holds at least one vector of four."""

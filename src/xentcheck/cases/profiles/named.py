@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from .cases import Case
-from .errors import ProfileError
-from .families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.case import Case
+from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.errors import ProfileError
+from xentcheck.vocabulary import DTYPES, REDUCTIONS
+
 from .lattice import covering_cases
 from .reserved import WIDE, alone_cases, linear_cases, tiny_cases
 from .sizes import long_cases, singly_sized_cases, sized_cases, sizeless_cases
 from .unusual import unusual_cases
-from .vocabulary import DTYPES, REDUCTIONS
 
 PROFILES = ("quick", "full", "deep")
 """`quick` covers every pair of option levels, `full` every three, `deep` every four."""
