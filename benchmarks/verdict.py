@@ -15,9 +15,10 @@ from timing import Result, best_of, interleaved, report
 import numpy as np
 import torch
 
+from xentcheck.judging.comparisons import Subject
+from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.problem import Problem
-from xentcheck.verdict import Judgement, Subject
 
 QUANTITIES = ("cost", "dC/dz")
 GRADCHECK = (64, 1000)

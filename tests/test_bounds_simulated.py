@@ -12,11 +12,12 @@ from simulated import NUMPY_ULPS, algorithms, simulate
 from xentcheck.cases.build import build
 from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.cases.profiles.named import cases
-from xentcheck.conventions import convention_of
+from xentcheck.judging.comparisons import Subject, Verdict
+from xentcheck.judging.conventions import convention_of
+from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
-from xentcheck.verdict import Judgement, Subject, Verdict
 from xentcheck.vocabulary import DTYPES
 
 CONTRACTS = {name: contract.with_accuracy(*NUMPY_ULPS) for name, contract in CATALOGUE.items()}

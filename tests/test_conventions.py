@@ -11,7 +11,7 @@ from xentcheck import adapters
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
-from xentcheck.conventions import CONVENTIONS, convention_of, seen
+from xentcheck.judging.conventions import CONVENTIONS, convention_of, seen
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import quantities_of, run_case, run_problem
 from xentcheck.subjects import subjects_of

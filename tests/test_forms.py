@@ -11,7 +11,7 @@ import pytest
 
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
-from xentcheck.judge import Tally
+from xentcheck.judging.metric import Tally
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.formats import FORMATS, Array

@@ -9,14 +9,15 @@ import pytest
 
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
-from xentcheck.judge import Tally, error_of, overflows, shape_and_dtype
+from xentcheck.judging.comparisons import Subject
+from xentcheck.judging.metric import Tally, error_of, overflows, shape_and_dtype
+from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import ULP_EDGES
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.runner import index_of
-from xentcheck.verdict import Judgement, Subject
 from xentcheck.vocabulary import DTYPES
 
 INF, NAN = np.inf, np.nan

@@ -17,8 +17,8 @@ from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.cases.profiles.named import cases as cases_of
 from xentcheck.cases.randomness import Stream
-from xentcheck.conventions import convention_of
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
+from xentcheck.judging.conventions import convention_of
 from xentcheck.reference.numbers.backends import Double
 from xentcheck.reference.numbers.double_double import DoubleDouble
 from xentcheck.reference.oracle import Exact

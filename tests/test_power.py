@@ -15,7 +15,10 @@ from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.cases.profiles.named import cases as cases_of
-from xentcheck.power import NEGLIGIBLE, THRESHOLD, Power, largest, ratio
+from xentcheck.judging.comparisons import Subject
+from xentcheck.judging.power.measure import NEGLIGIBLE, THRESHOLD, Power, largest, ratio
+from xentcheck.judging.power.required import required
+from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import Record
 from xentcheck.reference import oracle
 from xentcheck.reference.bounds import bound
@@ -24,10 +27,8 @@ from xentcheck.reference.bounds.rows import RowBounds
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.power import ANY_SHAPE
 from xentcheck.reports.summary import power_groups
-from xentcheck.requirements import required
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
-from xentcheck.verdict import Judgement, Subject
 from xentcheck.vocabulary import DTYPES, QUANTITIES, REDUCTIONS
 
 FUSED = CATALOGUE["fused"]

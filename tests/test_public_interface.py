@@ -19,13 +19,13 @@ from xentcheck.cases.case import Case
 from xentcheck.deviations import Deviations
 from xentcheck.errors import Disagreement
 from xentcheck.execution import Finished, Group
+from xentcheck.judging.power.required import ALWAYS, required
 from xentcheck.laws import LAWS, SHAPE, base, laws
 from xentcheck.records.sizes import size_of
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.baseline import baseline_of
-from xentcheck.requirements import ALWAYS, required
 from xentcheck.runner import contracts_of, quantities_of, run_case, run_problem
 from xentcheck.subjects import Subject, subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES

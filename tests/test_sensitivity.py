@@ -16,10 +16,11 @@ import pytest
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
+from xentcheck.judging.comparisons import Subject
+from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
-from xentcheck.verdict import Judgement, Subject
 
 FUSED = CATALOGUE["fused"].with_accuracy(3.0, 3.0)
 WIDE_LOGITS = replace(FUSED, stored=())

@@ -15,6 +15,7 @@ from xentcheck import adapters
 from xentcheck.adapters import base
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
+from xentcheck.judging.undecided import rejects_zeros
 from xentcheck.records.record import Record
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds import bound
@@ -27,7 +28,7 @@ from xentcheck.reports.terminal import print_summary
 from xentcheck.reports.weaker import weaker
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
-from xentcheck.undecided import CLASS_COUNTS, case_of, rejects_zeros, zeros_pass_from
+from xentcheck.zeros import CLASS_COUNTS, case_of, zeros_pass_from
 
 CASE = Case.parse("gaussian.5x10.bf16.index.plain.mean.up-one.contig.s0")
 CONTRACTS = tuple(CATALOGUE)

@@ -1,6 +1,6 @@
 """The standard wrong answers as actual arrays, from textbook formulas in float64 with the fault built in.
 
-Nothing here knows the closed forms of `xentcheck.power` and `xentcheck.value_power`.
+Nothing here knows the closed forms of `xentcheck.judging.power.measure` and `xentcheck.judging.power.values`.
 """
 
 from __future__ import annotations

@@ -162,9 +162,9 @@ EACH = 6
 EQUIVALENT: dict[str, str] = {
     "reference/targets.py: kept = p.kept.reshape(-1) -> kept = p.kept.reshape(-2)": "NumPy takes any negative number"
     " for the axis that it works out.",
-    "src/xentcheck/judge.py: good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound)) -> good ="
+    "src/xentcheck/judging/metric.py: good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound)) -> good ="
     " error <= bound": "The error of a nan is infinite where the exact value is not, and exceeds every finite bound.",
-    "src/xentcheck/verdict.py: return not self.mismatch and self.tally.failing == 0 -> return not self.mismatch and "
+    "src/xentcheck/judging/verdict.py: return not self.mismatch and self.tally.failing == 0 -> return not self.mismatch and "
     "self.tally.share <= 1.0": "Where an element fails its share is raised above 1, and where error <= bound the "
     "rounded quotient is at most 1.",
     "reference/bounds/rows.py: rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from xentcheck.cases.randomness import Stream
+from xentcheck.judging.power.gradients import first_upstream, row_factors, structural_deltas
+from xentcheck.judging.power.measure import largest
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .errors import AuditError
-from .gradient_power import first_upstream, row_factors, structural_deltas
-from .power import largest
 from .vocabulary import DTYPES, REDUCTIONS
 
 ELEMENTS = 4_000_000

@@ -15,6 +15,7 @@ from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
+from xentcheck.judging.metric import error_of
 from xentcheck.records.failures import CHANGED
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.record import Record
@@ -27,7 +28,6 @@ from xentcheck.reference.rows import to_rows
 
 from .attempts import attempt
 from .errors import AdapterError, OutputError, UnavailableError
-from .judge import error_of
 from .labels import given
 from .runner import contract_of, quantities_of, run_case
 from .subjects import Subject, subjects_of

@@ -13,6 +13,7 @@ from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_option
 from xentcheck.adapters.promises import Given, promised
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
+from xentcheck.judging.undecided import doubt_of
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe, passing
 from xentcheck.reference.formats import Array
@@ -21,7 +22,6 @@ from xentcheck.reference.problem import Problem
 from .errors import AdapterError, Disagreement, ProfileError, Undecided
 from .runner import contract_of, quantities_of, run_problem
 from .subjects import Subject
-from .undecided import doubt_of
 from .vocabulary import DTYPES, EXECUTED, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 KEYWORDS = ("profile", "seed", "dtypes", "cases", "options", "reductions")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xentcheck.cases.randomness import Stream
+from xentcheck.judging.comparisons import Subject as Judged
+from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import rank
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.problem import Problem
@@ -21,8 +23,6 @@ from .attempts import attempt
 from .labels import given
 from .runner import contracts_of
 from .subjects import Subject
-from .verdict import Judgement
-from .verdict import Subject as Judged
 
 SIZES = (1003, 4096, 32003, 128256)
 

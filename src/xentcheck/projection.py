@@ -16,6 +16,7 @@ import numpy as np
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.cases.randomness import Stream
+from xentcheck.judging.metric import shape_and_dtype
 from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.formats import Array
 from xentcheck.reference.inputs import WIDE
@@ -23,7 +24,6 @@ from xentcheck.reference.problem import Problem
 
 from .attempts import attempt
 from .errors import AdapterError, DtypeError, ProblemError, UnavailableError
-from .judge import shape_and_dtype
 from .projected_rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
 from .runner import contracts_of
 from .subjects import Subject, subjects_of

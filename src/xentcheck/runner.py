@@ -13,6 +13,12 @@ import numpy as np
 from xentcheck.adapters.base import Result, needed_options
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
+from xentcheck.judging.comparisons import Subject as Judged
+from xentcheck.judging.comparisons import Verdict
+from xentcheck.judging.conventions import Convention, convention_of, seen
+from xentcheck.judging.power.required import required
+from xentcheck.judging.right_rows import RightRows, right_rows
+from xentcheck.judging.verdict import Judgement
 from xentcheck.records.failures import CHANGED, MISSING
 from xentcheck.records.record import Record
 from xentcheck.records.sizes import size_of
@@ -24,17 +30,12 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .attempts import Attempt, attempt
-from .conventions import Convention, convention_of, seen
 from .errors import OracleError
 from .labels import GIVEN_AS_ROWS, given
-from .requirements import required
-from .right_rows import RightRows, right_rows
 from .subjects import Subject
 from .suspects import EXAMINED, suspects, suspects_of_error
-from .undecided import zeros_pass_from
-from .verdict import Judgement, Verdict
-from .verdict import Subject as Judged
 from .vocabulary import DIRECTIONAL, OVERWRITABLE, QUANTITIES
+from .zeros import zeros_pass_from
 
 MARGIN_POINTS = 32
 

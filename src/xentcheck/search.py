@@ -12,6 +12,7 @@ import numpy as np
 
 from xentcheck.cases.families import FAMILIES
 from xentcheck.cases.randomness import Stream
+from xentcheck.judging.metric import error_of, shape_and_dtype
 from xentcheck.records.findings import Accuracy
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS, Array
@@ -19,7 +20,6 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .attempts import attempt
-from .judge import error_of, shape_and_dtype
 from .labels import given
 from .runner import contract_of
 from .subjects import Subject

@@ -14,6 +14,7 @@ import numpy as np
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.scripting import Failure
+from xentcheck.judging.metric import overflows
 from xentcheck.records.failures import CHANGED, check_of
 from xentcheck.records.record import Record
 from xentcheck.reference.bounds import Bounds
@@ -22,7 +23,6 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .errors import OracleError, ProblemError
-from .judge import overflows
 from .runner import contracts_of, run_problem
 from .simpler import smaller_problems
 from .subjects import Subject

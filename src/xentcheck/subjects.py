@@ -11,10 +11,10 @@ from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cases.case import SMOOTHING
 from xentcheck.cases.profiles.named import EAGER, EAGER_SHAPE, SHARP
 from xentcheck.cases.profiles.reserved import COMBINED, reserved_for
+from xentcheck.judging.power.required import NARROW
 from xentcheck.reference.bounds.contracts import DEFAULT
 
 from .errors import AdapterError, DtypeError, UnavailableError, declaring
-from .requirements import NARROW
 from .vocabulary import REFUSED
 
 if TYPE_CHECKING:

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
+from xentcheck.judging.power.measure import THRESHOLD, largest
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
-from .judge import error_of
-from .power import THRESHOLD, largest
-from .vocabulary import DIRECTIONAL, LAYER_GRADIENTS, SHORT_DTYPES
-
-CLASS_COUNTS = tuple(2**k + 1 for k in range(1, 18))
-"""Numbers of classes that are tried: 3, 5, 9, ... 131073, one more than vectors and blocks hold."""
-
-DOUBLE = CLASS_COUNTS[:12]
-"""Those tried in float64, where exact values cost most: to 4097."""
-
-INPUTS = 8
-"""Of the layer before, for its gradients."""
+from .metric import error_of
 
 
 def rejects_zeros(problem: Problem, quantity: str, contract: Contract) -> bool:
@@ -81,35 +68,3 @@ def doubt_of(problem: Problem, quantity: str, got: Array, contract: Contract, *,
 
 def _bound(exact: Exact, quantity: str, contract: Contract) -> Array:
     return np.asarray(Bounds(exact, contract).evaluate([quantity])[quantity])
-
-
-@cache
-def zeros_pass_from(contract: str, dtype: str, quantity: str) -> int:
-    """The smallest number of classes of the ladder from which on a result of zeros passes; 0 if none [derived].
-
-    Tried on one problem of one row of gaussian logits for each number of classes: `case_of`. It is a property of the
-    contract, whatever an implementation returns.
-
-    >>> zeros_pass_from("fused", "float32", "dC/dz")
-    0
-    """
-    passing = 0
-    for classes in reversed(DOUBLE if dtype == "float64" else CLASS_COUNTS):
-        if rejects_zeros(build(case_of(classes, dtype, quantity)), quantity, CATALOGUE[contract]):
-            break
-        passing = classes
-    return passing
-
-
-def case_of(classes: int, dtype: str, quantity: str) -> Case:
-    """The case that a number of classes is tried on.
-
-    >>> str(case_of(129, "bfloat16", "dC/dz"))
-    'gaussian.1x129.bf16.index.plain.mean.up-one.contig.s0'
-    """
-    inputs = f"k{INPUTS}" if quantity in LAYER_GRADIENTS else ""
-    options = "dir" if quantity in DIRECTIONAL else "plain"
-    reduction = "none" if quantity == "loss" else "mean"
-    return Case.parse(
-        f"gaussian.1x{classes}{inputs}.{SHORT_DTYPES[dtype]}.index.{options}.{reduction}.up-one.contig.s0"
-    )

@@ -11,7 +11,7 @@ from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Block, Exact, layers
 from xentcheck.reference.targets import Targets
 
-from .power import NEGLIGIBLE, Power, largest, ratio
+from .measure import NEGLIGIBLE, Power, largest, ratio
 
 
 class WrongGradients:

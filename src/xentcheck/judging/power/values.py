@@ -10,7 +10,7 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Block, Exact
 
-from .power import NEGLIGIBLE, Power, largest
+from .measure import NEGLIGIBLE, Power, largest
 
 
 def note_softmax(power: Power, block: Block, quantity: str, z: Array, exact: Array, bound: Array) -> None:

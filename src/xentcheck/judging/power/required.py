@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .vocabulary import DIRECTIONAL, GRADIENTS, VALUES
+from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, VALUES
 
 ALWAYS = {
     "a": ("zero", "unnormalised", "wrong_axis", "shifted", "times_1_001"),

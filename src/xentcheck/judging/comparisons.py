@@ -1,0 +1,87 @@
+"""What is compared: the results that were handed in, the bounds of one contract, and the verdict on one quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from xentcheck.judging.power.measure import Power
+from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.bounds.base import RowBase
+from xentcheck.reference.bounds.contracts import Contract
+from xentcheck.reference.bounds.rows import RowBounds
+from xentcheck.reference.formats import Array, wider
+from xentcheck.reference.oracle import Block, Exact
+
+from .margins import Margin
+from .metric import Tally
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One implementation's results, the contract they are judged by (or one per quantity), and more for the grade.
+
+    storage: the dtype of the problem; a result in a wider one is judged by the mixed contract.
+    """
+
+    values: Mapping[str, Array]
+    contract: Contract | Mapping[str, Contract]
+    others: tuple[Contract, ...] = ()
+    storage: str = "float64"
+
+    @cached_property
+    def contracts(self) -> dict[str, tuple[Contract, ...]]:
+        """All contracts that each quantity is compared under; the first is the one that it is judged by."""
+        found = {}
+        for quantity in self.values:
+            declared = self.contract if isinstance(self.contract, Contract) else self.contract[quantity]
+            result = self.dtype_of(quantity)
+            found[quantity] = tuple(dict.fromkeys(c.returning(result, self.storage) for c in (declared, *self.others)))
+        return found
+
+    def contract_for(self, quantity: str) -> Contract:
+        """The contract that a quantity is judged by."""
+        return self.contracts[quantity][0]
+
+    def dtype_of(self, quantity: str) -> str:
+        """The dtype of a result, where it may be judged: that of the problem, or a wider one."""
+        found = str(np.asarray(self.values[quantity]).dtype)
+        return found if found in wider(self.storage) else self.storage
+
+
+@dataclass
+class Verdict:
+    """What was found for one quantity of one subject.
+
+    mismatch: why the result could not be compared (shape, dtype). tally: under the subject's contract; shares: largest
+    share under each contract looked at. margins: [margin, relative error, relative bound] of dC/dz at the label.
+    """
+
+    tally: Tally
+    power: Power
+    mismatch: str = ""
+    shares: dict[str, float] = field(default_factory=dict)
+    margins: list[Margin] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every element is within its bound."""
+        return not self.mismatch and self.tally.failing == 0
+
+
+class View:
+    """The bounds and the power of one contract on the problem."""
+
+    def __init__(self, exact: Exact, contract: Contract, quantities: Iterable[str], judged: bool) -> None:
+        self.contract = contract
+        self.bounds = Bounds(exact, contract)
+        with np.errstate(all="ignore"):
+            self.zeta = self.bounds.zeta()
+        self.powers = {q: Power() for q in quantities} if judged else {}
+
+    def rows(self, block: Block, shared: RowBase | None) -> RowBounds:
+        """Bounds of a block; the base is shared by all contracts, but for logits whose own errors depend on them."""
+        return self.bounds.rows(block, shared or RowBase.of(block.softmax, self.bounds.arithmetic.wide, self.zeta))
