@@ -14,9 +14,10 @@ from samples import record
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
-from xentcheck.causes import causes
-from xentcheck.counterfactual import Counterfactual
-from xentcheck.layer_causes import layer_causes
+from xentcheck.diagnosis.causes import causes
+from xentcheck.diagnosis.counterfactual import Counterfactual
+from xentcheck.diagnosis.layer_causes import layer_causes
+from xentcheck.diagnosis.suspects import UNSURE, suspects, suspects_of_error
 from xentcheck.museum import heads
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum.base import BOTH, CrossEntropy, Fault, anywhere, options
@@ -28,7 +29,6 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reports.suspicion import suspicion
 from xentcheck.runner import run_case
 from xentcheck.subjects import subjects_of
-from xentcheck.suspects import UNSURE, suspects, suspects_of_error
 from xentcheck.vocabulary import FAILING
 
 QUICK = [c for c in cases("quick") if not c.inputs and "dir" not in c.options and c.classes <= 2000]

@@ -13,6 +13,7 @@ import numpy as np
 from xentcheck.adapters.base import Result, needed_options
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
+from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
 from xentcheck.judging.comparisons import Subject as Judged
 from xentcheck.judging.comparisons import Verdict
 from xentcheck.judging.conventions import Convention, convention_of, seen
@@ -33,7 +34,6 @@ from .attempts import Attempt, attempt
 from .errors import OracleError
 from .labels import GIVEN_AS_ROWS, given
 from .subjects import Subject
-from .suspects import EXAMINED, suspects, suspects_of_error
 from .vocabulary import DIRECTIONAL, OVERWRITABLE, QUANTITIES
 from .zeros import zeros_pass_from
 

@@ -14,8 +14,7 @@ from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
-
-from .vocabulary import LAYER_GRADIENTS
+from xentcheck.vocabulary import LAYER_GRADIENTS
 
 
 @dataclass(frozen=True, eq=False)

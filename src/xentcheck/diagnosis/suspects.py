@@ -7,11 +7,11 @@ import numpy as np
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
+from xentcheck.vocabulary import GRADIENTS, LAYER_GRADIENTS
 
 from .causes import causes
 from .counterfactual import Counterfactual
 from .layer_causes import layer_causes
-from .vocabulary import GRADIENTS, LAYER_GRADIENTS
 
 EXAMINED = ("loss", "cost", "dC/dz", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""
