@@ -23,7 +23,7 @@ from xentcheck.cases.profiles.named import PROFILES, cases
 from xentcheck.faults import LAW, by_name, frameworks_of, subjects_for, witnesses
 from xentcheck.museum import tables
 from xentcheck.records.findings import is_right
-from xentcheck.runner import run_case
+from xentcheck.running.comparison import run_case
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING
 
 HERE = Path(__file__).parents[1] / "tests" / "museum"

@@ -25,11 +25,12 @@ from rich.progress import track
 from xentcheck import adapters
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.profiles.named import PROFILES, cases
-from xentcheck.deviations import Deviations, load
 from xentcheck.errors import OutputError
-from xentcheck.execution import Finished, Group, execute, execute_parallel, groups_of
 from xentcheck.records.record import Record
-from xentcheck.subjects import Subject, subjects_of
+from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.executors import execute, execute_parallel
+from xentcheck.running.subjects import Subject, subjects_of
+from xentcheck.running.tasks import Finished, Group, groups_of
 from xentcheck.vocabulary import EXECUTED, FAILING
 
 Line = dict[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -242,3 +243,23 @@ def _validate_target(p: Problem) -> None:
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: finite numbers")
+
+
+def index_of(problem: Problem, quantity: str, position: int) -> tuple[int, ...]:
+    """The index, in the quantity's own shape, of a position in row form."""
+    shape = problem.shapes[quantity]
+    if quantity in ("a", "log_a", "dC/dz", "hvp"):
+        row, label = divmod(position, problem.classes)
+        where = [int(i) for i in np.unravel_index(row, problem.loss_shape)] if problem.loss_shape else []
+        return (*where[:1], label, *where[1:])
+    return tuple(int(i) for i in np.unravel_index(position, shape)) if shape else ()
+
+
+def digest_of(problem: Problem) -> str:
+    """SHA-256 of the problem's values and options, whatever their layout in memory."""
+    sha = hashlib.sha256()
+    for name, array in problem.arrays().items():
+        sha.update(f"{name}{array.shape}{array.dtype}".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    sha.update(f"{problem.ignore_index}/{problem.label_smoothing}/{problem.reduction}".encode())
+    return sha.hexdigest()[:16]

@@ -22,7 +22,7 @@ from xentcheck.cases.randomness import Stream
 from xentcheck.reference.numbers.double_double import DoubleDouble
 from xentcheck.reference.numbers.elementary import dd_exp, dd_log1p
 from xentcheck.reference.oracle import Exact
-from xentcheck.runner import digest_of
+from xentcheck.reference.problem import digest_of
 
 CASES = (
     "gaussian.5x1003.f64.index.w+ls+ign.mean.up-neg.contig.s0",

@@ -12,8 +12,8 @@ from xentcheck.cases.profiles.named import cases
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import outputs
 from xentcheck.records.failures import CHECKS, check_of
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import QUANTITIES
 
 CASES = [case for case in cases("quick") if case.dtype == "float32"]

@@ -14,8 +14,7 @@ from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.runner import contracts_of
-from xentcheck.subjects import Subject
+from xentcheck.running.subjects import Subject, contracts_of
 
 ACCURATE = CATALOGUE["accurate"].with_accuracy(1.0, 1.0)
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 import xentcheck
-from xentcheck import adapters, api, execution
+from xentcheck import adapters, api
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.cases.case import Case
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running import executors as execution
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 
 CASES = {
     "quick": ("gaussian.5x3.f32.index.plain.mean.up-one.contig", "gaussian.5x3.f64.index.ign.mean.up-one.contig"),

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xentcheck.cases.build import SMOOTHINGS, build
-from xentcheck.cases.case import IGNORE, LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, WEIGHTS, Case
+from xentcheck.cases.case import IGNORE, LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, WEIGHTS, Case, quantities_of
 from xentcheck.cases.families import ALL_LAYER_FAMILIES, FAMILIES, FAR, LAYER_FAMILIES, LOGIT_FAMILIES
 from xentcheck.cases.profiles.named import OPTION_SETS, PROFILES, SHAPES, cases
 from xentcheck.errors import CaseError, ProfileError
-from xentcheck.reference.problem import Problem
-from xentcheck.runner import digest_of, planned, quantities_of
+from xentcheck.reference.problem import Problem, digest_of
+from xentcheck.running.comparison import planned
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 PINNED = "de5fcd20922f7166859868d816a53c12a4a9ae2318f4407dd1cac3739c29dff8"

@@ -9,12 +9,12 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
+from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.profiles.named import cases
 from xentcheck.judging.conventions import CONVENTIONS, convention_of, seen
 from xentcheck.reference.problem import Problem
-from xentcheck.runner import quantities_of, run_case, run_problem
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case, run_problem
+from xentcheck.running.subjects import subjects_of
 
 Z = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 4.0]])
 MASKED = np.array([[1.0, 2.0, -np.inf], [0.0, -1.0, 4.0]])

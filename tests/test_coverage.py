@@ -8,8 +8,8 @@ from typing import Any
 
 from xentcheck.cases.profiles.lattice import FACTORS, FORBIDDEN
 from xentcheck.cases.profiles.named import cases
-from xentcheck.coverage import coverages, possible_pairs
 from xentcheck.records.record import Record
+from xentcheck.running.coverage import coverages, possible_pairs
 
 CASE = "gaussian.3x31.f32.index.w+ls.mean.up-neg.trans.s0"
 

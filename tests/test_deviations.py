@@ -12,9 +12,9 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.cases.profiles.named import cases
-from xentcheck.deviations import SELECTORS, Deviation, Deviations, load
 from xentcheck.errors import DeviationError
 from xentcheck.records.record import Record
+from xentcheck.running.deviations import SELECTORS, Deviation, Deviations, load
 from xentcheck.vocabulary import EXECUTED, OUTCOMES
 
 LINK = "https://example.org/issue/1"

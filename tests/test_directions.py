@@ -20,8 +20,8 @@ from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DIRECTIONAL, FAILING
 
 DIRECTED = [case for case in cases("quick") if "dir" in case.options]

@@ -18,8 +18,8 @@ from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reports.summary import summarize
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import FAILING
 
 PLAIN = "gaussian.5x10.f32.index.plain.mean.up-one.contig.s0"

@@ -18,7 +18,7 @@ from xentcheck.cases.randomness import Stream
 from xentcheck.museum import outputs
 from xentcheck.museum.outputs import Values
 from xentcheck.reference.problem import Problem
-from xentcheck.subjects import subjects_of
+from xentcheck.running.subjects import subjects_of
 
 ROWS, CLASSES, INPUTS = 4, 5, 3
 HERE = 2.0**-48

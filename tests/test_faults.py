@@ -16,7 +16,6 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases.case import SOFT, Case
 from xentcheck.cases.profiles.named import cases
-from xentcheck.deviations import Deviations, load
 from xentcheck.faults import LAW, broken_laws, side_of, sides_at, subjects_for
 from xentcheck.museum import heads, tables
 from xentcheck.museum.base import BOTH, CrossEntropy
@@ -25,8 +24,9 @@ from xentcheck.museum.fused import Fused
 from xentcheck.records.findings import is_right
 from xentcheck.records.record import Record
 from xentcheck.reference.inputs import WIDE
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING
 
 KILLS = tables.read(tables.KILLS)

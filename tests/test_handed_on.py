@@ -25,7 +25,7 @@ from xentcheck.errors import AdapterError
 from xentcheck.handed import marked_cases
 from xentcheck.pytest_matrix import Plan
 from xentcheck.pytest_plugin import OPTIONS
-from xentcheck.subjects import Subject
+from xentcheck.running.subjects import Subject
 from xentcheck.vocabulary import REDUCTIONS
 
 CASE = "gaussian.5x3.f32.index.plain.mean.up-one.contig.s0"

@@ -13,7 +13,7 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.heights import LADDER, Height, heights, held_to, rows
 from xentcheck.reference.formats import Array
-from xentcheck.subjects import Subject
+from xentcheck.running.subjects import Subject
 
 SIZES = (1003, 4096)
 

@@ -87,7 +87,7 @@ def test_folders_know_only_what_they_may(package: str) -> None:
         ("reference", "from xentcheck.adapters import get"),
         ("reference", "import xentcheck.judging.metric"),
         ("reports", "from xentcheck.reference.formats import FORMATS"),
-        ("adapters", "from xentcheck.runner import run_case"),
+        ("adapters", "from xentcheck.running.comparison import run_case"),
         ("adapters", "from xentcheck.adapters.base import Adapter"),
         ("reference", "from ..judge import error_of"),
         ("reports", "from xentcheck import judge"),

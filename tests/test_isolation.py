@@ -19,8 +19,8 @@ from xentcheck.laws import MEMORY, laws
 from xentcheck.probes import PROBES, probe
 from xentcheck.records.findings import LawResult
 from xentcheck.reports.law import law_table
-from xentcheck.runner import run_case
-from xentcheck.subjects import Subject, subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.vocabulary import FAILING
 
 IMPLEMENTATIONS = """

@@ -16,8 +16,7 @@ from xentcheck.records.record import ULP_EDGES
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import Problem
-from xentcheck.runner import index_of
+from xentcheck.reference.problem import Problem, index_of
 from xentcheck.vocabulary import DTYPES
 
 INF, NAN = np.inf, np.nan

@@ -11,20 +11,20 @@ import pytest
 from samples import fault, record, run
 
 from xentcheck import command_faults, faults, rivals
-from xentcheck.api import collect
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cli import cli
 from xentcheck.command_faults import faults_command
-from xentcheck.deviations import Deviations
 from xentcheck.errors import OutputError
-from xentcheck.execution import Finished, Hunt, run_hunt
 from xentcheck.faults import by_name, first_kill, result_of, witnesses
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.records.findings import RIGHT, FaultResult
 from xentcheck.reports.fault import fault_table, fault_text
 from xentcheck.reports.markdown import markdown
 from xentcheck.rivals import RIVALS, verdicts
+from xentcheck.running.deviations import Deviations
+from xentcheck.running.journal import collect
+from xentcheck.running.tasks import Finished, Hunt, run_hunt
 
 QUICK = tuple(cases("quick"))
 

@@ -16,7 +16,7 @@ from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.subjects import Subject
+from xentcheck.running.subjects import Subject
 
 Signs = Callable[[Problem, int], Any]
 FUSED = get("fused")

@@ -17,7 +17,7 @@ from xentcheck.adapters.base import Adapter
 from xentcheck.laws import LAWS, laws
 from xentcheck.records.findings import LawResult
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.subjects import subjects_of
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
 
 Loss = Callable[..., tuple[Any, Any]]

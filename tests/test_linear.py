@@ -20,8 +20,8 @@ from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.power import power_groups, undecided
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import FAILING
 
 Gradients = tuple[Any, Any, Any]

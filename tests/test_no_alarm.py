@@ -14,17 +14,18 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.adapters.wrap.refusals import tried
-from xentcheck.api import collect, header_of
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import tiny_cases
 from xentcheck.cases.selection import law_dtypes, selected
-from xentcheck.deviations import Deviations, load
-from xentcheck.execution import Probing, execute, groups_of
 from xentcheck.records.record import Record
 from xentcheck.reference.bounds.contracts import CATALOGUE
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.executors import execute
+from xentcheck.running.journal import collect, header_of
+from xentcheck.running.subjects import subjects_of
+from xentcheck.running.tasks import Probing, groups_of
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING
 
 OTHER_DTYPES = tuple(dtype for dtype in DTYPES if dtype != "float32")

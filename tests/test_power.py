@@ -27,8 +27,8 @@ from xentcheck.reference.bounds.rows import RowBounds
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.power import ANY_SHAPE
 from xentcheck.reports.summary import power_groups
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, QUANTITIES, REDUCTIONS
 
 FUSED = CATALOGUE["fused"]

@@ -12,7 +12,7 @@ from xentcheck.adapters.base import Adapter
 from xentcheck.probes import PROBES, probe
 from xentcheck.records.findings import ProbeResult
 from xentcheck.reports.probe import probe_table
-from xentcheck.subjects import subjects_of
+from xentcheck.running.subjects import subjects_of
 
 PLAIN = "-0.455 0.122 0.333"
 """dC/dz of the first row, which no probe of the second row changes."""

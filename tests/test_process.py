@@ -23,8 +23,8 @@ from xentcheck.cases.case import Case
 from xentcheck.errors import AdapterError, ProcessEnded, ProcessTimeout, ProtocolError
 from xentcheck.records.record import Record
 from xentcheck.reference.problem import Problem
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
 
 NODE = Path(__file__).parents[1] / "examples" / "node"

@@ -18,11 +18,12 @@ from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.cases.case import Case
 from xentcheck.cli import cli
 from xentcheck.errors import AdapterError
-from xentcheck.execution import Group, execute, execute_parallel
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
-from xentcheck.subjects import subjects_of
+from xentcheck.running.executors import execute, execute_parallel
+from xentcheck.running.subjects import subjects_of
+from xentcheck.running.tasks import Group
 
 pytest_plugins = ["pytester"]
 

@@ -15,10 +15,8 @@ from xentcheck import adapters, api
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.asking import Answer, compare
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
-from xentcheck.deviations import Deviations
+from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import Disagreement
-from xentcheck.execution import Finished, Group
 from xentcheck.judging.power.required import ALWAYS, required
 from xentcheck.laws import LAWS, SHAPE, base, laws
 from xentcheck.records.sizes import size_of
@@ -26,8 +24,10 @@ from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.baseline import baseline_of
-from xentcheck.runner import contracts_of, quantities_of, run_case, run_problem
-from xentcheck.subjects import Subject, subjects_of
+from xentcheck.running.comparison import run_case, run_problem
+from xentcheck.running.deviations import Deviations
+from xentcheck.running.subjects import Subject, contracts_of, subjects_of
+from xentcheck.running.tasks import Finished, Group
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
 GIVEN: dict[str, Any] = {

@@ -23,8 +23,8 @@ from xentcheck.reference.numbers.double_double import DoubleDouble
 from xentcheck.reference.oracle import Exact, rows
 from xentcheck.reference.oracle.leaving import leave
 from xentcheck.reference.problem import Problem
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DIRECTIONAL, REDUCTIONS
 
 MAX = float(np.finfo(np.float64).max)

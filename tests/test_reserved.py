@@ -13,8 +13,8 @@ from xentcheck.cases.build import build
 from xentcheck.cases.profiles.named import PROFILES, cases
 from xentcheck.cases.profiles.reserved import RESERVED, WIDE, alone_cases, reserved_for, tiny_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 WITH = {

@@ -22,8 +22,7 @@ from xentcheck.reference.bounds.scattered import LEAST, LEVELS, drifts, scattere
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-from xentcheck.runner import contracts_of
-from xentcheck.subjects import Subject
+from xentcheck.running.subjects import Subject, contracts_of
 
 SIZE = 128256
 """Classes of a large vocabulary."""

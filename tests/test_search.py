@@ -13,8 +13,8 @@ from xentcheck import reference as ref
 from xentcheck.adapters.spec import Spec
 from xentcheck.command_accuracy import accuracy_command
 from xentcheck.errors import OutputError
+from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.search import QUANTITIES, Witness, largest_errors, measured
-from xentcheck.subjects import Subject, subjects_of
 
 
 def planted(fault: Any) -> Subject:

@@ -11,7 +11,7 @@ from samples import record, run
 
 from xentcheck import adapters
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
-from xentcheck.cases.case import Case
+from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import reserved_for
 from xentcheck.cases.profiles.sizes import sized_cases
@@ -20,8 +20,8 @@ from xentcheck.reports.markdown import markdown
 from xentcheck.reports.power import power_groups, undecided
 from xentcheck.reports.report import to_json
 from xentcheck.reports.summary import summarize
-from xentcheck.runner import quantities_of, run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING
 
 SMALL, LARGE = size_of(10, 5), size_of(4096, 3)

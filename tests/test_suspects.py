@@ -27,8 +27,8 @@ from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reports.suspicion import suspicion
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import FAILING
 
 QUICK = [c for c in cases("quick") if not c.inputs and "dir" not in c.options and c.classes <= 2000]

@@ -16,11 +16,11 @@ from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
 from xentcheck.cases.case import Case
 from xentcheck.cli import cli
-from xentcheck.labels import GIVEN_AS_ROWS, given
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.labels import one_hot
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.attempts import GIVEN_AS_ROWS, given
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
 
 

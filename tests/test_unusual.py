@@ -16,8 +16,8 @@ from xentcheck.errors import CaseError
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import outputs, sizes
 from xentcheck.museum.base import Fault
-from xentcheck.runner import run_case
-from xentcheck.subjects import Subject, subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING, REDUCTIONS, VALUES
 
 QUICK = cases("quick")

@@ -26,9 +26,9 @@ from xentcheck.reports.report import to_json
 from xentcheck.reports.summary import summarize
 from xentcheck.reports.terminal import print_summary
 from xentcheck.reports.weaker import weaker
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
-from xentcheck.zeros import CLASS_COUNTS, case_of, zeros_pass_from
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
+from xentcheck.running.zeros import CLASS_COUNTS, case_of, zeros_pass_from
 
 CASE = Case.parse("gaussian.5x10.bf16.index.plain.mean.up-one.contig.s0")
 CONTRACTS = tuple(CATALOGUE)

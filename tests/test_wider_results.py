@@ -20,8 +20,8 @@ from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS, wider
 from xentcheck.reference.problem import Problem
-from xentcheck.runner import run_case
-from xentcheck.subjects import subjects_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING, SHORT_DTYPES
 
 PAIRS = [(dtype, result) for dtype in DTYPES for result in wider(dtype)]

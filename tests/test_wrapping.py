@@ -14,7 +14,7 @@ from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.signatures import parameters_of, supported
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.subjects import subjects_named
+from xentcheck.running.subjects import subjects_named
 
 
 def mean_loss(logits: Any, target: Any, upstream: Any = 1.0) -> tuple[Any, Any]:

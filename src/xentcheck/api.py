@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,24 +11,19 @@ from xentcheck.adapters.promises import Given
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases.selection import law_dtypes, selected
-from xentcheck.records.file import Finding, Header, RunWriter
-from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
-from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reports.summary import Summary, summarize
+from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.executors import execute
+from xentcheck.running.journal import collect, header_of
+from xentcheck.running.subjects import subjects_of
+from xentcheck.running.tasks import Probing, Task, groups_of
 
-from .coverage import coverages
-from .deviations import Deviations, load
-from .environment import GENERATOR, environment, host
 from .errors import AdapterError, Disagreement, require_named
-from .execution import Finished, Probing, Task, execute, groups_of
-from .runner import planned
-from .subjects import Subject, subjects_of
-from .vocabulary import FAILING
 
 if TYPE_CHECKING:
-    from xentcheck.cases.case import Case
+    pass
 
 
 @dataclass(frozen=True)
@@ -65,87 +59,6 @@ class Run:
     def load(cls, path: str | Path) -> Run:
         """The run of a file. Raises RunFileError."""
         return cls(RunFile.load(Path(path)))
-
-
-def header_of(
-    chosen: Sequence[Case],
-    subjects: Sequence[Subject],
-    profile: str,
-    seed: int,
-    jobs: int,
-    selection: Sequence[str] = (),
-) -> Header:
-    """The first line of a run file."""
-    from importlib.metadata import version
-
-    return Header(
-        version=version("xentcheck"),
-        generator=GENERATOR,
-        seed=seed,
-        profile=profile,
-        catalogue=tuple(CATALOGUE),
-        environment=environment(subjects),
-        host=host(jobs),
-        planned=planned(chosen, subjects),
-        selection=tuple(selection),
-    )
-
-
-def collect(
-    header: Header,
-    finished: Iterator[Finished],
-    deviations: Deviations,
-    *,
-    complete: bool,
-    out: Path | None = None,
-    stop: bool = False,
-    progress: Callable[[Finished], None] = lambda done: None,
-) -> Run:
-    """Gather a run's records, writing each to `out` as it comes, so that a killed run loses the check in flight
-    only.
-
-    stop: go no further than the first task with a failing record.
-    """
-    records: list[Record] = []
-    timings: list[tuple[str, float]] = []
-    accuracies: list[Accuracy] = []
-    probes: list[ProbeResult] = []
-    laws: list[LawResult] = []
-    faults: list[FaultResult] = []
-    stopped = False
-    with RunWriter(out, header) if out else nullcontext() as writer:
-        for done in finished:
-            for record in map(deviations.apply, done.records):
-                records.append(record)
-                if writer:
-                    writer.add(record)
-            findings: Iterable[Finding] = (*done.accuracies, *done.laws, *done.probes, *done.faults)
-            for finding in findings:
-                if writer:
-                    writer.add(finding)
-            accuracies += done.accuracies
-            laws += done.laws
-            probes += done.probes
-            faults += done.faults
-            timings.append((done.task.signature, done.seconds))
-            progress(done)
-            if stop and any(record.outcome in FAILING for record in done.records):
-                stopped = True
-                break
-        met = coverages(records)
-        failures = deviations.failures(header.profile if complete and not stopped else "")
-        failures += ["stopped at the first failure"] if stopped else []
-        failures += [str(law) for law in laws if not law.kept]
-        failures += [str(fault) for fault in faults if not fault.ok]
-        if writer:
-            for coverage in met:
-                writer.add(coverage)
-            for text in failures:
-                writer.failure(text)
-            for name, seconds in timings:
-                writer.timing(name, seconds)
-    lines = tuple(records), tuple(failures), tuple(timings), tuple(accuracies), tuple(met), tuple(probes)
-    return Run(RunFile(header, *lines, tuple(laws), tuple(faults)))
 
 
 def check(

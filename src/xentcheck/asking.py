@@ -14,10 +14,9 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.running.attempts import attempt
+from xentcheck.running.subjects import Subject, contract_of
 
-from .attempts import attempt
-from .runner import contract_of
-from .subjects import Subject
 from .vocabulary import FAILING
 
 Residual = tuple[Array, Array]

@@ -15,10 +15,10 @@ from xentcheck.records.findings import Accuracy
 from xentcheck.records.paths import prepare_file
 from xentcheck.reports.accuracy import accuracy_table
 from xentcheck.reports.markdown import table
+from xentcheck.running.subjects import subjects_of
 
 from .errors import OutputError
 from .search import accuracies
-from .subjects import subjects_of
 from .vocabulary import DTYPES
 
 TEXT = """# Accuracy

@@ -18,9 +18,9 @@ from xentcheck.records.findings import FaultResult
 from xentcheck.records.paths import prepare_file
 from xentcheck.reports.fault import fault_table, fault_text
 from xentcheck.reports.markdown import FAULTS, table
+from xentcheck.running.executors import execute, execute_parallel
 
 from .errors import OutputError, ProfileError
-from .execution import execute, execute_parallel
 from .faults import frameworks_of, hunts
 
 TEXT = """# The museum

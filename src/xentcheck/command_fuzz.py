@@ -18,10 +18,10 @@ from xentcheck.adapters.spec import Spec
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.words import describe
 from xentcheck.reports.suspicion import suspicion
+from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.subjects import subjects_named
 
-from .deviations import Deviations, load
 from .errors import UnavailableError
-from .subjects import subjects_named
 from .vocabulary import DTYPES
 
 try:

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from xentcheck.reports.grades import EVERYTHING
 from xentcheck.reports.summary import Summary, summarize
+from xentcheck.running.subjects import subjects_named
 
 from .command_run import RunRequest, execute_request, specs_of
 from .heights import Height, heights, held_to
-from .subjects import subjects_named
 from .vocabulary import DTYPES
 
 

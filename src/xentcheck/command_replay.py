@@ -14,7 +14,7 @@ from rich.text import Text
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
+from xentcheck.cases.case import Case, quantities_of
 from xentcheck.judging.metric import error_of
 from xentcheck.records.failures import CHANGED
 from xentcheck.records.paths import prepare_file
@@ -25,12 +25,11 @@ from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
+from xentcheck.running.attempts import attempt, given
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import Subject, contract_of, subjects_of
 
-from .attempts import attempt
 from .errors import AdapterError, OutputError, UnavailableError
-from .labels import given
-from .runner import contract_of, quantities_of, run_case
-from .subjects import Subject, subjects_of
 from .vocabulary import FAILING, VALUES
 
 if TYPE_CHECKING:

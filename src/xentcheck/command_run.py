@@ -22,12 +22,14 @@ from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.reports.baseline import baseline_of, path_of
 from xentcheck.reports.report import to_json, write_report
 from xentcheck.reports.terminal import print_summary
+from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.executors import execute, execute_parallel
+from xentcheck.running.journal import collect, header_of
+from xentcheck.running.subjects import subjects_named
+from xentcheck.running.tasks import Finished, Probing, Search, Task, groups_of
 
-from .api import Run, collect, header_of
-from .deviations import Deviations, load
-from .execution import Finished, Probing, Search, Task, execute, execute_parallel, groups_of
+from .api import Run
 from .faults import frameworks_of, hunts
-from .subjects import subjects_named
 
 
 @dataclass(frozen=True)

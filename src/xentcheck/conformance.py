@@ -13,13 +13,13 @@ import pytest
 from xentcheck.cases.case import Case
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe
+from xentcheck.running.comparison import run_case
+from xentcheck.running.deviations import Deviations
+from xentcheck.running.subjects import Subject
 
-from .deviations import Deviations
 from .laws import laws
 from .pytest_matrix import Key
 from .pytest_plugin import COLLECTOR, plan_of
-from .runner import run_case
-from .subjects import Subject
 from .vocabulary import FAILING
 
 __all__ = ["pytest_generate_tests", "records", "test_laws", "test_matrix"]

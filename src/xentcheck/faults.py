@@ -12,13 +12,13 @@ from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.records.failures import check_of
 from xentcheck.records.findings import FaultResult, is_right
 from xentcheck.records.record import Record
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import Subject, subjects_of
+from xentcheck.running.tasks import Hunt
 
 from .errors import AdapterError, UnavailableError
-from .execution import Hunt
 from .laws import laws
 from .rivals import alarms_of, verdicts
-from .runner import run_case
-from .subjects import Subject, subjects_of
 from .vocabulary import FAILING, VALUES
 
 LAW = "law"

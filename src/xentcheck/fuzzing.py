@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
 from xentcheck.cases.case import Case
 from xentcheck.records.record import Record
+from xentcheck.running.comparison import run_case
+from xentcheck.running.deviations import Deviations
+from xentcheck.running.subjects import Subject
 
-from .deviations import Deviations
 from .errors import CaseError, OutputError
-from .runner import run_case
 from .strategies import cases
-from .subjects import Subject
 from .vocabulary import EXECUTED, FAILING, HEADS, NOT_CALLED, OPTIONS, REDUCTIONS
 
 ROUND = 500

@@ -12,16 +12,16 @@ import numpy as np
 from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_options
 from xentcheck.adapters.promises import Given, promised
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
+from xentcheck.cases.case import Case, quantities_of
 from xentcheck.judging.undecided import doubt_of
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe, passing
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
+from xentcheck.running.comparison import run_problem
+from xentcheck.running.subjects import Subject, contract_of
 
 from .errors import AdapterError, Disagreement, ProfileError, Undecided
-from .runner import contract_of, quantities_of, run_problem
-from .subjects import Subject
 from .vocabulary import DTYPES, EXECUTED, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 KEYWORDS = ("profile", "seed", "dtypes", "cases", "options", "reductions")

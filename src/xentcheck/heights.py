@@ -18,11 +18,8 @@ from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import rank
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.problem import Problem
-
-from .attempts import attempt
-from .labels import given
-from .runner import contracts_of
-from .subjects import Subject
+from xentcheck.running.attempts import attempt, given
+from xentcheck.running.subjects import Subject, contracts_of
 
 SIZES = (1003, 4096, 32003, 128256)
 

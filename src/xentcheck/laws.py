@@ -16,11 +16,11 @@ from xentcheck.cases.randomness import Stream
 from xentcheck.records.findings import LawResult
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
+from xentcheck.running.attempts import served
+from xentcheck.running.subjects import Subject
 
 from .asking import Answer, Asker, Failed, Misshapen, Residual, Unanswered, compare
-from .attempts import served
 from .errors import told
-from .subjects import Subject
 
 SHAPE = (6, 7)
 SHIFT = 64.0

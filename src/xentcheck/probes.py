@@ -13,11 +13,11 @@ from xentcheck.adapters.wrap.fused import as_layer
 from xentcheck.records.findings import ProbeResult
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
+from xentcheck.running.attempts import attempt, served
+from xentcheck.running.subjects import Subject
 
 from .asking import REAL, THROUGH
-from .attempts import attempt, served
 from .errors import ProcessEnded, told
-from .subjects import Subject
 
 DTYPE = np.dtype(np.float32)
 ROWS = ((1.0, 2.0, 3.0), (0.5, -1.0, 2.0))

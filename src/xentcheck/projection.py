@@ -21,12 +21,11 @@ from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.formats import Array
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.problem import Problem
+from xentcheck.running.attempts import attempt
+from xentcheck.running.subjects import Subject, contracts_of, subjects_of
 
-from .attempts import attempt
 from .errors import AdapterError, DtypeError, ProblemError, UnavailableError
 from .projected_rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
-from .runner import contracts_of
-from .subjects import Subject, subjects_of
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter

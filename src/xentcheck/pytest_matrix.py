@@ -15,7 +15,7 @@ import pytest
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.spec import Spec, resolve, specs_of
-from xentcheck.cases.case import Case
+from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.findings import LawResult
 from xentcheck.records.paths import prepare, prepare_file
@@ -25,16 +25,15 @@ from xentcheck.records.words import describe
 from xentcheck.reports.report import write_report
 from xentcheck.reports.summary import Summary, summarize
 from xentcheck.reports.suspicion import suspicion
+from xentcheck.running.coverage import coverages
+from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.journal import header_of
+from xentcheck.running.subjects import Subject, subjects_named
+from xentcheck.running.tasks import groups_of
 
-from .api import header_of
-from .coverage import coverages
-from .deviations import Deviations, load
 from .errors import XentcheckError
-from .execution import groups_of
 from .options import contracts_of
 from .pytest_plugin import option
-from .runner import quantities_of
-from .subjects import Subject, subjects_named
 from .vocabulary import OVERWRITABLE, QUANTITIES, TIMEOUT
 
 if TYPE_CHECKING:

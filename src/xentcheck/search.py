@@ -18,11 +18,8 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-
-from .attempts import attempt
-from .labels import given
-from .runner import contract_of
-from .subjects import Subject
+from xentcheck.running.attempts import attempt, given
+from xentcheck.running.subjects import Subject, contract_of
 
 QUANTITIES = ("a", "log_a", "loss", "dC/dz")
 CLASSES = (2, 5, 10)

@@ -21,11 +21,11 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.running.comparison import run_problem
+from xentcheck.running.subjects import Subject, contracts_of
 
 from .errors import OracleError, ProblemError
-from .runner import contracts_of, run_problem
 from .simpler import smaller_problems
-from .subjects import Subject
 from .vocabulary import DIRECTIONAL, FAILING
 
 SECONDS = 60.0
@@ -76,7 +76,7 @@ def shrink(subject: Subject, problem: Problem, quantity: str, seconds: float = S
     """The smallest failure found. Raises ProblemError if the problem does not fail.
 
     >>> from xentcheck import adapters
-    >>> from xentcheck.subjects import subjects_of
+    >>> from xentcheck.running.subjects import subjects_of
     >>> def zeros(logits, target, reduction="mean", **options):
     ...     shape = logits.shape[:1] if reduction == "none" else ()
     ...     return np.zeros(shape, logits.dtype), np.zeros_like(logits)

@@ -21,9 +21,9 @@ from xentcheck.adapters.process.adapter import PROTOCOL
 from xentcheck.adapters.process.requests import answer_of, problem_of
 from xentcheck.adapters.process.wire import Message
 from xentcheck.adapters.spec import Spec, imported
+from xentcheck.running.subjects import Subject
 
 from .errors import ProtocolError, Refused, foreign, told
-from .subjects import Subject
 
 
 def main() -> None:

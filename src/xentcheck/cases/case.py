@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xentcheck.errors import CaseError
-from xentcheck.vocabulary import REDUCTIONS, SHORT_DTYPES
+from xentcheck.vocabulary import DIRECTIONAL, REDUCTIONS, SHORT_DTYPES
 
 from .families import ALL_LAYER_FAMILIES, BROKEN, LOGIT_FAMILIES
 
@@ -206,3 +206,15 @@ def _allowed(what: str, values: tuple[str, ...], allowed: Iterable[str]) -> None
     for value in values:
         if value not in names:
             raise CaseError(f"unknown {what} {value!r} in a case; allowed: {', '.join(names)}")
+
+
+def quantities_of(case: Case) -> tuple[str, ...]:
+    """What is judged of a case: a and log_a do not depend on targets, so that the cases without options carry them."""
+    value = "loss" if case.reduction == "none" else "cost"
+    if "dir" in case.options:
+        return DIRECTIONAL
+    if case.inputs:
+        of = {"dC/db": "b", "dC/dw": "w", "dC/da_prev": "a_prev"}
+        return (value, *(q for q, name in of.items() if not case.needs or name in case.needs))
+    plain = case.target == "index" and not case.options
+    return (*(("a", "log_a") if plain else ()), value, "dC/dz")

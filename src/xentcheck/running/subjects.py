@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from xentcheck.adapters.promises import code, words
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cases.case import SMOOTHING
 from xentcheck.cases.profiles.named import EAGER, EAGER_SHAPE, SHARP
 from xentcheck.cases.profiles.reserved import COMBINED, reserved_for
+from xentcheck.errors import AdapterError, DtypeError, UnavailableError, declaring
 from xentcheck.judging.power.required import NARROW
-from xentcheck.reference.bounds.contracts import DEFAULT
-
-from .errors import AdapterError, DtypeError, UnavailableError, declaring
-from .vocabulary import REFUSED
+from xentcheck.reference.bounds.arithmetic import distinct
+from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract, get
+from xentcheck.vocabulary import QUANTITIES, REFUSED
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -116,3 +119,28 @@ def subjects_named(
     if not subjects:
         raise AdapterError(f"no adapter has a device among {', '.join(devices)}; allowed: cpu, cuda, gpu")
     return subjects
+
+
+def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
+    """The contract that each quantity of a subject is judged by, and the catalogue for its grade."""
+    adapter = subject.adapter
+    exp_ulps, log_ulps = adapter.accuracy_for(subject.device, dtype)
+    catalogue, different = _catalogue(exp_ulps, log_ulps, adapter.running_sums, dtype)
+    declared = {q: catalogue[get(adapter.contract_for(subject.device, dtype, q)).name] for q in QUANTITIES}
+    return declared, different
+
+
+def contract_of(subject: Subject, dtype: str, quantity: str, result: Any) -> Contract:
+    """The contract that one result of a subject is judged by, in whatever dtype it came."""
+    return contracts_of(subject, dtype)[0][quantity].returning(str(np.asarray(result).dtype), dtype)
+
+
+@cache
+def _catalogue(
+    exp_ulps: float, log_ulps: float, running_sums: int, dtype: str
+) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
+    """The contracts by name for functions of such an accuracy and such sums, and those that differ in a dtype."""
+    catalogue = {
+        name: contract.with_accuracy(exp_ulps, log_ulps).with_sums(running_sums) for name, contract in CATALOGUE.items()
+    }
+    return catalogue, distinct(tuple(catalogue.values()), dtype)

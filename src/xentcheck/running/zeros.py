@@ -8,8 +8,7 @@ from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.judging.undecided import rejects_zeros
 from xentcheck.reference.bounds.contracts import CATALOGUE
-
-from .vocabulary import DIRECTIONAL, LAYER_GRADIENTS, SHORT_DTYPES
+from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, SHORT_DTYPES
 
 CLASS_COUNTS = tuple(2**k + 1 for k in range(1, 18))
 """Numbers of classes that are tried: 3, 5, 9, ... 131073, one more than vectors and blocks hold."""

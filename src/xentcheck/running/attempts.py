@@ -12,9 +12,10 @@ import numpy as np
 
 from xentcheck.adapters.base import Result
 from xentcheck.adapters.process.adapter import ProcessAdapter
-from xentcheck.reference.problem import Problem
+from xentcheck.errors import ProcessEnded, Refused, foreign, told
+from xentcheck.reference.labels import one_hot
+from xentcheck.reference.problem import NO_IGNORE, Problem
 
-from .errors import ProcessEnded, Refused, foreign, told
 from .subjects import Subject
 
 
@@ -77,3 +78,14 @@ def served(subject: Subject, kind: str, text: Mapping[str, str]) -> Any:
     assert isinstance(subject.adapter, ProcessAdapter)
     place = {"device": subject.device, "variant": subject.variant}
     return json.loads(subject.adapter.serve(kind, {**place, **text}))
+
+
+GIVEN_AS_ROWS = "takes no labels: they are given as one-hot rows of probabilities"
+"""What is noted of comparisons whose case has labels."""
+
+
+def given(problem: Problem, subject: Subject) -> Problem:
+    """The problem as an implementation gets it, and is judged by; where examples are ignored its labels stay."""
+    if subject.adapter.capabilities.labels or problem.ignore_index != NO_IGNORE or not problem.kept.all():
+        return problem
+    return one_hot(problem)

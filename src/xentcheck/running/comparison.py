@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from xentcheck.adapters.base import Result, needed_options
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
+from xentcheck.cases.case import Case, quantities_of
 from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
+from xentcheck.errors import OracleError
 from xentcheck.judging.comparisons import Subject as Judged
 from xentcheck.judging.comparisons import Verdict
 from xentcheck.judging.conventions import Convention, convention_of, seen
@@ -24,32 +23,16 @@ from xentcheck.records.failures import CHANGED, MISSING
 from xentcheck.records.record import Record
 from xentcheck.records.sizes import size_of
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.bounds.arithmetic import distinct
-from xentcheck.reference.bounds.contracts import CATALOGUE, Contract, get
 from xentcheck.reference.formats import wider
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import Problem
+from xentcheck.reference.problem import Problem, digest_of, index_of
+from xentcheck.vocabulary import OVERWRITABLE
 
-from .attempts import Attempt, attempt
-from .errors import OracleError
-from .labels import GIVEN_AS_ROWS, given
-from .subjects import Subject
-from .vocabulary import DIRECTIONAL, OVERWRITABLE, QUANTITIES
+from .attempts import GIVEN_AS_ROWS, Attempt, attempt, given
+from .subjects import Subject, contract_of, contracts_of
 from .zeros import zeros_pass_from
 
 MARGIN_POINTS = 32
-
-
-def quantities_of(case: Case) -> tuple[str, ...]:
-    """What is judged of a case: a and log_a do not depend on targets, so that the cases without options carry them."""
-    value = "loss" if case.reduction == "none" else "cost"
-    if "dir" in case.options:
-        return DIRECTIONAL
-    if case.inputs:
-        of = {"dC/db": "b", "dC/dw": "w", "dC/da_prev": "a_prev"}
-        return (value, *(q for q, name in of.items() if not case.needs or name in case.needs))
-    plain = case.target == "index" and not case.options
-    return (*(("a", "log_a") if plain else ()), value, "dC/dz")
 
 
 def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
@@ -60,31 +43,6 @@ def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
         for subject in subjects
         if subject.takes(case)
     )
-
-
-def contracts_of(subject: Subject, dtype: str) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
-    """The contract that each quantity of a subject is judged by, and the catalogue for its grade."""
-    adapter = subject.adapter
-    exp_ulps, log_ulps = adapter.accuracy_for(subject.device, dtype)
-    catalogue, different = _catalogue(exp_ulps, log_ulps, adapter.running_sums, dtype)
-    declared = {q: catalogue[get(adapter.contract_for(subject.device, dtype, q)).name] for q in QUANTITIES}
-    return declared, different
-
-
-def contract_of(subject: Subject, dtype: str, quantity: str, result: Any) -> Contract:
-    """The contract that one result of a subject is judged by, in whatever dtype it came."""
-    return contracts_of(subject, dtype)[0][quantity].returning(str(np.asarray(result).dtype), dtype)
-
-
-@cache
-def _catalogue(
-    exp_ulps: float, log_ulps: float, running_sums: int, dtype: str
-) -> tuple[dict[str, Contract], tuple[Contract, ...]]:
-    """The contracts by name for functions of such an accuracy and such sums, and those that differ in a dtype."""
-    catalogue = {
-        name: contract.with_accuracy(exp_ulps, log_ulps).with_sums(running_sums) for name, contract in CATALOGUE.items()
-    }
-    return catalogue, distinct(tuple(catalogue.values()), dtype)
 
 
 def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
@@ -290,25 +248,5 @@ def _outcome(result: Result, verdict: Verdict) -> tuple[str, str]:
     return "trivial", "the exact result is zero, or has no elements"
 
 
-def index_of(problem: Problem, quantity: str, position: int) -> tuple[int, ...]:
-    """The index, in the quantity's own shape, of a position in row form."""
-    shape = problem.shapes[quantity]
-    if quantity in ("a", "log_a", "dC/dz", "hvp"):
-        row, label = divmod(position, problem.classes)
-        where = [int(i) for i in np.unravel_index(row, problem.loss_shape)] if problem.loss_shape else []
-        return (*where[:1], label, *where[1:])
-    return tuple(int(i) for i in np.unravel_index(position, shape)) if shape else ()
-
-
 def _hex(x: float) -> str:
     return float(x).hex()
-
-
-def digest_of(problem: Problem) -> str:
-    """SHA-256 of the problem's values and options, whatever their layout in memory."""
-    sha = hashlib.sha256()
-    for name, array in problem.arrays().items():
-        sha.update(f"{name}{array.shape}{array.dtype}".encode())
-        sha.update(np.ascontiguousarray(array).tobytes())
-    sha.update(f"{problem.ignore_index}/{problem.label_smoothing}/{problem.reduction}".encode())
-    return sha.hexdigest()[:16]

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from .errors import declaring
+from xentcheck.errors import declaring
+
 from .subjects import Subject
 
 if TYPE_CHECKING:

@@ -1,27 +1,22 @@
-"""Executing a plan: cases of one signature run together, in this process or in several, in the same order either
-way.
-"""
+"""Tasks: what a run is made of, each with its cases or its study."""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from time import perf_counter
 
-from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cases.case import Case
+from xentcheck.errors import ProfileError
+from xentcheck.laws import laws
+from xentcheck.probes import probe
 from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
 from xentcheck.records.record import Record
+from xentcheck.search import accuracies
 
-from .errors import ProfileError
-from .laws import laws
-from .probes import probe
-from .runner import run_case
-from .search import accuracies
-from .subjects import Subject, subjects_of
+from .comparison import run_case
+from .subjects import Subject
 
 
 @dataclass(frozen=True)
@@ -138,31 +133,3 @@ def run_task(task: Task, subjects: Sequence[Subject]) -> Finished:
     if isinstance(task, Hunt):
         return run_hunt(task)
     return run_search(task, subjects) if isinstance(task, Search) else run_group(task, subjects)
-
-
-def execute(tasks: Sequence[Task], subjects: Sequence[Subject]) -> Iterator[Finished]:
-    """The tasks one after another, in this process."""
-    return (run_task(task, subjects) for task in tasks)
-
-
-def execute_parallel(
-    tasks: Sequence[Task], specs: Sequence[Spec], devices: Sequence[str] | None, jobs: int
-) -> Iterator[Finished]:
-    """The tasks in several processes; results come in the order of the tasks, whatever the number of workers."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(specs, devices)) as pool:
-        try:
-            yield from pool.map(_work, tasks)
-        finally:
-            pool.shutdown(cancel_futures=True)  # whoever stops listening wants no more
-
-
-_subjects: list[Subject] = []
-
-
-def _start(specs: Sequence[Spec], devices: Sequence[str] | None) -> None:
-    _subjects.extend(s for spec in specs for s in subjects_of(resolve(spec), devices, spec.command))
-
-
-def _work(task: Task) -> Finished:
-    return run_task(task, _subjects)

@@ -11,10 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from xentcheck.cases.profiles.named import PROFILES
+from xentcheck.errors import DeviationError
 from xentcheck.records.record import Record
-
-from .errors import DeviationError
-from .vocabulary import DTYPES, EXECUTED, QUANTITIES
+from xentcheck.vocabulary import DTYPES, EXECUTED, QUANTITIES
 
 SCHEMA = 1
 """Of the file; one that does not say has this one."""

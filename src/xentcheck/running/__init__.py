@@ -1,0 +1,1 @@
+"""Who is asked, in which order, by which process, and what is written down of it."""

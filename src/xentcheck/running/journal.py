@@ -1,0 +1,107 @@
+"""The journal of a run: its header, and what its tasks find, written down as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xentcheck.records.file import Finding, Header, RunWriter
+from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
+from xentcheck.records.record import Record
+from xentcheck.records.run import RunFile
+from xentcheck.reference.bounds.contracts import CATALOGUE
+from xentcheck.vocabulary import FAILING
+
+from .comparison import planned
+from .coverage import coverages
+from .deviations import Deviations
+from .environment import GENERATOR, environment, host
+from .subjects import Subject
+from .tasks import Finished
+
+if TYPE_CHECKING:
+    from xentcheck.cases.case import Case
+from xentcheck.api import Run
+
+
+def header_of(
+    chosen: Sequence[Case],
+    subjects: Sequence[Subject],
+    profile: str,
+    seed: int,
+    jobs: int,
+    selection: Sequence[str] = (),
+) -> Header:
+    """The first line of a run file."""
+    from importlib.metadata import version
+
+    return Header(
+        version=version("xentcheck"),
+        generator=GENERATOR,
+        seed=seed,
+        profile=profile,
+        catalogue=tuple(CATALOGUE),
+        environment=environment(subjects),
+        host=host(jobs),
+        planned=planned(chosen, subjects),
+        selection=tuple(selection),
+    )
+
+
+def collect(
+    header: Header,
+    finished: Iterator[Finished],
+    deviations: Deviations,
+    *,
+    complete: bool,
+    out: Path | None = None,
+    stop: bool = False,
+    progress: Callable[[Finished], None] = lambda done: None,
+) -> Run:
+    """Gather a run's records, writing each to `out` as it comes, so that a killed run loses the check in flight
+    only.
+
+    stop: go no further than the first task with a failing record.
+    """
+    records: list[Record] = []
+    timings: list[tuple[str, float]] = []
+    accuracies: list[Accuracy] = []
+    probes: list[ProbeResult] = []
+    laws: list[LawResult] = []
+    faults: list[FaultResult] = []
+    stopped = False
+    with RunWriter(out, header) if out else nullcontext() as writer:
+        for done in finished:
+            for record in map(deviations.apply, done.records):
+                records.append(record)
+                if writer:
+                    writer.add(record)
+            findings: Iterable[Finding] = (*done.accuracies, *done.laws, *done.probes, *done.faults)
+            for finding in findings:
+                if writer:
+                    writer.add(finding)
+            accuracies += done.accuracies
+            laws += done.laws
+            probes += done.probes
+            faults += done.faults
+            timings.append((done.task.signature, done.seconds))
+            progress(done)
+            if stop and any(record.outcome in FAILING for record in done.records):
+                stopped = True
+                break
+        met = coverages(records)
+        failures = deviations.failures(header.profile if complete and not stopped else "")
+        failures += ["stopped at the first failure"] if stopped else []
+        failures += [str(law) for law in laws if not law.kept]
+        failures += [str(fault) for fault in faults if not fault.ok]
+        if writer:
+            for coverage in met:
+                writer.add(coverage)
+            for text in failures:
+                writer.failure(text)
+            for name, seconds in timings:
+                writer.timing(name, seconds)
+    lines = tuple(records), tuple(failures), tuple(timings), tuple(accuracies), tuple(met), tuple(probes)
+    return Run(RunFile(header, *lines, tuple(laws), tuple(faults)))
