@@ -20,10 +20,10 @@ import click
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import PROFILES, cases
-from xentcheck.faults import LAW, by_name, frameworks_of, subjects_for, witnesses
 from xentcheck.museum import tables
 from xentcheck.records.findings import is_right
 from xentcheck.running.comparison import run_case
+from xentcheck.studies.kill_table.faults import LAW, by_name, frameworks_of, subjects_for, witnesses
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING
 
 HERE = Path(__file__).parents[1] / "tests" / "museum"

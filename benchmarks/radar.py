@@ -27,11 +27,11 @@ import click
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.faults import by_name
 from xentcheck.records.findings import RIGHT
 from xentcheck.reports.baseline import Baseline, baseline_of
 from xentcheck.reports.baseline_file import load
 from xentcheck.reports.compare import Comparison, compare
+from xentcheck.studies.kill_table.faults import by_name
 
 Task = tuple[str, str, str]
 """Framework, fault, profile."""

@@ -14,12 +14,12 @@ from xentcheck import adapters
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.cases.case import Case
 from xentcheck.errors import AdapterError
-from xentcheck.projection import check_projection
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.comparison import run_case
 from xentcheck.running.environment import environment
 from xentcheck.running.subjects import subjects_of
-from xentcheck.search import largest_errors
+from xentcheck.studies.accuracy import largest_errors
+from xentcheck.studies.projection.check import check_projection
 from xentcheck.vocabulary import DTYPES
 
 

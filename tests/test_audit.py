@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from test_cli import xentcheck
 
-from xentcheck.audit import FARTHEST, UPSTREAMS, WRONG, Assertion, audit
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import AuditError
 from xentcheck.reference import cross_entropy_grad
 from xentcheck.reference.formats import FORMATS
+from xentcheck.studies.audit import FARTHEST, UPSTREAMS, WRONG, Assertion, audit
 from xentcheck.vocabulary import DTYPES
 
 LARGE = (8192, 32000)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters
-from xentcheck.asking import Asker, compare
 from xentcheck.cases.randomness import Stream
 from xentcheck.museum import outputs
 from xentcheck.museum.outputs import Values
 from xentcheck.reference.problem import Problem
 from xentcheck.running.subjects import subjects_of
+from xentcheck.studies.asker import Asker, compare
 
 ROWS, CLASSES, INPUTS = 4, 5, 3
 HERE = 2.0**-48

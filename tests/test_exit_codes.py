@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from xentcheck import adapters, api, command_fuzz, explain
+from xentcheck import adapters, api, command_fuzz
 from xentcheck.adapters.spec import resolve
 from xentcheck.cases.case import Case
 from xentcheck.cli import cli, main
 from xentcheck.errors import AdapterError
 from xentcheck.running import executors as execution
+from xentcheck.studies import explain
 
 MINE = """
 from xentcheck.reference import cross_entropy, cross_entropy_grad

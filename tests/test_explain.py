@@ -18,11 +18,21 @@ from flint import arb, ctx
 from rich.console import Console
 
 from xentcheck import adapters
-from xentcheck import explain as module
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
-from xentcheck.explain import COLUMNS, EQUATIONS, LARGEST, ROWS, Explanation, exact_steps, explain, problem_of, render
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Pair
+from xentcheck.studies import explain as module
+from xentcheck.studies.explain import (
+    COLUMNS,
+    EQUATIONS,
+    LARGEST,
+    ROWS,
+    Explanation,
+    exact_steps,
+    explain,
+    problem_of,
+    render,
+)
 from xentcheck.vocabulary import DTYPES
 
 INPUTS = {
@@ -227,5 +237,5 @@ def test_a_framework_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 def test_importing_explain_imports_no_framework() -> None:
     """Neither torch nor jax before a derivation asks for them."""
-    code = "import sys, xentcheck.explain; sys.exit(bool({'torch', 'jax'} & set(sys.modules)))"
+    code = "import sys, xentcheck.studies.explain; sys.exit(bool({'torch', 'jax'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

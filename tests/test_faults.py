@@ -16,7 +16,6 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases.case import SOFT, Case
 from xentcheck.cases.profiles.named import cases
-from xentcheck.faults import LAW, broken_laws, side_of, sides_at, subjects_for
 from xentcheck.museum import heads, tables
 from xentcheck.museum.base import BOTH, CrossEntropy
 from xentcheck.museum.catalogue import MUSEUMS, RIGHTS, Planted, planted
@@ -27,6 +26,7 @@ from xentcheck.reference.inputs import WIDE
 from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.subjects import subjects_of
+from xentcheck.studies.kill_table.faults import LAW, broken_laws, side_of, sides_at, subjects_for
 from xentcheck.vocabulary import DTYPES, FAILING
 
 KILLS = tables.read(tables.KILLS)

@@ -20,10 +20,10 @@ from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
 from xentcheck.cli import cli
 from xentcheck.errors import AdapterError, CaseError, OutputError
-from xentcheck.fuzzing import Saved, SavedFile
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
 from xentcheck.strategies import cases, problems
+from xentcheck.studies.fuzzing import Saved, SavedFile
 from xentcheck.vocabulary import DTYPES, HEADS, OPTIONS, REDUCTIONS
 
 SOURCE = """

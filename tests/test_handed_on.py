@@ -79,7 +79,7 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, ...])
     for work in COMMANDS[name][1]:
         monkeypatch.setattr(f"xentcheck.{work}", lambda *given, _as=work, **named: calls.append(f"{_as}{given}{named}"))
     monkeypatch.setattr("xentcheck.adapters.spec.resolve", lambda spec: spec)
-    monkeypatch.setattr("xentcheck.explain.render", lambda *given: None)
+    monkeypatch.setattr("xentcheck.studies.explain.render", lambda *given: None)
     monkeypatch.setattr("xentcheck.records.run.RunFile.load", lambda path: path)
     try:
         cli.main([name, *arguments], standalone_mode=False)

@@ -11,9 +11,9 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.heights import LADDER, Height, heights, held_to, rows
 from xentcheck.reference.formats import Array
 from xentcheck.running.subjects import Subject
+from xentcheck.studies.heights import LADDER, Height, heights, held_to, rows
 
 SIZES = (1003, 4096)
 

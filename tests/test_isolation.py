@@ -15,12 +15,12 @@ from xentcheck.adapters.promises import promising
 from xentcheck.adapters.spec import Spec, _isolated, imported
 from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases.case import Case
-from xentcheck.laws import MEMORY, laws
-from xentcheck.probes import PROBES, probe
 from xentcheck.records.findings import LawResult
 from xentcheck.reports.law import law_table
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import Subject, subjects_of
+from xentcheck.studies.laws import MEMORY, laws
+from xentcheck.studies.probes import PROBES, probe
 from xentcheck.vocabulary import FAILING
 
 IMPLEMENTATIONS = """

@@ -10,21 +10,22 @@ from pathlib import Path
 import pytest
 from samples import fault, record, run
 
-from xentcheck import command_faults, faults, rivals
+from xentcheck import command_faults
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cli import cli
 from xentcheck.command_faults import faults_command
 from xentcheck.errors import OutputError
-from xentcheck.faults import by_name, first_kill, result_of, witnesses
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.records.findings import RIGHT, FaultResult
 from xentcheck.reports.fault import fault_table, fault_text
 from xentcheck.reports.markdown import markdown
-from xentcheck.rivals import RIVALS, verdicts
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.journal import collect
 from xentcheck.running.tasks import Finished, Hunt, run_hunt
+from xentcheck.studies.kill_table import faults, rivals
+from xentcheck.studies.kill_table.faults import by_name, first_kill, result_of, witnesses
+from xentcheck.studies.kill_table.rivals import RIVALS, verdicts
 
 QUICK = tuple(cases("quick"))
 

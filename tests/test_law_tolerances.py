@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xentcheck import laws as module
 from xentcheck.adapters.base import Adapter, Capabilities, Result
-from xentcheck.laws import LAWS, laws
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.running.subjects import Subject
+from xentcheck.studies import laws as module
+from xentcheck.studies.laws import LAWS, laws
 
 Signs = Callable[[Problem, int], Any]
 FUSED = get("fused")

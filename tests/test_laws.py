@@ -14,10 +14,10 @@ import pytest
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.laws import LAWS, laws
 from xentcheck.records.findings import LawResult
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.subjects import subjects_of
+from xentcheck.studies.laws import LAWS, laws
 from xentcheck.vocabulary import DTYPES
 
 Loss = Callable[..., tuple[Any, Any]]

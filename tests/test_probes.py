@@ -9,10 +9,10 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.probes import PROBES, probe
 from xentcheck.records.findings import ProbeResult
 from xentcheck.reports.probe import probe_table
 from xentcheck.running.subjects import subjects_of
+from xentcheck.studies.probes import PROBES, probe
 
 PLAIN = "-0.455 0.122 0.333"
 """dC/dz of the first row, which no probe of the second row changes."""

@@ -13,10 +13,10 @@ from xentcheck import adapters, check_projection
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import AdapterError, DtypeError, ProblemError
-from xentcheck.projected_rows import CURVATURE, judged, moved, problem_of, step_of
-from xentcheck.projection import Projection
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds.contracts import get
+from xentcheck.studies.projection.check import Projection
+from xentcheck.studies.projection.rows import CURVATURE, judged, moved, problem_of, step_of
 
 SEEDS = 100
 

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from xentcheck import adapters, api
 from xentcheck.adapters.numpy.adapter import value_and_gradient
-from xentcheck.asking import Answer, compare
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import Disagreement
 from xentcheck.judging.power.required import ALWAYS, required
-from xentcheck.laws import LAWS, SHAPE, base, laws
 from xentcheck.records.sizes import size_of
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds.contracts import CATALOGUE
@@ -28,6 +26,8 @@ from xentcheck.running.comparison import run_case, run_problem
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject, contracts_of, subjects_of
 from xentcheck.running.tasks import Finished, Group
+from xentcheck.studies.asker import Answer, compare
+from xentcheck.studies.laws import LAWS, SHAPE, base, laws
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
 GIVEN: dict[str, Any] = {
@@ -102,7 +102,7 @@ def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
         return [Case(family="gaussian", shape=(5, 10), dtype=d, seed=seed) for d in ("float32", "float64")]
 
     monkeypatch.setattr(api, "cases", cases)
-    monkeypatch.setattr("xentcheck.laws.LAWS", {})
+    monkeypatch.setattr("xentcheck.studies.laws.LAWS", {})
 
 
 @pytest.mark.usefixtures("few_cases")
@@ -161,7 +161,9 @@ def test_what_is_found_beside_the_records_fails_a_run(part: str) -> None:
 @pytest.mark.usefixtures("few_cases")
 def test_a_broken_law_fails_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose records agree is not ok where a law is broken, and names it."""
-    monkeypatch.setattr("xentcheck.laws.LAWS", {"mine": ("a law", lambda ask, p: (np.full(1, 1.5), np.ones(1)))})
+    monkeypatch.setattr(
+        "xentcheck.studies.laws.LAWS", {"mine": ("a law", lambda ask, p: (np.full(1, 1.5), np.ones(1)))}
+    )
     run = api.check("numpy", dtypes=["float32"])
     assert not run.ok
     assert any("breaks the law mine" in text for text in run.file.failures)
@@ -173,7 +175,7 @@ def test_a_broken_law_fails_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_law_is_kept_up_to_its_limit(found: float, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The share is the deviation over the limit, its sign and nan included; the limit itself is allowed."""
     law = lambda ask, p: (np.array([0.0, found]), np.array([0.0, 1.0]))  # noqa: E731 - what a law returns
-    monkeypatch.setattr("xentcheck.laws.LAWS", {"mine": ("a law", law)})
+    monkeypatch.setattr("xentcheck.studies.laws.LAWS", {"mine": ("a law", law)})
     (result,) = laws(subjects_of(adapters.get("numpy"), ["cpu"])[0], "float32")
     assert result.kept == kept
     assert np.isnan(result.share) if np.isnan(found) else result.share == abs(found)

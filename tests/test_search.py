@@ -14,7 +14,7 @@ from xentcheck.adapters.spec import Spec
 from xentcheck.command_accuracy import accuracy_command
 from xentcheck.errors import OutputError
 from xentcheck.running.subjects import Subject, subjects_of
-from xentcheck.search import QUANTITIES, Witness, largest_errors, measured
+from xentcheck.studies.accuracy import QUANTITIES, Witness, largest_errors, measured
 
 
 def planted(fault: Any) -> Subject:

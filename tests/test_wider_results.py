@@ -12,7 +12,6 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases.case import Case
 from xentcheck.handed import assert_values_agree
-from xentcheck.laws import laws
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -22,6 +21,7 @@ from xentcheck.reference.formats import FORMATS, wider
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
+from xentcheck.studies.laws import laws
 from xentcheck.vocabulary import DTYPES, FAILING, SHORT_DTYPES
 
 PAIRS = [(dtype, result) for dtype in DTYPES for result in wider(dtype)]

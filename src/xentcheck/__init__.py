@@ -13,7 +13,7 @@ _EXPORTS = {
     "assert_agrees": "xentcheck.api",
     "Run": "xentcheck.api",
     "assert_values_agree": "xentcheck.handed",
-    "check_projection": "xentcheck.projection",
+    "check_projection": "xentcheck.studies.projection.check",
     "replay": "xentcheck.command_replay",
     "Case": "xentcheck.cases.case",
     "build": "xentcheck.build",

@@ -16,9 +16,9 @@ from xentcheck.records.paths import prepare_file
 from xentcheck.reports.accuracy import accuracy_table
 from xentcheck.reports.markdown import table
 from xentcheck.running.subjects import subjects_of
+from xentcheck.studies.accuracy import accuracies
 
 from .errors import OutputError
-from .search import accuracies
 from .vocabulary import DTYPES
 
 TEXT = """# Accuracy

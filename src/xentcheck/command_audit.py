@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .audit import WRONG, Assertion, audit
+from xentcheck.studies.audit import WRONG, Assertion, audit
 
 
 def audit_command(assertion: Assertion, seed: int) -> int:

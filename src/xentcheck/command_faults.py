@@ -19,9 +19,9 @@ from xentcheck.records.paths import prepare_file
 from xentcheck.reports.fault import fault_table, fault_text
 from xentcheck.reports.markdown import FAULTS, table
 from xentcheck.running.executors import execute, execute_parallel
+from xentcheck.studies.kill_table.faults import frameworks_of, hunts
 
 from .errors import OutputError, ProfileError
-from .faults import frameworks_of, hunts
 
 TEXT = """# The museum
 

@@ -25,7 +25,7 @@ from .errors import UnavailableError
 from .vocabulary import DTYPES
 
 try:
-    from .fuzzing import Fuzzed, SavedFile, fuzz
+    from xentcheck.studies.fuzzing import Fuzzed, SavedFile, fuzz
 except ModuleNotFoundError as error:
     if error.name != "hypothesis":
         raise

@@ -12,9 +12,9 @@ from rich.text import Text
 from xentcheck.reports.grades import EVERYTHING
 from xentcheck.reports.summary import Summary, summarize
 from xentcheck.running.subjects import subjects_named
+from xentcheck.studies.heights import Height, heights, held_to
 
 from .command_run import RunRequest, execute_request, specs_of
-from .heights import Height, heights, held_to
 from .vocabulary import DTYPES
 
 

@@ -27,9 +27,9 @@ from xentcheck.running.executors import execute, execute_parallel
 from xentcheck.running.journal import collect, header_of
 from xentcheck.running.subjects import subjects_named
 from xentcheck.running.tasks import Finished, Probing, Search, Task, groups_of
+from xentcheck.studies.kill_table.faults import frameworks_of, hunts
 
 from .api import Run
-from .faults import frameworks_of, hunts
 
 
 @dataclass(frozen=True)

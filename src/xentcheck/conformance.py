@@ -16,8 +16,8 @@ from xentcheck.records.words import describe
 from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject
+from xentcheck.studies.laws import laws
 
-from .laws import laws
 from .pytest_matrix import Key
 from .pytest_plugin import COLLECTOR, plan_of
 from .vocabulary import FAILING

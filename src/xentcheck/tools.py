@@ -164,7 +164,8 @@ def audit(
 
     Exit code 1 if it accepts a wrong gradient.
     """
-    from .audit import Assertion
+    from xentcheck.studies.audit import Assertion
+
     from .command_audit import audit_command
 
     assertion = Assertion(
@@ -204,8 +205,7 @@ def project(
 ) -> int:
     """Losses and gradient of one large problem, by random projections, in few calls. Exit code 1 if they disagree."""
     from xentcheck.adapters.spec import resolve
-
-    from .projection import check_projection
+    from xentcheck.studies.projection.check import check_projection
 
     promised = contracts_of(contracts)
     specs = specs_of((adapter,) if adapter else (), implementation, framework, contracts=promised)
@@ -244,8 +244,8 @@ def explain(logits: str, target: int, a_prev: str, dtype: str) -> int:
     """The derivation of dC/db = a - y in numbers, beside PyTorch's and JAX's."""
     from rich.console import Console
 
-    from .explain import explain as explanation_of
-    from .explain import render
+    from xentcheck.studies.explain import explain as explanation_of
+    from xentcheck.studies.explain import render
 
     render(explanation_of(numbers_of(logits, "--logits"), target, numbers_of(a_prev, "--a-prev"), dtype), Console())
     return 0

@@ -79,8 +79,8 @@ SERVED = ("law", "probe")
 
 def _served(adapter: Adapter, text: Mapping[str, str]) -> object:
     """A law's or probe's result by name, on the adapter as the other process declares it; None if it is not asked."""
-    from .laws import law_result
-    from .probes import BY_ID, probe_result
+    from xentcheck.studies.laws import law_result
+    from xentcheck.studies.probes import BY_ID, probe_result
 
     declare(adapter, text)
     subject = Subject(adapter, text["variant"], text["device"], "")

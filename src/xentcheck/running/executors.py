@@ -11,11 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from xentcheck.adapters.spec import Spec, resolve
 
 from .subjects import Subject, subjects_of
-from .tasks import (
-    Finished,
-    Task,
-    run_task,
-)
+from .tasks import Finished, Task, run_task
 
 
 def execute(tasks: Sequence[Task], subjects: Sequence[Subject]) -> Iterator[Finished]:

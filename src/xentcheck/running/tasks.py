@@ -9,11 +9,11 @@ from time import perf_counter
 
 from xentcheck.cases.case import Case
 from xentcheck.errors import ProfileError
-from xentcheck.laws import laws
-from xentcheck.probes import probe
 from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
 from xentcheck.records.record import Record
-from xentcheck.search import accuracies
+from xentcheck.studies.accuracy import accuracies
+from xentcheck.studies.laws import laws
+from xentcheck.studies.probes import probe
 
 from .comparison import run_case
 from .subjects import Subject

@@ -8,6 +8,7 @@ from functools import cache
 from xentcheck import adapters
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
+from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.records.failures import check_of
 from xentcheck.records.findings import FaultResult, is_right
@@ -15,11 +16,10 @@ from xentcheck.records.record import Record
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.running.tasks import Hunt
+from xentcheck.studies.laws import laws
+from xentcheck.vocabulary import FAILING, VALUES
 
-from .errors import AdapterError, UnavailableError
-from .laws import laws
 from .rivals import alarms_of, verdicts
-from .vocabulary import FAILING, VALUES
 
 LAW = "law"
 """The side that a broken law accuses."""

@@ -12,14 +12,13 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
 from xentcheck.cases.case import Case
+from xentcheck.errors import CaseError, OutputError
 from xentcheck.records.record import Record
 from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject
-
-from .errors import CaseError, OutputError
-from .strategies import cases
-from .vocabulary import EXECUTED, FAILING, HEADS, NOT_CALLED, OPTIONS, REDUCTIONS
+from xentcheck.strategies import cases
+from xentcheck.vocabulary import EXECUTED, FAILING, HEADS, NOT_CALLED, OPTIONS, REDUCTIONS
 
 ROUND = 500
 """Cases that Hypothesis remembers, so as not to draw them again."""

@@ -13,14 +13,14 @@ import numpy as np
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.cases.randomness import Stream
+from xentcheck.errors import told
 from xentcheck.records.findings import LawResult
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import served
 from xentcheck.running.subjects import Subject
 
-from .asking import Answer, Asker, Failed, Misshapen, Residual, Unanswered, compare
-from .errors import told
+from .asker import Answer, Asker, Failed, Misshapen, Residual, Unanswered, compare
 
 SHAPE = (6, 7)
 SHIFT = 64.0

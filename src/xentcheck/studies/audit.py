@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from xentcheck.cases.randomness import Stream
+from xentcheck.errors import AuditError
 from xentcheck.judging.power.gradients import first_upstream, row_factors, structural_deltas
 from xentcheck.judging.power.measure import largest
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-
-from .errors import AuditError
-from .vocabulary import DTYPES, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 ELEMENTS = 4_000_000
 """Elements that are drawn: of a larger gradient some rows stand for all, with the factor 1/N of the whole."""

@@ -10,14 +10,14 @@ import numpy as np
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.wrap.fused import as_layer
+from xentcheck.errors import ProcessEnded, told
 from xentcheck.records.findings import ProbeResult
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import attempt, served
 from xentcheck.running.subjects import Subject
 
-from .asking import REAL, THROUGH
-from .errors import ProcessEnded, told
+from .asker import REAL, THROUGH
 
 DTYPE = np.dtype(np.float32)
 ROWS = ((1.0, 2.0, 3.0), (0.5, -1.0, 2.0))

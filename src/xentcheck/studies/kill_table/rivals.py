@@ -17,14 +17,13 @@ from xentcheck.adapters.base import Adapter, keywords
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
+from xentcheck.errors import foreign
 from xentcheck.judging.conventions import convention_of
 from xentcheck.museum.catalogue import Planted, planted
 from xentcheck.records.findings import CAUGHT, MISSED
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-
-from .errors import foreign
 
 SHAPES = ((5, 10), (5, 3))
 """What slow gradcheck can take."""

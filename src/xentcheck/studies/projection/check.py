@@ -16,6 +16,7 @@ import numpy as np
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.cases.randomness import Stream
+from xentcheck.errors import AdapterError, DtypeError, ProblemError, UnavailableError
 from xentcheck.judging.metric import shape_and_dtype
 from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.formats import Array
@@ -24,8 +25,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import attempt
 from xentcheck.running.subjects import Subject, contracts_of, subjects_of
 
-from .errors import AdapterError, DtypeError, ProblemError, UnavailableError
-from .projected_rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
+from .rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter

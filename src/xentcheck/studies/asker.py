@@ -16,8 +16,7 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import attempt
 from xentcheck.running.subjects import Subject, contract_of
-
-from .vocabulary import FAILING
+from xentcheck.vocabulary import FAILING
 
 Residual = tuple[Array, Array]
 """What should be 0, and how far from it rounding alone may bring it."""

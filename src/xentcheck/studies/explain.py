@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xentcheck import adapters
+from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError, UnavailableError
 from xentcheck.judging.metric import error_of, overflows
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum
 from xentcheck.reference.numbers.elementary import dd_exp
 from xentcheck.reference.oracle import Exact, Pair
 from xentcheck.reference.problem import Problem
-
-from .errors import DtypeError, ProblemError, ShapeError, TargetError, UnavailableError
-from .vocabulary import DTYPES
+from xentcheck.vocabulary import DTYPES
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,0 +1,1 @@
+"""Gradients of any size, checked by projections on random directions."""
