@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import xentcheck
-from xentcheck import adapters, command_fuzz, command_replay
+from xentcheck import adapters, command_fuzz
 from xentcheck.adapters.promises import parsed, promised
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
@@ -21,6 +21,7 @@ from xentcheck.errors import AdapterError
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
+from xentcheck.reproduce import replay as command_replay
 from xentcheck.running.executors import execute, execute_parallel
 from xentcheck.running.subjects import subjects_of
 from xentcheck.running.tasks import Group

@@ -26,9 +26,9 @@ from xentcheck.errors import OutputError, ProblemError
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.reproduce.script import repeats, script_of
+from xentcheck.reproduce.shrink import failure_of, shrink
 from xentcheck.running.subjects import contracts_of, subjects_of
-from xentcheck.script import repeats, script_of
-from xentcheck.shrink import failure_of, shrink
 from xentcheck.vocabulary import QUANTITIES
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

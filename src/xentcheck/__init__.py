@@ -14,7 +14,7 @@ _EXPORTS = {
     "Run": "xentcheck.api",
     "assert_values_agree": "xentcheck.handed",
     "check_projection": "xentcheck.studies.projection.check",
-    "replay": "xentcheck.command_replay",
+    "replay": "xentcheck.reproduce.replay",
     "Case": "xentcheck.cases.case",
     "build": "xentcheck.build",
     "Disagreement": "xentcheck.errors",

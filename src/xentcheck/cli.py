@@ -249,8 +249,7 @@ def replay(
 ) -> int:
     """One case on one implementation: inputs, worst elements, exact steps. Exit code 1 if it does not agree."""
     from xentcheck.adapters.spec import resolve
-
-    from .command_replay import replay as replay_case
+    from xentcheck.reproduce.replay import replay as replay_case
 
     limit, promised = timeout if isolation == "process" else 0, contracts_of(contracts)
     specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)

@@ -19,10 +19,9 @@ from xentcheck.adapters.process.requests import request
 from xentcheck.adapters.scripting import INPUT_NAMES, Call, Failure, Writer, text_of
 from xentcheck.adapters.spec import Spec
 from xentcheck.adapters.torch.script import TORCH
+from xentcheck.errors import AdapterError
 from xentcheck.running.subjects import Subject
-
-from .errors import AdapterError
-from .vocabulary import DTYPES
+from xentcheck.vocabulary import DTYPES
 
 WRITERS: dict[str, Writer] = {"torch": TORCH, "jax": JAX, "numpy": NUMPY}
 

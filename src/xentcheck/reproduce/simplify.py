@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from xentcheck.errors import ProblemError
 from xentcheck.reference import sigmoid
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import to_rows
-
-from .errors import ProblemError
 
 
 def smaller_problems(p: Problem) -> Iterator[Callable[[], Problem]]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.scripting import Failure
+from xentcheck.errors import OracleError, ProblemError
 from xentcheck.judging.metric import overflows
 from xentcheck.records.failures import CHANGED, check_of
 from xentcheck.records.record import Record
@@ -23,10 +24,9 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_problem
 from xentcheck.running.subjects import Subject, contracts_of
+from xentcheck.vocabulary import DIRECTIONAL, FAILING
 
-from .errors import OracleError, ProblemError
-from .simpler import smaller_problems
-from .vocabulary import DIRECTIONAL, FAILING
+from .simplify import smaller_problems
 
 SECONDS = 60.0
 """How long to go on; what is smallest then is given."""

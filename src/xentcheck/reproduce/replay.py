@@ -15,6 +15,7 @@ from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
+from xentcheck.errors import AdapterError, OutputError, UnavailableError
 from xentcheck.judging.metric import error_of
 from xentcheck.records.failures import CHANGED
 from xentcheck.records.paths import prepare_file
@@ -28,9 +29,7 @@ from xentcheck.reference.rows import to_rows
 from xentcheck.running.attempts import attempt, given
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import Subject, contract_of, subjects_of
-
-from .errors import AdapterError, OutputError, UnavailableError
-from .vocabulary import FAILING, VALUES
+from xentcheck.vocabulary import FAILING, VALUES
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter

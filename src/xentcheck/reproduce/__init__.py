@@ -1,0 +1,1 @@
+"""From a failure to a script: run a case again, make its problem smaller, and write it down."""
