@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from xentcheck.pytest_matrix import by_signature
+from xentcheck.testing.scheduling import by_signature
 
 ONCE = {
     "test_ablation",

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from xentcheck.cli import cli
-from xentcheck.pytest_plugin import OPTIONS
 from xentcheck.running.deviations import load
+from xentcheck.testing.options import OPTIONS
 from xentcheck.vocabulary import OPTIONS as SUPPORTED
 
 ROOT = Path(__file__).parent.parent

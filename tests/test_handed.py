@@ -10,11 +10,11 @@ import pytest
 import xentcheck
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
-from xentcheck.handed import HandedCase
 from xentcheck.judging.undecided import rejects_zeros
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.testing.given import HandedCase
 
 LARGE = Case.parse("gaussian.4x1000.bf16.index.plain.mean.up-one.contig.s0")
 

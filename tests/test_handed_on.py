@@ -22,10 +22,10 @@ from xentcheck.cli import cli
 from xentcheck.command_fuzz import Fuzzed, FuzzRequest
 from xentcheck.command_run import RunRequest, execute_request
 from xentcheck.errors import AdapterError
-from xentcheck.handed import marked_cases
-from xentcheck.pytest_matrix import Plan
-from xentcheck.pytest_plugin import OPTIONS
 from xentcheck.running.subjects import Subject
+from xentcheck.testing.given import marked_cases
+from xentcheck.testing.options import OPTIONS
+from xentcheck.testing.plan import Plan
 from xentcheck.vocabulary import REDUCTIONS
 
 CASE = "gaussian.5x3.f32.index.plain.mean.up-one.contig.s0"
@@ -325,8 +325,8 @@ class Config:
 def test_every_option_of_the_plugin_changes_its_plan(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What belongs to an implementation of one's own is given beside one."""
     assert set(ASKED) == {row[0] for row in OPTIONS}
-    monkeypatch.setattr("xentcheck.pytest_matrix.resolve", lambda spec: adapters.get("numpy"))
-    monkeypatch.setattr("xentcheck.pytest_matrix.subjects_named", lambda *given, **named: [])
+    monkeypatch.setattr("xentcheck.testing.plan.resolve", lambda spec: adapters.get("numpy"))
+    monkeypatch.setattr("xentcheck.testing.plan.subjects_named", lambda *given, **named: [])
     own = {"impl": "json:loads"} if name in ("impl", "framework", "overwrites", "isolation", "timeout") else {}
     plans = [Plan(Config(**given)) for given in (own, {**own, name: ASKED[name]})]  # type: ignore[arg-type]  # all it asks
     assert len({repr(sorted(vars(plan).items())) for plan in plans}) == 2

@@ -9,7 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from xentcheck.cases.case import Case
-from xentcheck.pytest_matrix import signature_in
+from xentcheck.testing.scheduling import signature_in
 
 ROOT = Path(__file__).parent.parent
 

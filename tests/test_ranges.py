@@ -14,7 +14,6 @@ import xentcheck
 from xentcheck import adapters
 from xentcheck.cases.case import Case
 from xentcheck.errors import OracleError
-from xentcheck.handed import assert_values_agree
 from xentcheck.reference import cross_entropy
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.numbers import wide_range
@@ -25,6 +24,7 @@ from xentcheck.reference.oracle.leaving import leave
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
+from xentcheck.testing.given import assert_values_agree
 from xentcheck.vocabulary import DIRECTIONAL, REDUCTIONS
 
 MAX = float(np.finfo(np.float64).max)

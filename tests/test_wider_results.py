@@ -11,7 +11,6 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases.case import Case
-from xentcheck.handed import assert_values_agree
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -22,6 +21,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.studies.laws import laws
+from xentcheck.testing.given import assert_values_agree
 from xentcheck.vocabulary import DTYPES, FAILING, SHORT_DTYPES
 
 PAIRS = [(dtype, result) for dtype in DTYPES for result in wider(dtype)]

@@ -12,7 +12,7 @@ _EXPORTS = {
     "check": "xentcheck.api",
     "assert_agrees": "xentcheck.api",
     "Run": "xentcheck.api",
-    "assert_values_agree": "xentcheck.handed",
+    "assert_values_agree": "xentcheck.testing.given",
     "check_projection": "xentcheck.studies.projection.check",
     "replay": "xentcheck.reproduce.replay",
     "Case": "xentcheck.cases.case",

@@ -17,9 +17,9 @@ from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject
 from xentcheck.studies.laws import laws
+from xentcheck.testing.plan import Key
+from xentcheck.testing.plugin import COLLECTOR, plan_of
 
-from .pytest_matrix import Key
-from .pytest_plugin import COLLECTOR, plan_of
 from .vocabulary import FAILING
 
 __all__ = ["pytest_generate_tests", "records", "test_laws", "test_matrix"]

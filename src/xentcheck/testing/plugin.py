@@ -10,39 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from .handed import HandedCase
-    from .pytest_matrix import Collector, Plan
+from .options import OPTIONS, option, used
 
-OPTIONS: tuple[tuple[str, str, str, str], ...] = (
-    ("adapter", "args", "NAME", "adapter to test; repeatable"),
-    ("impl", "string", "PKG.MOD:FN", "a function of your own to test"),
-    ("framework", "string", "torch|jax|numpy|process", "what the function is written in"),
-    ("overwrites", "args", "logits", "what the function says that it overwrites; repeatable"),
-    ("profile", "string", "quick|full|deep", "how many cases; default quick"),
-    ("seed", "string", "S", "another draw of every case; default 0"),
-    ("dtype", "args", "DTYPE", "only this dtype; repeatable"),
-    ("device", "args", "DEVICE", "only this device; repeatable"),
-    ("case", "args", "GLOB", "only cases whose id matches; repeatable"),
-    (
-        "contract",
-        "args",
-        "[DTYPE=]NAME",
-        "the arithmetic promised, whatever is declared; repeatable, one a dtype",
-    ),
-    ("isolation", "string", "process|none", "run what is not built in in a process of its own; default process"),
-    ("timeout", "string", "SECONDS", "for one call in that process, compilation apart; default 60"),
-    ("deviations", "string", "FILE", "TOML file of known faults, besides the built-in one"),
-    ("out", "string", "FILE", "run file to write"),
-    ("report", "string", "DIR", "folder for the report"),
-)
-"""name, kind, values and help of each option `--xentcheck-NAME`, and of its ini equivalent `xentcheck_NAME`."""
+if TYPE_CHECKING:
+    from .collector import Collector
+    from .given import HandedCase
+    from .plan import Plan
+
 
 MARKER = (
     "xentcheck(profile, seed, dtypes, cases, options, reductions): which cases the fixture xentcheck_case yields, "
     "and what the implementation supports"
 )
-MATRIX = "xentcheck.conformance"
 
 PLAN: pytest.StashKey[Plan] = pytest.StashKey()
 COLLECTOR: pytest.StashKey[Collector] = pytest.StashKey()
@@ -56,33 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(f"xentcheck_{name}", text, type=kind, default=None)  # type: ignore[arg-type]  # a literal
 
 
-def given(config: pytest.Config, name: str) -> Any:
-    """What the command line says, else the ini file; None if neither does."""
-    said = config.getoption(f"--xentcheck-{name}")
-    return config.getini(f"xentcheck_{name}") if said is None else said
-
-
-def option(config: pytest.Config, name: str) -> Any:
-    """What is given; None, or an empty list for what may be repeated, if nothing is. Raises pytest.UsageError."""
-    _, kind, values, _ = next(row for row in OPTIONS if row[0] == name)
-    said = given(config, name)
-    if said is None:
-        return [] if kind == "args" else None
-    words = said if kind == "args" else [said]
-    if not words or not all(word.strip() for word in words):  # as of a variable that is not set
-        raise pytest.UsageError(f"--xentcheck-{name} is {''.join(words)!r}, which names nothing; allowed: {values}")
-    return said
-
-
-def used(config: pytest.Config) -> bool:
-    """Whether an option is given, or the conformance tests are named."""
-    return any(MATRIX in str(arg) for arg in config.args) or any(option(config, name) for name, *_ in OPTIONS)
-
-
 def plan_of(config: pytest.Config) -> Plan:
     """What the options ask for, and who gathers the findings. Raises pytest.UsageError."""
     if PLAN not in config.stash:
-        from .pytest_matrix import Collector, Plan
+        from .collector import Collector
+        from .plan import Plan
 
         config.stash[PLAN] = plan = Plan(config)
         config.stash[COLLECTOR] = collector = Collector(plan, config)
@@ -105,7 +62,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Under `pytest -n` keep the cases of one signature on one worker: they share compilations."""
     if PLAN not in config.stash or config.getoption("dist") != "load":
         return None
-    from .pytest_matrix import by_signature
+    from .scheduling import by_signature
 
     return by_signature(config, log)
 
@@ -116,7 +73,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     from xentcheck.cases.selection import matches
 
-    from .handed import marked_cases
+    from .given import marked_cases
 
     marker = metafunc.definition.get_closest_marker("xentcheck")
     given = marker.kwargs if marker else {}
@@ -143,7 +100,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
 @pytest.fixture
 def xentcheck_case(request: pytest.FixtureRequest) -> HandedCase:
     """One case after another: `.problem` with its arrays, and `.assert_agrees({"loss": ..., "dC/dz": ...})`."""
-    from .handed import HandedCase
+    from .given import HandedCase
 
     return HandedCase(request.param)
 

@@ -13,6 +13,7 @@ from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_option
 from xentcheck.adapters.promises import Given, promised
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
+from xentcheck.errors import AdapterError, Disagreement, ProfileError, Undecided
 from xentcheck.judging.undecided import doubt_of
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe, passing
@@ -20,9 +21,7 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_problem
 from xentcheck.running.subjects import Subject, contract_of
-
-from .errors import AdapterError, Disagreement, ProfileError, Undecided
-from .vocabulary import DTYPES, EXECUTED, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING, OPTIONS, RARE_OPTIONS, REDUCTIONS
 
 KEYWORDS = ("profile", "seed", "dtypes", "cases", "options", "reductions")
 

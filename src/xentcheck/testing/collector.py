@@ -1,0 +1,99 @@
+"""What the tests of all workers have found, gathered, written down and told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from xentcheck.errors import XentcheckError
+from xentcheck.records.findings import LawResult
+from xentcheck.records.record import Record
+from xentcheck.records.run import RunFile
+from xentcheck.records.words import describe
+from xentcheck.reports.report import write_report
+from xentcheck.reports.summary import Summary, summarize
+from xentcheck.reports.suspicion import suspicion
+from xentcheck.running.coverage import coverages
+from xentcheck.running.deviations import Deviations
+from xentcheck.vocabulary import QUANTITIES
+
+if TYPE_CHECKING:
+    pass
+from .plan import Plan
+
+SHOWN = 5
+
+
+class Collector:
+    """Gathers the records, on the controller also those of the workers; writes the files and tells the verdict."""
+
+    def __init__(self, plan: Plan, config: pytest.Config) -> None:
+        self.plan = plan
+        self.is_worker = hasattr(config, "workerinput")
+        self.records: list[Record] = []
+        self.laws: list[LawResult] = []
+        self.summary: Summary | None = None
+        self.written: list[Path] = []
+
+    def receive(self, text: str) -> None:
+        """What a worker has found, as one string: execnet would send it number by number."""
+        found = json.loads(text)
+        self.records += map(Record.from_json, found["records"])
+        self.laws += map(LawResult.from_json, found["laws"])
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.is_worker:
+            found = {"records": [r.to_json() for r in self.records], "laws": [law.to_json() for law in self.laws]}
+            session.config.workeroutput["xentcheck"] = json.dumps(found)  # type: ignore[attr-defined]  # xdist's
+            return
+        if self.records:
+            run = self.run()
+            self.summary = summarize(run)
+            self._write(run)
+            if not self.summary.ok and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def run(self) -> RunFile:
+        """The records in the order of the plan, with what spans all of them."""
+        header, complete = self.plan.run_header(len(self.records))
+        order = {str(case): i for i, case in enumerate(c for g in self.plan.groups for c in g.cases)}
+        places = [(s.adapter.name, s.variant, s.device) for s in self.plan.subjects]
+        deviations = Deviations(self.plan.known)
+        ordered = sorted(
+            self.records,
+            key=lambda r: (order[r.case], places.index((r.adapter, r.variant, r.device)), QUANTITIES.index(r.quantity)),
+        )
+        records = tuple(map(deviations.apply, ordered))
+        laws = tuple(sorted(self.laws, key=str))
+        failures = deviations.failures(self.plan.profile if complete else "")
+        failures += [str(law) for law in laws if not law.kept]
+        return RunFile(header, records, tuple(failures), coverages=tuple(coverages(records)), laws=laws)
+
+    def _write(self, run: RunFile) -> None:
+        try:
+            if self.plan.out:
+                run.save(Path(self.plan.out))
+                self.written.append(Path(self.plan.out))
+            if self.plan.report:
+                self.written += write_report(run, Path(self.plan.report))
+        except XentcheckError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The worst failures with the command that repeats each, what explains them, and one verdict line."""
+        if self.summary is None:
+            return
+        terminalreporter.section("xentcheck")
+        for path in self.written:
+            terminalreporter.write_line(f"wrote {path}")
+        for r in self.summary.failing[:SHOWN]:
+            terminalreporter.write_line(describe(r), red=True)
+            terminalreporter.write_line(f"  {r.replay}")
+        if (more := len(self.summary.failing) - SHOWN) > 0:
+            terminalreporter.write_line(f"... and {more} more")
+        for text in filter(None, (*self.summary.reasons, *self.summary.weaker, suspicion(self.summary.failing))):
+            terminalreporter.write_line(text, red=True)
+        terminalreporter.write_line(self.summary.verdict, red=not self.summary.ok, green=self.summary.ok)
