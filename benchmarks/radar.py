@@ -28,9 +28,9 @@ import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.records.findings import RIGHT
-from xentcheck.reports.baseline import Baseline, baseline_of
-from xentcheck.reports.baseline_file import load
-from xentcheck.reports.compare import Comparison, compare
+from xentcheck.reports.baselines.baseline import Baseline, baseline_of
+from xentcheck.reports.baselines.compare import Comparison, compare
+from xentcheck.reports.baselines.file import load
 from xentcheck.studies.kill_table.faults import by_name
 
 Task = tuple[str, str, str]

@@ -10,10 +10,10 @@ _EXPORTS = {
     "Record": "xentcheck.records.record",
     "RunFile": "xentcheck.records.run",
     "RunWriter": "xentcheck.records.file",
-    "Summary": "xentcheck.reports.summary",
-    "print_summary": "xentcheck.reports.terminal",
-    "summarize": "xentcheck.reports.summary",
-    "write_report": "xentcheck.reports.report",
+    "Summary": "xentcheck.reports.analysis.summary",
+    "print_summary": "xentcheck.reports.formats.terminal",
+    "summarize": "xentcheck.reports.analysis.summary",
+    "write_report": "xentcheck.reports.formats.write",
 }
 
 __all__ = list(_EXPORTS)

@@ -10,8 +10,8 @@ import pytest
 from samples import record, run
 
 from xentcheck.errors import RunFileError
-from xentcheck.reports.baseline import baseline_of
-from xentcheck.reports.baseline_file import load
+from xentcheck.reports.baselines.baseline import baseline_of
+from xentcheck.reports.baselines.file import load
 
 
 def damaged(change: str) -> str:

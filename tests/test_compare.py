@@ -21,10 +21,10 @@ from xentcheck.errors import OutputError
 from xentcheck.museum.catalogue import planted
 from xentcheck.records.file import RunWriter
 from xentcheck.records.run import RunFile
-from xentcheck.reports.baseline import Baseline, baseline_of, path_of
-from xentcheck.reports.baseline_file import load
-from xentcheck.reports.compare import BAD, KINDS, Change, Comparison, compare
-from xentcheck.reports.html import comparison_html
+from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
+from xentcheck.reports.baselines.compare import BAD, KINDS, Change, Comparison, compare
+from xentcheck.reports.baselines.file import load
+from xentcheck.reports.formats.html import comparison_html
 
 
 def one(**changes: Any) -> RunFile:

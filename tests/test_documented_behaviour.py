@@ -17,7 +17,7 @@ from xentcheck.records.file import Header
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.reports.summary import summarize
+from xentcheck.reports.analysis.summary import summarize
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import FAILING

@@ -16,7 +16,7 @@ from xentcheck.adapters.spec import Spec, _isolated, imported
 from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases.case import Case
 from xentcheck.records.findings import LawResult
-from xentcheck.reports.law import law_table
+from xentcheck.reports.sections.laws import law_table
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.studies.laws import MEMORY, laws

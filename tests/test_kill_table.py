@@ -18,8 +18,8 @@ from xentcheck.command_faults import faults_command
 from xentcheck.errors import OutputError
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.records.findings import RIGHT, FaultResult
-from xentcheck.reports.fault import fault_table, fault_text
-from xentcheck.reports.markdown import markdown
+from xentcheck.reports.formats.markdown import markdown
+from xentcheck.reports.sections.faults import fault_table, fault_text
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.journal import collect
 from xentcheck.running.tasks import Finished, Hunt, run_hunt

@@ -19,7 +19,7 @@ from xentcheck.cases.selection import selected
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.power import power_groups, undecided
+from xentcheck.reports.analysis.power import power_groups, undecided
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import FAILING

@@ -25,8 +25,8 @@ from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.rows import RowBounds
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.power import ANY_SHAPE
-from xentcheck.reports.summary import power_groups
+from xentcheck.reports.analysis.power import ANY_SHAPE
+from xentcheck.reports.analysis.summary import power_groups
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, QUANTITIES, REDUCTIONS

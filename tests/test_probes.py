@@ -10,7 +10,7 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.records.findings import ProbeResult
-from xentcheck.reports.probe import probe_table
+from xentcheck.reports.sections.probes import probe_table
 from xentcheck.running.subjects import subjects_of
 from xentcheck.studies.probes import PROBES, probe
 

@@ -21,7 +21,7 @@ from xentcheck.records.sizes import size_of
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.baseline import baseline_of
+from xentcheck.reports.baselines.baseline import baseline_of
 from xentcheck.running.comparison import run_case, run_problem
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject, contracts_of, subjects_of

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from samples import varied
 
-from xentcheck.reports.report import write_report
+from xentcheck.reports.formats.write import write_report
 
 pytestmark = pytest.mark.browser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from samples import record
 
 from xentcheck.records.record import Record
-from xentcheck.reports.differences import NOTEWORTHY, SHOWN, differences
+from xentcheck.reports.analysis.differences import NOTEWORTHY, SHOWN, differences
 
 FAR = {"got": (0.0).hex(), "expected": (2.0**-30).hex(), "bound": (2.0**-24).hex()}
 

@@ -18,16 +18,16 @@ from rich.console import Console
 from samples import record, run, varied
 
 from xentcheck.errors import OutputError, UnavailableError
-from xentcheck.reports.markdown import markdown
-from xentcheck.reports.report import write_report
-from xentcheck.reports.terminal import print_summary
-from xentcheck.reports.view import FAILURES_SHOWN
+from xentcheck.reports.formats.markdown import markdown
+from xentcheck.reports.formats.terminal import print_summary
+from xentcheck.reports.formats.write import write_report
+from xentcheck.reports.sections.page import FAILURES_SHOWN
 
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 from matplotlib.colors import to_hex
 
-from xentcheck.reports.html import html
+from xentcheck.reports.formats.html import html
 
 
 def panels(figure: Any) -> list[Any]:
@@ -153,7 +153,7 @@ def test_every_section_is_there(render: object) -> None:
 
 def test_margin_plot_shows_the_bound_as_a_line() -> None:
     """The figure has a point per margin and one line, the derived bound."""
-    from xentcheck.reports.plots import margin_figure
+    from xentcheck.reports.formats.plots import margin_figure
 
     (axes,) = panels(margin_figure([record()], "float32"))
     assert [len(c.get_offsets()) for c in axes.collections] == [2]
@@ -163,7 +163,7 @@ def test_margin_plot_shows_the_bound_as_a_line() -> None:
 
 def test_margin_plot_has_a_line_per_contract() -> None:
     """A weaker contract does not hide the bound of a stricter one."""
-    from xentcheck.reports.plots import margin_figure
+    from xentcheck.reports.formats.plots import margin_figure
 
     strict = record(contract="fused", adapter="jax", margins=((2.0, 1e-8, 1e-7), (15.0, 1e-3, 1e-2)))
     (axes,) = panels(margin_figure([record(), strict], "float32"))
@@ -173,7 +173,7 @@ def test_margin_plot_has_a_line_per_contract() -> None:
 
 def test_an_implementation_has_one_colour_in_all_plots() -> None:
     """Also where it shares a panel with others, or with none."""
-    from xentcheck.reports.plots import margin_figure, styles
+    from xentcheck.reports.formats.plots import margin_figure, styles
 
     records = [record(), record(adapter="jax", dtype="float64")]
     both = styles(records)
@@ -186,7 +186,7 @@ def test_an_implementation_has_one_colour_in_all_plots() -> None:
 
 def test_ulp_plot_counts_every_element() -> None:
     """The bars of one implementation and dtype add up to one, in a panel per dtype."""
-    from xentcheck.reports.plots import ulp_figure
+    from xentcheck.reports.formats.plots import ulp_figure
 
     found = panels(ulp_figure([record(), record(case="z"), record(dtype="float64")]))
     for axes in found:
@@ -197,7 +197,7 @@ def test_ulp_plot_counts_every_element() -> None:
 
 def test_share_plot_reaches_the_worst() -> None:
     """The whiskers end at the smallest and the largest share, and the limit is a line."""
-    from xentcheck.reports.plots import share_figure
+    from xentcheck.reports.formats.plots import share_figure
 
     (axes,) = panels(share_figure([record(share=s, case=str(s)) for s in (0.5, 0.0, 3.0)]))
     heights = [float(y) for line in axes.lines for y in line.get_ydata()]

@@ -9,7 +9,7 @@ from samples import record, run, varied
 
 from xentcheck.records.record import SHARE_EDGES
 from xentcheck.records.run import RunFile
-from xentcheck.reports.summary import summarize
+from xentcheck.reports.analysis.summary import summarize
 from xentcheck.vocabulary import FAILING, OUTCOMES
 
 

@@ -16,10 +16,10 @@ from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import reserved_for
 from xentcheck.cases.profiles.sizes import sized_cases
 from xentcheck.records.sizes import STEPS, size_of
-from xentcheck.reports.markdown import markdown
-from xentcheck.reports.power import power_groups, undecided
-from xentcheck.reports.report import to_json
-from xentcheck.reports.summary import summarize
+from xentcheck.reports.analysis.power import power_groups, undecided
+from xentcheck.reports.analysis.summary import summarize
+from xentcheck.reports.formats.markdown import markdown
+from xentcheck.reports.formats.write import to_json
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING

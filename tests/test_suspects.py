@@ -26,7 +26,7 @@ from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
-from xentcheck.reports.suspicion import suspicion
+from xentcheck.reports.analysis.suspicion import suspicion
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import FAILING

@@ -21,11 +21,11 @@ from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
-from xentcheck.reports.markdown import markdown
-from xentcheck.reports.report import to_json
-from xentcheck.reports.summary import summarize
-from xentcheck.reports.terminal import print_summary
-from xentcheck.reports.weaker import weaker
+from xentcheck.reports.analysis.summary import summarize
+from xentcheck.reports.analysis.weaker import weaker
+from xentcheck.reports.formats.markdown import markdown
+from xentcheck.reports.formats.terminal import print_summary
+from xentcheck.reports.formats.write import to_json
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.running.zeros import CLASS_COUNTS, case_of, zeros_pass_from

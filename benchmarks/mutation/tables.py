@@ -145,12 +145,12 @@ TESTS: dict[str, tuple[str, ...]] = {
     "adapters/process/requests.py": ("test_adapters_base", "test_wrapping", "test_wire"),
     "adapters/process/wire.py": ("test_wire",),
     "adapters/promises.py": ("test_promises",),
-    "reports/baseline.py": ("test_public_interface", "test_baseline_file", "test_compare"),
-    "reports/summary.py": ("test_reports_summary", "test_sizes"),
-    "reports/grades.py": ("test_reports_summary",),
-    "reports/power.py": ("test_reports_summary", "test_sizes"),
-    "reports/weaker.py": ("test_weaker",),
-    "reports/law.py": ("test_public_interface", "test_reports_summary"),
+    "reports/baselines/baseline.py": ("test_public_interface", "test_baseline_file", "test_compare"),
+    "reports/analysis/summary.py": ("test_reports_summary", "test_sizes"),
+    "reports/analysis/grades.py": ("test_reports_summary",),
+    "reports/analysis/power.py": ("test_reports_summary", "test_sizes"),
+    "reports/analysis/weaker.py": ("test_weaker",),
+    "reports/sections/laws.py": ("test_public_interface", "test_reports_summary"),
 }
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 

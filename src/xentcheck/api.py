@@ -13,7 +13,7 @@ from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
-from xentcheck.reports.summary import Summary, summarize
+from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.executors import execute
 from xentcheck.running.journal import collect, header_of

@@ -189,7 +189,7 @@ def run(
 def report(run_file: Path, out_dir: Path) -> int:
     """Write report.html, report.md and report.json of a run file."""
     from xentcheck.records.run import RunFile
-    from xentcheck.reports.report import write_report
+    from xentcheck.reports.formats.write import write_report
 
     for path in write_report(RunFile.load(run_file), out_dir):
         click.echo(str(path))

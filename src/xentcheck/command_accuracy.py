@@ -13,8 +13,8 @@ from xentcheck import adapters as registry
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.records.findings import Accuracy
 from xentcheck.records.paths import prepare_file
-from xentcheck.reports.accuracy import accuracy_table
-from xentcheck.reports.markdown import table
+from xentcheck.reports.formats.markdown import table
+from xentcheck.reports.sections.accuracy import accuracy_table
 from xentcheck.running.subjects import subjects_of
 from xentcheck.studies.accuracy import accuracies
 

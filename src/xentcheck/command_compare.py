@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from xentcheck.records.run import RunFile
-from xentcheck.reports.baseline import Baseline, baseline_of, path_of
-from xentcheck.reports.baseline_file import load
-from xentcheck.reports.compare import Change, Comparison, compare
-from xentcheck.reports.html import comparison_html
-from xentcheck.reports.markdown import table
+from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
+from xentcheck.reports.baselines.compare import Change, Comparison, compare
+from xentcheck.reports.baselines.file import load
+from xentcheck.reports.formats.html import comparison_html
+from xentcheck.reports.formats.markdown import table
 
 from .errors import OutputError
 

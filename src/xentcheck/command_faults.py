@@ -16,8 +16,8 @@ from xentcheck import adapters
 from xentcheck.cases.profiles.named import PROFILES
 from xentcheck.records.findings import FaultResult
 from xentcheck.records.paths import prepare_file
-from xentcheck.reports.fault import fault_table, fault_text
-from xentcheck.reports.markdown import FAULTS, table
+from xentcheck.reports.formats.markdown import FAULTS, table
+from xentcheck.reports.sections.faults import fault_table, fault_text
 from xentcheck.running.executors import execute, execute_parallel
 from xentcheck.studies.kill_table.faults import frameworks_of, hunts
 

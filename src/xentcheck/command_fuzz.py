@@ -17,7 +17,7 @@ from xentcheck.adapters.promises import Promised
 from xentcheck.adapters.spec import Spec
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.words import describe
-from xentcheck.reports.suspicion import suspicion
+from xentcheck.reports.analysis.suspicion import suspicion
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.subjects import subjects_named
 

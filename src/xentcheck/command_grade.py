@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.reports.grades import EVERYTHING
-from xentcheck.reports.summary import Summary, summarize
+from xentcheck.reports.analysis.grades import EVERYTHING
+from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.running.subjects import subjects_named
 from xentcheck.studies.heights import Height, heights, held_to
 

@@ -19,9 +19,9 @@ from xentcheck.adapters.promises import Promised
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.paths import prepare, prepare_file
-from xentcheck.reports.baseline import baseline_of, path_of
-from xentcheck.reports.report import to_json, write_report
-from xentcheck.reports.terminal import print_summary
+from xentcheck.reports.baselines.baseline import baseline_of, path_of
+from xentcheck.reports.formats.terminal import print_summary
+from xentcheck.reports.formats.write import to_json, write_report
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.executors import execute, execute_parallel
 from xentcheck.running.journal import collect, header_of

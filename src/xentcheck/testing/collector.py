@@ -13,9 +13,9 @@ from xentcheck.records.findings import LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe
-from xentcheck.reports.report import write_report
-from xentcheck.reports.summary import Summary, summarize
-from xentcheck.reports.suspicion import suspicion
+from xentcheck.reports.analysis.summary import Summary, summarize
+from xentcheck.reports.analysis.suspicion import suspicion
+from xentcheck.reports.formats.write import write_report
 from xentcheck.running.coverage import coverages
 from xentcheck.running.deviations import Deviations
 from xentcheck.vocabulary import QUANTITIES

@@ -5,8 +5,7 @@ from __future__ import annotations
 import html
 
 from xentcheck.records.run import RunFile
-
-from .view import Table, view_of
+from xentcheck.reports.sections.page import Table, view_of
 
 EXPLANATION = (
     "Each comparison is judged element by element against an exact value and a derived error bound; share is "

@@ -10,17 +10,17 @@ from typing import Any
 from xentcheck.records.record import Record, order_key, place_of
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import decimal, printable
+from xentcheck.reports.analysis.differences import differences
+from xentcheck.reports.analysis.grades import EVERYTHING
+from xentcheck.reports.analysis.power import Group
+from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.vocabulary import EXECUTED, FAILING
 
 from .accuracy import accuracy_table
 from .coverage import coverage_table
-from .differences import differences
-from .fault import fault_table, fault_text
-from .grades import EVERYTHING
-from .law import law_table
-from .power import Group
-from .probe import probe_table
-from .summary import Summary, summarize
+from .faults import fault_table, fault_text
+from .laws import law_table
+from .probes import probe_table
 
 Table = tuple[list[str], list[list[str]]]
 """Column names and rows."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from xentcheck.errors import UnavailableError
 from xentcheck.records.run import RunFile
+from xentcheck.reports.baselines.compare import Comparison
+from xentcheck.reports.sections.page import records_of, view_of
 
-from .compare import Comparison
 from .plots import plots
-from .view import records_of, view_of
 
 
 def html(run: RunFile) -> str:

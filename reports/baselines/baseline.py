@@ -19,9 +19,8 @@ from xentcheck.records.codec import plain
 from xentcheck.records.record import place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
+from xentcheck.reports.analysis.summary import Row, summarize
 from xentcheck.vocabulary import EXECUTED, FAILING
-
-from .summary import Row, summarize
 
 SCHEMA = 2
 TOOL = "xentcheck"

@@ -11,10 +11,9 @@ from rich.text import Text
 
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe, printable
+from xentcheck.reports.analysis.summary import Summary, summarize
+from xentcheck.reports.analysis.suspicion import suspicion
 from xentcheck.vocabulary import EXECUTED, FAILING, ONE_BACKWARD, REFUSED
-
-from .summary import Summary, summarize
-from .suspicion import suspicion
 
 SHOWN = 5
 CAPTION = "share: largest error / bound; apart: conventions, vacuous, trivial, unsupported"

@@ -11,10 +11,10 @@ from xentcheck.errors import OutputError
 from xentcheck.records.codec import plain
 from xentcheck.records.paths import prepare, write_whole
 from xentcheck.records.run import RunFile
+from xentcheck.reports.analysis.summary import Row, summarize
 
 from .html import html
 from .markdown import markdown
-from .summary import Row, summarize
 
 
 def write_report(run: RunFile, out_dir: Path) -> list[Path]:

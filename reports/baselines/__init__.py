@@ -1,0 +1,1 @@
+"""Baselines: what a run is worth keeping of, and what has changed since."""

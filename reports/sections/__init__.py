@@ -1,0 +1,1 @@
+"""The sections of a report, each a title, a sentence and a table."""
