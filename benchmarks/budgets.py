@@ -24,7 +24,7 @@ adapter.devices()
 
 def seconds(profile: str, adapter: str) -> float:
     """Wall-clock of one run, nothing cached. Raises CalledProcessError if it does not agree."""
-    code = "from xentcheck.cli import main; main()"
+    code = "from xentcheck.cli.main import main; main()"
     options = ["run", "--adapter", adapter, "--profile", profile, "--device", "cpu", "-j", "2"]
     start = perf_counter()
     subprocess.run([sys.executable, "-c", code, *options], check=True, capture_output=True)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from timing import Result, best_of, command, interleaved, report
 
 SPEEDUP = 1.5
-RUN = "from xentcheck.cli import main; main()"
+RUN = "from xentcheck.cli.main import main; main()"
 
 
 def pytest_with(workers: int) -> list[str]:

@@ -47,7 +47,16 @@ NAME = "subject"
 
 def run_once(path: Path) -> Baseline:
     """The baseline of one more run of everything that is installed."""
-    command = [sys.executable, "-c", "from xentcheck.cli import main; main()", "run", "-j", "2", "--save", str(path)]
+    command = [
+        sys.executable,
+        "-c",
+        "from xentcheck.cli.main import main; main()",
+        "run",
+        "-j",
+        "2",
+        "--save",
+        str(path),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return load(path)
 

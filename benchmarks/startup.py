@@ -18,7 +18,7 @@ PLUGIN_LIMIT = 1.05
 
 CODES = {
     "import xentcheck": "import xentcheck",
-    "xentcheck --help": "import sys; sys.argv = ['xentcheck', '--help']; from xentcheck.cli import main; main()",
+    "xentcheck --help": "import sys; sys.argv = ['xentcheck', '--help']; from xentcheck.cli.main import main; main()",
 }
 
 

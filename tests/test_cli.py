@@ -16,7 +16,7 @@ import click
 import numpy as np
 import pytest
 
-from xentcheck.cli import cli, main
+from xentcheck.cli.main import cli, main
 
 CASE = "ties.2x3.f64.index.plain.mean.up-one.contig.s0"
 WRONG = """
@@ -47,7 +47,7 @@ number = 3
 
 def xentcheck(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
-    code = "from xentcheck.cli import main; main()"
+    code = "from xentcheck.cli.main import main; main()"
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=cwd
     )
@@ -245,7 +245,7 @@ def test_whatever_else_leaves_is_no_green_run(
 ) -> None:
     """The last net, below all commands."""
     monkeypatch.setattr(sys, "argv", ["xentcheck", "adapters"])
-    monkeypatch.setattr("xentcheck.command_adapters.adapters_command", lambda: sys.exit(0))
+    monkeypatch.setattr("xentcheck.cli.commands.adapters.adapters_command", lambda: sys.exit(0))
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 2
@@ -382,7 +382,7 @@ def test_an_accuracy_without_a_result_is_not_an_empty_table(here: Path) -> None:
 def test_a_console_without_utf8_shows_what_it_can(here: Path) -> None:
     """Tables in ASCII, and what an implementation says escaped: no traceback."""
     (here / "loud.py").write_text("def f(logits, target): raise ValueError('\u0444 \u2260 \u0446')\n", encoding="utf-8")
-    code = "from xentcheck.cli import main; main()"
+    code = "from xentcheck.cli.main import main; main()"
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
     for command in (
         ("run", "--impl", "loud:f", "--framework", "numpy", "--case", "gaussian.5x10.f32.index.plain.mean.*"),

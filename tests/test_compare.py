@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from samples import probe, record, run
 
 import xentcheck
-from xentcheck import command_run
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.cases.profiles.named import cases
-from xentcheck.cli import cli
+from xentcheck.cli.commands import run as command_run
+from xentcheck.cli.main import cli
 from xentcheck.errors import OutputError
 from xentcheck.museum.catalogue import planted
 from xentcheck.records.file import RunWriter

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from xentcheck.cli import cli
+from xentcheck.cli.main import cli
 from xentcheck.running.deviations import load
 from xentcheck.testing.options import OPTIONS
 from xentcheck.vocabulary import OPTIONS as SUPPORTED

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from xentcheck import adapters, api, command_fuzz
+from xentcheck import adapters, api
 from xentcheck.adapters.spec import resolve
 from xentcheck.cases.case import Case
-from xentcheck.cli import cli, main
+from xentcheck.cli.commands import fuzz as command_fuzz
+from xentcheck.cli.main import cli, main
 from xentcheck.errors import AdapterError
 from xentcheck.running import executors as execution
 from xentcheck.studies import explain

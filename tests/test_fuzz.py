@@ -18,7 +18,7 @@ from xentcheck.adapters.base import needed_options
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
-from xentcheck.cli import cli
+from xentcheck.cli.main import cli
 from xentcheck.errors import AdapterError, CaseError, OutputError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
@@ -221,7 +221,7 @@ def test_without_hypothesis_it_says_what_to_install(tmp_path: Path) -> None:
     """One line, exit code 2; the rest of xentcheck does not need it."""
     code = (
         "import sys; sys.modules['hypothesis'] = None; "
-        "import xentcheck.command_run; from xentcheck.cli import main; sys.argv = ['xentcheck', 'fuzz']; main()"
+        "import xentcheck.cli.commands.run; from xentcheck.cli.main import main; sys.argv = ['xentcheck', 'fuzz']; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2

@@ -12,15 +12,17 @@ import click
 import pytest
 import samples
 
-from xentcheck import adapters, command_fuzz, command_run
+from xentcheck import adapters
 from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.api import Run
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import EAGER_SHAPE, cases
 from xentcheck.cases.profiles.reserved import reserved_for
-from xentcheck.cli import cli
-from xentcheck.command_fuzz import Fuzzed, FuzzRequest
-from xentcheck.command_run import RunRequest, execute_request
+from xentcheck.cli.commands import fuzz as command_fuzz
+from xentcheck.cli.commands import run as command_run
+from xentcheck.cli.commands.fuzz import Fuzzed, FuzzRequest
+from xentcheck.cli.commands.run import RunRequest, execute_request
+from xentcheck.cli.main import cli
 from xentcheck.errors import AdapterError
 from xentcheck.running.subjects import Subject
 from xentcheck.testing.given import marked_cases

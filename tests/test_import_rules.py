@@ -176,7 +176,7 @@ def loaded(code: str) -> set[str]:
 
 HELP = """
 import sys
-from xentcheck.cli import main
+from xentcheck.cli.main import main
 sys.argv = ["xentcheck", "--help"]
 try:
     main()

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from samples import fault, record, run
 
-from xentcheck import command_faults
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
-from xentcheck.cli import cli
-from xentcheck.command_faults import faults_command
+from xentcheck.cli.commands import faults as command_faults
+from xentcheck.cli.commands.faults import faults_command
+from xentcheck.cli.main import cli
 from xentcheck.errors import OutputError
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.records.findings import RIGHT, FaultResult

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from xentcheck import adapters
-from xentcheck.cli import cli
+from xentcheck.cli.main import cli
 from xentcheck.errors import AdapterError
 
 GUIDE = Path(__file__).parent.parent / "docs" / "write-an-adapter.md"
@@ -35,7 +35,7 @@ def test_the_guides_adapter_is_found_and_agrees(tmp_path: Path) -> None:
     source, project = re.findall(r"```\w+\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     points = tomllib.loads(project)["project"]["entry-points"]["xentcheck.adapters"]
     install(tmp_path, "xentcheck_optax", source, points)
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from xentcheck.cli import main; main()"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from xentcheck.cli.main import main; main()"
     command = ["run", "--adapter", "optax", "--dtype", "float32", "--case", "*.5x10.f32.index.*"]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

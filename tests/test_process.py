@@ -331,7 +331,7 @@ def test_a_run_survives_a_crash_whatever_the_number_of_workers(mine: Path) -> No
     """The cases that end the process crash, the others are judged; the exit code is 1."""
     for jobs in ("1", "2"):
         command = ("run", "--impl", "mine_in_process:leave", "--framework", "numpy", "--dtype", "float32", "-j", jobs)
-        code = "from xentcheck.cli import main; main()"
+        code = "from xentcheck.cli.main import main; main()"
         done = subprocess.run(
             [sys.executable, "-c", code, *command, "--out", "run.jsonl"], cwd=mine, capture_output=True, check=False
         )

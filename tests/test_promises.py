@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 import xentcheck
-from xentcheck import adapters, command_fuzz
+from xentcheck import adapters
 from xentcheck.adapters.promises import parsed, promised
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.cases.case import Case
-from xentcheck.cli import cli
+from xentcheck.cli.commands import fuzz as command_fuzz
+from xentcheck.cli.main import cli
 from xentcheck.errors import AdapterError
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile

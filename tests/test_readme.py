@@ -28,7 +28,7 @@ def test_the_failing_example_prints_what_the_readme_shows() -> None:
     """Every line shown is printed, and the exit code is 1."""
     command, *shown = block_after("ignored rows too) like this:")
     arguments = command.removeprefix("$ xentcheck ").split()
-    code = "from xentcheck.cli import main; main()"
+    code = "from xentcheck.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT / "examples"
     )
@@ -77,7 +77,7 @@ def test_five_minutes(framework: str, tmp_path: Path) -> None:
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command line, in a folder."""
-    code = "from xentcheck.cli import main; main()"
+    code = "from xentcheck.cli.main import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=folder
     )
@@ -95,7 +95,7 @@ def test_the_two_commands_are_environments_of_tox_and_run_in_ci() -> None:
 
 def test_every_command_of_the_table_exists() -> None:
     """The commands that the README lists are those that the command line has."""
-    from xentcheck.cli import cli
+    from xentcheck.cli.main import cli
 
     listed = set(re.findall(r"\| `xentcheck (\w+)", README))
     assert listed == set(cli.commands)

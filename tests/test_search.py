@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xentcheck import adapters, command_accuracy
+from xentcheck import adapters
 from xentcheck import reference as ref
 from xentcheck.adapters.spec import Spec
-from xentcheck.command_accuracy import accuracy_command
+from xentcheck.cli.commands import accuracy as command_accuracy
+from xentcheck.cli.commands.accuracy import accuracy_command
 from xentcheck.errors import OutputError
 from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.studies.accuracy import QUANTITIES, Witness, largest_errors, measured

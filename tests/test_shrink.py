@@ -21,7 +21,7 @@ from xentcheck.adapters.scripting import Failure
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
-from xentcheck.cli import cli
+from xentcheck.cli.main import cli
 from xentcheck.errors import OutputError, ProblemError
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.oracle import Exact

@@ -15,7 +15,7 @@ from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
 from xentcheck.cases.case import Case
-from xentcheck.cli import cli
+from xentcheck.cli.main import cli
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.labels import one_hot
 from xentcheck.running.attempts import GIVEN_AS_ROWS, given

@@ -14,8 +14,8 @@ from xentcheck import adapters as registry
 from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.selection import law_dtypes, selected
+from xentcheck.cli.options import contracts_of
 from xentcheck.errors import XentcheckError
-from xentcheck.options import contracts_of
 from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.running.deviations import load
 from xentcheck.running.journal import header_of

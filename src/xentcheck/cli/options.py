@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .vocabulary import DTYPES, OVERWRITABLE, TIMEOUT
+from xentcheck.vocabulary import DTYPES, OVERWRITABLE, TIMEOUT
 
 if TYPE_CHECKING:
     from xentcheck.adapters.promises import Promised

@@ -14,14 +14,13 @@ from rich.text import Text
 
 from xentcheck import adapters
 from xentcheck.cases.profiles.named import PROFILES
+from xentcheck.errors import OutputError, ProfileError
 from xentcheck.records.findings import FaultResult
 from xentcheck.records.paths import prepare_file
 from xentcheck.reports.formats.markdown import FAULTS, table
 from xentcheck.reports.sections.faults import fault_table, fault_text
 from xentcheck.running.executors import execute, execute_parallel
 from xentcheck.studies.kill_table.faults import frameworks_of, hunts
-
-from .errors import OutputError, ProfileError
 
 TEXT = """# The museum
 

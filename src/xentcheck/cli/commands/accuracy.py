@@ -11,15 +11,14 @@ from rich.progress import Progress
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.spec import Spec, resolve
+from xentcheck.errors import OutputError
 from xentcheck.records.findings import Accuracy
 from xentcheck.records.paths import prepare_file
 from xentcheck.reports.formats.markdown import table
 from xentcheck.reports.sections.accuracy import accuracy_table
 from xentcheck.running.subjects import subjects_of
 from xentcheck.studies.accuracy import accuracies
-
-from .errors import OutputError
-from .vocabulary import DTYPES
+from xentcheck.vocabulary import DTYPES
 
 TEXT = """# Accuracy
 

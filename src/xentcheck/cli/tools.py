@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from xentcheck.adapters.spec import specs_of
+from xentcheck.errors import AdapterError, DtypeError
+from xentcheck.vocabulary import DTYPES
 
-from .errors import AdapterError, DtypeError
 from .options import (
     adapter_option,
     contract_option,
@@ -28,7 +29,6 @@ from .options import (
     sizes_of,
     timeout_option,
 )
-from .vocabulary import DTYPES
 
 
 @click.command()
@@ -78,7 +78,7 @@ def fuzz(
     most: int,
 ) -> int:
     """Random cases; those that fail are saved, and come first the next time. Exit code 1 if any fails."""
-    from .command_fuzz import FuzzRequest, fuzz_command
+    from xentcheck.cli.commands.fuzz import FuzzRequest, fuzz_command
 
     promised = contracts_of(contracts)
     limit = timeout if isolation == "process" else 0
@@ -112,8 +112,8 @@ def grade(
 
     Exit code 1 if it exceeds the contract that it declares.
     """
-    from .command_grade import grade_command
-    from .command_run import RunRequest
+    from xentcheck.cli.commands.grade import grade_command
+    from xentcheck.cli.commands.run import RunRequest
 
     promised = contracts_of(contracts)
     specs = specs_of((adapter,) if adapter else (), implementation, framework, contracts=promised)
@@ -140,7 +140,7 @@ def accuracy(
     out: Path | None,
 ) -> int:
     """The largest error of each implementation, dtype and quantity that a directed search finds, with its input."""
-    from .command_accuracy import accuracy_command
+    from xentcheck.cli.commands.accuracy import accuracy_command
 
     for dtype in dtypes:
         if dtype not in DTYPES:
@@ -164,9 +164,8 @@ def audit(
 
     Exit code 1 if it accepts a wrong gradient.
     """
+    from xentcheck.cli.commands.audit import audit_command
     from xentcheck.studies.audit import Assertion
-
-    from .command_audit import audit_command
 
     assertion = Assertion(
         atol=atol,
@@ -230,7 +229,7 @@ def faults(frameworks: tuple[str, ...], profiles: tuple[str, ...], rivals: bool,
 
     Exit code 1 if a profile misses a fault.
     """
-    from .command_faults import faults_command
+    from xentcheck.cli.commands.faults import faults_command
 
     return faults_command(frameworks, profiles, rivals, jobs_of(jobs), out)
 

@@ -15,14 +15,13 @@ from rich.text import Text
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
 from xentcheck.adapters.spec import Spec
+from xentcheck.errors import UnavailableError
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.words import describe
 from xentcheck.reports.analysis.suspicion import suspicion
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.subjects import subjects_named
-
-from .errors import UnavailableError
-from .vocabulary import DTYPES
+from xentcheck.vocabulary import DTYPES
 
 try:
     from xentcheck.studies.fuzzing import Fuzzed, SavedFile, fuzz

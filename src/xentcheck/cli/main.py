@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from xentcheck.adapters.spec import specs_of
+from xentcheck.errors import AdapterError, XentcheckError
 
 from .early_exit import noticed_exit
-from .errors import AdapterError, XentcheckError
 from .options import (
     adapter_option,
     contract_option,
@@ -152,8 +152,8 @@ def run(
 
     Exit code 0: all agreed; 1: a disagreement, an error or a blind group; 2: bad input.
     """
-    from .command_run import RunRequest, run_command
-    from .command_run import list_cases as print_cases
+    from xentcheck.cli.commands.run import RunRequest, run_command
+    from xentcheck.cli.commands.run import list_cases as print_cases
 
     if repeats > 1 and save is None:
         raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
@@ -213,7 +213,7 @@ def compare(base: str, new: str, repeats: tuple[Path, ...], markdown: Path | Non
 
     Exit code 1 if something got worse: a row's worst share or ULP above its range in BASE, or a new failure.
     """
-    from .command_compare import CompareRequest, compare_command
+    from xentcheck.cli.commands.compare import CompareRequest, compare_command
 
     return compare_command(CompareRequest(base, new, repeats, markdown, page))
 
@@ -271,7 +271,7 @@ def replay(
 @cli.command("adapters")
 def list_adapters() -> int:
     """What is installed: versions, devices, contracts and capabilities."""
-    from .command_adapters import adapters_command
+    from xentcheck.cli.commands.adapters import adapters_command
 
     return adapters_command()
 

@@ -8,10 +8,9 @@ from rich.text import Text
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.base import Adapter
+from xentcheck.errors import AdapterError
 from xentcheck.reference.bounds.contracts import DEFAULT
-
-from .errors import AdapterError
-from .vocabulary import OPTIONS
+from xentcheck.vocabulary import OPTIONS
 
 
 def adapters_command() -> int:

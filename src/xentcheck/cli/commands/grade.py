@@ -13,9 +13,9 @@ from xentcheck.reports.analysis.grades import EVERYTHING
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.running.subjects import subjects_named
 from xentcheck.studies.heights import Height, heights, held_to
+from xentcheck.vocabulary import DTYPES
 
-from .command_run import RunRequest, execute_request, specs_of
-from .vocabulary import DTYPES
+from .run import RunRequest, execute_request, specs_of
 
 
 def grade_command(request: RunRequest) -> int:

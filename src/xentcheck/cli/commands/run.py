@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
 from xentcheck.adapters.spec import Spec
+from xentcheck.api import Run
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.reports.baselines.baseline import baseline_of, path_of
@@ -28,8 +29,6 @@ from xentcheck.running.journal import collect, header_of
 from xentcheck.running.subjects import subjects_named
 from xentcheck.running.tasks import Finished, Probing, Search, Task, groups_of
 from xentcheck.studies.kill_table.faults import frameworks_of, hunts
-
-from .api import Run
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from xentcheck.errors import OutputError
 from xentcheck.records.run import RunFile
 from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
 from xentcheck.reports.baselines.compare import Change, Comparison, compare
 from xentcheck.reports.baselines.file import load
 from xentcheck.reports.formats.html import comparison_html
 from xentcheck.reports.formats.markdown import table
-
-from .errors import OutputError
 
 SHOWN = 50
 
