@@ -28,9 +28,9 @@ from xentcheck.cases.profiles.named import PROFILES, cases
 from xentcheck.errors import OutputError
 from xentcheck.records.record import Record
 from xentcheck.running.deviations import Deviations, load
-from xentcheck.running.executors import execute, execute_parallel
+from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.subjects import Subject, subjects_of
-from xentcheck.running.tasks import Finished, Group, groups_of
+from xentcheck.running.tasks import CaseGroup, Finished, groups_of
 from xentcheck.vocabulary import EXECUTED, FAILING
 
 Line = dict[str, Any]
@@ -77,7 +77,7 @@ def progress(found: Iterator[Finished], total: int, label: str, console: Console
         yield done
 
 
-def run_groups(groups: list[Group], subjects: list[Subject], jobs: int) -> Iterator[Finished]:
+def run_groups(groups: list[CaseGroup], subjects: list[Subject], jobs: int) -> Iterator[Finished]:
     """All groups, in this process or in several."""
     if jobs == 1:
         return execute(groups, subjects)

@@ -15,7 +15,7 @@ from timing import Result, best_of, interleaved, report
 import numpy as np
 import torch
 
-from xentcheck.judging.comparisons import Subject
+from xentcheck.judging.comparisons import Submission
 from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.problem import Problem
@@ -52,7 +52,7 @@ class Torch:
 
 def judge(problem: Problem, values: dict[str, np.ndarray]) -> None:
     """The whole verdict, from the problem's arrays on; raises ArithmeticError unless it agrees."""
-    (verdicts,) = Judgement(problem, QUANTITIES, [Subject(values, get("stash"))]).run()
+    (verdicts,) = Judgement(problem, QUANTITIES, [Submission(values, get("stash"))]).run()
     if not all(verdict.agrees for verdict in verdicts.values()):
         raise ArithmeticError("the verdict that is timed does not agree")
 

@@ -13,7 +13,6 @@ from xentcheck import adapters, api
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.cases.case import Case
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.running import executors as execution
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 
@@ -31,8 +30,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         return [Case.parse(f"{case}.s{seed}") for case in CASES[profile]]
 
     monkeypatch.setattr(api, "cases", cases)
-    monkeypatch.setattr(execution, "laws", lambda *given: iter(()))
-    monkeypatch.setattr(execution, "probe", lambda *given: iter(()))
+    monkeypatch.setattr("xentcheck.studies.laws.laws", lambda *given: iter(()))
+    monkeypatch.setattr("xentcheck.studies.probes.probe", lambda *given: iter(()))
 
 
 def doubled(logits: Any, target: Any, *, ignore_index: int = -100, upstream: Any = 1.0) -> tuple[Any, Any]:

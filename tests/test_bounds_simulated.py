@@ -12,7 +12,7 @@ from simulated import NUMPY_ULPS, algorithms, simulate
 from xentcheck.cases.build import build
 from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.cases.profiles.named import cases
-from xentcheck.judging.comparisons import Subject, Verdict
+from xentcheck.judging.comparisons import Submission, Verdict
 from xentcheck.judging.conventions import convention_of
 from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds.arithmetic import distinct
@@ -32,7 +32,7 @@ def judge(p: Problem) -> dict[str, dict[str, Verdict]]:
     """The verdicts of every algorithm, each under the contract it meets."""
     found = algorithms(p.dtype)
     others = distinct(tuple(CONTRACTS.values()), p.dtype)
-    subjects = [Subject(simulate(p, a), CONTRACTS[c], others) for a, c in found.items()]
+    subjects = [Submission(simulate(p, a), CONTRACTS[c], others) for a, c in found.items()]
     return dict(zip(found, Judgement(p, p.quantities, subjects).run(), strict=True))
 
 
@@ -155,6 +155,6 @@ def test_a_coarse_sum_exceeds_even_stable(dtype: str, bits: int) -> None:
     z = np.asarray(p.logits).astype(np.float64)
     e = np.exp(z - z.max(1, keepdims=True))
     total = np.ldexp(np.maximum(np.rint(np.ldexp(e.sum(1, keepdims=True), bits)), 1.0), -bits)
-    subject = Subject({"a": (e / total).astype(dtype)}, CONTRACTS["stable"], tuple(CONTRACTS.values()))
+    subject = Submission({"a": (e / total).astype(dtype)}, CONTRACTS["stable"], tuple(CONTRACTS.values()))
     (verdicts,) = Judgement(p, ("a",), [subject]).run()
     assert min(verdicts["a"].shares.values()) > 1.0

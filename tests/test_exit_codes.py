@@ -14,7 +14,6 @@ from xentcheck.cases.case import Case
 from xentcheck.cli.commands import fuzz as command_fuzz
 from xentcheck.cli.main import cli, main
 from xentcheck.errors import AdapterError
-from xentcheck.running import executors as execution
 from xentcheck.studies import explain
 
 MINE = """
@@ -44,8 +43,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "exits_with", raising=False)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of two files of one size in one second the first is kept
     monkeypatch.setattr(api, "cases", lambda profile, seed: [Case.parse(CASE)])
-    monkeypatch.setattr(execution, "laws", lambda *given: iter(()))
-    monkeypatch.setattr(execution, "probe", lambda *given: iter(()))
+    monkeypatch.setattr("xentcheck.studies.laws.laws", lambda *given: iter(()))
+    monkeypatch.setattr("xentcheck.studies.probes.probe", lambda *given: iter(()))
     monkeypatch.setattr(adapters, "names", lambda: ("numpy",))
     monkeypatch.setattr(adapters, "available", lambda: {"numpy": adapters.get("numpy")})
     monkeypatch.setattr(explain, "COLUMNS", {"numpy": explain.COLUMNS["numpy"]})

@@ -221,7 +221,8 @@ def test_without_hypothesis_it_says_what_to_install(tmp_path: Path) -> None:
     """One line, exit code 2; the rest of xentcheck does not need it."""
     code = (
         "import sys; sys.modules['hypothesis'] = None; "
-        "import xentcheck.cli.commands.run; from xentcheck.cli.main import main; sys.argv = ['xentcheck', 'fuzz']; main()"
+        "import xentcheck.cli.commands.run; from xentcheck.cli import main; "
+        "sys.argv = ['xentcheck', 'fuzz']; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2

@@ -9,7 +9,7 @@ import pytest
 
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
-from xentcheck.judging.comparisons import Subject
+from xentcheck.judging.comparisons import Submission
 from xentcheck.judging.metric import Tally, error_of, overflows, shape_and_dtype
 from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import ULP_EDGES
@@ -133,7 +133,7 @@ def test_a_mismatch_is_no_agreement(change: str) -> None:
     p = build(Case(family="gaussian", shape=(4, 3), dtype="float64"))
     right = Exact(p).evaluate(("dC/dz",))["dC/dz"][0]
     for got, agrees in ((right, True), (right.T if change == "shape" else right.astype(np.float32), False)):
-        (verdicts,) = Judgement(p, ("dC/dz",), [Subject({"dC/dz": got}, CATALOGUE["fused"])]).run()
+        (verdicts,) = Judgement(p, ("dC/dz",), [Submission({"dC/dz": got}, CATALOGUE["fused"])]).run()
         assert verdicts["dC/dz"].agrees == agrees
         assert bool(verdicts["dC/dz"].shares) == agrees
 
@@ -220,7 +220,7 @@ def test_the_worst_index_is_in_the_quantitys_own_shape(quantity: str, shape: tup
     for position in np.ndindex(p.shapes[quantity]):
         wrong = right.copy()
         wrong[position] += 1.0
-        (verdicts,) = Judgement(p, (quantity,), [Subject({quantity: wrong}, CATALOGUE["stable"])]).run()
+        (verdicts,) = Judgement(p, (quantity,), [Submission({quantity: wrong}, CATALOGUE["stable"])]).run()
         assert verdicts[quantity].tally.failing == 1
         assert index_of(p, quantity, verdicts[quantity].tally.position) == position
 
@@ -235,5 +235,5 @@ def test_the_worst_index_of_a_layers_gradients(quantity: str, hidden: int) -> No
     for position in np.ndindex(right.shape):
         wrong = right.copy()
         wrong[position] += 1.0
-        (verdicts,) = Judgement(p, (quantity,), [Subject({quantity: wrong}, CATALOGUE["stable"])]).run()
+        (verdicts,) = Judgement(p, (quantity,), [Submission({quantity: wrong}, CATALOGUE["stable"])]).run()
         assert index_of(p, quantity, verdicts[quantity].tally.position) == position

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from samples import fault, record, run
 
+from xentcheck.api import Run
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cli.commands import faults as command_faults
@@ -22,9 +23,9 @@ from xentcheck.reports.formats.markdown import markdown
 from xentcheck.reports.sections.faults import fault_table, fault_text
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.journal import collect
-from xentcheck.running.tasks import Finished, Hunt, run_hunt
+from xentcheck.running.tasks import Finished, run_task
 from xentcheck.studies.kill_table import faults, rivals
-from xentcheck.studies.kill_table.faults import by_name, first_kill, result_of, witnesses
+from xentcheck.studies.kill_table.faults import FaultSearch, by_name, first_kill, result_of, witnesses
 from xentcheck.studies.kill_table.rivals import RIVALS, verdicts
 
 QUICK = tuple(cases("quick"))
@@ -131,14 +132,13 @@ def test_the_catalogue_has_every_fault_once() -> None:
 
 def test_a_run_with_a_missed_fault_fails() -> None:
     """The run file carries the faults, and the run is not ok with one that slipped through."""
-    task = Hunt("numpy", "E54-zero-gradient", ("quick",), rivals=False)
-    good = run_hunt(task)
-    bad = Finished(task, [], 0.0, faults=[fault(kills={})])
+    task = FaultSearch("numpy", "E54-zero-gradient", ("quick",), rivals=False)
+    good = run_task(task, ())
+    bad = Finished(task, (fault(kills={}),), 0.0)
     for done, reasons in ((good, ()), (bad, ("torch: the planted fault E54-zero-gradient is missed by quick",))):
-        made = collect(
-            run(record()).header, iter([Finished(task, [record()], 0.0), done]), Deviations([]), complete=False
-        )
-        assert made.file.faults == tuple(done.faults)
+        all_done = iter([Finished(task, (record(),), 0.0), done])
+        made = Run(collect(run(record()).header, all_done, Deviations([]), complete=False))
+        assert made.file.faults == done.findings
         assert made.verdict.reasons == reasons
         assert made.ok == (not reasons)
 

@@ -14,18 +14,18 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.api import Run, tasks_of
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import tiny_cases
-from xentcheck.cases.selection import law_dtypes, selected
+from xentcheck.cases.selection import selected
 from xentcheck.records.record import Record
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import Deviations, load
-from xentcheck.running.executors import execute
+from xentcheck.running.executors.local import execute
 from xentcheck.running.journal import collect, header_of
 from xentcheck.running.subjects import subjects_of
-from xentcheck.running.tasks import Probing, groups_of
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING
 
 OTHER_DTYPES = tuple(dtype for dtype in DTYPES if dtype != "float32")
@@ -73,9 +73,9 @@ def test_who_promises_nothing_is_not_blind_whatever_it_supports(count: int) -> N
     }
     subjects = [subject for adapter in made.values() for subject in subjects_of(tried(adapter))]
     chosen = selected("quick", None, count)
-    tasks = [Probing(law_dtypes(chosen, "quick")), *groups_of(chosen)]
+    tasks = tasks_of(chosen, "quick")
     header = header_of(chosen, subjects, "quick", count, jobs=1)
-    run = collect(header, execute(tasks, subjects), Deviations(load()), complete=True)
+    run = Run(collect(header, execute(tasks, subjects), Deviations(load()), complete=True))
     assert run.verdict.reasons == ()
     assert run.ok
     agreeing = Counter(r.adapter for r in run.records if r.outcome == "agree")

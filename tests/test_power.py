@@ -15,7 +15,7 @@ from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.cases.profiles.named import cases as cases_of
-from xentcheck.judging.comparisons import Subject
+from xentcheck.judging.comparisons import Submission
 from xentcheck.judging.power.measure import NEGLIGIBLE, THRESHOLD, Power, largest, ratio
 from xentcheck.judging.power.required import required
 from xentcheck.judging.verdict import Judgement
@@ -39,7 +39,7 @@ HEADS: dict[str, dict[str, int]] = {"logits": {}, "square-layer": {"inputs": 7},
 def powers(p: Problem) -> dict[str, Power]:
     """The power of each quantity's comparison under `fused`."""
     values = {q: np.zeros(p.shapes[q], p.dtype) for q in p.quantities}
-    judgement = Judgement(p, p.quantities, [Subject(values, FUSED, storage=p.dtype)])
+    judgement = Judgement(p, p.quantities, [Submission(values, FUSED, storage=p.dtype)])
     judgement.run()
     return judgement.views[FUSED].powers
 

@@ -23,9 +23,9 @@ from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
 from xentcheck.reproduce import replay as command_replay
-from xentcheck.running.executors import execute, execute_parallel
+from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.subjects import subjects_of
-from xentcheck.running.tasks import Group
+from xentcheck.running.tasks import CaseGroup
 
 pytest_plugins = ["pytester"]
 
@@ -133,7 +133,7 @@ def test_python_and_other_processes_find_the_same(mine: Path) -> None:
 
     some = {"bfloat16": "stash", "float32": "fused"}
     spec = Spec("stored_here:stored", "numpy", contracts=promised(some))
-    group = Group("", (Case.parse(CASE), Case.parse(OTHER)))
+    group = CaseGroup("", (Case.parse(CASE), Case.parse(OTHER)))
     here = next(execute([group], subjects_of(resolve(spec), None, spec.command))).records
     assert contracts(here) == {"bfloat16": {"stash"}, "float32": {"fused"}}
     (spawned,) = execute_parallel([group], [spec], None, 1)

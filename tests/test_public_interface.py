@@ -17,6 +17,7 @@ from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import Disagreement
 from xentcheck.judging.power.required import ALWAYS, required
+from xentcheck.records.file import Finding
 from xentcheck.records.sizes import size_of
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds.contracts import CATALOGUE
@@ -25,7 +26,7 @@ from xentcheck.reports.baselines.baseline import baseline_of
 from xentcheck.running.comparison import run_case, run_problem
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject, contracts_of, subjects_of
-from xentcheck.running.tasks import Finished, Group
+from xentcheck.running.tasks import CaseGroup, Finished
 from xentcheck.studies.asker import Answer, compare
 from xentcheck.studies.laws import LAWS, SHAPE, base, laws
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
@@ -151,11 +152,11 @@ def test_check_tells_what_is_declared_and_what_is_refused() -> None:
 @pytest.mark.parametrize("part", ["laws", "faults"])
 def test_what_is_found_beside_the_records_fails_a_run(part: str) -> None:
     """A broken law, or a planted fault that slips through, among records that agree."""
-    found = {"laws": [samples.law(share=2.0)], "faults": [samples.fault(kills={})]}
+    found: dict[str, list[Finding]] = {"laws": [samples.law(share=2.0)], "faults": [samples.fault(kills={})]}
     for findings, ok in ((found[part], False), ([], True)):
         header = samples.run(samples.record()).header
-        done = Finished(Group("", ()), [samples.record()], 0.0, **{part: findings})  # type: ignore[arg-type]  # of its kind
-        assert api.collect(header, iter([done]), Deviations([]), complete=False).ok == ok
+        done = Finished(CaseGroup("", ()), (samples.record(), *findings), 0.0)
+        assert api.Run(api.collect(header, iter([done]), Deviations([]), complete=False)).ok == ok
 
 
 @pytest.mark.usefixtures("few_cases")

@@ -16,7 +16,7 @@ import pytest
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
-from xentcheck.judging.comparisons import Subject
+from xentcheck.judging.comparisons import Submission
 from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.formats import Array
@@ -289,7 +289,7 @@ def shares(implementation: type[Fused], contract: Contract, dtype: str, kind: st
     """The largest share of a bound on each problem."""
     found = []
     for p in problems(dtype, kind):
-        (verdicts,) = Judgement(p, p.quantities, [Subject(implementation(p).results(), contract)]).run()
+        (verdicts,) = Judgement(p, p.quantities, [Submission(implementation(p).results(), contract)]).run()
         found.append(max(v.tally.share for v in verdicts.values()))
         assert not any(v.mismatch for v in verdicts.values())
     return found

@@ -38,7 +38,8 @@ ROOT = "src/xentcheck"
 TESTS: dict[str, tuple[str, ...]] = {
     "reference/bounds/whole.py": BOUNDS,
     "reference/bounds/rows.py": BOUNDS,
-    "reference/scaling.py": BOUNDS,
+    "reference/bounds/arithmetic.py": BOUNDS,
+    "reference/bounds/directions.py": BOUNDS,
     "reference/bounds/softmax_errors.py": BOUNDS,
     "reference/bounds/base.py": ("test_bounds::test_a_softmax_below_the_normal_range_may_lose_its_last_bit", *BOUNDS),
     "reference/bounds/layers.py": BOUNDS,
@@ -46,7 +47,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/bounds/contracts.py": BOUNDS,
     "reference/formats.py": BOUNDS,
     "reference/bounds/scattered.py": ("test_pinned_bounds", "test_scattered"),
+    "reference/oracle/block.py": EXACT,
     "reference/oracle/exact.py": EXACT,
+    "reference/oracle/functions.py": EXACT,
     "reference/oracle/rows.py": EXACT,
     "reference/oracle/layers.py": EXACT,
     "reference/numbers/double_double.py": EXACT,
@@ -63,14 +66,20 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/book/chain_rule.py": ("test_reference_chain_rule", "test_doctests"),
     "reference/book/costs.py": ("test_reference_costs", "test_doctests"),
     "reference/book/network.py": ("test_reference_network", "test_doctests"),
-    f"{ROOT}/judge.py": ("test_judge",),
-    f"{ROOT}/verdict.py": (
+    f"{ROOT}/judging/metric.py": ("test_judge",),
+    f"{ROOT}/judging/verdict.py": (
         "test_judge",
         "test_wider_results::test_what_declares_no_rounding_between_kernels_is_not_rounded_at_the_end",
         "test_weaker::test_a_record_names_the_contracts_that_allow_it",
         "test_power",
     ),
-    f"{ROOT}/runner.py": (
+    f"{ROOT}/judging/comparisons.py": (
+        "test_judge",
+        "test_wider_results::test_what_declares_no_rounding_between_kernels_is_not_rounded_at_the_end",
+        "test_weaker::test_a_record_names_the_contracts_that_allow_it",
+        "test_power",
+    ),
+    f"{ROOT}/running/comparison.py": (
         "test_public_interface::test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_another",
         "test_power::test_zero_is_vacuous_where_wrong_and_trivial_where_right",
         "test_conventions::test_a_convention_excuses_values_only",
@@ -80,24 +89,25 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_weaker::test_what_exceeds_a_contract_by_half_is_not_within_it",
         "test_cases::test_a_digest_sees_values_options_and_nothing_of_the_layout",
     ),
-    f"{ROOT}/power.py": (
+    f"{ROOT}/judging/power/measure.py": (
         "test_power::test_rejected_means_beyond_twice_the_bound",
         "test_power::test_ratios_of_no_elements_are_0",
         "test_power::test_the_blind_fraction_runs_over_elements_that_are_not_0",
         *DELTAS,
     ),
-    f"{ROOT}/value_power.py": DELTAS,
-    f"{ROOT}/gradient_power.py": DELTAS,
-    f"{ROOT}/directional.py": DELTAS,
-    f"{ROOT}/requirements.py": (
+    f"{ROOT}/judging/power/values.py": DELTAS,
+    f"{ROOT}/judging/power/gradients.py": DELTAS,
+    f"{ROOT}/judging/directions.py": DELTAS,
+    f"{ROOT}/judging/power/directions.py": DELTAS,
+    f"{ROOT}/judging/power/required.py": (
         "test_public_interface::test_cases_without_options_must_reject_the_standard_wrong_answers",
         "test_power::test_the_table_of_requirements",
         "test_power::test_nothing_else_is_excused_by_its_contract_or_size",
     ),
-    f"{ROOT}/conventions.py": ("test_conventions",),
-    f"{ROOT}/deviations.py": ("test_deviations",),
-    f"{ROOT}/laws.py": LAWS,
-    f"{ROOT}/asking.py": LAWS,
+    f"{ROOT}/judging/conventions.py": ("test_conventions",),
+    f"{ROOT}/running/deviations.py": ("test_deviations",),
+    f"{ROOT}/studies/laws.py": LAWS,
+    f"{ROOT}/studies/asker.py": LAWS,
     f"{ROOT}/api.py": (
         "test_public_interface",
         "test_api_promises",
@@ -106,27 +116,58 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_api::test_what_is_not_declared_is_unsupported_and_not_agreement",
         "test_documented_behaviour",
     ),
-    f"{ROOT}/handed.py": ("test_handed",),
-    f"{ROOT}/undecided.py": ("test_weaker", "test_handed"),
-    f"{ROOT}/right_rows.py": ("test_unusual",),
+    f"{ROOT}/running/journal.py": (
+        "test_public_interface",
+        "test_api_promises",
+        "test_api::test_bad_arguments_raise_typed_errors",
+        "test_api::test_a_right_function_agrees",
+        "test_api::test_what_is_not_declared_is_unsupported_and_not_agreement",
+        "test_documented_behaviour",
+    ),
+    f"{ROOT}/cases/selection.py": (
+        "test_public_interface",
+        "test_api_promises",
+        "test_api::test_bad_arguments_raise_typed_errors",
+        "test_api::test_a_right_function_agrees",
+        "test_api::test_what_is_not_declared_is_unsupported_and_not_agreement",
+        "test_documented_behaviour",
+    ),
+    f"{ROOT}/testing/given.py": ("test_handed",),
+    f"{ROOT}/judging/undecided.py": ("test_weaker", "test_handed"),
+    f"{ROOT}/judging/right_rows.py": ("test_unusual",),
     f"{ROOT}/vocabulary.py": (
         "test_reports_summary",
         "test_public_interface",
         "test_exit_codes",
         "test_documented_behaviour",
     ),
-    f"{ROOT}/command_run.py": ("test_handed_on", "test_exit_codes", "test_promises"),
-    f"{ROOT}/cli.py": ("test_handed_on", "test_exit_codes", "test_promises"),
-    f"{ROOT}/options.py": ("test_handed_on", "test_promises"),
-    f"{ROOT}/subjects.py": (
+    f"{ROOT}/testing/collector.py": ("test_handed",),
+    f"{ROOT}/running/zeros.py": ("test_weaker", "test_handed"),
+    f"{ROOT}/cli/commands/run.py": ("test_handed_on", "test_exit_codes", "test_promises"),
+    f"{ROOT}/cli/options.py": ("test_handed_on", "test_promises"),
+    f"{ROOT}/running/subjects.py": (
         "test_handed_on",
         "test_unusual",
         "test_promises",
         "test_documented_behaviour",
         "test_power",
     ),
-    f"{ROOT}/early_exit.py": ("test_cli::test_a_loss_that_takes_the_process_or_its_output_is_no_green_run",),
-    f"{ROOT}/labels.py": (
+    f"{ROOT}/running/attempts.py": (
+        "test_handed_on",
+        "test_unusual",
+        "test_promises",
+        "test_documented_behaviour",
+        "test_power",
+    ),
+    "adapters/spec.py": (
+        "test_handed_on",
+        "test_unusual",
+        "test_promises",
+        "test_documented_behaviour",
+        "test_power",
+    ),
+    f"{ROOT}/cli/early_exit.py": ("test_cli::test_a_loss_that_takes_the_process_or_its_output_is_no_green_run",),
+    "reference/labels.py": (
         "test_sizes::test_rows_in_place_of_labels_are_decided_at_every_size",
         "test_laws",
         "test_trying",
@@ -147,6 +188,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "adapters/promises.py": ("test_promises",),
     "reports/baselines/baseline.py": ("test_public_interface", "test_baseline_file", "test_compare"),
     "reports/analysis/summary.py": ("test_reports_summary", "test_sizes"),
+    f"{ROOT}/records/findings.py": ("test_reports_summary", "test_sizes"),
+    f"{ROOT}/records/sizes.py": ("test_reports_summary", "test_sizes"),
     "reports/analysis/grades.py": ("test_reports_summary",),
     "reports/analysis/power.py": ("test_reports_summary", "test_sizes"),
     "reports/analysis/weaker.py": ("test_weaker",),
@@ -154,7 +197,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 
-SHARE = {"reference/bounds/softmax_errors.py": 24, "reference/bounds/rows.py": 24, f"{ROOT}/laws.py": 12}
+SHARE = {"reference/bounds/softmax_errors.py": 24, "reference/bounds/rows.py": 24, f"{ROOT}/studies/laws.py": 12}
 """How many changes by rule of a file are tried by default, other than `EACH`."""
 
 EACH = 6
@@ -162,11 +205,12 @@ EACH = 6
 EQUIVALENT: dict[str, str] = {
     "reference/targets.py: kept = p.kept.reshape(-1) -> kept = p.kept.reshape(-2)": "NumPy takes any negative number"
     " for the axis that it works out.",
-    "src/xentcheck/judging/metric.py: good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound)) -> good ="
-    " error <= bound": "The error of a nan is infinite where the exact value is not, and exceeds every finite bound.",
-    "src/xentcheck/judging/verdict.py: return not self.mismatch and self.tally.failing == 0 -> return not self.mismatch and "
-    "self.tally.share <= 1.0": "Where an element fails its share is raised above 1, and where error <= bound the "
-    "rounded quotient is at most 1.",
+    "src/xentcheck/judging/metric.py: good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound)) -> "
+    "good = error <= bound": "The error of a nan is infinite where the exact value is not, and exceeds every finite "
+    "bound.",
+    "src/xentcheck/judging/comparisons.py: return not self.mismatch and self.tally.failing == 0 -> "
+    "return not self.mismatch and self.tally.share <= 1.0": "Where an element fails its share is raised above 1, and "
+    "where error <= bound the rounded quotient is at most 1.",
     "reference/bounds/rows.py: rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
     " / total, 0.0) -> rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
     " / total, 1.0)": "Where all factors are 0 nothing is added, so that g, the other side of the minimum, is 0.",

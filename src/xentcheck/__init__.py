@@ -16,7 +16,7 @@ _EXPORTS = {
     "check_projection": "xentcheck.studies.projection.check",
     "replay": "xentcheck.reproduce.replay",
     "Case": "xentcheck.cases.case",
-    "build": "xentcheck.build",
+    "build": "xentcheck.cases.build",
     "Disagreement": "xentcheck.errors",
     "Undecided": "xentcheck.errors",
     "XentcheckError": "xentcheck.errors",

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 from xentcheck.adapters.promises import Given
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.cases import Case
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.running.deviations import Deviations, load
-from xentcheck.running.executors import execute
+from xentcheck.running.executors.local import execute
 from xentcheck.running.journal import collect, header_of
 from xentcheck.running.subjects import subjects_of
-from xentcheck.running.tasks import Probing, Task, groups_of
+from xentcheck.running.tasks import Task, groups_of
+from xentcheck.studies.laws import LawStudy
+from xentcheck.studies.probes import ProbeStudy
 
 from .errors import AdapterError, Disagreement, require_named
 
@@ -59,6 +62,11 @@ class Run:
     def load(cls, path: str | Path) -> Run:
         """The run of a file. Raises RunFileError."""
         return cls(RunFile.load(Path(path)))
+
+
+def tasks_of(chosen: Sequence[Case], profile: str) -> list[Task]:
+    """The tasks of a run: laws, probes, and the cases by signature. Raises ProfileError if there is no case."""
+    return [LawStudy(law_dtypes(chosen, profile)), ProbeStudy(), *groups_of(chosen)]
 
 
 def check(
@@ -105,9 +113,9 @@ def check(
         allowed = ", ".join(adapter.capabilities.devices)
         raise AdapterError(f"adapter {adapter.name} has no device among {', '.join(devices or ())}; allowed: {allowed}")
     header = header_of(chosen, subjects, profile, seed, jobs=1)
-    tasks: list[Task] = [Probing(law_dtypes(chosen, profile)), *groups_of(chosen)]
+    tasks = tasks_of(chosen, profile)
     known = load() + (load(Path(deviations)) if deviations else [])
-    return collect(header, execute(tasks, subjects), Deviations(known), complete=dtypes is None)
+    return Run(collect(header, execute(tasks, subjects), Deviations(known), complete=dtypes is None))
 
 
 def assert_agrees(

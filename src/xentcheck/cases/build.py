@@ -37,12 +37,13 @@ EXTREMES = {"zero": 0.0, "tiny": 1e-30, "huge": 1e20}
 """Upstream gradients of every second row."""
 
 
-def build(case: Case) -> Problem:
-    """The problem of a case. Raises CaseError if it cannot be built: a case is never skipped.
+def build(case: Case | str) -> Problem:
+    """The problem of a case, or of its id. Raises CaseError if it cannot be built: a case is never skipped.
 
-    >>> build(Case.parse("ties.2x3.f64.index.plain.mean.up-one.contig.s0")).logits.shape
+    >>> build("ties.2x3.f64.index.plain.mean.up-one.contig.s0").logits.shape
     (2, 3)
     """
+    case = Case.parse(case) if isinstance(case, str) else case
     try:
         return _build(case)
     except ProblemError as error:

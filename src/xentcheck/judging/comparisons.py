@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,15 +13,16 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.bounds.rows import RowBounds
-from xentcheck.reference.formats import Array, wider
+from xentcheck.reference.formats import FORMATS, Array, wider
 from xentcheck.reference.oracle import Block, Exact
+from xentcheck.reference.problem import Problem
 
 from .margins import Margin
-from .metric import Tally
+from .metric import Tally, shape_and_dtype
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Submission:
     """One implementation's results, the contract they are judged by (or one per quantity), and more for the grade.
 
     storage: the dtype of the problem; a result in a wider one is judged by the mixed contract.
@@ -54,9 +55,9 @@ class Subject:
 
 @dataclass
 class Verdict:
-    """What was found for one quantity of one subject.
+    """What was found for one quantity of one submission.
 
-    mismatch: why the result could not be compared (shape, dtype). tally: under the subject's contract; shares: largest
+    mismatch: why the result could not be compared (shape, dtype). tally: under its own contract; shares: the largest
     share under each contract looked at. margins: [margin, relative error, relative bound] of dC/dz at the label.
     """
 
@@ -72,7 +73,7 @@ class Verdict:
         return not self.mismatch and self.tally.failing == 0
 
 
-class View:
+class ContractBounds:
     """The bounds and the power of one contract on the problem."""
 
     def __init__(self, exact: Exact, contract: Contract, quantities: Iterable[str], judged: bool) -> None:
@@ -85,3 +86,54 @@ class View:
     def rows(self, block: Block, shared: RowBase | None) -> RowBounds:
         """Bounds of a block; the base is shared by all contracts, but for logits whose own errors depend on them."""
         return self.bounds.rows(block, shared or RowBase.of(block.softmax, self.bounds.arithmetic.wide, self.zeta))
+
+
+class Comparisons:
+    """All submissions' results on one problem, beside the exact values and the bounds of every contract.
+
+    quantities: those to judge, of `problem.quantities`. Every submission's results are compared for those that it has.
+    """
+
+    def __init__(self, problem: Problem, quantities: Sequence[str], submissions: Sequence[Submission]) -> None:
+        self.problem = problem
+        self.quantities = tuple(quantities)
+        self.submissions = [replace(s, storage=problem.dtype) for s in submissions]
+        self.exact = Exact(problem)
+        results = [(s, q) for s in self.submissions for q in s.values]
+        contracts = {c: False for s, q in results for c in s.contracts[q]}
+        contracts |= {s.contract_for(q): True for s, q in results}
+        self.views = {c: ContractBounds(self.exact, c, quantities, judged) for c, judged in contracts.items()}
+        self.tallies = {
+            (i, q, c): Tally(FORMATS[s.dtype_of(q)])
+            for i, s in enumerate(self.submissions)
+            for q in s.values
+            for c in s.contracts[q]
+        }
+        self.mismatches = self._mismatches()
+
+    def _mismatches(self) -> dict[tuple[int, str], str]:
+        shapes = self.problem.shapes
+        found = {
+            (i, q): shape_and_dtype(np.asarray(got), shapes[q], self.problem.dtype)
+            for i, s in enumerate(self.submissions)
+            for q, got in s.values.items()
+        }
+        return {key: text for key, text in found.items() if text}
+
+    def compared(self, quantity: str) -> Iterator[tuple[int, Array]]:
+        """Subjects whose result for the quantity has the right shape and dtype, with the result."""
+        for i, s in enumerate(self.submissions):
+            if quantity in s.values and (i, quantity) not in self.mismatches:
+                yield i, np.asarray(s.values[quantity])
+
+    def powers(self, quantity: str) -> Iterator[tuple[Contract, Power]]:
+        """The power of the quantity's comparisons under each contract that is judged by."""
+        for c, view in self.views.items():
+            if view.powers:
+                yield c, view.powers[quantity]
+
+    def add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
+        """Compare elements of the i-th submission's result for a quantity, under each contract."""
+        submission = self.submissions[i]
+        for c in submission.contracts[q]:
+            self.tallies[i, q, c].add(got, *exact, bounds[c], counts=c == submission.contract_for(q))

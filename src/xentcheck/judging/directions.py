@@ -17,16 +17,16 @@ from xentcheck.reference.oracle.directions import Directional
 from xentcheck.reference.rows import to_rows
 
 if TYPE_CHECKING:
-    from .verdict import Judgement
+    from .comparisons import Comparisons
 
 
 class DirectionalJudge:
     """Judges jvp and hvp block by block; a reduced jvp at the end."""
 
-    def __init__(self, judgement: Judgement) -> None:
-        self.judgement = judgement
-        self.exact = judgement.exact
-        self.wanted = {"jvp", "hvp"} & set(judgement.quantities)
+    def __init__(self, comparisons: Comparisons) -> None:
+        self.comparisons = comparisons
+        self.exact = comparisons.exact
+        self.wanted = {"jvp", "hvp"} & set(comparisons.quantities)
         self._values: list[Number] = []
         self._parts: dict[Contract, list[DirectionalBounds]] = {}
         self._rows: dict[Contract, RowBounds] = {}
@@ -35,7 +35,7 @@ class DirectionalJudge:
         """One block of rows."""
         if not self.wanted:
             return
-        j, B = self.judgement, self.exact.backend
+        j, B = self.comparisons, self.exact.backend
         v = to_rows(np.asarray(j.problem.v))[block.rows].astype(np.float64)
         right = Directional.of(block, v)
         found = {c: directional_bounds(rows, right, v) for c, rows in bounds.items()}
@@ -59,7 +59,7 @@ class DirectionalJudge:
 
     def finish(self) -> None:
         """The reduced jvp, which needs all rows."""
-        j, B = self.judgement, self.exact.backend
+        j, B = self.comparisons, self.exact.backend
         if "jvp" not in self.wanted or j.problem.reduction == "none" or not self._values:
             return
         exact = B.pair(self.exact.jvp(self._values))

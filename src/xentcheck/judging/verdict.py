@@ -2,68 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from xentcheck.judging.power.gradients import WrongGradients, note_layer
-from xentcheck.judging.power.measure import Power
 from xentcheck.judging.power.values import loss_deltas, note_cost, note_losses, note_softmax
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
-from xentcheck.reference.formats import FORMATS, Array
-from xentcheck.reference.oracle import Block, Exact
+from xentcheck.reference.formats import Array
+from xentcheck.reference.oracle import Block
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import GRADIENTS, LAYER_GRADIENTS
 
-from .comparisons import Subject, Verdict, View
+from .comparisons import Comparisons, Submission, Verdict
 from .directions import DirectionalJudge
 from .margins import Margin, margins_of
-from .metric import Tally, shape_and_dtype
 
 
-class Judgement:
-    """Judges subjects on one problem, a row block at a time.
+class Judgement(Comparisons):
+    """Judges submissions on one problem, a row block at a time."""
 
-    quantities: those to judge, of `problem.quantities`. Every subject's results are compared for the quantities it has.
-    """
-
-    def __init__(self, problem: Problem, quantities: Sequence[str], subjects: Sequence[Subject]) -> None:
-        self.problem = problem
-        self.quantities = tuple(quantities)
-        self.subjects = [replace(s, storage=problem.dtype) for s in subjects]
-        self.exact = Exact(problem)
-        results = [(s, q) for s in self.subjects for q in s.values]
-        contracts = {c: False for s, q in results for c in s.contracts[q]}
-        contracts |= {s.contract_for(q): True for s, q in results}
-        self.views = {c: View(self.exact, c, quantities, judged) for c, judged in contracts.items()}
-        self.tallies = {
-            (i, q, c): Tally(FORMATS[s.dtype_of(q)])
-            for i, s in enumerate(self.subjects)
-            for q in s.values
-            for c in s.contracts[q]
-        }
-        self.mismatches = self._mismatches()
-        self.margins: list[list[Margin]] = [[] for _ in subjects]
+    def __init__(self, problem: Problem, quantities: Sequence[str], submissions: Sequence[Submission]) -> None:
+        super().__init__(problem, quantities, submissions)
+        self.margins: list[list[Margin]] = [[] for _ in submissions]
         self._deltas: list[dict[str, Array]] = []
         self._directional = DirectionalJudge(self)
 
-    def _mismatches(self) -> dict[tuple[int, str], str]:
-        shapes = self.problem.shapes
-        found = {
-            (i, q): shape_and_dtype(np.asarray(got), shapes[q], self.problem.dtype)
-            for i, s in enumerate(self.subjects)
-            for q, got in s.values.items()
-        }
-        return {key: text for key, text in found.items() if text}
-
     def run(self) -> list[dict[str, Verdict]]:
-        """One verdict per subject and quantity."""
-        if self.subjects:
+        """One verdict per submission and quantity."""
+        if self.submissions:
             losses = []
             with np.errstate(all="ignore"):
                 for block in self.exact.blocks():
@@ -72,7 +43,7 @@ class Judgement:
                 self._directional.finish()
                 if "cost" in self.quantities:
                     self._cost([loss for loss in losses if loss is not None])
-        return [self._verdicts(i, s) for i, s in enumerate(self.subjects)]
+        return [self._verdicts(i, s) for i, s in enumerate(self.submissions)]
 
     def _block(self, block: Block) -> None:
         B = self.exact.backend
@@ -97,18 +68,6 @@ class Judgement:
             if set(LAYER_GRADIENTS) & set(self.quantities):
                 self._layers(block, wrong, gradients)
 
-    def compared(self, quantity: str) -> Iterator[tuple[int, Array]]:
-        """Subjects whose result for the quantity has the right shape and dtype, with the result."""
-        for i, s in enumerate(self.subjects):
-            if quantity in s.values and (i, quantity) not in self.mismatches:
-                yield i, np.asarray(s.values[quantity])
-
-    def powers(self, quantity: str) -> Iterator[tuple[Contract, Power]]:
-        """The power of the quantity's comparisons under each contract that is judged by."""
-        for c, view in self.views.items():
-            if view.powers:
-                yield c, view.powers[quantity]
-
     def _softmax(self, block: Block, quantity: str, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
         for i, got in self.compared(quantity):
             self.add(i, quantity, to_rows(got)[block.rows], exact, bounds)
@@ -122,7 +81,7 @@ class Judgement:
             got = to_rows(found)[block.rows]
             self.add(i, "dC/dz", got, exact, bounds)
             if block.targets.hard:
-                self.margins[i] += margins_of(block, got, exact, bounds[self.subjects[i].contract_for("dC/dz")])
+                self.margins[i] += margins_of(block, got, exact, bounds[self.submissions[i].contract_for("dC/dz")])
         for c, power in self.powers("dC/dz"):
             wrong.note(power, bounds[c])
 
@@ -157,17 +116,12 @@ class Judgement:
                 for c, power in self.powers(quantity):
                     note_layer(power, quantity, exact[quantity][0], bounds[c][quantity], spread)
 
-    def add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
-        subject = self.subjects[i]
-        for c in subject.contracts[q]:
-            self.tallies[i, q, c].add(got, *exact, bounds[c], counts=c == subject.contract_for(q))
-
-    def _verdicts(self, i: int, subject: Subject) -> dict[str, Verdict]:
+    def _verdicts(self, i: int, submission: Submission) -> dict[str, Verdict]:
         out = {}
-        for q in subject.values:
-            judged_by = subject.contract_for(q)
+        for q in submission.values:
+            judged_by = submission.contract_for(q)
             power = self.views[judged_by].powers[q]
-            shares = {c.name: self.tallies[i, q, c].share for c in subject.contracts[q]}
+            shares = {c.name: self.tallies[i, q, c].share for c in submission.contracts[q]}
             mismatch = self.mismatches.get((i, q), "")
             tally = self.tallies[i, q, judged_by]
             out[q] = Verdict(

@@ -68,9 +68,10 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.header: Header | None = None
-        self.findings: dict[str, list[Any]] = {kind: [] for kind in FINDINGS}
+        self.findings: list[Finding] = []
         self.failures: list[str] = []
         self.timings: list[tuple[str, float]] = []
+        self.records = 0
         self.ended = False
 
     def line(self, number: int, line: str) -> None:
@@ -98,15 +99,15 @@ class Reader:
 
     def _body(self, kind: str, data: dict[str, Any]) -> None:
         if kind in FINDINGS:
-            self.findings[kind].append(FINDINGS[kind].from_json(data))
+            self.findings.append(FINDINGS[kind].from_json(data))
+            self.records += kind == "record"
         elif kind == "failure":
             self.failures.append(str(data["text"]))
         elif kind == "timing":
             self.timings.append((str(data["name"]), float(data["seconds"])))
         else:
-            here = len(self.findings["record"])
-            if data["records"] != here:
-                raise ValueError(f"{data['records']} records were written, {here} are here")
+            if data["records"] != self.records:
+                raise ValueError(f"{data['records']} records were written, {self.records} are here")
             self.ended = True
 
     def finish(self, complete: bool) -> Header:
@@ -114,8 +115,7 @@ class Reader:
         if self.header is None:
             raise RunFileError(f"run file {self.path} is empty")
         if not self.ended or not complete:
-            n = len(self.findings["record"])
-            raise RunFileError(f"run file {self.path} is truncated: no end line after {n} records")
+            raise RunFileError(f"run file {self.path} is truncated: no end line after {self.records} records")
         return self.header
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xentcheck.errors import RunFileError
 
-from .file import Header, Reader, RunWriter
+from .file import Finding, Header, Reader, RunWriter
 from .findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
 from .record import Record
 
-FIELDS = {
-    "record": "records",
-    "accuracy": "accuracies",
-    "law": "laws",
-    "probe": "probes",
-    "fault": "faults",
-    "coverage": "coverages",
+FIELDS: dict[type[Finding], str] = {
+    Record: "records",
+    Accuracy: "accuracies",
+    LawResult: "laws",
+    ProbeResult: "probes",
+    FaultResult: "faults",
+    Coverage: "coverages",
 }
-"""Kind of a finding -> the field of a run that holds it, in the order in which they are written."""
+"""Class of a finding -> the field of a run that holds it, in the order in which they are written."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class RunFile:
     """
 
     header: Header
-    records: tuple[Record, ...]
+    records: tuple[Record, ...] = ()
     failures: tuple[str, ...] = ()
     timings: tuple[tuple[str, float], ...] = ()
     accuracies: tuple[Accuracy, ...] = ()
@@ -42,6 +44,21 @@ class RunFile:
     probes: tuple[ProbeResult, ...] = ()
     laws: tuple[LawResult, ...] = ()
     faults: tuple[FaultResult, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        header: Header,
+        findings: Iterable[Finding],
+        failures: Iterable[str] = (),
+        timings: Iterable[tuple[str, float]] = (),
+    ) -> RunFile:
+        """The run of findings of any kind, each kind in its order."""
+        found: dict[str, list[Any]] = {name: [] for name in FIELDS.values()}
+        for finding in findings:
+            found[FIELDS[type(finding)]].append(finding)
+        kinds = {name: tuple(items) for name, items in found.items()}
+        return cls(header, failures=tuple(failures), timings=tuple(timings), **kinds)
 
     def save(self, path: Path) -> None:
         """Write the run file. Raises OutputError."""
@@ -67,6 +84,4 @@ class RunFile:
         *whole, rest = text.split("\n")
         for number, line in enumerate([*whole, rest] if rest else whole, 1):
             reader.line(number, line)
-        header = reader.finish(complete=not rest)
-        found = {FIELDS[kind]: tuple(items) for kind, items in reader.findings.items()}
-        return cls(header, failures=tuple(reader.failures), timings=tuple(reader.timings), **found)
+        return cls.of(reader.finish(complete=not rest), reader.findings, reader.failures, reader.timings)

@@ -13,8 +13,7 @@ from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
 from xentcheck.errors import OracleError
-from xentcheck.judging.comparisons import Subject as Judged
-from xentcheck.judging.comparisons import Verdict
+from xentcheck.judging.comparisons import Submission, Verdict
 from xentcheck.judging.conventions import Convention, convention_of, seen
 from xentcheck.judging.power.required import required
 from xentcheck.judging.right_rows import RightRows, right_rows
@@ -116,7 +115,7 @@ def _judge(defined: RightRows, quantities: Sequence[str], attempts: Sequence[Att
     for a in attempts:
         assert a.result is not None
         values = {q: defined.of(np.asarray(v), q) for q, v in a.result.values.items() if q in a.quantities}
-        subjects.append(Judged(values, *contracts_of(a.subject, defined.problem.dtype)))
+        subjects.append(Submission(values, *contracts_of(a.subject, defined.problem.dtype)))
     return Judgement(defined.problem, quantities, subjects).run()
 
 

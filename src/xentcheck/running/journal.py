@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xentcheck.records.file import Finding, Header, RunWriter
-from xentcheck.records.findings import Accuracy, FaultResult, LawResult, ProbeResult
+from xentcheck.records.findings import FaultResult, LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reference.bounds.contracts import CATALOGUE
@@ -23,7 +23,6 @@ from .tasks import Finished
 
 if TYPE_CHECKING:
     from xentcheck.cases.case import Case
-from xentcheck.api import Run
 
 
 def header_of(
@@ -59,43 +58,31 @@ def collect(
     out: Path | None = None,
     stop: bool = False,
     progress: Callable[[Finished], None] = lambda done: None,
-) -> Run:
-    """Gather a run's records, writing each to `out` as it comes, so that a killed run loses the check in flight
-    only.
+) -> RunFile:
+    """Gather what a run finds, writing each finding to `out` as it comes, so that a killed run loses the task in
+    flight only.
 
     stop: go no further than the first task with a failing record.
     """
-    records: list[Record] = []
+    findings: list[Finding] = []
     timings: list[tuple[str, float]] = []
-    accuracies: list[Accuracy] = []
-    probes: list[ProbeResult] = []
-    laws: list[LawResult] = []
-    faults: list[FaultResult] = []
     stopped = False
     with RunWriter(out, header) if out else nullcontext() as writer:
         for done in finished:
-            for record in map(deviations.apply, done.records):
-                records.append(record)
+            for found in done.findings:
+                findings.append(deviations.apply(found) if isinstance(found, Record) else found)
                 if writer:
-                    writer.add(record)
-            findings: Iterable[Finding] = (*done.accuracies, *done.laws, *done.probes, *done.faults)
-            for finding in findings:
-                if writer:
-                    writer.add(finding)
-            accuracies += done.accuracies
-            laws += done.laws
-            probes += done.probes
-            faults += done.faults
+                    writer.add(findings[-1])
             timings.append((done.task.signature, done.seconds))
             progress(done)
             if stop and any(record.outcome in FAILING for record in done.records):
                 stopped = True
                 break
-        met = coverages(records)
+        met = coverages([found for found in findings if isinstance(found, Record)])
         failures = deviations.failures(header.profile if complete and not stopped else "")
         failures += ["stopped at the first failure"] if stopped else []
-        failures += [str(law) for law in laws if not law.kept]
-        failures += [str(fault) for fault in faults if not fault.ok]
+        failures += [str(found) for found in findings if isinstance(found, LawResult) and not found.kept]
+        failures += [str(found) for found in findings if isinstance(found, FaultResult) and not found.ok]
         if writer:
             for coverage in met:
                 writer.add(coverage)
@@ -103,5 +90,4 @@ def collect(
                 writer.failure(text)
             for name, seconds in timings:
                 writer.timing(name, seconds)
-    lines = tuple(records), tuple(failures), tuple(timings), tuple(accuracies), tuple(met), tuple(probes)
-    return Run(RunFile(header, *lines, tuple(laws), tuple(faults)))
+    return RunFile.of(header, [*findings, *met], failures, timings)

@@ -5,7 +5,7 @@ Every row of a problem is a candidate, so that one call judges many; the search 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,3 +153,23 @@ def measured(subject: Subject, logits: Array, labels: Array) -> Iterator[tuple[s
             share = np.where((error == 0) | np.isinf(bound), 0.0, error / bound)
         for measure, values in (("ulp", ulp), ("share", share)):
             yield q, measure, values.reshape(len(labels), -1).max(1)
+
+
+@dataclass(frozen=True)
+class AccuracySearch:
+    """The task: a search for the largest errors of all implementations in one dtype."""
+
+    dtype: str
+    seed: int
+    rounds: int
+
+    @property
+    def signature(self) -> str:
+        """The name of the task among the timings."""
+        return f"accuracy {self.dtype}"
+
+    def run(self, subjects: Sequence[Subject]) -> Iterator[Accuracy]:
+        """The largest errors of the main variants of all subjects that are there and take the dtype."""
+        for s in subjects:
+            if s.is_main and not s.missing and self.dtype in s.adapter.capabilities.dtypes:
+                yield from accuracies(s, self.dtype, seed=self.seed, rounds=self.rounds)

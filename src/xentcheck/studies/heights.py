@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xentcheck.cases.randomness import Stream
-from xentcheck.judging.comparisons import Subject as Judged
+from xentcheck.judging.comparisons import Submission
 from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import rank
 from xentcheck.reference.bounds.contracts import Contract
@@ -85,7 +85,7 @@ def height_of(subject: Subject, dtype: str, classes: int) -> Height | None:
         return None
     declared = contracts_of(subject, dtype)[0][quantity]
     rungs = {name: changed(declared, name, fields) for name, fields in LADDER}
-    judged = Judged(found.result.values, declared, tuple(rungs.values()))
+    judged = Submission(found.result.values, declared, tuple(rungs.values()))
     (verdict,) = Judgement(p, (quantity,), [judged]).run()
     if verdict[quantity].mismatch:
         return None

@@ -6,8 +6,8 @@ along the classes, which would lie in the null space of the softmax's Jacobian, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -247,3 +247,18 @@ def law_result(subject: Subject, dtype: str, name: str) -> LawResult | None:
 def _result(subject: Subject, dtype: str, name: str, share: float, detail: str) -> LawResult:
     place = {"adapter": subject.adapter.name, "variant": subject.variant, "device": subject.device}
     return LawResult(**place, dtype=dtype, law=name, share=share, detail=detail)
+
+
+@dataclass(frozen=True)
+class LawStudy:
+    """The task: all laws, in some dtypes."""
+
+    dtypes: tuple[str, ...]
+    signature: str = "laws"
+
+    def run(self, subjects: Sequence[Subject]) -> Iterator[LawResult]:
+        """The laws on the main variants of all subjects that are there and take a dtype."""
+        for s in subjects:
+            for dtype in self.dtypes if s.is_main and not s.missing else ():
+                if dtype in s.adapter.capabilities.dtypes:
+                    yield from laws(s, dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,3 +153,16 @@ def _numbers(x: Array | None) -> str:
     if wide.ndim == 2:
         return " / ".join(_numbers(row) for row in wide) or "[]"
     return " ".join(f"{number:.3g}" for number in wide.ravel()) or "[]"
+
+
+@dataclass(frozen=True)
+class ProbeStudy:
+    """The task: all probes."""
+
+    signature: str = "probes"
+
+    def run(self, subjects: Sequence[Subject]) -> Iterator[ProbeResult]:
+        """The answers of the main variants of all subjects that are there."""
+        for s in subjects:
+            if s.is_main and not s.missing:
+                yield from probe(s)

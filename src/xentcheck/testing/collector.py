@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -20,8 +20,6 @@ from xentcheck.running.coverage import coverages
 from xentcheck.running.deviations import Deviations
 from xentcheck.vocabulary import QUANTITIES
 
-if TYPE_CHECKING:
-    pass
 from .plan import Plan
 
 SHOWN = 5

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from xentcheck import adapters as registry
+from xentcheck.adapters.promises import parsed
 from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.selection import law_dtypes, selected
-from xentcheck.cli.options import contracts_of
 from xentcheck.errors import XentcheckError
 from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.running.deviations import load
@@ -72,7 +72,7 @@ class Plan:
         if not 0 < timeout < inf:
             raise pytest.UsageError(f"--xentcheck-timeout is {timeout:g}; allowed: a finite number above 0")
         named = tuple(option(config, "adapter")), option(config, "impl"), option(config, "framework")
-        contracts = contracts_of(option(config, "contract"), "--xentcheck-contract")
+        contracts = parsed(option(config, "contract"), "--xentcheck-contract")
         overwrites = tuple(option(config, "overwrites"))
         for name in overwrites:
             if name not in OVERWRITABLE:

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from xentcheck import adapters as registry
-from xentcheck.adapters.spec import Spec, resolve
-from xentcheck.errors import OutputError
+from xentcheck.adapters.spec import Spec, resolve, specs_of
+from xentcheck.cli.options import adapter_option, dtype_option, framework_option, impl_option, seed_option
+from xentcheck.errors import DtypeError, OutputError
 from xentcheck.records.findings import Accuracy
 from xentcheck.records.paths import prepare_file
 from xentcheck.reports.formats.markdown import table
@@ -74,3 +75,27 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
         raise OutputError(f"{out} cannot be written: {error.strerror}") from error
     click.echo(f"wrote {out}")
     return int(bool(silent))
+
+
+@click.command()
+@adapter_option
+@impl_option
+@framework_option
+@dtype_option
+@seed_option
+@click.option("--rounds", default=30, show_default=True, type=click.IntRange(min=0), help="Steps of the climb.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+def accuracy(
+    adapters: tuple[str, ...],
+    implementation: str | None,
+    framework: str | None,
+    dtypes: tuple[str, ...],
+    seed: int,
+    rounds: int,
+    out: Path | None,
+) -> int:
+    """The largest error of each implementation, dtype and quantity that a directed search finds, with its input."""
+    for dtype in dtypes:
+        if dtype not in DTYPES:
+            raise DtypeError(f"dtype {dtype!r} is not judged; allowed: {', '.join(DTYPES)}")
+    return accuracy_command(specs_of(adapters, implementation, framework), dtypes, seed, rounds, out)

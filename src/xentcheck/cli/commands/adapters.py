@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -47,3 +48,9 @@ def _facts(adapter: Adapter) -> list[tuple[str, str]]:
         ("contracts", contracts or DEFAULT),
         ("options", "all" if c.options == frozenset(OPTIONS) else ", ".join(sorted(c.options))),
     ]
+
+
+@click.command("adapters")
+def adapters() -> int:
+    """What is installed: versions, devices, contracts and capabilities."""
+    return adapters_command()

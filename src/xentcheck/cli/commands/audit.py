@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.studies.audit import WRONG, Assertion, audit
+from xentcheck.cli.options import seed_option, sizes_of
+from xentcheck.studies.audit import WRONG, Assertion
+from xentcheck.studies.audit import audit as wrong_gradients
+from xentcheck.vocabulary import DTYPES
 
 
 def audit_command(assertion: Assertion, seed: int) -> int:
     """Print the blind fraction and the fate of each wrong gradient; exit code 1 if one is accepted."""
-    found = audit(assertion, seed)
+    found = wrong_gradients(assertion, seed)
     n, classes = assertion.shape
     console = Console()
     place = f"{assertion.dtype} dC/dz {n}x{classes}, reduction {assertion.reduction}, upstream {assertion.upstream}"
@@ -33,3 +37,31 @@ def audit_command(assertion: Assertion, seed: int) -> int:
     if left := [name for name in WRONG if name not in found.margins]:
         console.print(f"the same as the right one on this input: {', '.join(left)}", highlight=False, soft_wrap=True)
     return int(bool(found.accepted))
+
+
+@click.command()
+@click.option("--atol", required=True, type=float, help="Absolute tolerance.")
+@click.option("--rtol", required=True, type=float, help="Relative tolerance.")
+@click.option("--shape", required=True, metavar="N,C", help="Shape of the logits.")
+@click.option("--reduction", default="mean", show_default=True, metavar="mean|sum|none")
+@click.option("--dtype", default="float32", show_default=True, metavar="|".join(DTYPES))
+@click.option("--upstream", default="ones", show_default=True, metavar="ones|negative|random")
+@click.option("--scale", default=1.0, show_default=True, type=float, help="Standard deviation of the logits.")
+@seed_option
+def audit(
+    atol: float, rtol: float, shape: str, reduction: str, dtype: str, upstream: str, scale: float, seed: int
+) -> int:
+    """What an assertion of another suite on the gradient would accept: zeros, and wrong gradients.
+
+    Exit code 1 if it accepts a wrong gradient.
+    """
+    assertion = Assertion(
+        atol=atol,
+        rtol=rtol,
+        shape=sizes_of(shape, "--shape"),
+        reduction=reduction,
+        dtype=dtype,
+        upstream=upstream,
+        scale=scale,
+    )
+    return audit_command(assertion, seed)

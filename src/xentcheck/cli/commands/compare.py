@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.text import Text
 
 from xentcheck.errors import OutputError
 from xentcheck.records.run import RunFile
 from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
-from xentcheck.reports.baselines.compare import Change, Comparison, compare
+from xentcheck.reports.baselines.compare import Change, Comparison
+from xentcheck.reports.baselines.compare import compare as comparison_of
 from xentcheck.reports.baselines.file import load
 from xentcheck.reports.formats.html import comparison_html
 from xentcheck.reports.formats.markdown import table
@@ -33,7 +35,7 @@ class CompareRequest:
 
 def compare_command(request: CompareRequest) -> int:
     """Print what changed, or write it; exit code 1 if something got worse. Raises RunFileError or OutputError."""
-    found = compare(_baseline(request.base, request.repeats), _baseline(request.new, ()))
+    found = comparison_of(_baseline(request.base, request.repeats), _baseline(request.new, ()))
     if request.markdown:
         _write(request.markdown, _markdown(found))
     if request.page:
@@ -71,3 +73,23 @@ def _line(change: Change) -> str:
 def _markdown(found: Comparison) -> str:
     rows = table(found.table) if found.table[1] else ""
     return f"**{found.verdict}**\n\n{rows}\n"
+
+
+@click.command()
+@click.argument("base")
+@click.argument("new")
+@click.option(
+    "--repeat",
+    "repeats",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Another run file of BASE's installation: what differs between them is no change. Repeatable.",
+)
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="HTML file to write.")
+def compare(base: str, new: str, repeats: tuple[Path, ...], markdown: Path | None, page: Path | None) -> int:
+    """What changed from BASE to NEW: versions, devices or machines. Each is a run file, a baseline, or its name.
+
+    Exit code 1 if something got worse: a row's worst share or ULP above its range in BASE, or a new failure.
+    """
+    return compare_command(CompareRequest(base, new, repeats, markdown, page))

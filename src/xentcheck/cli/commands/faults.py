@@ -14,13 +14,14 @@ from rich.text import Text
 
 from xentcheck import adapters
 from xentcheck.cases.profiles.named import PROFILES
+from xentcheck.cli.options import jobs_of, jobs_option
 from xentcheck.errors import OutputError, ProfileError
 from xentcheck.records.findings import FaultResult
 from xentcheck.records.paths import prepare_file
 from xentcheck.reports.formats.markdown import FAULTS, table
 from xentcheck.reports.sections.faults import fault_table, fault_text
-from xentcheck.running.executors import execute, execute_parallel
-from xentcheck.studies.kill_table.faults import frameworks_of, hunts
+from xentcheck.running.executors.local import execute, execute_parallel
+from xentcheck.studies.kill_table.faults import fault_searches, frameworks_of
 
 TEXT = """# The museum
 
@@ -51,7 +52,7 @@ def faults_command(
     for profile in profiles:
         if profile not in PROFILES:
             raise ProfileError(f"unknown profile {profile!r}; allowed: {', '.join(PROFILES)}")
-    tasks = hunts(frameworks_of(frameworks), profiles, rivals)
+    tasks = fault_searches(frameworks_of(frameworks), profiles, rivals)
     if out:
         prepare_file(out)
     console = Console(stderr=True)
@@ -59,7 +60,7 @@ def faults_command(
     found: list[FaultResult] = []
     with Progress(console=console, disable=not console.is_terminal) as bar:
         for done in bar.track(finished, total=len(tasks), description="looking for planted faults"):
-            found += done.faults
+            found += [fault for fault in done.findings if isinstance(fault, FaultResult)]
     wrong = [str(fault) for fault in found if not fault.ok]
     if out:
         command = " ".join(["xentcheck faults", *["--rivals"] * rivals, f"--out {out}"])
@@ -100,3 +101,19 @@ def _print(found: Sequence[FaultResult]) -> None:
     console.width = max(console.width, 150)
     console.print(lines)
     console.print(Text(fault_text(found)), soft_wrap=True)
+
+
+@click.command()
+@click.option("--framework", "frameworks", multiple=True, metavar="numpy|torch|jax", help="Repeatable; default all.")
+@click.option(
+    "--profile", "profiles", multiple=True, default=("quick", "full"), show_default=True, metavar="quick|full|deep"
+)
+@click.option("--rivals", is_flag=True, help="Also what assert_close, gradcheck and check_grads notice.")
+@jobs_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+def faults(frameworks: tuple[str, ...], profiles: tuple[str, ...], rivals: bool, jobs: str, out: Path | None) -> int:
+    """Which check catches each of the planted faults first, and on which case.
+
+    Exit code 1 if a profile misses a fault.
+    """
+    return faults_command(frameworks, profiles, rivals, jobs_of(jobs), out)

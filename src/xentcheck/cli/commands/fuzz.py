@@ -24,11 +24,30 @@ from xentcheck.running.subjects import subjects_named
 from xentcheck.vocabulary import DTYPES
 
 try:
-    from xentcheck.studies.fuzzing import Fuzzed, SavedFile, fuzz
+    from xentcheck.studies.fuzzing import Fuzzed, SavedFile
+    from xentcheck.studies.fuzzing import fuzz as fuzzed
 except ModuleNotFoundError as error:
     if error.name != "hypothesis":
         raise
     raise UnavailableError("fuzz needs hypothesis, which is not installed: pip install hypothesis") from None
+import click
+
+from xentcheck.adapters.spec import specs_of
+from xentcheck.cli.options import (
+    adapter_option,
+    contract_option,
+    contracts_of,
+    deviations_option,
+    device_option,
+    dtype_option,
+    finite,
+    framework_option,
+    impl_option,
+    isolation_option,
+    overwrites_option,
+    seed_option,
+    timeout_option,
+)
 
 SHOWN = 5
 
@@ -58,7 +77,7 @@ def fuzz_command(request: FuzzRequest) -> int:
     known = Deviations(load() + (load(request.deviations) if request.deviations else []))
     saved = SavedFile(request.saved)
     with _progress(console, request.seconds) as progress:
-        found = fuzz(
+        found = fuzzed(
             [s for s in subjects if not s.missing],
             dtypes,
             seconds=request.seconds,
@@ -116,3 +135,57 @@ def _progress(console: Console, seconds: float) -> Iterator[Callable[[Fuzzed], N
             console.print(told(found), highlight=False)
 
     yield line
+
+
+@click.command()
+@adapter_option
+@impl_option
+@framework_option
+@overwrites_option
+@isolation_option
+@timeout_option
+@click.option(
+    "--minutes",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    callback=finite("minutes"),
+    help="How long to go on.",
+)
+@contract_option
+@dtype_option
+@device_option
+@seed_option
+@click.option(
+    "--saved",
+    default=".xentcheck/fuzz.txt",
+    show_default=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of the cases that failed; they are run first.",
+)
+@deviations_option
+@click.option(
+    "--most", default=20, show_default=True, type=click.IntRange(min=1), help="Failing cases after which to stop."
+)
+def fuzz(
+    adapters: tuple[str, ...],
+    implementation: str | None,
+    framework: str | None,
+    overwrites: tuple[str, ...],
+    isolation: str,
+    timeout: float,
+    minutes: float,
+    contracts: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    devices: tuple[str, ...],
+    seed: int,
+    saved: Path,
+    deviations: Path | None,
+    most: int,
+) -> int:
+    """Random cases; those that fail are saved, and come first the next time. Exit code 1 if any fails."""
+    promised = contracts_of(contracts)
+    limit = timeout if isolation == "process" else 0
+    specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
+    fuzzing = FuzzRequest(tuple(specs), dtypes, devices, 60 * minutes, seed, saved, deviations, most, promised)
+    return fuzz_command(fuzzing)

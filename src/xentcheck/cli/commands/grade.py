@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from itertools import groupby
 
+import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xentcheck.adapters.spec import specs_of
+from xentcheck.cli.options import (
+    contract_option,
+    contracts_of,
+    device_option,
+    dtype_option,
+    framework_option,
+    impl_option,
+    jobs_of,
+    jobs_option,
+    seed_option,
+)
+from xentcheck.errors import AdapterError
 from xentcheck.reports.analysis.grades import EVERYTHING
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.running.subjects import subjects_named
 from xentcheck.studies.heights import Height, heights, held_to
 from xentcheck.vocabulary import DTYPES
 
-from .run import RunRequest, execute_request, specs_of
+from .run import RunRequest, asked_of, execute_request
 
 
 def grade_command(request: RunRequest) -> int:
@@ -48,7 +62,7 @@ def _table(summary: Summary) -> Table:
 
 def _heights(request: RunRequest) -> list[Height]:
     """The heights of the sums of what was run."""
-    subjects = subjects_named(specs_of(request), request.devices, request.dtypes, by_name=bool(request.specs))
+    subjects = subjects_named(asked_of(request), request.devices, request.dtypes, by_name=bool(request.specs))
     return list(heights(subjects, request.dtypes or DTYPES))
 
 
@@ -62,3 +76,35 @@ def _height_table(found: list[Height]) -> Table:
         rungs = {h.classes: h.rung or "none" for h in here}
         table.add_row(" ".join(place), *(rungs.get(n, "") for n in sizes), held_to(here) or "none")
     return table
+
+
+@click.command()
+@click.argument("adapter", required=False)
+@impl_option
+@framework_option
+@click.option("--profile", default="full", show_default=True, metavar="quick|full|deep", help="How many cases.")
+@contract_option
+@dtype_option
+@device_option
+@seed_option
+@jobs_option
+def grade(
+    adapter: str | None,
+    implementation: str | None,
+    framework: str | None,
+    profile: str,
+    contracts: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    devices: tuple[str, ...],
+    seed: int,
+    jobs: str,
+) -> int:
+    """The arithmetic that ADAPTER does: the strictest contract it meets, per dtype and kind of quantity.
+
+    Exit code 1 if it exceeds the contract that it declares.
+    """
+    promised = contracts_of(contracts)
+    specs = specs_of((adapter,) if adapter else (), implementation, framework, contracts=promised)
+    if len(specs) != 1:
+        raise AdapterError("grade needs one implementation: ADAPTER, or --impl with --framework")
+    return grade_command(RunRequest(tuple(specs), profile, dtypes, devices, seed, jobs_of(jobs), None, None))

@@ -16,19 +16,36 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
-from xentcheck.adapters.spec import Spec
-from xentcheck.api import Run
-from xentcheck.cases.selection import law_dtypes, selected
+from xentcheck.adapters.spec import Spec, specs_of
+from xentcheck.api import Run, tasks_of
+from xentcheck.cases.selection import selected
+from xentcheck.cli.options import (
+    adapter_option,
+    contract_option,
+    contracts_of,
+    deviations_option,
+    device_option,
+    dtype_option,
+    framework_option,
+    impl_option,
+    isolation_option,
+    jobs_of,
+    jobs_option,
+    overwrites_option,
+    seed_option,
+    timeout_option,
+)
 from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.reports.baselines.baseline import baseline_of, path_of
 from xentcheck.reports.formats.terminal import print_summary
 from xentcheck.reports.formats.write import to_json, write_report
 from xentcheck.running.deviations import Deviations, load
-from xentcheck.running.executors import execute, execute_parallel
+from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.journal import collect, header_of
 from xentcheck.running.subjects import subjects_named
-from xentcheck.running.tasks import Finished, Probing, Search, Task, groups_of
-from xentcheck.studies.kill_table.faults import frameworks_of, hunts
+from xentcheck.running.tasks import Finished
+from xentcheck.studies.accuracy import AccuracySearch
+from xentcheck.studies.kill_table.faults import fault_searches, frameworks_of
 
 
 @dataclass(frozen=True)
@@ -87,15 +104,16 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     """The run of the cases asked for, with progress; None if a worker process died, which is said on stderr."""
     known = load() + (load(request.deviations) if request.deviations else [])
     chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
-    specs = specs_of(request)
+    specs = asked_of(request)
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
-    tasks: list[Task] = [Probing(law_dtypes(chosen, request.profile)), *groups_of(chosen)]
+    tasks = tasks_of(chosen, request.profile)
     if request.accuracy_rounds:
         dtypes = dict.fromkeys(case.dtype for case in chosen)
-        tasks = [*(Search(dtype, request.seed, request.accuracy_rounds) for dtype in dtypes), *tasks]
+        tasks = [*(AccuracySearch(dtype, request.seed, request.accuracy_rounds) for dtype in dtypes), *tasks]
     if request.faults:
         names = {s.adapter.name for s in subjects if not s.missing}
-        tasks += hunts([name for name in frameworks_of(()) if name in names], (request.profile,), rivals=True)
+        museums = [name for name in frameworks_of(()) if name in names]
+        tasks += fault_searches(museums, (request.profile,), rivals=True)
     header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, request.patterns)
     if request.jobs > 1:
         finished = execute_parallel(tasks, specs, request.devices or None, request.jobs)
@@ -104,7 +122,7 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
     complete = not (request.dtypes or request.devices or request.patterns)
     with _progress(console, len(tasks)) as advance:
         try:
-            run = collect(
+            found = collect(
                 header,
                 finished,
                 Deviations(known),
@@ -117,10 +135,10 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
             kept = f"; what was found before is in {request.out}" if request.out else ""
             click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)
             return None
-    return run
+    return Run(found)
 
 
-def specs_of(request: RunRequest) -> tuple[Spec, ...]:
+def asked_of(request: RunRequest) -> tuple[Spec, ...]:
     """The implementations asked for, or all that come with the package."""
     return tuple(request.specs) or tuple(Spec(name, contracts=request.contracts) for name in registry.built_in())
 
@@ -135,7 +153,7 @@ def _conclude(run: Run, request: RunRequest, console: Console) -> int:
     return 0 if run.ok else 1
 
 
-def list_cases(request: RunRequest) -> int:
+def print_cases(request: RunRequest) -> int:
     """Print the ids of the cases that a run would have, one per line."""
     for case in selected(request.profile, request.dtypes or None, request.seed, request.patterns):
         click.echo(str(case))
@@ -166,3 +184,96 @@ def _progress(console: Console, tasks: int) -> Iterator[Advance]:
             console.print(f"checking: {count} of {tasks} groups", highlight=False)
 
     yield line
+
+
+@click.command()
+@adapter_option
+@impl_option
+@framework_option
+@overwrites_option
+@isolation_option
+@timeout_option
+@click.option("--profile", default="quick", show_default=True, metavar="quick|full|deep", help="How many cases.")
+@dtype_option
+@device_option
+@seed_option
+@jobs_option
+@contract_option
+@click.option(
+    "--accuracy",
+    "rounds",
+    default=0,
+    type=click.IntRange(min=0),
+    metavar="ROUNDS",
+    help="Also search the largest errors.",
+)
+@click.option("--case", "patterns", multiple=True, metavar="GLOB", help="Only cases whose id matches; repeatable.")
+@click.option("--list-cases", is_flag=True, help="Print the ids of the cases, and run nothing.")
+@click.option("-x", "stop", is_flag=True, help="Stop at the first group of cases with a failure.")
+@deviations_option
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, and everything else on stderr.")
+@click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
+@click.option("--save", metavar="NAME", help="Baseline to write: a path, or a name in baselines/.")
+@click.option(
+    "--repeats",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Run so many times for the baseline, which then knows what the machine does not reproduce.",
+)
+@click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
+def run(
+    adapters: tuple[str, ...],
+    implementation: str | None,
+    framework: str | None,
+    overwrites: tuple[str, ...],
+    isolation: str,
+    timeout: float,
+    profile: str,
+    dtypes: tuple[str, ...],
+    devices: tuple[str, ...],
+    seed: int,
+    jobs: str,
+    contracts: tuple[str, ...],
+    rounds: int,
+    patterns: tuple[str, ...],
+    list_cases: bool,
+    stop: bool,
+    deviations: Path | None,
+    as_json: bool,
+    faults: bool,
+    out: Path | None,
+    save: str | None,
+    repeats: int,
+    report_dir: Path | None,
+) -> int:
+    """Check implementations against the exact values.
+
+    Exit code 0: all agreed; 1: a disagreement, an error or a blind group; 2: bad input.
+    """
+    if repeats > 1 and save is None:
+        raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
+    promised = contracts_of(contracts)
+    limit = timeout if isolation == "process" else 0
+    specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
+    request = RunRequest(
+        tuple(specs),
+        profile,
+        dtypes,
+        devices,
+        seed,
+        jobs_of(jobs),
+        out,
+        report_dir,
+        accuracy_rounds=rounds,
+        faults=faults,
+        patterns=patterns,
+        stop=stop,
+        as_json=as_json,
+        deviations=deviations,
+        save=save,
+        repeats=repeats,
+        contracts=promised,
+    )
+    return print_cases(request) if list_cases else run_command(request)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from xentcheck import adapters
@@ -15,7 +16,6 @@ from xentcheck.records.findings import FaultResult, is_right
 from xentcheck.records.record import Record
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import Subject, subjects_of
-from xentcheck.running.tasks import Hunt
 from xentcheck.studies.laws import laws
 from xentcheck.vocabulary import FAILING, VALUES
 
@@ -104,9 +104,28 @@ def frameworks_of(named: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named)) or tuple(name for name in MUSEUMS if not adapters.get(name).unavailable())
 
 
-def hunts(frameworks: Sequence[str], profiles: Sequence[str], rivals: bool) -> list[Hunt]:
+@dataclass(frozen=True)
+class FaultSearch:
+    """The task: one planted fault of a framework, looked for by profiles and by other checks; it needs no subject."""
+
+    framework: str
+    fault: str
+    profiles: tuple[str, ...]
+    rivals: bool
+
+    @property
+    def signature(self) -> str:
+        """The name of the task among the timings."""
+        return f"fault {self.framework} {self.fault}"
+
+    def run(self, subjects: Sequence[Subject]) -> Iterator[FaultResult]:
+        """What catches the fault."""
+        yield result_of(by_name(self.framework)[self.fault], self.profiles, self.rivals)
+
+
+def fault_searches(frameworks: Sequence[str], profiles: Sequence[str], rivals: bool) -> list[FaultSearch]:
     """A task for each fault."""
-    return [Hunt(framework, fault, tuple(profiles), rivals) for framework in frameworks for fault in by_name(framework)]
+    return [FaultSearch(f, fault, tuple(profiles), rivals) for f in frameworks for fault in by_name(f)]
 
 
 def result_of(fault: Planted, profiles: Sequence[str], rivals: bool) -> FaultResult:

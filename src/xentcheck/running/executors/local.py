@@ -1,6 +1,4 @@
-"""Executing a plan: cases of one signature run together, in this process or in several, in the same order either
-way.
-"""
+"""Executing tasks, in this process or in several, with the same findings in the same order either way."""
 
 from __future__ import annotations
 
@@ -9,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from xentcheck.adapters.spec import Spec, resolve
-
-from .subjects import Subject, subjects_of
-from .tasks import Finished, Task, run_task
+from xentcheck.running.subjects import Subject, subjects_of
+from xentcheck.running.tasks import Finished, Task, run_task
 
 
 def execute(tasks: Sequence[Task], subjects: Sequence[Subject]) -> Iterator[Finished]:
