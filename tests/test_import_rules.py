@@ -1,134 +1,145 @@
-"""The import rules of the house: who may know whom, and what start-up may import."""
+"""The import rules of the house: who may know whom, how full a folder may be, and what start-up may import."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
+import house
 import pytest
 
-ALLOWED = {
-    "reference": ("xentcheck.errors", "xentcheck.vocabulary"),
-    "reports": ("xentcheck.errors", "xentcheck.vocabulary"),
-    "adapters": ("xentcheck.errors", "xentcheck.vocabulary", "xentcheck.reference"),
-    "museum": ("xentcheck.cases.case", "xentcheck.vocabulary", "xentcheck.reference", "xentcheck.adapters"),
-}
+import xentcheck
+
 FRAMEWORKS = ("torch", "jax", "optax")
 # the one library that the equations may use; errors and vocabulary, which everyone imports, use none
-LIBRARIES = {"reference": {"numpy", "ml_dtypes"}, "errors": set[str](), "vocabulary": set[str]()}
+LIBRARIES = {"reference": {"numpy", "ml_dtypes"}, "errors": set[str](), "vocabulary": set[str](), "records": set[str]()}
 HEAVY = ("numpy", "ml_dtypes", "torch", "jax", "matplotlib", "jinja2")
+MODULES = house.modules()
+GRAPH = {name: house.arrows(name, path.read_text(), MODULES) for name, path in MODULES.items()}
 
 
-def folder(package: str) -> Path:
-    """Where a folder's package is installed; "" is the harness."""
-    (path,) = import_module(f"xentcheck.{package}" if package else "xentcheck").__path__
-    return Path(path)
+def violations(name: str, source: str) -> list[str]:
+    """Imports that break the rules, of a module: of the table of wings, and of how an import is written."""
+    wing = house.wing_of(name)
+    allowed = {wing, *house.BASE, *house.WINGS.get(wing, ())} if wing not in house.BASE else {*house.BASE}
+    wrong = [m for m in house.arrows(name, source, MODULES) if wing and house.wing_of(m) not in allowed]
+    folder = name if MODULES.get(name, Path("x")).name == "__init__.py" else name.rpartition(".")[0]
+    for text in house.imports(source):
+        near = text.startswith(f"{folder}.") and f"{folder}.{text[len(folder) + 1 :].split('.')[0]}" in MODULES
+        within = folder != "xentcheck" and near and MODULES[folder].name == "__init__.py"
+        deeper = within and MODULES[f"{folder}.{text[len(folder) + 1 :].split('.')[0]}"].name == "__init__.py"
+        if text.startswith("..") or (within and not deeper and not text.startswith(".")):
+            wrong.append(text)
+    return wrong
 
 
-def at_start(node: ast.AST) -> Iterator[ast.AST]:
-    """Nodes that run when a module is imported: not in functions, not under TYPE_CHECKING; in `try`, `if`, classes."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            continue
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
-        yield child
-        yield from at_start(child)
+@pytest.mark.parametrize("wing", [*house.BASE, *house.WINGS])
+def test_wings_know_only_what_they_may(wing: str) -> None:
+    """Each wing knows what the table says; imports are relative inside a folder and absolute across folders."""
+    here = {name: path for name, path in MODULES.items() if house.wing_of(name) == wing}
+    assert here
+    assert {name: bad for name, path in here.items() if (bad := violations(name, path.read_text()))} == {}
 
 
-def imports(source: str, *, top_level: bool = False) -> list[str]:
-    """Names imported by a module, relative ones with their dots; `top_level`: only what its own import runs."""
-    tree = ast.parse(source)
-    found: list[str] = []
-    for node in at_start(tree) if top_level else ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            found += [f"xentcheck.{alias.name}" for alias in node.names] if base == "xentcheck" else [base]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
-            found += [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    return found
+def test_every_module_stands_in_a_wing() -> None:
+    """The table names every wing that there is, and none that is gone."""
+    assert {house.wing_of(name) for name in MODULES} - {""} == {*house.WINGS, *house.BASE}
 
 
-def within(name: str, packages: Iterable[str]) -> bool:
-    """Whether a module is one of the packages or lies in one of them."""
-    return any(name == package or name.startswith(f"{package}.") for package in packages)
+def test_wings_know_wings_below_them() -> None:
+    """The table itself has no arrow upwards: what a wing may know stands before it."""
+    order = list(house.WINGS)
+    assert not [(w, k) for w, known in house.WINGS.items() for k in known if order.index(k) >= order.index(w)]
 
 
-def violations(package: str, source: str) -> list[str]:
-    """Imports that break the rules, of a module of one of the three folders or of the harness ("")."""
-    allowed = ALLOWED[package] if package else [f"xentcheck.{other}" for other in ALLOWED]
-    relative_across = [] if package else [f".{other}" for other in ALLOWED]
-    return [
-        name
-        for name in imports(source)
-        if name.startswith("..")
-        or within(name, relative_across)
-        or (within(name, ["xentcheck"]) and not within(name, allowed))
-    ]
+def test_no_circle() -> None:
+    """No module leads back to itself, lazy imports and those for types included."""
+    assert house.circles(GRAPH) == []
 
 
-@pytest.mark.parametrize("package", ["", *sorted(ALLOWED)], ids=lambda p: p or "harness")
-def test_folders_know_only_what_they_may(package: str) -> None:
-    """Each folder knows what it may; imports are relative inside a folder and absolute across folders."""
-    files = sorted(folder(package).glob("*.py"))
-    assert files
-    assert {f.name: bad for f in files if (bad := violations(package, f.read_text()))} == {}
+def test_a_planted_circle_is_found() -> None:
+    """Of two and of three, and only those."""
+    graph = {"a": {"b"}, "b": {"a"}, "c": {"d"}, "d": {"e"}, "e": {"c", "a"}, "f": {"a"}}
+    assert house.circles(graph) == [["a", "b"], ["c", "d", "e"]]
+
+
+def test_no_folder_is_too_full() -> None:
+    """A folder has at most nine modules, and a sentence of what they are about."""
+    packages = [name for name, path in MODULES.items() if path.name == "__init__.py"]
+    assert len(packages) > 20
+    for package in packages:
+        inside = [m for m in MODULES if m.rpartition(".")[0] == package and m not in packages]
+        assert len(inside) <= house.MOST or package in house.PARALLEL, (package, inside)
+        text = ast.get_docstring(ast.parse(MODULES[package].read_text())) or ""
+        assert text.partition("\n")[0].endswith((".", "?")), package
+
+
+def test_no_public_name_is_a_module_too() -> None:
+    """A lazy export that has a module's name becomes that module once anything imports it."""
+    names = [name for name in xentcheck.__all__ if not isinstance(getattr(xentcheck, name), type(xentcheck))]
+    assert "build" in names
+    assert not [name for name in names if find_spec(f"xentcheck.{name}")]
 
 
 @pytest.mark.parametrize(
-    ("package", "source"),
+    ("name", "source"),
     [
-        ("reference", "from xentcheck.adapters import get"),
-        ("reference", "import xentcheck.judging.metric"),
-        ("reports", "from xentcheck.reference.formats import FORMATS"),
-        ("adapters", "from xentcheck.running.comparison import run_case"),
-        ("adapters", "from xentcheck.adapters.base import Adapter"),
-        ("reference", "from ..judge import error_of"),
-        ("reports", "from xentcheck import judge"),
-        ("reference", "def f():\n    import xentcheck.judging.metric"),
-        ("reference", "judge = importlib.import_module('xentcheck.judging.metric')"),
-        ("", "from xentcheck.judging.metric import judge"),
-        ("", "from .adapters.base import Adapter"),
-        ("", "from xentcheck import errors"),
+        ("xentcheck.reference.problem", "from xentcheck.adapters import get"),
+        ("xentcheck.reference.problem", "import xentcheck.judging.metric"),
+        ("xentcheck.reports.analysis.summary", "from xentcheck.reference.formats import FORMATS"),
+        ("xentcheck.adapters.base", "from xentcheck.running.comparison import run_case"),
+        ("xentcheck.adapters.registry", "from xentcheck.adapters.base import Adapter"),
+        ("xentcheck.reference.problem", "from ..judging import metric"),
+        ("xentcheck.records.record", "from xentcheck import judging"),
+        ("xentcheck.reference.problem", "def f():\n    import xentcheck.judging.metric"),
+        ("xentcheck.reference.problem", "judge = importlib.import_module('xentcheck.judging.metric')"),
+        ("xentcheck.cases.case", "if TYPE_CHECKING:\n    from xentcheck.adapters.base import Adapter"),
+        ("xentcheck.judging.verdict", "from xentcheck.diagnosis.causes import causes"),
+        ("xentcheck.errors", "from xentcheck.reference.formats import FORMATS"),
+        ("xentcheck.api", "from xentcheck.cli.main import cli"),
     ],
 )
-def test_a_planted_violation_is_found(package: str, source: str) -> None:
+def test_a_planted_violation_is_found(name: str, source: str) -> None:
     """Each rule alone notices its violation."""
-    assert violations(package, source)
+    assert violations(name, source)
 
 
 @pytest.mark.parametrize(
-    ("package", "source"),
+    ("name", "source"),
     [
-        ("reference", "from xentcheck.errors import ShapeError\nfrom .rows import rows\nimport numpy"),
-        ("reports", "from xentcheck.vocabulary import OUTCOMES"),
-        ("adapters", "from xentcheck.reference.problem import Problem\nfrom xentcheck import reference"),
-        ("", "from . import adapters\nfrom .errors import XentcheckError\nfrom xentcheck.adapters.base import Adapter"),
+        (
+            "xentcheck.reference.rows",
+            "from xentcheck.errors import ShapeError\nfrom .formats import Array\nimport numpy",
+        ),
+        ("xentcheck.reports.analysis.summary", "from xentcheck.vocabulary import OUTCOMES\nfrom .power import Group"),
+        ("xentcheck.adapters.base", "from xentcheck.reference.problem import Problem\nfrom xentcheck import reference"),
+        (
+            "xentcheck.adapters.registry",
+            "from .base import Adapter\nfrom xentcheck.adapters.wrap.functions import f",
+        ),
+        ("xentcheck.api", "from xentcheck.errors import AdapterError\nfrom xentcheck.running.tasks import Task"),
     ],
 )
-def test_what_is_allowed_passes(package: str, source: str) -> None:
-    """The rules leave alone what each folder may import."""
-    assert violations(package, source) == []
+def test_what_is_allowed_passes(name: str, source: str) -> None:
+    """The rules leave alone what each module may import."""
+    assert violations(name, source) == []
 
 
 def libraries(source: str) -> set[str]:
     """Libraries that a module imports anywhere: neither the standard library's nor ours."""
-    roots = {name.split(".")[0] for name in imports(source) if not name.startswith(".")}
+    roots = {name.split(".")[0] for name in house.imports(source) if not name.startswith(".")}
     return roots - sys.stdlib_module_names - {"xentcheck"}
 
 
-@pytest.mark.parametrize("part", sorted(LIBRARIES))
-def test_the_base_uses_no_further_library(part: str) -> None:
-    """The equations know NumPy and nothing else; errors and vocabulary know the standard library."""
-    files = [folder("") / f"{part}.py"] if part != "reference" else sorted(folder(part).glob("*.py"))
-    assert files
-    assert {f.name: more for f in files if (more := libraries(f.read_text()) - LIBRARIES[part])} == {}
+@pytest.mark.parametrize("wing", sorted(LIBRARIES))
+def test_the_base_uses_no_further_library(wing: str) -> None:
+    """The equations know NumPy and nothing else; errors, vocabulary and records know the standard library."""
+    here = {name: path for name, path in MODULES.items() if house.wing_of(name) == wing}
+    assert here
+    assert {n: more for n, path in here.items() if (more := libraries(path.read_text()) - LIBRARIES[wing])} == {}
 
 
 def test_a_library_is_told_from_the_standard_library() -> None:
@@ -140,15 +151,16 @@ def test_a_library_is_told_from_the_standard_library() -> None:
 @pytest.mark.parametrize("framework", ["numpy", "torch", "jax"])
 def test_an_adapter_knows_one_framework(framework: str) -> None:
     """Each adapter imports its own framework and no other."""
-    found = libraries((folder("adapters") / f"{framework}.py").read_text())
-    assert found <= {framework, "numpy"}
+    here = [path for name, path in MODULES.items() if name.startswith(f"xentcheck.adapters.{framework}.")]
+    assert len(here) > 2
+    assert set().union(*(libraries(path.read_text()) for path in here)) <= {framework, "numpy"}
 
 
 def test_no_adapter_imports_a_framework_at_module_level() -> None:
     """A framework may be missing, broken or slow: it is imported when it is used."""
-    for path in folder("adapters").glob("*.py"):
-        roots = {name.split(".")[0] for name in imports(path.read_text(), top_level=True)}
-        assert not roots & set(FRAMEWORKS), path.name
+    for name, path in MODULES.items():
+        roots = {text.split(".")[0] for text in house.imports(path.read_text(), top_level=True)}
+        assert house.wing_of(name) != "adapters" or not roots & set(FRAMEWORKS), name
 
 
 @pytest.mark.parametrize(
@@ -164,7 +176,7 @@ def test_no_adapter_imports_a_framework_at_module_level() -> None:
 )
 def test_a_module_level_import_is_found_wherever_it_hides(source: str, found: list[str]) -> None:
     """Only imports that run when the module is imported count, also inside `try` and classes."""
-    assert imports(source, top_level=True) == found
+    assert house.imports(source, top_level=True) == found
 
 
 def loaded(code: str) -> set[str]:
@@ -176,7 +188,7 @@ def loaded(code: str) -> set[str]:
 
 HELP = """
 import sys
-from xentcheck.cli.main import main
+from xentcheck.cli import main
 sys.argv = ["xentcheck", "--help"]
 try:
     main()

@@ -51,7 +51,9 @@ def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
     """The five folders arrive under one namespace, with type markers, deviations, templates and tables."""
     names = set(wheel.namelist())
     expected = {"xentcheck/adapters/deviations.toml"}
-    expected |= {f"xentcheck/reports/templates/{path.name}" for path in (ROOT / "reports" / "templates").glob("*.j2")}
+    expected |= {
+        f"xentcheck/reports/formats/templates/{path.name}" for path in (ROOT / "reports/formats/templates").glob("*.j2")
+    }
     for folder, target in (
         ("src/xentcheck", ""),
         ("reference", "reference/"),

@@ -15,9 +15,9 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import IO
 
-from xentcheck.adapters.process import wire
 from xentcheck.errors import ProcessEnded, ProcessTimeout, UnavailableError
 
+from . import wire
 from .wire import Message
 
 TAIL = 20_000

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from xentcheck.errors import ProblemError
-from xentcheck.reference.bounds import layers
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle.block import Block
 from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows
 
+from . import layers
 from .arithmetic import Arithmetic, Scaling, finished, growth, together
 from .base import RowBase
 from .contracts import CATALOGUE, Contract, get

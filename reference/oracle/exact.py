@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from xentcheck.errors import OracleError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import Backend, Number
-from xentcheck.reference.oracle import layers
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows, to_rows
 from xentcheck.reference.targets import Targets
 
+from . import layers
 from .block import BLOCK, Block, Pair
 from .directions import Directional
 from .leaving import all_finite, leave

@@ -31,7 +31,7 @@ def _render(template: str, values: Callable[[], Mapping[str, Any]]) -> str:
     except ImportError as error:
         raise UnavailableError('the HTML report needs jinja2: pip install "xentcheck[report]"') from error
     environment = Environment(
-        loader=PackageLoader("xentcheck.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("xentcheck.reports.formats"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["zip"] = zip
     return environment.get_template(template).render(values())

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from xentcheck import reference
 from xentcheck.adapters.base import Adapter
 from xentcheck.cases.case import Case
-from xentcheck.museum import outputs
 from xentcheck.reference.problem import Problem
 
+from . import outputs
 from .base import ERROR, GRADIENT, Fault, fault
 from .outputs import Change, Values
 

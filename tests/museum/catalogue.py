@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from xentcheck import adapters
-from xentcheck.museum import along, heads, right, right_forms, right_jax, right_torch
-from xentcheck.museum import jax as jax_museum
-from xentcheck.museum import numpy as numpy_museum
-from xentcheck.museum import torch as torch_museum
 
+from . import along, heads, right, right_forms, right_jax, right_torch
+from . import jax as jax_museum
+from . import numpy as numpy_museum
+from . import torch as torch_museum
 from .base import RIGHT, Fault
 
 if TYPE_CHECKING:

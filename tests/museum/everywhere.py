@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from xentcheck.museum import backward, compositions, dtypes, edges, layout, reduction, targets, thresholds, values
-from xentcheck.museum import range as range_
-
+from . import backward, compositions, dtypes, edges, layout, reduction, targets, thresholds, values
+from . import range as range_
 from .base import Fault
 
 FAULTS: list[Fault] = [

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from xentcheck import reference
 from xentcheck.adapters.base import Adapter, keywords
-from xentcheck.museum import outputs
 from xentcheck.reference.problem import Problem
 
+from . import outputs
 from .base import GRADIENT, NO_THREAD, VALUE, Fault, fault
 from .outputs import Change, Values
 
