@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from xentcheck.reference.formats import Array
-
-from .base import GRADIENT, NO_THREAD, CrossEntropy, Fault, families, fault
+from .base import GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, families, fault
 
 FAULTS: list[Fault] = []
 

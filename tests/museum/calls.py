@@ -6,9 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from xentcheck.reference.formats import Array
-
-from .base import GRADIENT, LAW, NO_THREAD, CrossEntropy, Fault, Where, anywhere, fault
+from .base import GRADIENT, LAW, NO_THREAD, Array, CrossEntropy, Fault, Where, anywhere, fault
 from .fused import Fused
 
 FAULTS: list[Fault] = []

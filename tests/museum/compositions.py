@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from xentcheck.reference.formats import Array
-
 from .backward import FirstUpstream, UpstreamIgnored
-from .base import BOTH, NO_THREAD, Fault, fault, options
+from .base import BOTH, NO_THREAD, Array, Fault, fault, options
 from .range import HalfSoftmax, LogOfSoftmax
 from .reduction import DividesByAllRows, MeanOfChunkMeans, SumOfChunkMeans
 from .targets import (

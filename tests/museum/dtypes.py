@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from xentcheck.cases.case import WEIGHTS, Case
-from xentcheck.reference.formats import Array
 
-from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Fault, Where, anywhere, fault
+from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, Fault, Where, anywhere, fault
 from .fused import Fused
 
 FAULTS: list[Fault] = []

@@ -7,10 +7,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE
 
-from .base import BOTH, GRADIENT, Fault
+from .base import BOTH, GRADIENT, Array, Fault
 from .fused import Fused
 from .values import ignoring, weighted
 from .values import planted as planted_into

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xentcheck.reference.formats import Array
-
-from .base import CrossEntropy
+from .base import Array, CrossEntropy
 
 
 class Fused(CrossEntropy):

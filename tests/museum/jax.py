@@ -7,11 +7,10 @@ from typing import Any
 
 from xentcheck.adapters import from_jax
 from xentcheck.adapters.base import Adapter
-from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
 
 from . import everywhere
-from .base import ERROR, CrossEntropy, Fault
+from .base import ERROR, Array, CrossEntropy, Fault
 
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""

@@ -8,10 +8,9 @@ import numpy as np
 
 from xentcheck.adapters import from_numpy
 from xentcheck.adapters.base import Adapter
-from xentcheck.reference.formats import Array
 
 from . import calls, everywhere
-from .base import BOTH, GRADIENT, NO_THREAD, CrossEntropy, Fault, fault
+from .base import BOTH, GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, fault
 
 FAULTS: list[Fault] = [*everywhere.FAULTS, *calls.FAULTS]
 

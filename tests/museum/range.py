@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from xentcheck.reference.formats import Array
-
-from .base import BOTH, GRADIENT, NO_THREAD, VALUE, CrossEntropy, Fault, families, fault
+from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, families, fault
 
 FAULTS: list[Fault] = []
 

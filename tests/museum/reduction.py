@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from xentcheck.reference.formats import Array
-
-from .base import BOTH, GRADIENT, VALUE, CrossEntropy, Fault, families, fault, options
+from .base import BOTH, GRADIENT, VALUE, Array, CrossEntropy, Fault, families, fault, options
 
 FAULTS: list[Fault] = []
 

@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.reference.formats import Array
-
-from .base import NO_THREAD, Fault, anywhere
+from .base import NO_THREAD, Array, Fault, anywhere
 from .fused import Fused
 
 FAULTS: list[Fault] = []

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.reference.formats import Array
-
-from .base import Fault
+from .base import Array, Fault
 from .fused import Fused
 from .right import right
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xentcheck.reference.formats import Array
-
-from .base import Fault
+from .base import Array, Fault
 from .right import right
 from .right_torch import PLAIN, reduced
 

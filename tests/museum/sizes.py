@@ -14,10 +14,9 @@ import numpy as np
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter, Result
-from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
-from .base import BOTH, GRADIENT, NO_THREAD, VALUE, CrossEntropy, Fault, Where, fault
+from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, Where, fault
 from .outputs import Values
 
 FAULTS: list[Fault] = []

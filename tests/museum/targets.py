@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from xentcheck.cases.case import SOFT, Case
-from xentcheck.reference.formats import Array
 
-from .base import BOTH, ERROR, GRADIENT, NO_THREAD, VALUE, CrossEntropy, Fault, fault, options
+from .base import BOTH, ERROR, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, fault, options
 
 FAULTS: list[Fault] = []
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from xentcheck.cases.case import Case
-from xentcheck.reference.formats import Array
 
-from .base import BOTH, GRADIENT, NO_THREAD, Fault, Where, fault
+from .base import BOTH, GRADIENT, NO_THREAD, Array, Fault, Where, fault
 from .fused import Fused
 
 FAULTS: list[Fault] = []

@@ -7,11 +7,10 @@ from typing import Any
 
 from xentcheck.adapters import from_torch
 from xentcheck.adapters.base import Adapter
-from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import OPTIONS, RARE_OPTIONS
 
 from . import calls, everywhere
-from .base import BOTH, ERROR, GRADIENT, NO_THREAD, CrossEntropy, Fault, fault
+from .base import BOTH, ERROR, GRADIENT, NO_THREAD, Array, CrossEntropy, Fault, fault
 
 SHAPES = ("B26-none-returns-sum", "F80-unbatched-keeps-batch-axis")
 """A loss of another shape than the upstream gradient is refused before any number can be judged."""

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from xentcheck.cases.case import WEIGHTS
-from xentcheck.reference.formats import Array
 
-from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Fault, Where, anywhere, fault
+from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, Fault, Where, anywhere, fault
 from .fused import Fused
 
 FAULTS: list[Fault] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -23,15 +22,15 @@ class Plain:
 
         Infinities and nan become strings.
         """
-        optional = _optional(type(self))
-        given = ((name, getattr(self, name)) for name in _readers(type(self)))
+        readers, optional = _fields(type(self))
+        given = ((name, getattr(self, name)) for name in readers)
         return {name: plain(value) for name, value in given if name not in optional or not _empty(value)}
 
     @classmethod
     def from_json(cls: type[Self], data: Mapping[str, Any]) -> Self:
         """What `to_json` wrote. Raises TypeError, ValueError or OverflowError for data of another shape."""
-        readers = _readers(cls)
-        if missing := sorted(readers.keys() - _optional(cls) - data.keys()):
+        readers, optional = _fields(cls)
+        if missing := sorted(readers.keys() - optional - data.keys()):
             raise ValueError(f"fields {', '.join(missing)} are missing")
         if unknown := sorted(data.keys() - readers.keys()):
             raise ValueError(f"fields {', '.join(unknown)} are unknown; allowed: {', '.join(readers)}")
@@ -58,17 +57,17 @@ def _empty(value: Any) -> bool:
     return value is None or (isinstance(value, (str, tuple, Mapping)) and not value)
 
 
-@cache
-def _optional(cls: type[Any]) -> frozenset[str]:
-    """The fields that have a default."""
-    return frozenset(f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING)
+def _fields(cls: type[Any]) -> tuple[dict[str, Reader], frozenset[str]]:
+    """How each field of a dataclass is read, and which have a default."""
+    if cls not in _known:
+        hints = get_type_hints(cls)
+        readers = {f.name: _reader(hints[f.name]) for f in fields(cls)}
+        optional = (f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING)
+        _known[cls] = readers, frozenset(optional)
+    return _known[cls]
 
 
-@cache
-def _readers(cls: type[Any]) -> dict[str, Reader]:
-    """How each field is read."""
-    hints = get_type_hints(cls)
-    return {f.name: _reader(hints[f.name]) for f in fields(cls)}
+_known: dict[type[Any], tuple[dict[str, Reader], frozenset[str]]] = {}
 
 
 def _reader(hint: Any) -> Reader:
