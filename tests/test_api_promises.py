@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import xentcheck
-from xentcheck import adapters, api
+from xentcheck import adapters
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.cases.case import Case
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -29,7 +29,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     def cases(profile: str, seed: int) -> list[Case]:
         return [Case.parse(f"{case}.s{seed}") for case in CASES[profile]]
 
-    monkeypatch.setattr(api, "cases", cases)
+    monkeypatch.setattr("xentcheck.cases.selection.cases", cases)
     monkeypatch.setattr("xentcheck.studies.laws.laws", lambda *given: iter(()))
     monkeypatch.setattr("xentcheck.studies.probes.probe", lambda *given: iter(()))
 

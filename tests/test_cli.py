@@ -16,7 +16,7 @@ import click
 import numpy as np
 import pytest
 
-from xentcheck.cli.main import cli, main
+from xentcheck.cli.main import COMMANDS, cli, command_named, main
 
 CASE = "ties.2x3.f64.index.plain.mean.up-one.contig.s0"
 WRONG = """
@@ -200,7 +200,7 @@ def test_bad_input_is_one_line_and_exit_code_2(name: str, here: Path) -> None:
 
 NAMING = [
     (name, param.opts[-1])
-    for name, command in cli.commands.items()
+    for name, command in {name: command_named(name) for name in COMMANDS}.items()
     for param in command.params
     if isinstance(param, click.Option) and not param.is_flag
 ]

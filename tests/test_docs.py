@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from xentcheck.cli.main import cli
+from xentcheck.cli.main import COMMANDS, command_named
 from xentcheck.running.deviations import load
 from xentcheck.testing.options import OPTIONS
 from xentcheck.vocabulary import OPTIONS as SUPPORTED
@@ -47,10 +47,10 @@ def commands(page: str) -> Iterator[list[str]]:
 def test_commands_parse(page: str) -> None:
     """Names, options and values, without running them."""
     for arguments in commands(page):
-        if not arguments or arguments[0].startswith("-") or arguments[0] not in cli.commands:
+        if not arguments or arguments[0].startswith("-") or arguments[0] not in COMMANDS:
             assert arguments in ([], ["--version"], ["--help"]), arguments
             continue
-        one = cli.commands[arguments[0]]
+        one = command_named(arguments[0])
         if len(arguments) > 1:
             one.make_context(arguments[0], arguments[1:])
 

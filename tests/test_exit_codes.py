@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from xentcheck import adapters, api
+from xentcheck import adapters
 from xentcheck.adapters.spec import resolve
 from xentcheck.cases.case import Case
-from xentcheck.cli.commands import fuzz as command_fuzz
-from xentcheck.cli.main import cli, main
+from xentcheck.cli.main import COMMANDS, cli, main
 from xentcheck.errors import AdapterError
 from xentcheck.studies import explain
+from xentcheck.studies.fuzzing import Fuzzed
 
 MINE = """
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -42,7 +42,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "exits_with", raising=False)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of two files of one size in one second the first is kept
-    monkeypatch.setattr(api, "cases", lambda profile, seed: [Case.parse(CASE)])
+    monkeypatch.setattr("xentcheck.cases.selection.cases", lambda profile, seed: [Case.parse(CASE)])
     monkeypatch.setattr("xentcheck.studies.laws.laws", lambda *given: iter(()))
     monkeypatch.setattr("xentcheck.studies.probes.probe", lambda *given: iter(()))
     monkeypatch.setattr(adapters, "names", lambda: ("numpy",))
@@ -113,13 +113,13 @@ def test_fuzz_ends_with_1_if_a_case_fails_or_none_was_compared(
     """What was found decides, not how long it took."""
     from samples import record
 
-    found = command_fuzz.Fuzzed(cases=3, failing=[record(outcome="error")] * failing)
+    found = Fuzzed(cases=3, failing=[record(outcome="error")] * failing)
     found.counts.update({"agree": agreeing, "error": failing})
-    monkeypatch.setattr(command_fuzz, "fuzz", lambda *given, **named: found)
+    monkeypatch.setattr("xentcheck.studies.fuzzing.fuzz", lambda *given, **named: found)
     assert call("fuzz", *RIGHT) == code
 
 
-@pytest.mark.parametrize("command", sorted(cli.commands))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_bad_input_ends_every_command_with_2(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,11 +20,13 @@ from xentcheck.cases.profiles.named import EAGER_SHAPE, cases
 from xentcheck.cases.profiles.reserved import reserved_for
 from xentcheck.cli.commands import fuzz as command_fuzz
 from xentcheck.cli.commands import run as command_run
-from xentcheck.cli.commands.fuzz import Fuzzed, FuzzRequest
+from xentcheck.cli.commands.fuzz import FuzzRequest
 from xentcheck.cli.commands.run import RunRequest, execute_request
-from xentcheck.cli.main import cli
+from xentcheck.cli.main import COMMANDS as ALL
+from xentcheck.cli.main import cli, command_named
 from xentcheck.errors import AdapterError
 from xentcheck.running.subjects import Subject
+from xentcheck.studies.fuzzing import Fuzzed
 from xentcheck.testing.given import marked_cases
 from xentcheck.testing.options import OPTIONS
 from xentcheck.testing.plan import Plan
@@ -34,17 +36,17 @@ CASE = "gaussian.5x3.f32.index.plain.mean.up-one.contig.s0"
 IMPL = ("--impl", "here:loss")
 
 COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "run": (IMPL, ("command_run.run_command", "command_run.list_cases")),
-    "replay": ((CASE, *IMPL), ("command_replay.replay",)),
-    "fuzz": (IMPL, ("command_fuzz.fuzz_command",)),
-    "grade": (IMPL, ("command_grade.grade_command",)),
-    "accuracy": (IMPL, ("command_accuracy.accuracy_command",)),
-    "audit": (("--atol", "1", "--rtol", "1", "--shape", "2,3"), ("command_audit.audit_command",)),
-    "project": ((*IMPL, "--shape", "2,3"), ("projection.check_projection",)),
-    "faults": ((), ("command_faults.faults_command",)),
-    "compare": (("old", "new"), ("command_compare.compare_command",)),
-    "report": (("run.jsonl",), ("reports.report.write_report",)),
-    "explain": ((), ("explain.explain",)),
+    "run": (IMPL, ("run.run_command", "run.print_cases")),
+    "replay": ((CASE, *IMPL), ("replay.replay_case",)),
+    "fuzz": (IMPL, ("fuzz.fuzz_command",)),
+    "grade": (IMPL, ("grade.grade_command",)),
+    "accuracy": (IMPL, ("accuracy.accuracy_command",)),
+    "audit": (("--atol", "1", "--rtol", "1", "--shape", "2,3"), ("audit.audit_command",)),
+    "project": ((*IMPL, "--shape", "2,3"), ("project.check_projection",)),
+    "faults": ((), ("faults.faults_command",)),
+    "compare": (("old", "new"), ("compare.compare_command",)),
+    "report": (("run.jsonl",), ("report.write_report",)),
+    "explain": ((), ("explain.explanation_of",)),
 }
 """Command -> arguments that it needs, and the functions that do its work."""
 
@@ -71,7 +73,7 @@ BESIDE = {"--repeats": ("--save", "x")}
 """What an option goes with."""
 
 GIVEN = [
-    (name, option) for name in COMMANDS for option in cli.commands[name].params if isinstance(option, click.Option)
+    (name, option) for name in COMMANDS for option in command_named(name).params if isinstance(option, click.Option)
 ]
 
 
@@ -79,9 +81,12 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, ...])
     """What a command asks for: the calls of the functions that do its work, none of which is made."""
     calls: list[str] = []
     for work in COMMANDS[name][1]:
-        monkeypatch.setattr(f"xentcheck.{work}", lambda *given, _as=work, **named: calls.append(f"{_as}{given}{named}"))
-    monkeypatch.setattr("xentcheck.adapters.spec.resolve", lambda spec: spec)
-    monkeypatch.setattr("xentcheck.studies.explain.render", lambda *given: None)
+        monkeypatch.setattr(
+            f"xentcheck.cli.commands.{work}", lambda *given, _as=work, **named: calls.append(f"{_as}{given}{named}")
+        )
+    for command in ("replay", "project"):
+        monkeypatch.setattr(f"xentcheck.cli.commands.{command}.resolve", lambda spec: spec)
+    monkeypatch.setattr("xentcheck.cli.commands.explain.render", lambda *given: None)
     monkeypatch.setattr("xentcheck.records.run.RunFile.load", lambda path: path)
     try:
         cli.main([name, *arguments], standalone_mode=False)
@@ -107,8 +112,8 @@ def test_every_option_of_every_command_changes_what_is_asked_for(
 
 def test_all_commands_are_looked_at() -> None:
     """But for the list of adapters, which takes no option."""
-    assert set(cli.commands) - set(COMMANDS) == {"adapters"}
-    assert cli.commands["adapters"].params == []
+    assert set(ALL) - set(COMMANDS) == {"adapters"}
+    assert command_named("adapters").params == []
 
 
 NUMPY = (Spec("numpy"),)
@@ -145,7 +150,7 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         Case.parse(CASE.replace("f32", short).replace(".s0", f".s{seed}").replace("5x3", f"{len(profile)}x3"))
         for short in ("f64", "f32", "f16")
     ]
-    monkeypatch.setattr("xentcheck.api.cases", cases)
+    monkeypatch.setattr("xentcheck.cases.selection.cases", cases)
     monkeypatch.setattr(adapters, "built_in", lambda: ("numpy",))
 
     def work(tasks: Any, subjects: Any) -> None:
@@ -250,7 +255,7 @@ def test_every_keyword_of_the_marker_chooses(asked: dict[str, Any], kept: Any, m
             Case(family=f, shape=(len(profile), 3), dtype=d, reduction=r, options=o, seed=seed) for f, d, r, o in fields
         ]
 
-    monkeypatch.setattr("xentcheck.api.cases", all_cases)
+    monkeypatch.setattr("xentcheck.cases.selection.cases", all_cases)
     every = all_cases(asked.get("profile", "quick"), asked.get("seed", 0))
     assert marked_cases("here", asked) == [case for case in every if kept(case)]
     assert marked_cases("here", {}) == all_cases("quick", 0)
@@ -283,7 +288,7 @@ def test_every_field_of_a_fuzzing_request_changes_what_is_fuzzed(
         calls.append(repr((judged, list(dtypes), saved.path, known.entries, named)))
         return Fuzzed()
 
-    monkeypatch.setattr(command_fuzz, "fuzz", fuzz)
+    monkeypatch.setattr("xentcheck.studies.fuzzing.fuzz", fuzz)
     plain = replace(FUZZING, specs=()) if field == "contracts" else FUZZING
     for request in (plain, replace(plain, **{field: FUZZED[field]})):
         command_fuzz.fuzz_command(request)
@@ -338,7 +343,7 @@ def test_python_has_the_options_of_the_command_line() -> None:
     """What `run` takes of an implementation, `check` takes by a name that says the same."""
     from xentcheck.api import check
 
-    of_the_command = {option.name for option in cli.commands["run"].params}
+    of_the_command = {option.name for option in command_named("run").params}
     same = {"contract": "contracts"}
     for name in ("framework", "contract", "overwrites", "profile", "dtypes", "devices", "seed", "deviations"):
         assert name in inspect.signature(check).parameters

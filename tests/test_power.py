@@ -20,7 +20,6 @@ from xentcheck.judging.power.measure import NEGLIGIBLE, THRESHOLD, Power, larges
 from xentcheck.judging.power.required import required
 from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import Record
-from xentcheck.reference import oracle
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.rows import RowBounds
@@ -125,7 +124,7 @@ def test_power_does_not_depend_on_the_row_blocks(monkeypatch: pytest.MonkeyPatch
     """Ratios found a row at a time are those found at once (but for softmax columns, which need all rows)."""
     for p in problems("gaussian"):
         whole = powers(p)
-        monkeypatch.setattr(oracle, "BLOCK", 7)
+        monkeypatch.setattr("xentcheck.reference.oracle.exact.BLOCK", 7)
         parts = powers(p)
         monkeypatch.undo()
         for quantity in set(p.quantities) - {"a", "log_a"}:

@@ -204,7 +204,7 @@ def test_grade_says_what_it_is_judged_by(mine: Path, capsys: pytest.CaptureFixtu
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profiles, "quick", lambda *given: [Case.parse(CASE)], raising=False)
-        patch.setattr("xentcheck.api.cases", lambda profile, seed: [Case.parse(CASE)])
+        patch.setattr("xentcheck.cases.selection.cases", lambda profile, seed: [Case.parse(CASE)])
         arguments = ["grade", *IMPL, "--profile", "quick", "--contract"]
         assert cli.main([*arguments, "fused"], standalone_mode=False) == 1
         assert cli.main([*arguments, "bfloat16=storage"], standalone_mode=False) == 0

@@ -102,7 +102,7 @@ def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     def cases(profile: str, seed: int = 0) -> list[Case]:
         return [Case(family="gaussian", shape=(5, 10), dtype=d, seed=seed) for d in ("float32", "float64")]
 
-    monkeypatch.setattr(api, "cases", cases)
+    monkeypatch.setattr("xentcheck.cases.selection.cases", cases)
     monkeypatch.setattr("xentcheck.studies.laws.LAWS", {})
 
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from xentcheck.adapters.promises import Given
 
 _WRAPPERS = {
-    ("numpy", "logits"): "numpy.NumpyFunction",
-    ("torch", "logits"): "torch.TorchFunction",
-    ("jax", "logits"): "jax.JaxFunction",
-    ("numpy", "layer"): "linear.NumpyLinear",
-    ("torch", "layer"): "linear.TorchLinear",
-    ("jax", "layer"): "linear.JaxLinear",
+    ("numpy", "logits"): "numpy.adapter.NumpyFunction",
+    ("torch", "logits"): "torch.adapter.TorchFunction",
+    ("jax", "logits"): "jax.adapter.JaxFunction",
+    ("numpy", "layer"): "numpy.linear.NumpyLinear",
+    ("torch", "layer"): "torch.linear.TorchLinear",
+    ("jax", "layer"): "jax.linear.JaxLinear",
 }
 """Framework and head -> module and class."""
 
@@ -160,8 +160,8 @@ def _wrap(
         raise AdapterError(f"from_{framework} got {type(function).__name__}; allowed: a function")
     if (framework, head) not in _WRAPPERS:
         raise AdapterError(f"head is {head!r}; allowed: logits, layer")
-    module, _, kind = _WRAPPERS[framework, head].partition(".")
-    adapter: Adapter = getattr(import_module(f"{__package__}.{module}"), kind)(function, name or _name(function))
+    module, _, kind = _WRAPPERS[framework, head].rpartition(".")
+    adapter: Adapter = getattr(import_module(f"xentcheck.adapters.{module}"), kind)(function, name or _name(function))
     adapter.command = command_of(function, framework)
     usual = adapter.capabilities.options - frozenset(RARE_OPTIONS)
     adapter.overwrites = selection("overwrites", overwrites, OVERWRITABLE, empty=True)

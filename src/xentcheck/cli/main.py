@@ -33,6 +33,12 @@ COMMANDS = {
 """Each command, a module of its name in `commands`, and what it does; the module is imported when it is asked for."""
 
 
+def command_named(name: str) -> click.Command:
+    """The command of a name among COMMANDS, which imports its module."""
+    found: click.Command = getattr(import_module(f"xentcheck.cli.commands.{name}"), name)
+    return found
+
+
 class Commands(click.Group):
     """The commands, each imported when it is used.
 
@@ -45,10 +51,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name, or None."""
-        if cmd_name not in COMMANDS:
-            return None
-        found: click.Command = getattr(import_module(f"xentcheck.cli.commands.{cmd_name}"), cmd_name)
-        return found
+        return command_named(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of the commands, none of which is imported for it."""

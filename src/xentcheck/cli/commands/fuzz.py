@@ -7,32 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
-from xentcheck.adapters.spec import Spec
-from xentcheck.errors import UnavailableError
-from xentcheck.records.paths import prepare_file
-from xentcheck.records.words import describe
-from xentcheck.reports.analysis.suspicion import suspicion
-from xentcheck.running.deviations import Deviations, load
-from xentcheck.running.subjects import subjects_named
-from xentcheck.vocabulary import DTYPES
-
-try:
-    from xentcheck.studies.fuzzing import Fuzzed, SavedFile
-    from xentcheck.studies.fuzzing import fuzz as fuzzed
-except ModuleNotFoundError as error:
-    if error.name != "hypothesis":
-        raise
-    raise UnavailableError("fuzz needs hypothesis, which is not installed: pip install hypothesis") from None
-import click
-
-from xentcheck.adapters.spec import specs_of
+from xentcheck.adapters.spec import Spec, specs_of
 from xentcheck.cli.options import (
     adapter_option,
     contract_option,
@@ -48,6 +32,16 @@ from xentcheck.cli.options import (
     seed_option,
     timeout_option,
 )
+from xentcheck.errors import UnavailableError
+from xentcheck.records.paths import prepare_file
+from xentcheck.records.words import describe
+from xentcheck.reports.analysis.suspicion import suspicion
+from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.subjects import subjects_named
+from xentcheck.vocabulary import DTYPES
+
+if TYPE_CHECKING:
+    from xentcheck.studies.fuzzing import Fuzzed
 
 SHOWN = 5
 
@@ -69,6 +63,13 @@ class FuzzRequest:
 
 def fuzz_command(request: FuzzRequest) -> int:
     """Fuzz and say what was found; exit code 1 if anything failed, or nothing was compared. Raises XentcheckError."""
+    try:
+        from xentcheck.studies.fuzzing import SavedFile
+        from xentcheck.studies.fuzzing import fuzz as fuzzed
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        raise UnavailableError("fuzz needs hypothesis, which is not installed: pip install hypothesis") from None
     console = Console()
     prepare_file(request.saved, make=False)
     specs = request.specs or tuple(Spec(name, contracts=request.contracts) for name in registry.available())
