@@ -16,7 +16,6 @@ from xentcheck.adapters.promises import parsed, promised
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.cases.case import Case
-from xentcheck.cli.commands import fuzz as command_fuzz
 from xentcheck.cli.main import cli
 from xentcheck.errors import AdapterError
 from xentcheck.records.record import Record
@@ -26,6 +25,7 @@ from xentcheck.reproduce import replay as command_replay
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.subjects import subjects_of
 from xentcheck.running.tasks import CaseGroup
+from xentcheck.studies.fuzzing import Fuzzed
 
 pytest_plugins = ["pytester"]
 
@@ -178,9 +178,9 @@ def test_fuzz_grade_and_project_judge_by_it(
 
     def fuzz(subjects: Any, *rest: Any, **more: Any) -> Any:
         requests.append(subjects)
-        return command_fuzz.Fuzzed()
+        return Fuzzed()
 
-    monkeypatch.setattr(command_fuzz, "fuzz", fuzz)
+    monkeypatch.setattr("xentcheck.studies.fuzzing.fuzz", fuzz)
     monkeypatch.setattr(adapters, "available", lambda: {"numpy": adapters.get("numpy")})
     cli.main(["fuzz", "--contract", "storage"], standalone_mode=False)
     cli.main(["fuzz", "--adapter", "numpy", "--contract", "float32=stash"], standalone_mode=False)
