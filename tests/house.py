@@ -114,3 +114,36 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     inside = [node for node in graph if node in reach(node)]
     groups = {frozenset({node, *(o for o in reach(node) if node in reach(o))}) for node in inside}
     return sorted(map(sorted, groups))
+
+
+def wings_known(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Wing -> the wings that its modules import, the base left out."""
+    found: dict[str, set[str]] = {wing: set() for wing in WINGS}
+    for module, targets in graph.items():
+        if (wing := wing_of(module)) in found:
+            found[wing] |= {wing_of(t) for t in targets} - {wing, "", *BASE}
+    return found
+
+
+def picture() -> str:
+    """The wings as a Mermaid graph, drawn from the imports; an arrow that follows from others is left out."""
+    known = modules()
+    graph = wings_known({name: arrows(name, path.read_text(), known) for name, path in known.items()})
+    below = {wing: set().union(*(graph[k] | below_of(graph, k) for k in graph[wing])) for wing in graph}
+    lines = ["graph BT"]
+    for wing in WINGS:
+        rooms = sum(wing_of(name) == wing for name in known if known[name].name != "__init__.py")
+        lines.append(f'    {wing}["{wing} ({rooms})"]')
+    for wing, targets in graph.items():
+        lines += [f"    {target} --> {wing}" for target in WINGS if target in targets - below[wing]]
+    return "\n".join(lines)
+
+
+def below_of(graph: dict[str, set[str]], wing: str) -> set[str]:
+    """All wings that a wing knows, directly or through others."""
+    found = set(graph[wing])
+    return found.union(*(below_of(graph, other) for other in found))
+
+
+if __name__ == "__main__":
+    print(picture())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import xentcheck
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case
+from xentcheck.errors import CaseError, Disagreement
 from xentcheck.judging.undecided import rejects_zeros
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
@@ -189,3 +191,16 @@ def test_hypothesis_draws_another_example() -> None:
 
     with pytest.raises(xentcheck.Disagreement):
         wrong()
+
+
+def test_the_line_that_repeats_a_handed_case_runs() -> None:
+    """The printed call gives the inputs, as often as it is made, and also for a case in place of its id."""
+    case = HandedCase(Case.parse("gaussian.2x3.f32.index.plain.mean.up-one.contig.s0"))
+    with pytest.raises(Disagreement) as caught:
+        case.assert_agrees({"cost": np.float32(1.0), "dC/dz": np.zeros((2, 3), np.float32)})
+    (call,) = re.findall(r"xentcheck\.build\(\"[^\"]+\"\)", str(caught.value))
+    for _ in range(2):
+        assert np.array_equal(eval(call, {"xentcheck": xentcheck}).logits, case.problem.logits)
+    assert np.array_equal(xentcheck.build(case.case).logits, case.problem.logits)
+    with pytest.raises(CaseError):
+        xentcheck.build("no-such-case")

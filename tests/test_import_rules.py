@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -58,6 +59,17 @@ def test_wings_know_wings_below_them() -> None:
 def test_no_circle() -> None:
     """No module leads back to itself, lazy imports and those for types included."""
     assert house.circles(GRAPH) == []
+
+
+def test_the_picture_of_the_house_is_true() -> None:
+    """`docs/architecture.md` shows what `python tests/house.py` draws, and names every wing with its rooms."""
+    page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text()
+    assert f"```mermaid\n{house.picture()}\n```" in page
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    named = {room for row in rows for room in re.findall("`([a-z_]+)`", f"{row[1]} {row[3]}")}
+    folders = {m.split(".")[2] for m in MODULES if m.count(".") > 1 and house.wing_of(m) != "museum"}
+    missing = {*house.WINGS, *folders} - named - {"museum"}
+    assert not missing
 
 
 def test_a_planted_circle_is_found() -> None:
