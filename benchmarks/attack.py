@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from adversary import ATTACKED
 from attacks import attacked_cases, shares
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.vocabulary import DTYPES

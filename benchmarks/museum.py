@@ -17,8 +17,8 @@ from typing import Any
 
 import click
 
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import PROFILES, cases
 from xentcheck.museum import tables
 from xentcheck.records.findings import is_right

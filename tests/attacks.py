@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 from adversary import attack
 
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.reference.bounds import Bounds

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy._core import _multiarray_umath as features
 
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.randomness import Stream
 from xentcheck.reference.numbers.double_double import DoubleDouble

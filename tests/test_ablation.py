@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from xentcheck.adapters.base import Adapter
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import outputs

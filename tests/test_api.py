@@ -12,7 +12,7 @@ import pytest
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.comparison import run_case

@@ -11,7 +11,7 @@ import pytest
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of

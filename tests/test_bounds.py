@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from xentcheck import reference as ref
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
 from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.errors import AdapterError, ProblemError

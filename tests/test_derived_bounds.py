@@ -13,8 +13,8 @@ from derived.bounds import derived
 from numpy.typing import NDArray
 from pins import contracts, pinned_cases
 
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.formats import FORMATS

@@ -15,8 +15,8 @@ from xentcheck import adapters
 from xentcheck import reference as ref
 from xentcheck.adapters.base import Result
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem

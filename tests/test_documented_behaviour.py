@@ -11,7 +11,7 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import tried
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.errors import AdapterError
 from xentcheck.records.file import Header
 from xentcheck.records.record import Record

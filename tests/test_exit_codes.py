@@ -10,7 +10,7 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.spec import resolve
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.cli.main import COMMANDS, cli, main
 from xentcheck.errors import AdapterError
 from xentcheck.studies import explain

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.judging.metric import Tally
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import xentcheck
 from xentcheck.adapters.base import needed_options
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
 from xentcheck.cli.main import cli
 from xentcheck.errors import AdapterError, CaseError, OutputError

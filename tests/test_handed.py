@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import xentcheck
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.errors import CaseError, Disagreement
 from xentcheck.judging.undecided import rejects_zeros
 from xentcheck.reference.bounds.contracts import CATALOGUE
@@ -198,7 +198,7 @@ def test_the_line_that_repeats_a_handed_case_runs() -> None:
     case = HandedCase(Case.parse("gaussian.2x3.f32.index.plain.mean.up-one.contig.s0"))
     with pytest.raises(Disagreement) as caught:
         case.assert_agrees({"cost": np.float32(1.0), "dC/dz": np.zeros((2, 3), np.float32)})
-    (call,) = re.findall(r"xentcheck\.build\(\"[^\"]+\"\)", str(caught.value))
+    (call,) = {*re.findall(r"xentcheck\.build\(\"[^\"]+\"\)", str(caught.value))}
     for _ in range(2):
         assert np.array_equal(eval(call, {"xentcheck": xentcheck}).logits, case.problem.logits)
     assert np.array_equal(xentcheck.build(case.case).logits, case.problem.logits)

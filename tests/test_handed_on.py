@@ -15,7 +15,7 @@ import samples
 from xentcheck import adapters
 from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.api import Run
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import EAGER_SHAPE, cases
 from xentcheck.cases.profiles.reserved import reserved_for
 from xentcheck.cli.commands import fuzz as command_fuzz

@@ -14,7 +14,7 @@ from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.promises import promising
 from xentcheck.adapters.spec import Spec, _isolated, imported
 from xentcheck.adapters.wrap.refusals import tried
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.records.findings import LawResult
 from xentcheck.reports.sections.laws import law_table
 from xentcheck.running.comparison import run_case

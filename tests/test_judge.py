@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.judging.comparisons import Submission
 from xentcheck.judging.metric import Tally, error_of, overflows, shape_and_dtype
 from xentcheck.judging.verdict import Judgement

@@ -11,7 +11,7 @@ import pytest
 from samples import fault, record, run
 
 from xentcheck.api import Run
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cli.commands import faults as command_faults
 from xentcheck.cli.commands.faults import faults_command

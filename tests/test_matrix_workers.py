@@ -8,7 +8,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.testing.scheduling import signature_in
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.api import Run, tasks_of
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import tiny_cases
 from xentcheck.cases.selection import selected

@@ -12,7 +12,7 @@ from collections import defaultdict
 import pytest
 from pins import PINNED, bounds_of, contracts, numbers, pinned_cases
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.vocabulary import DTYPES

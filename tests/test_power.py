@@ -11,8 +11,8 @@ import pytest
 from wrong_answers import everything
 
 from xentcheck import adapters
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.cases.profiles.named import cases as cases_of
 from xentcheck.judging.comparisons import Submission

@@ -19,7 +19,7 @@ from xentcheck.adapters.process.program import Program
 from xentcheck.adapters.process.wire import Message
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.errors import AdapterError, ProcessEnded, ProcessTimeout, ProtocolError
 from xentcheck.records.record import Record
 from xentcheck.reference.problem import Problem

@@ -15,7 +15,7 @@ from xentcheck import adapters
 from xentcheck.adapters.promises import parsed, promised
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.cli.main import cli
 from xentcheck.errors import AdapterError
 from xentcheck.records.record import Record

@@ -12,7 +12,7 @@ from flint import arb, ctx
 
 import xentcheck
 from xentcheck import adapters
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.errors import OracleError
 from xentcheck.reference import cross_entropy
 from xentcheck.reference.bounds import bound

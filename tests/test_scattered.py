@@ -14,8 +14,8 @@ import pytest
 from xentcheck.adapters.jax.adapter import JaxAdapter
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.adapters.torch.adapter import TorchAdapter
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract
 from xentcheck.reference.bounds.scattered import LEAST, LEVELS, drifts, scattered_height

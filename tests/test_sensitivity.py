@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
 from xentcheck.judging.comparisons import Submission
 from xentcheck.judging.verdict import Judgement

@@ -19,8 +19,8 @@ from xentcheck.adapters.base import Result
 from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.adapters.scripting import Failure
 from xentcheck.adapters.spec import Spec
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cli.main import cli
 from xentcheck.errors import OutputError, ProblemError
 from xentcheck.reference.bounds import Bounds

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from samples import record
 
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.diagnosis.causes import causes
 from xentcheck.diagnosis.counterfactual import Counterfactual

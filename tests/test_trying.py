@@ -14,7 +14,7 @@ from xentcheck.adapters.base import needed_options
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.cli.main import cli
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.labels import one_hot

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.sizes import long_cases
 from xentcheck.errors import CaseError

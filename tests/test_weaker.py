@@ -13,8 +13,8 @@ from samples import record, run
 
 from xentcheck import adapters
 from xentcheck.adapters import base
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.judging.undecided import rejects_zeros
 from xentcheck.records.record import Record
 from xentcheck.reference import cross_entropy, cross_entropy_grad

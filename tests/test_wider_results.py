@@ -10,7 +10,7 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe
 from xentcheck.reference import cross_entropy, cross_entropy_grad

@@ -13,7 +13,7 @@ import pytest
 from adversary import ATTACKED
 from attacks import attacked_cases, shares
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES, Contract
 from xentcheck.vocabulary import DTYPES

@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe
 from xentcheck.running.comparison import run_case

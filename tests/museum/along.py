@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xentcheck import reference
 from xentcheck.adapters.base import Adapter
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.reference.problem import Problem
 
 from . import outputs

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 
 Array = Any
 Where = Callable[[Case], bool]

@@ -17,7 +17,7 @@ from .base import RIGHT, Fault
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
-    from xentcheck.cases.case import Case
+    from xentcheck.cases import Case
 
 RIGHTS: dict[str, list[Fault]] = {
     "numpy": [*right.FAULTS, *right_forms.FAULTS],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 
 from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, families, fault
 

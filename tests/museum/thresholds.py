@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 
 from .base import BOTH, GRADIENT, NO_THREAD, Array, Fault, Where, fault
 from .fused import Fused

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import combinations, product
 from typing import Any
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.cases.profiles.covering import feasible
 from xentcheck.cases.profiles.lattice import FACTORS, FORBIDDEN, levels_of
 from xentcheck.records.findings import Coverage

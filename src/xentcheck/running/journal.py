@@ -22,7 +22,7 @@ from .subjects import Subject
 from .tasks import Finished
 
 if TYPE_CHECKING:
-    from xentcheck.cases.case import Case
+    from xentcheck.cases import Case
 
 
 def header_of(

@@ -22,7 +22,7 @@ from xentcheck.vocabulary import QUANTITIES, REFUSED
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
-    from xentcheck.cases.case import Case
+    from xentcheck.cases import Case
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.judging.undecided import rejects_zeros
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, SHORT_DTYPES

@@ -11,7 +11,7 @@ from time import monotonic
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.errors import CaseError, OutputError
 from xentcheck.records.record import Record
 from xentcheck.running.comparison import run_case

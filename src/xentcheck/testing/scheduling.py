@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 
 if TYPE_CHECKING:
     pass

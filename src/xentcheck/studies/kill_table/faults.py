@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from xentcheck import adapters
-from xentcheck.cases.case import Case
+from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted

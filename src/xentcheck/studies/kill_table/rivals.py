@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from xentcheck.adapters.base import Adapter, keywords
+from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.errors import foreign
 from xentcheck.judging.conventions import convention_of
