@@ -79,9 +79,9 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
 @pytest.mark.parametrize(
     ("line", "change", "text"),
     [
-        (0, {"schema": 2}, "line 1 has schema 2; allowed: 1"),
+        (0, {"schema": 3}, "line 1 has schema 3; allowed: 1 or 2"),
         (0, {"tool": "other"}, "line 1 is no header of xentcheck"),
-        (0, {"planned_": 1}, "header fields planned_ are missing or unknown"),
+        (0, {"planned_": 1}, "line 1: malformed header: fields planned_ are unknown"),
         (0, "[]", "line 1 is not an object"),
         (1, {"colour": "red"}, "line 2: malformed record: fields colour are unknown; allowed: adapter, variant"),
         (
@@ -90,9 +90,9 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
             "line 2 is of kind 'picture'; allowed: record, accuracy, coverage, probe, law, fault, failure, timing, end",
         ),
         (1, {"share": "much"}, "line 2: malformed record: share is 'much'; allowed: a number"),
-        (0, {"planned": "7"}, "header field planned is of type str; allowed: int"),
-        (0, {"catalogue": 5}, "header field catalogue is of type int; allowed: list"),
-        (0, {"environment": []}, "header field environment is of type list; allowed: dict"),
+        (0, {"planned": "7"}, "malformed header: planned is of type str; allowed: int"),
+        (0, {"catalogue": 5}, "malformed header: catalogue is of type int; allowed: list"),
+        (0, {"environment": []}, "malformed header: environment is of type list; allowed: dict"),
         (
             1,
             {"kind": "header"},

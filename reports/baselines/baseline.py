@@ -16,6 +16,7 @@ from typing import Any
 
 from xentcheck.errors import OutputError
 from xentcheck.records.codec import plain
+from xentcheck.records.paths import write_whole
 from xentcheck.records.record import place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
@@ -68,13 +69,7 @@ class Baseline:
 
     def save(self, path: Path) -> None:
         """Write the file. Raises OutputError."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f"{path.name}.new")
-            beside.write_text("".join(f"{line}\n" for line in self.lines()), encoding="utf-8")
-            beside.replace(path)
-        except OSError as error:
-            raise OutputError(f"baseline {path} cannot be written: {error.strerror}") from error
+        write_whole(path, "".join(f"{line}\n" for line in self.lines()), "baseline")
 
 
 def path_of(name: str | Path) -> Path:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from xentcheck.errors import OutputError
 from xentcheck.records.codec import plain
 from xentcheck.records.paths import prepare, write_whole
 from xentcheck.records.run import RunFile
@@ -24,10 +23,7 @@ def write_report(run: RunFile, out_dir: Path) -> list[Path]:
     """
     texts = {"report.html": html(run), "report.md": markdown(run), "report.json": to_json(run)}
     prepare(out_dir)
-    try:
-        return [write_whole(out_dir / name, text) for name, text in texts.items()]
-    except OSError as error:
-        raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
+    return [write_whole(out_dir / name, text, "report") for name, text in texts.items()]
 
 
 def to_json(run: RunFile) -> str:

@@ -87,6 +87,8 @@ def _reader(hint: Any) -> Reader:
         return lambda name, value: {k: of_value(name, v) for k, v in _typed(name, value, dict).items()}
     if hint is float:
         return _number
+    if hint is Any:
+        return lambda name, value: value
     return lambda name, value: _typed(name, value, hint)
 
 

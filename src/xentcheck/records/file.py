@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from xentcheck.errors import OutputError, RunFileError
 
+from .codec import Plain
 from .findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
 from .record import Record
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, SCHEMA)
+"""Schemas that are read: the first one lacks a plan and shards."""
+
 TOOL = "xentcheck"
 
 Finding = Record | Accuracy | Coverage | ProbeResult | LawResult | FaultResult
@@ -30,25 +34,14 @@ FINDINGS: dict[str, type[Finding]] = {
 BODY = (*FINDINGS, "failure", "timing", "end")
 """Kinds of the lines after the header."""
 
-HEADER_TYPES: dict[str, type] = {
-    "version": str,
-    "generator": int,
-    "seed": int,
-    "profile": str,
-    "catalogue": list,
-    "environment": dict,
-    "host": dict,
-    "planned": int,
-    "selection": list,
-}
-
 
 @dataclass(frozen=True, kw_only=True)
-class Header:
+class Header(Plain):
     """The first line: what was run, with what. `host` is where equal runs may differ.
 
     catalogue: contract names in the order in which a grade is looked for. planned: number of records of a whole run.
-    selection: the patterns that narrowed the profile; none means all of its cases.
+    selection: the patterns that narrowed the profile; none means all of its cases. plan: digest of all tasks and of
+    whom they ask; shard: which of them this run has, as "2/3"; empty where it has all.
     """
 
     version: str
@@ -60,6 +53,8 @@ class Header:
     host: dict[str, Any]
     planned: int
     selection: tuple[str, ...] = ()
+    plan: str = ""
+    shard: str = ""
 
 
 class Reader:
@@ -125,20 +120,17 @@ def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
     if kind != "header" or data.pop("tool", None) != TOOL:
         raise RunFileError(f"{where} is no header of {TOOL}: another program's file?")
     schema = data.pop("schema", None)
-    if schema != SCHEMA:
-        raise RunFileError(f"{where} has schema {schema!r}; allowed: {SCHEMA} (written by another version of {TOOL})")
-    if wrong := sorted(set(data) ^ set(HEADER_TYPES)):
-        raise RunFileError(f"{where}: header fields {', '.join(wrong)} are missing or unknown")
-    for name, allowed in HEADER_TYPES.items():
-        if not isinstance(data[name], allowed):
-            found = type(data[name]).__name__
-            raise RunFileError(f"{where}: header field {name} is of type {found}; allowed: {allowed.__name__}")
-    lists = {name: tuple(map(str, data[name])) for name in ("catalogue", "selection")}
-    return Header(**{**data, **lists})
+    if schema not in READABLE:
+        allowed = " or ".join(map(str, READABLE))
+        raise RunFileError(f"{where} has schema {schema!r}; allowed: {allowed} (written by another version of {TOOL})")
+    try:
+        return Header.from_json(data)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RunFileError(f"{where}: malformed header: {error}") from error
 
 
 class RunWriter:
-    """Appends lines to a run file as they come, so that a killed run loses at most one. Raises OutputError.
+    """Writes lines to a run file as they come; `begun`: it has a header already. Raises OutputError.
 
     As a context manager it writes the end line only if nothing was raised inside: what was cut short reads as such.
 
@@ -151,15 +143,18 @@ class RunWriter:
     ['{"kind": "failure", "text": "nothing was planned"}', '{"kind": "end", "records": 0}']
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, header: Header, *, stream: IO[str] | None = None, begun: bool = False) -> None:
         self.path = path
         self._count = 0
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = path.open("w", encoding="utf-8")
+            if stream is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stream = path.open("w", encoding="utf-8")
         except OSError as error:
             raise OutputError(f"run file {path} cannot be written: {error.strerror}") from error
-        self._line("header", {"tool": TOOL, "schema": SCHEMA, **asdict(header)})
+        self._file = stream
+        if not begun:
+            self._line("header", {"tool": TOOL, "schema": SCHEMA, **header.to_json()})
 
     def __enter__(self) -> RunWriter:
         return self

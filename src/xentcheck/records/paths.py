@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from errno import EISDIR
 from pathlib import Path
+from typing import IO
 
 from xentcheck.errors import OutputError
 
@@ -39,16 +42,38 @@ def prepare_file(path: Path, *, make: bool = True) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def write_whole(path: Path, text: str) -> Path:
-    """Write beside the file and rename, so that a reader sees the old file or the new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
-    temporary = Path(name)
+@contextmanager
+def written(path: Path, what: str = "") -> Iterator[IO[str]]:
+    """A stream of UTF-8 whose text becomes the file when it is complete; a reader sees the old file or the new one.
+
+    A device or a pipe, which nothing can take the place of, is written to as it is. what: the kind of file, for the
+    error. Raises OutputError: the folder cannot be made or written, the disk is full.
+    """
+    temporary: Path | None = None
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+                yield stream
+            return
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            yield stream
         temporary.chmod(0o644)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"{f'{what} {path}'.strip()} cannot be written: {error.strerror}") from error
+    finally:
+        if temporary:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str, what: str = "") -> Path:
+    """A text as a file, by `written`; the path."""
+    with written(path, what) as stream:
+        stream.write(text)
     return path

@@ -11,6 +11,7 @@ from xentcheck.errors import RunFileError
 
 from .file import Finding, Header, Reader, RunWriter
 from .findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
+from .paths import written
 from .record import Record
 
 FIELDS: dict[type[Finding], str] = {
@@ -62,7 +63,7 @@ class RunFile:
 
     def save(self, path: Path) -> None:
         """Write the run file. Raises OutputError."""
-        with RunWriter(path, self.header) as writer:
+        with written(path, "run file") as stream, RunWriter(path, self.header, stream=stream) as writer:
             for name in FIELDS.values():
                 for finding in getattr(self, name):
                     writer.add(finding)

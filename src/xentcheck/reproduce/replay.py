@@ -15,10 +15,10 @@ from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
-from xentcheck.errors import AdapterError, OutputError, UnavailableError
+from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.judging.metric import error_of
 from xentcheck.records.failures import CHANGED
-from xentcheck.records.paths import prepare_file
+from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.records.record import Record
 from xentcheck.records.words import passing
 from xentcheck.reference.bounds import Bounds
@@ -98,10 +98,7 @@ def _print_smallest(
     if script is None:
         console.print(Text(text), soft_wrap=True)
         return
-    try:
-        script.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{script} cannot be written: {error.strerror}") from error
+    write_whole(script, text)
     console.print(Text(f"wrote {script}"), soft_wrap=True)
 
 

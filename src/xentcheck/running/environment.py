@@ -1,7 +1,8 @@
-"""What a run was made with: versions and numerics settings, and apart from them the machine and the time."""
+"""What a run was made with: its header, versions and settings, and apart from them the machine and the time."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from collections.abc import Sequence
@@ -10,11 +11,16 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import declaring
+from xentcheck.records.file import Header
+from xentcheck.reference.bounds.contracts import CATALOGUE
 
+from .comparison import planned
 from .subjects import Subject
+from .tasks import Task
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
+    from xentcheck.cases import Case
 
 GENERATOR = 2
 """Version of the laws that draw inputs: the same case id gives the same bits under the same generator."""
@@ -46,3 +52,40 @@ def host(jobs: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "workers": jobs,
     }
+
+
+def header_of(
+    chosen: Sequence[Case],
+    subjects: Sequence[Subject],
+    profile: str,
+    seed: int,
+    jobs: int,
+    selection: Sequence[str] = (),
+    *,
+    plan: str = "",
+    shard: str = "",
+) -> Header:
+    """The first line of a run file."""
+    return Header(
+        version=version("xentcheck"),
+        generator=GENERATOR,
+        seed=seed,
+        profile=profile,
+        catalogue=tuple(CATALOGUE),
+        environment=environment(subjects),
+        host=host(jobs),
+        planned=planned(chosen, subjects),
+        selection=tuple(selection),
+        plan=plan,
+        shard=shard,
+    )
+
+
+def digest_of_plan(tasks: Sequence[Task], subjects: Sequence[Subject]) -> str:
+    """SHA-256 of all tasks and of whom they ask: runs of one plan can be put together."""
+    sha = hashlib.sha256()
+    for task in tasks:
+        sha.update(f"{task}\n".encode())
+    for s in subjects:
+        sha.update(f"{s.adapter.name} {s.variant} {s.device} {s.command} {s.missing}\n".encode())
+    return sha.hexdigest()[:16]

@@ -1,52 +1,148 @@
-"""The journal of a run: its header, and what its tasks find, written down as it comes."""
+"""The journal of a run: what its tasks have found so far, in a file beside the run file, which a killed run leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import IO
 
-from xentcheck.records.file import Finding, Header, RunWriter
+from xentcheck.errors import OutputError, RunFileError
+from xentcheck.records.file import Finding, Header, Reader, RunWriter
 from xentcheck.records.findings import FaultResult, LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
-from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.vocabulary import FAILING
 
-from .comparison import planned
 from .coverage import coverages
 from .deviations import Deviations
-from .environment import GENERATOR, environment, host
-from .subjects import Subject
-from .tasks import Finished
+from .tasks import Finished, Task
 
-if TYPE_CHECKING:
-    from xentcheck.cases import Case
+try:
+    import fcntl
+except ImportError:  # Windows: two runs to one file are not noticed there
+    fcntl = None  # type: ignore[assignment]  # a module that is missing
 
 
-def header_of(
-    chosen: Sequence[Case],
-    subjects: Sequence[Subject],
-    profile: str,
-    seed: int,
-    jobs: int,
-    selection: Sequence[str] = (),
-) -> Header:
-    """The first line of a run file."""
-    from importlib.metadata import version
+def journal_of(out: Path) -> Path:
+    """Where the journal of a run file lies.
 
-    return Header(
-        version=version("xentcheck"),
-        generator=GENERATOR,
-        seed=seed,
-        profile=profile,
-        catalogue=tuple(CATALOGUE),
-        environment=environment(subjects),
-        host=host(jobs),
-        planned=planned(chosen, subjects),
-        selection=tuple(selection),
-    )
+    >>> journal_of(Path("run.jsonl")).name
+    'run.jsonl.partial'
+    """
+    return out.with_name(f"{out.name}.partial")
+
+
+class Journal:
+    """What a run has found so far: the lines of a run file, and after those of each task the line of its time.
+
+    resume: go on with what a killed run of the same plan has left; else it is thrown away. The file of another run that
+    is still going on is refused. Raises OutputError and RunFileError.
+    """
+
+    def __init__(self, out: Path, header: Header, *, resume: bool = False) -> None:
+        self.out, self.path = out, journal_of(out)
+        self.known: dict[str, Finished] = {}
+        self._stream = _opened(self.path)
+        try:
+            whole = self._read(header) if resume else 0
+            self._stream.truncate(whole)
+            self._stream.seek(whole)
+            self._writer = RunWriter(self.path, header, stream=self._stream, begun=bool(whole))
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def _read(self, header: Header) -> int:
+        """Keep what each finished task has found, and say up to which byte that is. Raises RunFileError."""
+        text = self._stream.read()
+        if "\n" not in text:
+            return 0
+        reader = Reader(self.path)
+        whole = before = 0
+        end = 0
+        for number, line in enumerate(text[: text.rindex("\n")].split("\n"), 1):
+            reader.line(number, line)
+            end += len(line.encode()) + 1
+            if number == 1:
+                _same(self.path, reader, header)
+                whole = end
+            if len(reader.timings) > len(self.known):
+                name, seconds = reader.timings[-1]
+                self.known[name] = Finished(name, tuple(reader.findings[before:]), seconds)
+                before, whole = len(reader.findings), end
+        return whole
+
+    def all(self, tasks: Sequence[Task], finished: Iterator[Finished]) -> Iterator[Finished]:
+        """What all tasks have found, in their order: what was known, and what is found now, which is written down.
+
+        finished: the results of the tasks that are not known, in their order.
+        """
+        for task in tasks:
+            if task.signature in self.known:
+                yield self.known[task.signature]
+            else:
+                done = next(finished)
+                self.add(done)
+                yield done
+
+    def left(self, tasks: Iterable[Task]) -> list[Task]:
+        """The tasks whose findings are not known."""
+        return [task for task in tasks if task.signature not in self.known]
+
+    def add(self, done: Finished) -> None:
+        """Write down what a task has found. Raises OutputError."""
+        for found in done.findings:
+            self._writer.add(found)
+        self._writer.timing(done.name, done.seconds)
+
+    def complete(self, run: RunFile) -> None:
+        """Put the run file in its place; the journal has done its work. Raises OutputError."""
+        run.save(self.out)
+        with suppress(OSError):
+            self.path.unlink()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):
+            self._stream.close()
+
+
+def _opened(path: Path) -> IO[str]:
+    """The journal's file, which no other process has open. Raises OutputError."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"run file {path} cannot be written: {error.strerror}") from error
+        stream.seek(0)
+        try:
+            if fcntl:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            stream.close()
+            raise OutputError(f"{path} is being written by another run; allowed: one run at a time") from None
+        with suppress(OSError):
+            if os.fstat(stream.fileno()).st_ino == path.stat().st_ino:
+                return stream
+        stream.close()  # the other run has just put it in its place
+
+
+def _same(path: Path, reader: Reader, header: Header) -> None:
+    """Raises RunFileError for the journal of another plan or of another installation."""
+    assert reader.header is not None
+    for name in ("version", "generator", "profile", "seed", "selection", "shard", "environment", "plan"):
+        there, here = getattr(reader.header, name), getattr(header, name)
+        if there != here:
+            told = f": {name} is {there!r} there and {here!r} here" if name not in ("environment", "plan") else ""
+            raise RunFileError(f"{path} is of another {name if not told else 'run'}{told}; allowed: without --resume")
 
 
 def collect(
@@ -55,39 +151,26 @@ def collect(
     deviations: Deviations,
     *,
     complete: bool,
-    out: Path | None = None,
     stop: bool = False,
     progress: Callable[[Finished], None] = lambda done: None,
 ) -> RunFile:
-    """Gather what a run finds, writing each finding to `out` as it comes, so that a killed run loses the task in
-    flight only.
+    """Gather what the tasks of a run find, and what follows from all of it: pairs met, and failures of the whole.
 
-    stop: go no further than the first task with a failing record.
+    complete: it has all cases of its profile. stop: go no further than the first task with a failing record.
     """
     findings: list[Finding] = []
     timings: list[tuple[str, float]] = []
     stopped = False
-    with RunWriter(out, header) if out else nullcontext() as writer:
-        for done in finished:
-            for found in done.findings:
-                findings.append(deviations.apply(found) if isinstance(found, Record) else found)
-                if writer:
-                    writer.add(findings[-1])
-            timings.append((done.task.signature, done.seconds))
-            progress(done)
-            if stop and any(record.outcome in FAILING for record in done.records):
-                stopped = True
-                break
-        met = coverages([found for found in findings if isinstance(found, Record)])
-        failures = deviations.failures(header.profile if complete and not stopped else "")
-        failures += ["stopped at the first failure"] if stopped else []
-        failures += [str(found) for found in findings if isinstance(found, LawResult) and not found.kept]
-        failures += [str(found) for found in findings if isinstance(found, FaultResult) and not found.ok]
-        if writer:
-            for coverage in met:
-                writer.add(coverage)
-            for text in failures:
-                writer.failure(text)
-            for name, seconds in timings:
-                writer.timing(name, seconds)
+    for done in finished:
+        findings += [deviations.apply(found) if isinstance(found, Record) else found for found in done.findings]
+        timings.append((done.name, done.seconds))
+        progress(done)
+        if stop and any(record.outcome in FAILING for record in done.records):
+            stopped = True
+            break
+    met = coverages([found for found in findings if isinstance(found, Record)])
+    failures = deviations.failures(header.profile if complete and not stopped else "")
+    failures += ["stopped at the first failure"] if stopped else []
+    failures += [str(found) for found in findings if isinstance(found, LawResult) and not found.kept]
+    failures += [str(found) for found in findings if isinstance(found, FaultResult) and not found.ok]
     return RunFile.of(header, [*findings, *met], failures, timings)

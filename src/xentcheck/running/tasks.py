@@ -42,9 +42,9 @@ class CaseGroup:
 
 @dataclass(frozen=True)
 class Finished:
-    """What one task found, and the seconds that it took."""
+    """What the task of a name found, and the seconds that it took."""
 
-    task: Task
+    name: str
     findings: tuple[Finding, ...]
     seconds: float
 
@@ -68,4 +68,4 @@ def run_task(task: Task, subjects: Sequence[Subject]) -> Finished:
     """A task, done and timed."""
     start = perf_counter()
     findings = tuple(task.run(subjects))
-    return Finished(task, findings, perf_counter() - start)
+    return Finished(task.signature, findings, perf_counter() - start)

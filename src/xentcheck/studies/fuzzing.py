@@ -12,7 +12,8 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
 from xentcheck.cases import Case
-from xentcheck.errors import CaseError, OutputError
+from xentcheck.errors import CaseError
+from xentcheck.records.paths import write_whole
 from xentcheck.records.record import Record
 from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import Deviations
@@ -81,13 +82,7 @@ class SavedFile:
         kept = list(dict.fromkeys(entries))
         if kept == self.entries:
             return
-        beside = self.path.with_name(self.path.name + ".new")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text("".join(f"{entry.case} {entry.command}\n" for entry in kept), encoding="utf-8")
-            beside.replace(self.path)
-        except OSError as error:
-            raise OutputError(f"saved cases {self.path} cannot be written: {error.strerror}") from error
+        write_whole(self.path, "".join(f"{entry.case} {entry.command}\n" for entry in kept), "saved cases")
         self.entries = kept
 
 

@@ -12,9 +12,9 @@ from rich.progress import Progress
 from xentcheck import adapters as registry
 from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.cli.options import adapter_option, dtype_option, framework_option, impl_option, seed_option
-from xentcheck.errors import DtypeError, OutputError
+from xentcheck.errors import DtypeError
 from xentcheck.records.findings import Accuracy
-from xentcheck.records.paths import prepare_file
+from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.reports.formats.markdown import table
 from xentcheck.reports.sections.accuracy import accuracy_table
 from xentcheck.running.subjects import subjects_of
@@ -69,10 +69,7 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
     if out is None:
         click.echo(text)
         return int(bool(silent))
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror}") from error
+    write_whole(out, text)
     click.echo(f"wrote {out}")
     return int(bool(silent))
 

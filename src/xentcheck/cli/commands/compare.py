@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from xentcheck.errors import OutputError
+from xentcheck.records.paths import write_whole
 from xentcheck.records.run import RunFile
 from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
 from xentcheck.reports.baselines.compare import Change, Comparison
@@ -37,9 +37,9 @@ def compare_command(request: CompareRequest) -> int:
     """Print what changed, or write it; exit code 1 if something got worse. Raises RunFileError or OutputError."""
     found = comparison_of(_baseline(request.base, request.repeats), _baseline(request.new, ()))
     if request.markdown:
-        _write(request.markdown, _markdown(found))
+        write_whole(request.markdown, _markdown(found))
     if request.page:
-        _write(request.page, comparison_html(found))
+        write_whole(request.page, comparison_html(found))
     console = Console()
     for change in (*found.versions, *found.changes[:SHOWN]):
         style = {"worse": "red", "failure": "red", "better": "green"}.get(change.kind, "")
@@ -56,13 +56,6 @@ def _baseline(name: str, repeats: Sequence[Path]) -> Baseline:
     if not path.exists() and path_of(name).exists():
         path = path_of(name)
     return baseline_of([RunFile.load(p) for p in (path, *repeats)]) if repeats else load(path)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _line(change: Change) -> str:

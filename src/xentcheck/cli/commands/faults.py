@@ -15,9 +15,9 @@ from rich.text import Text
 from xentcheck import adapters
 from xentcheck.cases.profiles.named import PROFILES
 from xentcheck.cli.options import jobs_of, jobs_option
-from xentcheck.errors import OutputError, ProfileError
+from xentcheck.errors import ProfileError
 from xentcheck.records.findings import FaultResult
-from xentcheck.records.paths import prepare_file
+from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.reports.formats.markdown import FAULTS, table
 from xentcheck.reports.sections.faults import fault_table, fault_text
 from xentcheck.running.executors.local import execute, execute_parallel
@@ -76,10 +76,7 @@ def _write(out: Path, command: str, found: Sequence[FaultResult]) -> None:
     tested = [adapters.get(name) for name in dict.fromkeys(f.framework for f in found)]
     versions = ", ".join(f"{a.package} {a.version()}" for a in tested)
     text = TEXT.format(command=command, versions=versions, what=FAULTS, counts=fault_text(found))
-    try:
-        out.write_text(text + table(fault_table(found)) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror}") from error
+    write_whole(out, text + table(fault_table(found)) + "\n")
     click.echo(f"{fault_text(found)} Wrote {out}")
 
 

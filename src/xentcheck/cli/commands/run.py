@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -40,8 +40,9 @@ from xentcheck.reports.baselines.baseline import baseline_of, path_of
 from xentcheck.reports.formats.terminal import print_summary
 from xentcheck.reports.formats.write import to_json, write_report
 from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.environment import digest_of_plan, header_of
 from xentcheck.running.executors.local import execute, execute_parallel
-from xentcheck.running.journal import collect, header_of
+from xentcheck.running.journal import Journal, collect
 from xentcheck.running.subjects import subjects_named
 from xentcheck.running.tasks import Finished
 from xentcheck.studies.accuracy import AccuracySearch
@@ -69,6 +70,7 @@ class RunRequest:
     save: str | None = None
     repeats: int = 1
     contracts: Promised = ()
+    resume: bool = False
 
 
 def run_command(request: RunRequest) -> int:
@@ -86,7 +88,7 @@ def run_command(request: RunRequest) -> int:
     each = 1000 * seconds / max(len(run.records), 1)
     again: list[Run | None] = []
     if request.save is not None:
-        again = [execute_request(replace(request, out=None), console) for _ in range(request.repeats - 1)]
+        again = [execute_request(replace(request, out=None, resume=False), console) for _ in range(request.repeats - 1)]
         path = path_of(request.save)
         baseline_of([run.file, *(r.file for r in again if r is not None)]).save(path)
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
@@ -114,27 +116,26 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
         names = {s.adapter.name for s in subjects if not s.missing}
         museums = [name for name in frameworks_of(()) if name in names]
         tasks += fault_searches(museums, (request.profile,), rivals=True)
-    header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, request.patterns)
-    if request.jobs > 1:
-        finished = execute_parallel(tasks, specs, request.devices or None, request.jobs)
-    else:
-        finished = execute(tasks, subjects)
+    plan = digest_of_plan(tasks, subjects)
+    header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, request.patterns, plan=plan)
     complete = not (request.dtypes or request.devices or request.patterns)
-    with _progress(console, len(tasks)) as advance:
+    with ExitStack() as stack:
+        advance = stack.enter_context(_progress(console, len(tasks)))
+        journal = stack.enter_context(Journal(request.out, header, resume=request.resume)) if request.out else None
+        left = journal.left(tasks) if journal else tasks
+        if request.jobs > 1:
+            finished = execute_parallel(left, specs, request.devices or None, request.jobs)
+        else:
+            finished = execute(left, subjects)
+        done = journal.all(tasks, finished) if journal else finished
         try:
-            found = collect(
-                header,
-                finished,
-                Deviations(known),
-                complete=complete,
-                out=request.out,
-                stop=request.stop,
-                progress=advance,
-            )
+            found = collect(header, done, Deviations(known), complete=complete, stop=request.stop, progress=advance)
         except BrokenProcessPool:
-            kept = f"; what was found before is in {request.out}" if request.out else ""
+            kept = f"; --resume goes on from {journal.path}" if journal else ""
             click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)
             return None
+        if journal:
+            journal.complete(found)
     return Run(found)
 
 
@@ -214,6 +215,7 @@ def _progress(console: Console, tasks: int) -> Iterator[Advance]:
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, and everything else on stderr.")
 @click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
+@click.option("--resume", is_flag=True, help="Go on with the run to --out that was cut short.")
 @click.option("--save", metavar="NAME", help="Baseline to write: a path, or a name in baselines/.")
 @click.option(
     "--repeats",
@@ -244,6 +246,7 @@ def run(
     as_json: bool,
     faults: bool,
     out: Path | None,
+    resume: bool,
     save: str | None,
     repeats: int,
     report_dir: Path | None,
@@ -254,6 +257,8 @@ def run(
     """
     if repeats > 1 and save is None:
         raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
+    if resume and out is None:
+        raise click.UsageError("--resume goes with --out FILE: what was found is beside that file")
     promised = contracts_of(contracts)
     limit = timeout if isolation == "process" else 0
     specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
@@ -275,5 +280,6 @@ def run(
         save=save,
         repeats=repeats,
         contracts=promised,
+        resume=resume,
     )
     return print_cases(request) if list_cases else run_command(request)
