@@ -137,7 +137,7 @@ def test_a_run_with_a_missed_fault_fails() -> None:
     bad = Finished(task, (fault(kills={}),), 0.0)
     for done, reasons in ((good, ()), (bad, ("torch: the planted fault E54-zero-gradient is missed by quick",))):
         all_done = iter([Finished(task, (record(),), 0.0), done])
-        made = Run(collect(run(record()).header, all_done, Deviations([]), complete=False))
+        made = Run(collect(run(record()).header, all_done, Deviations([])))
         assert made.file.faults == done.findings
         assert made.verdict.reasons == reasons
         assert made.ok == (not reasons)

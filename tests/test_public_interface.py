@@ -156,7 +156,7 @@ def test_what_is_found_beside_the_records_fails_a_run(part: str) -> None:
     for findings, ok in ((found[part], False), ([], True)):
         header = samples.run(samples.record()).header
         done = Finished(CaseGroup("", ()), (samples.record(), *findings), 0.0)
-        assert api.Run(api.collect(header, iter([done]), Deviations([]), complete=False)).ok == ok
+        assert api.Run(api.collect(header, iter([done]), Deviations([]))).ok == ok
 
 
 @pytest.mark.usefixtures("few_cases")

@@ -103,7 +103,7 @@ def summarize(run: RunFile) -> Summary:
     for r in records:
         if excess := _excess(r):
             reasons.append(f"{'/'.join(place_of(r))} {r.quantity} of {r.case} is {r.outcome} {excess}")
-    whole = not run.header.selection
+    whole = not (run.header.selection or run.header.shard)
     unsure = undecided(records)
     if whole:
         reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind and not g.undecided]

@@ -113,10 +113,11 @@ def check(
     if not subjects:
         allowed = ", ".join(adapter.capabilities.devices)
         raise AdapterError(f"adapter {adapter.name} has no device among {', '.join(devices or ())}; allowed: {allowed}")
-    header = header_of(chosen, subjects, profile, seed, jobs=1)
+    narrowed = {"dtypes": tuple(dtypes or ()), "devices": tuple(devices or ())}
+    header = header_of(chosen, subjects, profile, seed, jobs=1, **narrowed)
     tasks = tasks_of(chosen, profile)
     known = load() + (load(Path(deviations)) if deviations else [])
-    return Run(collect(header, execute(tasks, subjects), Deviations(known), complete=dtypes is None))
+    return Run(collect(header, execute(tasks, subjects), Deviations(known)))
 
 
 def assert_agrees(

@@ -18,6 +18,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 COMMANDS = {
     "run": "Check implementations against the exact values.",
+    "merge": "Put the shards of a run together.",
     "report": "Write report.html, report.md and report.json of a run file.",
     "compare": "What changed between two versions, devices or machines.",
     "replay": "One case on one implementation: inputs, worst elements, exact steps.",

@@ -75,6 +75,9 @@ contract_option = click.option(
     metavar="[DTYPE=]NAME",
     help="The arithmetic promised, whatever is declared; repeatable, one for each dtype.",
 )
+MOST_SHARDS = 1000
+"""No profile has more groups of cases that take long."""
+
 jobs_option = click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
 
 
@@ -92,6 +95,15 @@ def jobs_of(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise click.BadParameter(f"{text!r}; allowed: a number of processes from 1, or auto", param_hint="-j")
     return int(text)
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """K and N of "K/N", the K-th of N parts. Raises click.BadParameter."""
+    k, _, n = text.partition("/")
+    if not (all(part.isdecimal() and len(part) < 5 for part in (k, n)) and 1 <= int(k) <= int(n) <= MOST_SHARDS):
+        told = f"{text[:20]!r}; allowed: K/N, K from 1 to N, N at most {MOST_SHARDS}"
+        raise click.BadParameter(told, param_hint="--shard")
+    return int(k), int(n)
 
 
 def numbers_of(text: str, option: str) -> list[float]:

@@ -40,7 +40,7 @@ class Header(Plain):
     """The first line: what was run, with what. `host` is where equal runs may differ.
 
     catalogue: contract names in the order in which a grade is looked for. planned: number of records of a whole run.
-    selection: the patterns that narrowed the profile; none means all of its cases. plan: digest of all tasks and of
+    selection, dtypes, devices: what narrowed the profile; none means all of its cases. plan: digest of all tasks and of
     whom they ask; shard: which of them this run has, as "2/3"; empty where it has all.
     """
 
@@ -53,8 +53,31 @@ class Header(Plain):
     host: dict[str, Any]
     planned: int
     selection: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     plan: str = ""
     shard: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run has all cases of its profile."""
+        return not (self.selection or self.dtypes or self.devices or self.shard)
+
+
+def journal_of(out: Path) -> Path:
+    """Where a run keeps what it has found so far, beside its run file.
+
+    >>> journal_of(Path("run.jsonl")).name
+    'run.jsonl.partial'
+    """
+    return out.with_name(f"{out.name}.partial")
+
+
+OF_A_PLAN = (
+    *("version", "generator", "profile", "seed", "selection", "dtypes", "devices"),
+    *("catalogue", "environment", "plan"),
+)
+"""Fields of the header that all parts of one run share."""
 
 
 class Reader:
@@ -105,12 +128,13 @@ class Reader:
                 raise ValueError(f"{data['records']} records were written, {self.records} are here")
             self.ended = True
 
-    def finish(self, complete: bool) -> Header:
-        """See that the file ended as it should; its header."""
+    def finish(self, *, partial: bool = False) -> Header:
+        """See that the file ended as it should, if it is not partial; its header. Raises RunFileError."""
         if self.header is None:
             raise RunFileError(f"run file {self.path} is empty")
-        if not self.ended or not complete:
-            raise RunFileError(f"run file {self.path} is truncated: no end line after {self.records} records")
+        if not self.ended and not partial:
+            told = "`xentcheck report --partial` shows what is there"
+            raise RunFileError(f"run file {self.path} is truncated: no end line after {self.records} records; {told}")
         return self.header
 
 

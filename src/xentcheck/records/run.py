@@ -9,7 +9,7 @@ from typing import Any
 
 from xentcheck.errors import RunFileError
 
-from .file import Finding, Header, Reader, RunWriter
+from .file import Finding, Header, Reader, RunWriter, journal_of
 from .findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
 from .paths import written
 from .record import Record
@@ -73,8 +73,14 @@ class RunFile:
                 writer.timing(name, seconds)
 
     @classmethod
-    def load(cls, path: Path) -> RunFile:
-        """Read a run file. Raises RunFileError: missing, foreign, of another schema, malformed or truncated."""
+    def load(cls, path: Path, *, partial: bool = False) -> RunFile:
+        """Read a run file. Raises RunFileError: missing, foreign, of another schema, malformed or truncated.
+
+        partial: also what a run that was cut short, or is still going on, has left: up to its last whole line, in the
+        file or in the journal beside it. It is told among the failures.
+        """
+        if partial and not path.exists():
+            path = journal_of(path)
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
@@ -83,6 +89,10 @@ class RunFile:
             raise RunFileError(f"run file {path} is not UTF-8 text: {error.reason}") from error
         reader = Reader(path)
         *whole, rest = text.split("\n")
-        for number, line in enumerate([*whole, rest] if rest else whole, 1):
+        for number, line in enumerate([*whole, rest] if rest and not partial else whole, 1):
             reader.line(number, line)
-        return cls.of(reader.finish(complete=not rest), reader.findings, reader.failures, reader.timings)
+        reader.ended &= partial or not rest  # an end line without its end is a cut one
+        header = reader.finish(partial=partial)
+        if not reader.ended:
+            reader.failures.append(f"partial: {reader.records} of {header.planned} planned comparisons")
+        return cls.of(header, reader.findings, reader.failures, reader.timings)

@@ -122,7 +122,7 @@ class Deviations:
         if entry is None:
             return record
         self._selected[entry] += 1
-        if record.outcome != "disagree":
+        if record.outcome not in ("disagree", "deviation"):
             return record
         self._matched[entry] += 1
         return replace(record, outcome="deviation", reason=entry.reason, link=entry.link)

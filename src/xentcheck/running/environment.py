@@ -61,11 +61,9 @@ def header_of(
     seed: int,
     jobs: int,
     selection: Sequence[str] = (),
-    *,
-    plan: str = "",
-    shard: str = "",
+    **more: Any,
 ) -> Header:
-    """The first line of a run file."""
+    """The first line of a run file; more: fields of it that say what narrowed the run, and its plan."""
     return Header(
         version=version("xentcheck"),
         generator=GENERATOR,
@@ -76,8 +74,7 @@ def header_of(
         host=host(jobs),
         planned=planned(chosen, subjects),
         selection=tuple(selection),
-        plan=plan,
-        shard=shard,
+        **more,
     )
 
 

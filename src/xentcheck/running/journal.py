@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import IO
 
 from xentcheck.errors import OutputError, RunFileError
-from xentcheck.records.file import Finding, Header, Reader, RunWriter
+from xentcheck.records.file import OF_A_PLAN, Finding, Header, Reader, RunWriter, journal_of
 from xentcheck.records.findings import FaultResult, LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
@@ -24,15 +24,6 @@ try:
     import fcntl
 except ImportError:  # Windows: two runs to one file are not noticed there
     fcntl = None  # type: ignore[assignment]  # a module that is missing
-
-
-def journal_of(out: Path) -> Path:
-    """Where the journal of a run file lies.
-
-    >>> journal_of(Path("run.jsonl")).name
-    'run.jsonl.partial'
-    """
-    return out.with_name(f"{out.name}.partial")
 
 
 class Journal:
@@ -138,11 +129,11 @@ def _opened(path: Path) -> IO[str]:
 def _same(path: Path, reader: Reader, header: Header) -> None:
     """Raises RunFileError for the journal of another plan or of another installation."""
     assert reader.header is not None
-    for name in ("version", "generator", "profile", "seed", "selection", "shard", "environment", "plan"):
+    for name in (*OF_A_PLAN, "shard"):
         there, here = getattr(reader.header, name), getattr(header, name)
         if there != here:
-            told = f": {name} is {there!r} there and {here!r} here" if name not in ("environment", "plan") else ""
-            raise RunFileError(f"{path} is of another {name if not told else 'run'}{told}; allowed: without --resume")
+            told = "" if name in ("catalogue", "environment", "plan") else f", {there!r} there and {here!r} here"
+            raise RunFileError(f"{path} is of another run: its {name} differs{told}; allowed: without --resume")
 
 
 def collect(
@@ -150,13 +141,12 @@ def collect(
     finished: Iterator[Finished],
     deviations: Deviations,
     *,
-    complete: bool,
     stop: bool = False,
     progress: Callable[[Finished], None] = lambda done: None,
 ) -> RunFile:
     """Gather what the tasks of a run find, and what follows from all of it: pairs met, and failures of the whole.
 
-    complete: it has all cases of its profile. stop: go no further than the first task with a failing record.
+    stop: go no further than the first task with a failing record.
     """
     findings: list[Finding] = []
     timings: list[tuple[str, float]] = []
@@ -169,7 +159,7 @@ def collect(
             stopped = True
             break
     met = coverages([found for found in findings if isinstance(found, Record)])
-    failures = deviations.failures(header.profile if complete and not stopped else "")
+    failures = deviations.failures(header.profile if header.complete and not stopped else "")
     failures += ["stopped at the first failure"] if stopped else []
     failures += [str(found) for found in findings if isinstance(found, LawResult) and not found.kept]
     failures += [str(found) for found in findings if isinstance(found, FaultResult) and not found.ok]

@@ -18,7 +18,7 @@ from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.errors import XentcheckError
 from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.running.deviations import load
-from xentcheck.running.journal import header_of
+from xentcheck.running.environment import header_of
 from xentcheck.running.subjects import Subject, subjects_named
 from xentcheck.running.tasks import groups_of
 from xentcheck.vocabulary import OVERWRITABLE, TIMEOUT

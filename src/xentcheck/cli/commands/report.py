@@ -1,20 +1,26 @@
-"""`xentcheck report`."""
+"""`xentcheck report`: a run file as pages."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from xentcheck.records.run import RunFile
 from xentcheck.reports.formats.write import write_report
+from xentcheck.running.deviations import Deviations, load
 
 
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
 @click.option("--out", "out_dir", default="reports/out", show_default=True, type=click.Path(path_type=Path))
-def report(run_file: Path, out_dir: Path) -> int:
+@click.option("--partial", is_flag=True, help="Also of a run that was cut short, or is still going on.")
+def report(run_file: Path, out_dir: Path, partial: bool) -> int:
     """Write report.html, report.md and report.json of a run file."""
-    for path in write_report(RunFile.load(run_file), out_dir):
+    run = RunFile.load(run_file, partial=partial)
+    if partial:  # known deviations are found out when a run is complete
+        run = replace(run, records=tuple(map(Deviations(load()).apply, run.records)))
+    for path in write_report(run, out_dir):
         click.echo(str(path))
     return 0

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import click
 from rich.console import Console
@@ -33,6 +33,7 @@ from xentcheck.cli.options import (
     jobs_option,
     overwrites_option,
     seed_option,
+    shard_of,
     timeout_option,
 )
 from xentcheck.records.paths import prepare, prepare_file
@@ -44,7 +45,7 @@ from xentcheck.running.environment import digest_of_plan, header_of
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.journal import Journal, collect
 from xentcheck.running.subjects import subjects_named
-from xentcheck.running.tasks import Finished
+from xentcheck.running.tasks import CaseGroup, Finished
 from xentcheck.studies.accuracy import AccuracySearch
 from xentcheck.studies.kill_table.faults import fault_searches, frameworks_of
 
@@ -71,6 +72,7 @@ class RunRequest:
     repeats: int = 1
     contracts: Promised = ()
     resume: bool = False
+    shard: tuple[int, int] | None = None
 
 
 def run_command(request: RunRequest) -> int:
@@ -116,9 +118,13 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
         names = {s.adapter.name for s in subjects if not s.missing}
         museums = [name for name in frameworks_of(()) if name in names]
         tasks += fault_searches(museums, (request.profile,), rivals=True)
-    plan = digest_of_plan(tasks, subjects)
-    header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, request.patterns, plan=plan)
-    complete = not (request.dtypes or request.devices or request.patterns)
+    named: dict[str, Any] = {"plan": digest_of_plan(tasks, subjects), "dtypes": request.dtypes}
+    named |= {"devices": request.devices, "shard": "{}/{}".format(*request.shard) if request.shard else ""}
+    if request.shard:
+        k, n = request.shard
+        tasks = tasks[k - 1 :: n]
+        chosen = [case for task in tasks if isinstance(task, CaseGroup) for case in task.cases]
+    header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, request.patterns, **named)
     with ExitStack() as stack:
         advance = stack.enter_context(_progress(console, len(tasks)))
         journal = stack.enter_context(Journal(request.out, header, resume=request.resume)) if request.out else None
@@ -129,7 +135,7 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
             finished = execute(left, subjects)
         done = journal.all(tasks, finished) if journal else finished
         try:
-            found = collect(header, done, Deviations(known), complete=complete, stop=request.stop, progress=advance)
+            found = collect(header, done, Deviations(known), stop=request.stop, progress=advance)
         except BrokenProcessPool:
             kept = f"; --resume goes on from {journal.path}" if journal else ""
             click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)
@@ -216,6 +222,7 @@ def _progress(console: Console, tasks: int) -> Iterator[Advance]:
 @click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
 @click.option("--resume", is_flag=True, help="Go on with the run to --out that was cut short.")
+@click.option("--shard", metavar="K/N", help="Only the K-th of N parts; `xentcheck merge` puts them together.")
 @click.option("--save", metavar="NAME", help="Baseline to write: a path, or a name in baselines/.")
 @click.option(
     "--repeats",
@@ -247,6 +254,7 @@ def run(
     faults: bool,
     out: Path | None,
     resume: bool,
+    shard: str | None,
     save: str | None,
     repeats: int,
     report_dir: Path | None,
@@ -281,5 +289,6 @@ def run(
         repeats=repeats,
         contracts=promised,
         resume=resume,
+        shard=shard_of(shard) if shard is not None else None,
     )
     return print_cases(request) if list_cases else run_command(request)

@@ -1,0 +1,101 @@
+"""`xentcheck merge`: the shards of a run as one run file, the same as if it had been run in one piece."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from xentcheck.cases import Case
+from xentcheck.cli.options import deviations_option
+from xentcheck.errors import RunFileError
+from xentcheck.records.file import OF_A_PLAN, Finding
+from xentcheck.records.findings import Accuracy, Coverage, FaultResult, LawResult
+from xentcheck.records.record import Record
+from xentcheck.records.run import RunFile
+from xentcheck.reports.analysis.summary import summarize
+from xentcheck.reports.formats.terminal import print_summary
+from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.journal import collect
+from xentcheck.running.tasks import Finished
+
+
+@click.command()
+@click.argument("run_files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Run file to write.")
+@deviations_option
+def merge(run_files: tuple[Path, ...], out: Path, deviations: Path | None) -> int:
+    """Put the run files of all shards of a run together; they are of one plan, and each is there once.
+
+    Exit code 0: all agreed; 1: a disagreement, an error or a blind group; 2: bad input.
+    """
+    known = load() + (load(deviations) if deviations else [])
+    found = merged([(str(path), RunFile.load(path)) for path in run_files], Deviations(known))
+    found.save(out)
+    print_summary(found, Console())
+    return 0 if summarize(found).ok else 1
+
+
+def merged(shards: Sequence[tuple[str, RunFile]], deviations: Deviations) -> RunFile:
+    """The whole run of its shards, each with the name of its file.
+
+    Raises RunFileError for a file that is no shard, of another run, twice, missing or cut short.
+    """
+    (first, whole), *others = shards
+    for name, run in others:
+        for field in OF_A_PLAN:
+            if getattr(run.header, field) != getattr(whole.header, field):
+                raise RunFileError(f"{name} is of another run than {first}: they differ in {field}")
+    by_number: dict[int, tuple[str, RunFile]] = {}
+    count = whole.header.shard.partition("/")[2]
+    for name, run in shards:
+        k, _, n = run.header.shard.partition("/")
+        if not k:
+            raise RunFileError(f"{name} is no shard of a run; allowed: files of `xentcheck run --shard K/N --out`")
+        if n != count:
+            raise RunFileError(f"{name} is shard {k}/{n}, and {first} is of {count}; allowed: shards of one division")
+        if int(k) in by_number:
+            raise RunFileError(f"{name} and {by_number[int(k)][0]} are both shard {k}/{n}; allowed: each once")
+        by_number[int(k)] = name, run
+    if missing := [k for k in range(1, int(count) + 1) if k not in by_number]:
+        raise RunFileError(f"shard {', '.join(map(str, missing))} of {count} is missing")
+    ordered = [by_number[k] for k in sorted(by_number)]
+    lengths = [len(run.timings) for _, run in ordered]
+    if lengths != sorted(lengths, reverse=True) or lengths[0] - lengths[-1] > 1:
+        told = ", ".join(f"{name} {n}" for (name, _), n in zip(ordered, lengths, strict=True))
+        raise RunFileError(f"the shards do not have equal parts of the tasks: {told}; allowed: complete runs")
+    header = replace(whole.header, shard="", planned=sum(run.header.planned for _, run in ordered))
+    return collect(header, _tasks([run for _, run in ordered]), deviations)
+
+
+def _tasks(shards: Sequence[RunFile]) -> Iterator[Finished]:
+    """What each task has found, in the order of the plan: the shards took turns."""
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for run in shards:
+        for finding in (*run.accuracies, *run.laws, *run.probes, *run.records, *run.faults):
+            found[_task_of(finding)].append(finding)
+    for turn in range(len(shards[0].timings)):
+        for run in shards:
+            for name, seconds in run.timings[turn : turn + 1]:
+                yield Finished(name, tuple(found[name]), seconds)
+
+
+def _task_of(finding: Finding) -> str:
+    """The name of the task that finds such a thing."""
+    match finding:
+        case Record():
+            return Case.parse(finding.case).signature
+        case Accuracy():
+            return f"accuracy {finding.dtype}"
+        case FaultResult():
+            return f"fault {finding.framework} {finding.fault}"
+        case LawResult():
+            return "laws"
+        case Coverage():
+            raise RunFileError("coverage is of a whole run")
+        case _:
+            return "probes"
