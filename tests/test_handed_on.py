@@ -45,7 +45,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "project": ((*IMPL, "--shape", "2,3"), ("project.check_projection",)),
     "faults": ((), ("faults.faults_command",)),
     "compare": (("old", "new"), ("compare.compare_command",)),
-    "report": (("run.jsonl",), ("report.write_report",)),
+    "report": (("run.jsonl",), ("report.write_report", "report.RunFile.load")),
+    "merge": (("1.jsonl", "2.jsonl", "--out", "run.jsonl"), ("merge.merge_command",)),
     "explain": ((), ("explain.explanation_of",)),
 }
 """Command -> arguments that it needs, and the functions that do its work."""
@@ -62,6 +63,7 @@ WORDS = {
     "--contract": "float16=stash",
     "--case": "ties.*",
     "--shape": "7,8",
+    "--shard": "1/7",
     "--reduction": "sum",
     "--upstream": "negative",
     "--logits": "7,8",
@@ -69,7 +71,7 @@ WORDS = {
 }
 """Values that are no default; of all other options 7, which is a number and a name."""
 
-BESIDE = {"--repeats": ("--save", "x")}
+BESIDE = {"--repeats": ("--save", "x"), "--resume": ("--out", "7")}
 """What an option goes with."""
 
 GIVEN = [
@@ -87,7 +89,8 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, ...])
     for command in ("replay", "project"):
         monkeypatch.setattr(f"xentcheck.cli.commands.{command}.resolve", lambda spec: spec)
     monkeypatch.setattr("xentcheck.cli.commands.explain.render", lambda *given: None)
-    monkeypatch.setattr("xentcheck.records.run.RunFile.load", lambda path: path)
+    if name != "report":
+        monkeypatch.setattr("xentcheck.records.run.RunFile.load", lambda path: path)
     try:
         cli.main([name, *arguments], standalone_mode=False)
     except (AttributeError, TypeError):  # what the command makes of a result that it did not get
@@ -132,11 +135,12 @@ CHANGED: dict[str, Any] = {
     "stop": True,
     "deviations": Path("known.toml"),
     "contracts": (("*", "stash"),),
+    "shard": (1, 2),
 }
 """Field of a request -> a value that is no default."""
 
-LATER = {"report_dir", "as_json", "save", "repeats"}
-"""What is made of the records afterwards."""
+LATER = {"report_dir", "as_json", "save", "repeats", "resume"}
+"""What is made of the records afterwards; what is resumed, has tests of its own (`test_journal`)."""
 
 
 @pytest.fixture
@@ -157,11 +161,12 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         seen.append((tasks, [[s.adapter.contract_for("cpu", d, "cost") for d in names] for s in subjects]))
 
     def collect(header: Any, finished: Any, deviations: Any, *, progress: Any, **named: Any) -> Any:
-        seen.append((header.planned, header.selection, deviations.entries, named))
+        seen.append((header.planned, header.selection, header.complete, header.shard, deviations.entries, named))
 
     monkeypatch.setattr(command_run, "execute", work)
     monkeypatch.setattr(command_run, "execute_parallel", lambda *given: seen.append(given))
     monkeypatch.setattr(command_run, "collect", collect)
+    monkeypatch.setattr(command_run.Journal, "complete", lambda journal, found: seen.append(journal.out))
 
     def of(request: RunRequest) -> str:
         seen.clear()
@@ -183,9 +188,14 @@ def test_every_field_of_a_request_changes_what_is_executed(field: str, executed:
 
 def test_only_a_whole_profile_is_complete(executed: Any) -> None:
     """An entry of a deviation file that matches nothing is out of date there only."""
-    assert "'complete': True" in executed(PLAIN)
-    for field in ("dtypes", "devices", "patterns"):
-        assert "'complete': False" in executed(replace(PLAIN, **{field: CHANGED[field]}))
+    narrowed = {"dtypes": ("float64",), "devices": ("cpu",), "selection": ("*.f64.*",), "shard": "1/2"}
+    header = samples.run().header
+    assert header.complete
+    for field, value in narrowed.items():
+        assert not replace(header, **{field: value}).complete
+    for field in ("dtypes", "devices", "patterns", "shard"):
+        assert ", False, " in executed(replace(PLAIN, **{field: CHANGED[field]}))
+    assert ", True, " in executed(PLAIN)
 
 
 def test_all_fields_of_a_request_are_looked_at() -> None:

@@ -33,6 +33,11 @@ def merge(run_files: tuple[Path, ...], out: Path, deviations: Path | None) -> in
 
     Exit code 0: all agreed; 1: a disagreement, an error or a blind group; 2: bad input.
     """
+    return merge_command(run_files, out, deviations)
+
+
+def merge_command(run_files: Sequence[Path], out: Path, deviations: Path | None) -> int:
+    """Write the whole run and print its verdict. Raises RunFileError, DeviationError or OutputError."""
     known = load() + (load(deviations) if deviations else [])
     found = merged([(str(path), RunFile.load(path)) for path in run_files], Deviations(known))
     found.save(out)
