@@ -28,6 +28,7 @@ from xentcheck.cases.profiles.named import PROFILES, cases
 from xentcheck.errors import OutputError
 from xentcheck.records.record import Record
 from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.executors.futures import Asked
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.running.tasks import CaseGroup, Finished, groups_of
@@ -81,7 +82,7 @@ def run_groups(groups: list[CaseGroup], subjects: list[Subject], jobs: int) -> I
     """All groups, in this process or in several."""
     if jobs == 1:
         return execute(groups, subjects)
-    return execute_parallel(groups, [Spec(name) for name in adapters.available()], None, jobs)
+    return execute_parallel(groups, Asked(tuple(Spec(name) for name in adapters.available())), jobs)
 
 
 def measure(profile: str, seed: int, subjects: list[Subject], jobs: int, console: Console) -> Line:

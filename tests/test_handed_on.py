@@ -64,6 +64,7 @@ WORDS = {
     "--case": "ties.*",
     "--shape": "7,8",
     "--shard": "1/7",
+    "--executor": "dask://host:7",
     "--reduction": "sum",
     "--upstream": "negative",
     "--logits": "7,8",
@@ -136,6 +137,7 @@ CHANGED: dict[str, Any] = {
     "deviations": Path("known.toml"),
     "contracts": (("*", "stash"),),
     "shard": (1, 2),
+    "executor": "host:8786",
 }
 """Field of a request -> a value that is no default."""
 
@@ -164,7 +166,8 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         seen.append((header.planned, header.selection, header.complete, header.shard, deviations.entries, named))
 
     monkeypatch.setattr(command_run, "execute", work)
-    monkeypatch.setattr(command_run, "execute_parallel", lambda *given: seen.append(given))
+    for name in ("execute_parallel", "execute_on_dask"):
+        monkeypatch.setattr(command_run, name, lambda *given, _as=name: seen.append((_as, given)))
     monkeypatch.setattr(command_run, "collect", collect)
     monkeypatch.setattr(command_run.Journal, "complete", lambda journal, found: seen.append(journal.out))
 
@@ -209,7 +212,6 @@ ENDS = {
     "a blind group": (samples.run(samples.record(rejected=("zero",))), 1),
     "a broken law": (samples.run(samples.record(), failures=("numpy breaks the law shift",)), 1),
     "nothing compared": (samples.run(), 1),
-    "a worker that died": (None, 1),
 }
 
 
@@ -217,7 +219,7 @@ ENDS = {
 def test_run_ends_with_1_whatever_is_wrong(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run is green as a whole or not at all."""
     found, code = ENDS[name]
-    monkeypatch.setattr(command_run, "execute_request", lambda *given: found and Run(found))
+    monkeypatch.setattr(command_run, "execute_request", lambda *given: Run(found))
     assert command_run.run_command(PLAIN) == code
 
 

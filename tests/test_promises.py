@@ -22,6 +22,7 @@ from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
 from xentcheck.reproduce import replay as command_replay
+from xentcheck.running.executors.futures import Asked
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.subjects import subjects_of
 from xentcheck.running.tasks import CaseGroup
@@ -136,7 +137,7 @@ def test_python_and_other_processes_find_the_same(mine: Path) -> None:
     group = CaseGroup("", (Case.parse(CASE), Case.parse(OTHER)))
     here = next(execute([group], subjects_of(resolve(spec), None, spec.command))).records
     assert contracts(here) == {"bfloat16": {"stash"}, "float32": {"fused"}}
-    (spawned,) = execute_parallel([group], [spec], None, 1)
+    (spawned,) = execute_parallel([group], Asked((spec,)), 1)
     assert spawned.records == here
     own_process = resolve(Spec(spec.name, "numpy", 30.0, spec.contracts))
     assert next(execute([group], subjects_of(own_process, None, spec.command))).records == here

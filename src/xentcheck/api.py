@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xentcheck.adapters.promises import Given
-from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases import Case
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.record import Record
@@ -17,6 +16,7 @@ from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.environment import header_of
+from xentcheck.running.executors.futures import Sent, execute_on, wrapped_as
 from xentcheck.running.executors.local import execute
 from xentcheck.running.journal import collect
 from xentcheck.running.subjects import subjects_of
@@ -82,8 +82,9 @@ def check(
     devices: Sequence[str] | None = None,
     seed: int = 0,
     deviations: str | Path | None = None,
+    executor: Executor | None = None,
 ) -> Run:
-    """Check one implementation against the exact values, on every case of a profile, in this process.
+    """Check one implementation against the exact values, on every case of a profile.
 
     implementation: a function with the signature of `torch.nn.functional.cross_entropy` or of optax's losses, a loss
     class or module; an adapter from `from_torch`, `from_jax` or `from_numpy`; or the name of a built-in one.
@@ -95,9 +96,10 @@ def check(
     profile: `quick`, `full` or `deep`, which meet every two, three or four levels of options together. dtypes,
     devices: some of `vocabulary.DTYPES`, and of `cpu`, `cuda`, `gpu`; default all that there are. seed: a number from
     0; another one is another draw of every case, and the same one gives the same bits.
-    deviations: a TOML file of known faults, besides the built-in one. An exception of the implementation, `sys.exit()`
-    included, is one `error`; a crash or `os._exit()` ends this process, too. Raises AdapterError, ProfileError,
-    DtypeError, DeviationError or UnavailableError.
+    deviations: a TOML file of known faults, besides the built-in one. executor: any of `concurrent.futures`, to whose
+    processes the implementation is sent by pickle; by default all is done in this process. An exception of the
+    implementation, `sys.exit()` included, is one `error`; a crash or `os._exit()` ends the process that it is in.
+    Raises AdapterError, ProfileError, DtypeError, DeviationError or UnavailableError.
 
     >>> run = check("numpy", dtypes=["float32"])
     >>> run.ok
@@ -108,7 +110,8 @@ def check(
         raise AdapterError("devices is empty; allowed: cpu, cuda, gpu")
     if deviations is not None:
         require_named("deviations", str(deviations), "a TOML file")
-    adapter = tried(adapter_of(implementation, framework, options=options, contract=contract, overwrites=overwrites))
+    wrapped = {"framework": framework, "options": options, "contract": contract, "overwrites": overwrites}
+    adapter = wrapped_as(implementation, wrapped)
     subjects = subjects_of(adapter, devices)
     if not subjects:
         allowed = ", ".join(adapter.capabilities.devices)
@@ -117,7 +120,10 @@ def check(
     header = header_of(chosen, subjects, profile, seed, jobs=1, **narrowed)
     tasks = tasks_of(chosen, profile)
     known = load() + (load(Path(deviations)) if deviations else [])
-    return Run(collect(header, execute(tasks, subjects), Deviations(known)))
+    if executor is None:
+        return Run(collect(header, execute(tasks, subjects), Deviations(known)))
+    finished = execute_on(executor, tasks, Sent.of(implementation, devices, **wrapped))
+    return Run(collect(header, finished, Deviations(known)))
 
 
 def assert_agrees(

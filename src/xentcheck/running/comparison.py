@@ -63,6 +63,24 @@ def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
     return records
 
 
+def lost_case(case: Case, subjects: Sequence[Subject], reason: str) -> list[Record]:
+    """One `crash` per subject that takes the case and per quantity: nobody knows whose it was."""
+    problem = build(case)
+    return [
+        Record(
+            **{**_base(problem, s, q, set()), "required": (), "replay": s.replay(case)},
+            case=str(case),
+            digest=digest_of(problem),
+            outcome="crash",
+            reason=reason,
+        )
+        for s in subjects
+        if s.takes(case)
+        for q in quantities_of(case)
+        if q in s.adapter.capabilities.quantities
+    ]
+
+
 def _run_case(case: Case, problem: Problem, takers: Sequence[Subject]) -> list[Record]:
     if not takers:
         return []

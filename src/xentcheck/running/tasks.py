@@ -13,7 +13,7 @@ from xentcheck.errors import ProfileError
 from xentcheck.records.file import Finding
 from xentcheck.records.record import Record
 
-from .comparison import run_case
+from .comparison import lost_case, run_case
 from .subjects import Subject
 
 
@@ -27,6 +27,9 @@ class Task(Protocol):
     def run(self, subjects: Sequence[Subject]) -> Iterable[Finding]:
         """What the task finds, in an order that depends on nothing but the task and the subjects."""
 
+    def lost(self, subjects: Sequence[Subject], reason: str) -> Iterable[Finding]:
+        """What stands in the place of its findings where every process that runs it dies."""
+
 
 @dataclass(frozen=True)
 class CaseGroup:
@@ -38,6 +41,10 @@ class CaseGroup:
     def run(self, subjects: Sequence[Subject]) -> Iterable[Finding]:
         """The records of all cases on all subjects."""
         return (record for case in self.cases for record in run_case(case, subjects))
+
+    def lost(self, subjects: Sequence[Subject], reason: str) -> Iterable[Finding]:
+        """A record of a crash for each comparison."""
+        return (record for case in self.cases for record in lost_case(case, subjects, reason))
 
 
 @dataclass(frozen=True)

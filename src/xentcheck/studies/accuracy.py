@@ -5,6 +5,7 @@ Every row of a problem is a candidate, so that one call judges many; the search 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -173,3 +174,11 @@ class AccuracySearch:
         for s in subjects:
             if s.is_main and not s.missing and self.dtype in s.adapter.capabilities.dtypes:
                 yield from accuracies(s, self.dtype, seed=self.seed, rounds=self.rounds)
+
+    def lost(self, subjects: Sequence[Subject], reason: str) -> Iterator[Accuracy]:
+        """An infinite error for each subject: what it is was not found out."""
+        for s in subjects:
+            if s.is_main and not s.missing and self.dtype in s.adapter.capabilities.dtypes:
+                place = {"adapter": s.adapter.name, "variant": s.variant, "device": s.device, "dtype": self.dtype}
+                worst = {"ulp": math.inf, "ulp_input": reason, "share": math.inf, "share_input": reason}
+                yield Accuracy(**place, quantity="dC/dz", **worst)

@@ -6,6 +6,7 @@ along the classes, which would lie in the null space of the softmax's Jacobian, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -262,3 +263,10 @@ class LawStudy:
             for dtype in self.dtypes if s.is_main and not s.missing else ():
                 if dtype in s.adapter.capabilities.dtypes:
                     yield from laws(s, dtype)
+
+    def lost(self, subjects: Sequence[Subject], reason: str) -> Iterator[LawResult]:
+        """A broken law for each dtype: nobody knows which one it was."""
+        for s in subjects:
+            for dtype in self.dtypes if s.is_main and not s.missing else ():
+                place = {"adapter": s.adapter.name, "variant": s.variant, "device": s.device, "dtype": dtype}
+                yield LawResult(**place, law="all", share=math.inf, detail=reason)

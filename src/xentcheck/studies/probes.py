@@ -166,3 +166,10 @@ class ProbeStudy:
         for s in subjects:
             if s.is_main and not s.missing:
                 yield from probe(s)
+
+    def lost(self, subjects: Sequence[Subject], reason: str) -> Iterator[ProbeResult]:
+        """One answer for each subject: that there was none."""
+        for s in subjects:
+            if s.is_main and not s.missing:
+                place = {"adapter": s.adapter.name, "variant": s.variant, "device": s.device}
+                yield ProbeResult(**place, probe="all", text="all probes", value=reason, gradient=reason)

@@ -20,6 +20,7 @@ from xentcheck.records.findings import FaultResult
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.reports.formats.markdown import FAULTS, table
 from xentcheck.reports.sections.faults import fault_table, fault_text
+from xentcheck.running.executors.futures import Asked
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.studies.kill_table.faults import fault_searches, frameworks_of
 
@@ -56,7 +57,7 @@ def faults_command(
     if out:
         prepare_file(out)
     console = Console(stderr=True)
-    finished = execute_parallel(tasks, (), None, jobs) if jobs > 1 else execute(tasks, ())
+    finished = execute_parallel(tasks, Asked(()), jobs) if jobs > 1 else execute(tasks, ())
     found: list[FaultResult] = []
     with Progress(console=console, disable=not console.is_terminal) as bar:
         for done in bar.track(finished, total=len(tasks), description="looking for planted faults"):

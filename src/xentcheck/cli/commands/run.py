@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +41,8 @@ from xentcheck.reports.formats.terminal import print_summary
 from xentcheck.reports.formats.write import to_json, write_report
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.environment import digest_of_plan, header_of
+from xentcheck.running.executors.dask import address_of, execute_on_dask
+from xentcheck.running.executors.futures import Asked
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.journal import Journal, collect
 from xentcheck.running.subjects import subjects_named
@@ -73,6 +74,7 @@ class RunRequest:
     contracts: Promised = ()
     resume: bool = False
     shard: tuple[int, int] | None = None
+    executor: str | None = None
 
 
 def run_command(request: RunRequest) -> int:
@@ -84,28 +86,25 @@ def run_command(request: RunRequest) -> int:
         prepare_file(path_of(request.save))
     start = perf_counter()
     run = execute_request(request, console)
-    if run is None:
-        return 1
     seconds = perf_counter() - start
     each = 1000 * seconds / max(len(run.records), 1)
-    again: list[Run | None] = []
+    again: list[Run] = []
     if request.save is not None:
         again = [execute_request(replace(request, out=None, resume=False), console) for _ in range(request.repeats - 1)]
         path = path_of(request.save)
-        baseline_of([run.file, *(r.file for r in again if r is not None)]).save(path)
+        baseline_of([run.file, *(r.file for r in again)]).save(path)
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     console.print(f"{len(run.records)} comparisons in {seconds:.1f} s, {each:.1f} ms each", highlight=False)
     code = _conclude(run, request, console)
     for number, repeat in enumerate(again, 2):
-        if repeat is None or not repeat.ok:
-            found = "a worker process died" if repeat is None else repeat.summary()
-            click.echo(f"run {number} of {request.repeats}: {found}", err=request.as_json)
+        if not repeat.ok:
+            click.echo(f"run {number} of {request.repeats}: {repeat.summary()}", err=request.as_json)
             code = 1
     return code
 
 
-def execute_request(request: RunRequest, console: Console) -> Run | None:
-    """The run of the cases asked for, with progress; None if a worker process died, which is said on stderr."""
+def execute_request(request: RunRequest, console: Console) -> Run:
+    """The run of the cases asked for, with progress."""
     known = load() + (load(request.deviations) if request.deviations else [])
     chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
     specs = asked_of(request)
@@ -129,17 +128,14 @@ def execute_request(request: RunRequest, console: Console) -> Run | None:
         advance = stack.enter_context(_progress(console, len(tasks)))
         journal = stack.enter_context(Journal(request.out, header, resume=request.resume)) if request.out else None
         left = journal.left(tasks) if journal else tasks
-        if request.jobs > 1:
-            finished = execute_parallel(left, specs, request.devices or None, request.jobs)
+        if request.executor is not None:
+            finished = execute_on_dask(left, Asked(specs, request.devices or None), request.executor)
+        elif request.jobs > 1:
+            finished = execute_parallel(left, Asked(specs, request.devices or None), request.jobs)
         else:
             finished = execute(left, subjects)
         done = journal.all(tasks, finished) if journal else finished
-        try:
-            found = collect(header, done, Deviations(known), stop=request.stop, progress=advance)
-        except BrokenProcessPool:
-            kept = f"; --resume goes on from {journal.path}" if journal else ""
-            click.echo(f"xentcheck: a worker process died (crash, signal or memory){kept}", err=True)
-            return None
+        found = collect(header, done, Deviations(known), stop=request.stop, progress=advance)
         if journal:
             journal.complete(found)
     return Run(found)
@@ -223,6 +219,7 @@ def _progress(console: Console, tasks: int) -> Iterator[Advance]:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
 @click.option("--resume", is_flag=True, help="Go on with the run to --out that was cut short.")
 @click.option("--shard", metavar="K/N", help="Only the K-th of N parts; `xentcheck merge` puts them together.")
+@click.option("--executor", metavar="dask://HOST:PORT", help="The scheduler of other machines that do the work.")
 @click.option("--save", metavar="NAME", help="Baseline to write: a path, or a name in baselines/.")
 @click.option(
     "--repeats",
@@ -255,6 +252,7 @@ def run(
     out: Path | None,
     resume: bool,
     shard: str | None,
+    executor: str | None,
     save: str | None,
     repeats: int,
     report_dir: Path | None,
@@ -267,6 +265,8 @@ def run(
         raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
     if resume and out is None:
         raise click.UsageError("--resume goes with --out FILE: what was found is beside that file")
+    if executor is not None and jobs != "1":
+        raise click.UsageError("--executor and -j do not go together: the workers of the scheduler do the work")
     promised = contracts_of(contracts)
     limit = timeout if isolation == "process" else 0
     specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
@@ -290,5 +290,6 @@ def run(
         contracts=promised,
         resume=resume,
         shard=shard_of(shard) if shard is not None else None,
+        executor=address_of(executor) if executor is not None else None,
     )
     return print_cases(request) if list_cases else run_command(request)

@@ -1,14 +1,16 @@
-"""Executing tasks, in this process or in several, with the same findings in the same order either way."""
+"""Tasks in this process, or in several of this machine, with the same findings in the same order either way."""
 
 from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
-from xentcheck.adapters.spec import Spec, resolve
-from xentcheck.running.subjects import Subject, subjects_of
+from xentcheck.running.subjects import Subject
 from xentcheck.running.tasks import Finished, Task, run_task
+
+from .futures import Asked, lost, work
 
 
 def execute(tasks: Sequence[Task], subjects: Sequence[Subject]) -> Iterator[Finished]:
@@ -16,24 +18,41 @@ def execute(tasks: Sequence[Task], subjects: Sequence[Subject]) -> Iterator[Fini
     return (run_task(task, subjects) for task in tasks)
 
 
-def execute_parallel(
-    tasks: Sequence[Task], specs: Sequence[Spec], devices: Sequence[str] | None, jobs: int
-) -> Iterator[Finished]:
-    """The tasks in several processes; results come in the order of the tasks, whatever the number of workers."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(specs, devices)) as pool:
+def execute_parallel(tasks: Sequence[Task], asked: Asked, jobs: int) -> Iterator[Finished]:
+    """The tasks in several processes; results come in the order of the tasks, whatever the number of workers.
+
+    Where a process dies, the tasks that may have been in it are done again, each in a process of its own; the one that
+    takes that with it, too, is recorded as a crash.
+    """
+    left = list(tasks)
+    while left:
         try:
-            yield from pool.map(_work, tasks)
+            for done in _pooled(left, asked, jobs):
+                left.pop(0)
+                yield done
+        except BrokenProcessPool:
+            for task in left[: jobs + QUEUED]:
+                left.pop(0)
+                yield _alone(task, asked)
+
+
+QUEUED = 1
+"""A pool hands its workers this many tasks more than there are workers."""
+
+
+def _pooled(tasks: Sequence[Task], asked: Asked, jobs: int) -> Iterator[Finished]:
+    """The tasks by processes that share them. Raises BrokenProcessPool."""
+    with ProcessPoolExecutor(min(jobs, len(tasks)), multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from pool.map(work, tasks, [asked] * len(tasks))
         finally:
             pool.shutdown(cancel_futures=True)  # whoever stops listening wants no more
 
 
-_subjects: list[Subject] = []
-
-
-def _start(specs: Sequence[Spec], devices: Sequence[str] | None) -> None:
-    _subjects.extend(s for spec in specs for s in subjects_of(resolve(spec), devices, spec.command))
-
-
-def _work(task: Task) -> Finished:
-    return run_task(task, _subjects)
+def _alone(task: Task, asked: Asked) -> Finished:
+    """A task in a process of its own, or the crash that it is."""
+    try:
+        (done,) = _pooled([task], asked, 1)
+    except BrokenProcessPool:
+        return lost(task, asked, "the process that ran it died twice")
+    return done

@@ -122,6 +122,12 @@ class FaultSearch:
         """What catches the fault."""
         yield result_of(by_name(self.framework)[self.fault], self.profiles, self.rivals)
 
+    def lost(self, subjects: Sequence[Subject], reason: str) -> Iterator[FaultResult]:
+        """A fault that nothing has caught."""
+        yield FaultResult(
+            fault=self.fault, text=reason, issue="", framework=self.framework, profiles=self.profiles, kills={}
+        )
+
 
 def fault_searches(frameworks: Sequence[str], profiles: Sequence[str], rivals: bool) -> list[FaultSearch]:
     """A task for each fault."""

@@ -1,0 +1,45 @@
+"""Tasks on other machines: by the workers of a scheduler of dask.distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from xentcheck.errors import AdapterError, UnavailableError, told
+from xentcheck.running.tasks import Finished, Task
+
+from .futures import Whom, execute_on
+
+SCHEME = "dask://"
+PATIENCE = 30.0
+"""Seconds until a scheduler has to answer."""
+
+
+def address_of(text: str) -> str:
+    """HOST:PORT of dask://HOST:PORT. Raises AdapterError.
+
+    >>> address_of("dask://localhost:8786")
+    'localhost:8786'
+    """
+    host, _, port = text.removeprefix(SCHEME).rpartition(":")
+    if not text.startswith(SCHEME) or not host or not port.isdecimal() or len(port) > 5:
+        raise AdapterError(f"executor is {text[:80]!r}; allowed: {SCHEME}HOST:PORT")
+    return f"{host}:{port}"
+
+
+def execute_on_dask(tasks: Sequence[Task], whom: Whom, address: str) -> Iterator[Finished]:
+    """The tasks by the workers of the scheduler at an address, in the order of the tasks.
+
+    A worker that dies is replaced by another one; a task that takes several with it is a crash. Raises
+    UnavailableError where dask.distributed is not installed, no scheduler answers, or the versions differ.
+    """
+    try:
+        from distributed import Client
+        from distributed.scheduler import KilledWorker
+    except ImportError as error:
+        raise UnavailableError("dask.distributed is not installed: pip install xentcheck[dask]") from error
+    try:
+        client = Client(f"tcp://{address}", timeout=PATIENCE, set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        raise UnavailableError(f"no scheduler of dask.distributed answers at {address}: {told(error)}") from error
+    with client:
+        yield from execute_on(client.get_executor(pure=False), tasks, whom, (KilledWorker,))

@@ -1,0 +1,186 @@
+"""Executors: the same findings in the same order, whoever does the tasks, and whichever process dies."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import xentcheck
+from xentcheck.adapters.numpy.adapter import value_and_gradient
+from xentcheck.adapters.spec import Spec
+from xentcheck.api import tasks_of
+from xentcheck.cases import Case
+from xentcheck.cli import cli
+from xentcheck.errors import AdapterError, UnavailableError
+from xentcheck.records.run import RunFile
+from xentcheck.running.executors.dask import execute_on_dask
+from xentcheck.running.executors.futures import Asked, execute_on, lost, subjects_asked
+from xentcheck.running.executors.local import execute, execute_parallel
+from xentcheck.studies.accuracy import AccuracySearch
+from xentcheck.studies.kill_table.faults import FaultSearch
+
+CASES = [f"gaussian.5x{classes}.f32.index.plain.mean.up-one.contig.s0" for classes in (3, 4, 5, 6, 7, 8)]
+DIES = """
+import os, signal
+from pathlib import Path
+from xentcheck.adapters.numpy.adapter import value_and_gradient
+
+def always(logits, target, **options):
+    if logits.shape[-1] == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value_and_gradient(logits, target, **options)
+
+def right(logits, target, **options):
+    return value_and_gradient(logits, target, **options)
+
+def once(logits, target, **options):
+    if logits.shape[-1] == 5 and not Path("died").exists():
+        Path("died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value_and_gradient(logits, target, **options)
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with losses that kill their process."""
+    (tmp_path / "dies.py").write_text(DIES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def tasks() -> list[Any]:
+    """Six groups, without laws and probes."""
+    return tasks_of(list(map(Case.parse, CASES)), "quick")[2:]
+
+
+def findings(finished: Any) -> list[str]:
+    """What was found, in its order."""
+    return [json.dumps(found.to_json(), sort_keys=True) for done in finished for found in done.findings]
+
+
+def test_every_executor_finds_the_same_in_the_same_order() -> None:
+    """In this process, in others, and in threads of an executor that somebody brings along."""
+    asked = Asked((Spec("numpy"),))
+    here = findings(execute(tasks(), subjects_asked(asked)))
+    assert len(here) == 24
+    assert findings(execute_parallel(tasks(), asked, 2)) == here
+    with ThreadPoolExecutor(2) as pool:
+        assert findings(execute_on(pool, tasks(), asked)) == here
+
+
+def test_whoever_stops_listening_wants_no_more() -> None:
+    """What has not begun is cancelled."""
+    with ThreadPoolExecutor(1) as pool:
+        finished = execute_on(pool, tasks(), Asked((Spec("numpy"),)))
+        assert next(finished).name == tasks()[0].signature
+        finished.close()
+    assert pool._work_queue.qsize() <= 1  # the sentinel of the shutdown
+
+
+@pytest.mark.parametrize(("name", "crashes"), [("always", 2), ("once", 0)])
+def test_a_worker_that_dies_is_replaced(here: Path, name: str, crashes: int) -> None:
+    """Its task is done again; one that always dies is a crash of its comparisons, and of no others."""
+    found = execute_parallel(tasks(), Asked((Spec(f"dies:{name}", "numpy"),)), 2)
+    records = [record for done in found for record in done.records]
+    assert [r.case for r in records] == [case for case in CASES for _ in range(2)]
+    assert Counter(r.outcome for r in records)["crash"] == crashes
+    assert {r.case for r in records if r.outcome == "crash"} == ({CASES[2]} if crashes else set())
+    assert all("died twice" in r.reason for r in records if r.outcome == "crash")
+
+
+@pytest.fixture
+def cluster(here: Path) -> Any:
+    """A scheduler of dask.distributed and two workers, on this machine."""
+    distributed = pytest.importorskip("distributed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own, of ports and of memory
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as found:
+            yield found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dask_finds_the_same_in_the_same_order(cluster: Any) -> None:
+    """With a worker that is killed in the middle, and with a task that kills each worker that it meets.
+
+    Alone shows that tasks and findings survive the way to other machines and back; it starts three processes.
+    """
+    address = cluster.scheduler_address.removeprefix("tcp://")
+    here = findings(execute(tasks(), subjects_asked(Asked((Spec("numpy"),)))))
+    assert findings(execute_on_dask(tasks(), Asked((Spec("numpy"),)), address)) == here
+    expected = findings(execute(tasks(), subjects_asked(Asked((Spec("dies:right", "numpy"),)))))
+    once = findings(execute_on_dask(tasks(), Asked((Spec("dies:once", "numpy"),)), address))
+    assert Path("died").exists()
+    assert [line.replace("once", "right") for line in once] == expected
+    always = execute_on_dask(tasks(), Asked((Spec("dies:always", "numpy"),)), address)
+    records = [record for done in always for record in done.records]
+    assert {r.case for r in records if r.outcome == "crash"} == {CASES[2]}
+    assert [r.case for r in records] == [case for case in CASES for _ in range(2)]
+
+
+@pytest.mark.parametrize("text", ["", "8786", "dask://", "dask://host", "dask://host:x", "dask://h:" + "9" * 5000])
+def test_a_bad_address_is_one_line(text: str) -> None:
+    """What is no dask://HOST:PORT."""
+    with pytest.raises((AdapterError, click.ClickException)) as caught:
+        cli.main(["run", "--executor", text], standalone_mode=False)
+    assert len(str(caught.value)) < 200
+
+
+def test_no_scheduler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers, or the package is missing."""
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("xentcheck.running.executors.dask.PATIENCE", 0.2)
+    with pytest.raises(UnavailableError, match=r"no scheduler of dask\.distributed answers at 127\.0\.0\.1:9"):
+        list(execute_on_dask(tasks(), Asked((Spec("numpy"),)), "127.0.0.1:9"))
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UnavailableError, match=r"pip install xentcheck\[dask\]"):
+        list(execute_on_dask(tasks(), Asked((Spec("numpy"),)), "127.0.0.1:9"))
+
+
+def test_check_takes_any_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same records; what cannot be sent, and an executor that is closed, are one line each."""
+    monkeypatch.setattr("xentcheck.cases.selection.cases", lambda profile, seed: list(map(Case.parse, CASES)))
+    here = xentcheck.check(value_and_gradient, "numpy")
+    with ThreadPoolExecutor(2) as pool:
+        assert xentcheck.check(value_and_gradient, "numpy", executor=pool).records == here.records
+        with pytest.raises(AdapterError, match="cannot be sent to an executor"):
+            xentcheck.check(lambda *given, **named: value_and_gradient(*given, **named), "numpy", executor=pool)
+    with pytest.raises(UnavailableError, match="takes no tasks"):
+        xentcheck.check(value_and_gradient, "numpy", executor=pool)
+
+
+def test_a_run_with_a_dying_worker_is_complete_and_fails(here: Path) -> None:
+    """The run file has every record, and the exit code is 1."""
+    mine = ("--impl", "dies:always", "--framework", "numpy", "--isolation", "none", "-j", "2")
+    chosen = [f"*.{shape}.f32.index.plain.mean.up-one.contig.s0" for shape in ("4x11", "130x10")]
+    patterns = [word for pattern in chosen for word in ("--case", pattern)]
+    (here / "dies.py").write_text(DIES.replace("== 5", "== 10"))
+    assert cli.main(["run", *mine, *patterns, "--out", "run.jsonl"], standalone_mode=False) == 1
+    run = RunFile.load(here / "run.jsonl")
+    assert len(run.records) == run.header.planned
+    outcomes = {r.outcome for r in run.records if ".4x11." in r.case}
+    assert "crash" not in outcomes
+    assert {r.outcome for r in run.records if ".130x10." in r.case} == {"crash"}
+
+
+def test_a_lost_study_is_never_a_good_one() -> None:
+    """Laws, probes, searches and planted faults whose process dies: none of them passes."""
+    asked = Asked((Spec("numpy"),))
+    laws, probes = tasks_of([Case.parse(CASES[0])], "quick")[:2]
+    assert all(not law.kept for law in lost(laws, asked, "died").findings)  # type: ignore[union-attr]  # laws
+    assert [found.value for found in lost(probes, asked, "died").findings] == ["died"]  # type: ignore[union-attr]  # probes
+    (worst,) = lost(AccuracySearch("float32", 0, 1), asked, "died").findings
+    assert not worst.share <= 1  # type: ignore[union-attr, operator]  # an accuracy
+    (fault,) = lost(FaultSearch("numpy", "E54-zero-gradient", ("quick",), False), asked, "died").findings
+    assert not fault.ok  # type: ignore[union-attr]  # a fault
