@@ -5,23 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
-from typing import IO
+from time import monotonic
+from typing import IO, Any
 
 from xentcheck.errors import ProcessEnded, ProcessTimeout, UnavailableError
 
 from . import wire
+from .guard import guard
 from .wire import Message
 
 TAIL = 20_000
-"""Bytes of standard error that are looked at when a process ended."""
+"""The last bytes of standard error, which are kept."""
 
 KEPT = 6
 """Lines of them that are told."""
@@ -34,32 +35,34 @@ Questions = SimpleQueue[tuple[Message, Future[Message | None]] | None]
 
 
 class Program:
-    """A running program: its pipes, its standard error in a file, and a thread that talks to it."""
+    """A running program: its pipes, the end of its standard error, and a thread that talks to it."""
 
     def __init__(self, command_line: Sequence[str], variables: Mapping[str, str]) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
         try:
             self._process = subprocess.Popen(
                 command_line,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._errors,
+                stderr=subprocess.PIPE,
                 env={**os.environ, **variables},
                 start_new_session=True,
             )
         except OSError as error:
             raise UnavailableError(f"program {command_line[0]!r} cannot start: {error.strerror}") from error
+        if guarding := guard():
+            guarding.add(self._process.pid)
         self._questions: Questions = SimpleQueue()
-        thread = Thread(target=_talk, args=(self._process, self._questions), name="xentcheck-process", daemon=True)
-        thread.start()
-        self._stop = weakref.finalize(self, _end, self._process, self._questions, thread, self._errors)
+        self._errors = bytearray()
+        self._listener = _started(_listen, self._process.stderr, self._errors)
+        talker = _started(_talk, self._process, self._questions)
+        self._stop = weakref.finalize(self, _end, self._process, self._questions, talker)
 
     def exchange(self, message: Message, limit: float) -> Message:
         """The answer to a message. Raises ProcessTimeout, ProcessEnded or ProtocolError."""
         future: Future[Message | None] = Future()
         self._questions.put((message, future))
         try:
-            answer = future.result(limit)
+            answer = self._answer(future, limit)
         except FutureTimeout:
             _kill(self._process)
             raise ProcessTimeout(f"no answer after {limit:g} s{self._tail()}") from None
@@ -72,6 +75,22 @@ class Program:
             raise ProcessEnded(f"{_death(self._process)}{self._tail()}")
         return answer
 
+    def _answer(self, future: Future[Message | None], limit: float) -> Message | None:
+        """The answer, or None if the program ended. Raises FutureTimeout.
+
+        What it has started may hold its pipes open when it has ended, so that its end is looked for, too.
+        """
+        deadline = monotonic() + limit
+        while True:
+            ended = self._process.poll() is not None
+            try:
+                return future.result(max(0.0, min(JOINING, deadline - monotonic())))
+            except FutureTimeout:
+                if ended:
+                    return None
+                if monotonic() >= deadline:
+                    raise
+
     def stop(self) -> None:
         """Close its standard input, which ends it, or kill it."""
         self._stop()
@@ -79,9 +98,8 @@ class Program:
     def _tail(self) -> str:
         """The end of its standard error, on one line."""
         self._process.wait()
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, size - TAIL))
-        kept = last_lines(self._errors.read().decode(errors="replace"))
+        self._listener.join(JOINING)
+        kept = last_lines(bytes(self._errors[-TAIL:]).decode(errors="replace"))
         return f"; stderr ends: {' | '.join(kept)}" if kept else ""
 
 
@@ -96,8 +114,25 @@ def last_lines(text: str) -> list[str]:
     return lines[-KEPT:] if fatal is None else lines[max(0, fatal - 1) :][:KEPT]
 
 
+def _started(target: Callable[..., None], *arguments: Any) -> Thread:
+    """A thread that nobody need wait for."""
+    thread = Thread(target=target, args=arguments, name=f"xentcheck{target.__name__}", daemon=True)
+    thread.start()
+    return thread
+
+
+def _listen(stream: IO[bytes], kept: bytearray) -> None:
+    """Read standard error to its end, and keep the last of it, however much there is."""
+    with suppress(OSError, ValueError):
+        while text := os.read(stream.fileno(), TAIL):
+            kept += text
+            del kept[:-TAIL]
+    with suppress(OSError):
+        stream.close()
+
+
 def _talk(process: subprocess.Popen[bytes], questions: Questions) -> None:
-    """Exchange messages until there are no more, in a thread that nobody need wait for; then close the pipes."""
+    """Exchange messages until there are no more; then close the pipes."""
     while (asked := questions.get()) is not None:
         message, future = asked
         try:
@@ -117,12 +152,13 @@ def _exchange(process: subprocess.Popen[bytes], message: Message) -> Message | N
     return wire.read(process.stdout)
 
 
-def _end(process: subprocess.Popen[bytes], questions: Questions, thread: Thread, errors: IO[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], questions: Questions, thread: Thread) -> None:
     _kill(process)
     process.wait()
+    if guarding := guard():
+        guarding.remove(process.pid)
     questions.put(None)
     thread.join(JOINING)
-    errors.close()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

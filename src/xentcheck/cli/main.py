@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from errno import EBADF
 from importlib import import_module
@@ -84,6 +85,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is found so far is kept
     with noticed_exit(_refuse):
         try:
             code = cli.main(standalone_mode=False)

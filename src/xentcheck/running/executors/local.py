@@ -6,7 +6,9 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 
+from xentcheck.adapters.process.guard import guard
 from xentcheck.running.subjects import Subject
 from xentcheck.running.tasks import Finished, Task, run_task
 
@@ -42,11 +44,20 @@ QUEUED = 1
 
 def _pooled(tasks: Sequence[Task], asked: Asked, jobs: int) -> Iterator[Finished]:
     """The tasks by processes that share them. Raises BrokenProcessPool."""
-    with ProcessPoolExecutor(min(jobs, len(tasks)), multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    alive, ours = context.Pipe(duplex=False)
+    with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_begin, initargs=(alive,)) as pool:
         try:
             yield from pool.map(work, tasks, [asked] * len(tasks))
         finally:
-            pool.shutdown(cancel_futures=True)  # whoever stops listening wants no more
+            ours.close()  # whoever stops listening wants no more: this ends the workers, busy or not
+            pool.shutdown(cancel_futures=True)
+            alive.close()
+
+
+def _begin(alive: Connection) -> None:
+    """In a worker: end with the process that has started it, at the latest."""
+    guard((alive.fileno(),))
 
 
 def _alone(task: Task, asked: Asked) -> Finished:
