@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples
 
 from xentcheck import adapters
 from xentcheck.adapters.spec import resolve
@@ -83,6 +84,23 @@ def call(*arguments: str) -> Any:
 def test_each_command_ends_with_its_code(code: int, arguments: tuple[str, ...]) -> None:
     """0 for agreement, 1 for anything else that was found."""
     assert call(*arguments) == code
+
+
+def test_a_replay_that_decides_nothing_ends_with_1() -> None:
+    """Weights on a loss without weights are unsupported, which is no agreement."""
+    Path("exits_with.py").write_text(
+        MINE + "def plain(logits, target, upstream=1.0):\n    return halved(logits, target)\n"
+    )
+    sys.modules.pop("exits_with", None)
+    weighted = CASE.replace("plain", "w")
+    assert call("replay", weighted, "--impl", "exits_with:plain", "--framework", "numpy", *NONE) == 1
+    assert call("replay", weighted, *RIGHT) == 0
+
+
+def test_a_grade_beside_a_broken_law_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All comparisons agree, and the run does not."""
+    monkeypatch.setattr("xentcheck.studies.laws.laws", lambda *given: iter([samples.law(share=2.0)]))
+    assert call("grade", "numpy", "--profile", "quick") == 1
 
 
 def test_compare_ends_with_1_if_something_got_worse() -> None:

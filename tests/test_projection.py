@@ -11,6 +11,7 @@ import pytest
 
 from xentcheck import adapters, check_projection
 from xentcheck.adapters.base import Adapter
+from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import AdapterError, DtypeError, ProblemError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -159,6 +160,23 @@ def test_nan_is_no_agreement() -> None:
     assert np.isnan(found(Wrong(columns(16, c3=np.nan))).gradient_share)
     assert not found(Wrong(columns(16, c3=np.nan))).ok
     assert not found(Wrong(value=np.nan)).ok
+
+
+@pytest.mark.parametrize("part", ["value", "gradient"])
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_nan_in_one_block_is_remembered(part: str, call: int) -> None:
+    """Later blocks and probes, which are right, do not make up for it."""
+    calls = iter(range(100))
+
+    def once(logits: Any, target: Any, *, upstream: Any = 1.0, **options: Any) -> Any:
+        value, gradient = value_and_gradient(logits, target, upstream=upstream, **options)
+        wrong = np.nan if next(calls) == call else 1.0
+        return (value * wrong, gradient) if part == "value" else (value, gradient * wrong)
+
+    result = check_projection(adapters.from_numpy(once), (4, 101), probes=2, rows=2)
+    if part == "value" or call == 0:
+        assert not result.ok
+        assert np.isnan(result.value_share if part == "value" else result.gradient_share)
 
 
 def test_the_truncation_is_the_largest_there_is() -> None:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns that two numbers of 17 digits with their error and bound need."""
 
+DECIDED = ("agree", "trivial", "convention")
+"""Outcomes of which one makes a replay good, where nothing fails."""
+
 
 def replay(
     adapter: Adapter,
@@ -78,6 +81,9 @@ def replay(
         _print_smallest(case, subject, failing, smallest, script, console)
     elif smallest:
         console.print("nothing fails here: no script was written")
+    if not failing and not any(r.outcome in DECIDED for r in records):
+        console.print(Text("nothing was decided: no comparison agrees", style="bold red"))
+        return 1
     return int(bool(failing))
 
 

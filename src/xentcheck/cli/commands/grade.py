@@ -33,7 +33,7 @@ from .run import RunRequest, asked_of, execute_request
 
 
 def grade_command(request: RunRequest) -> int:
-    """Run the cases and print the grades; the exit code is 1 if a declared contract is exceeded or nothing was run."""
+    """Run the cases and print the grades; the exit code is 1 if the run is not ok, or nothing was graded."""
     console = Console()
     run = execute_request(request, console)
     summary = summarize(run.file)
@@ -47,7 +47,7 @@ def grade_command(request: RunRequest) -> int:
     if found := _heights(request):
         console.print(_height_table(found))
     console.print(Text(summary.verdict, style="bold green" if summary.ok else "bold red"), soft_wrap=True)
-    return 0 if summary.grades and not summary.failing else 1
+    return 0 if summary.grades and summary.ok else 1
 
 
 def _table(summary: Summary) -> Table:
@@ -99,7 +99,7 @@ def grade(
 ) -> int:
     """The arithmetic that ADAPTER does: the strictest contract it meets, per dtype and kind of quantity.
 
-    Exit code 1 if it exceeds the contract that it declares.
+    Exit code 1 if the run behind it is not ok, as where the declared contract is exceeded.
     """
     promised = contracts_of(contracts)
     specs = specs_of((adapter,) if adapter else (), implementation, framework, contracts=promised)

@@ -18,6 +18,7 @@ from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import AdapterError, DtypeError, ProblemError, UnavailableError
 from xentcheck.judging.metric import shape_and_dtype
+from xentcheck.records.record import rank
 from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.formats import Array
 from xentcheck.reference.inputs import WIDE
@@ -87,7 +88,7 @@ class _Worst:
         with np.errstate(all="ignore"):
             shares = np.where(error == 0, 0.0, error / limit)
         at = int(np.where(np.isnan(shares), np.inf, shares).argmax())
-        if not shares[at] <= self.share:
+        if rank(shares[at]) > rank(self.share):
             self.share, self.row = float(shares[at]), int(rows[at])
 
 
