@@ -179,6 +179,14 @@ class AccuracySearch:
         """An infinite error for each subject: what it is was not found out."""
         for s in subjects:
             if s.is_main and not s.missing and self.dtype in s.adapter.capabilities.dtypes:
-                place = {"adapter": s.adapter.name, "variant": s.variant, "device": s.device, "dtype": self.dtype}
-                worst = {"ulp": math.inf, "ulp_input": reason, "share": math.inf, "share_input": reason}
-                yield Accuracy(**place, quantity="dC/dz", **worst)
+                yield Accuracy(
+                    adapter=s.adapter.name,
+                    variant=s.variant,
+                    device=s.device,
+                    dtype=self.dtype,
+                    quantity="dC/dz",
+                    ulp=math.inf,
+                    ulp_input=reason,
+                    share=math.inf,
+                    share_input=reason,
+                )

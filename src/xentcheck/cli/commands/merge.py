@@ -81,7 +81,8 @@ def _tasks(shards: Sequence[RunFile]) -> Iterator[Finished]:
     """What each task has found, in the order of the plan: the shards took turns."""
     found: dict[str, list[Finding]] = defaultdict(list)
     for run in shards:
-        for finding in (*run.accuracies, *run.laws, *run.probes, *run.records, *run.faults):
+        everything: tuple[Finding, ...] = (*run.accuracies, *run.laws, *run.probes, *run.records, *run.faults)
+        for finding in everything:
             found[_task_of(finding)].append(finding)
     for turn in range(len(shards[0].timings)):
         for run in shards:
