@@ -1,0 +1,105 @@
+"""Nothing is left behind, however a run ends: workers, isolated implementations, and what they have started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xentcheck.adapters.process.program import TAIL, Program
+from xentcheck.adapters.process.wire import Message
+from xentcheck.errors import ProcessEnded
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups")
+
+LOSS = """
+import time
+from xentcheck.adapters.numpy.adapter import value_and_gradient
+
+def slow(logits, target, **options):
+    time.sleep(0.5)
+    return value_and_gradient(logits, target, **options)
+"""
+MAIN = "from xentcheck.cli import main; main()"
+MINE = ("--impl", "slow_here:slow", "--framework", "numpy")
+
+
+def descendants(root: int) -> list[int]:
+    """A process and all that it has started, and they."""
+    table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(pid): int(parent) for pid, parent in map(str.split, table.splitlines())}
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and is not waited for does not."""
+    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return state.strip()[:1] not in ("", "Z")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("least", "arguments"),
+    [(3, MINE), (8, (*MINE, "-j", "2")), (5, (*MINE, "-j", "2", "--isolation", "none"))],
+    ids=["one", "two", "inside"],
+)
+def test_no_process_outlives_a_run(
+    tmp_path: Path, number: signal.Signals, least: int, arguments: tuple[str, ...]
+) -> None:
+    """5 seconds after the command has been ended all that it has started has ended, busy or not.
+
+    Alone shows that signals, which nothing in the process can answer to, leave no worker and no implementation.
+    """
+    (tmp_path / "slow_here.py").write_text(LOSS)
+    command = [sys.executable, "-c", MAIN, "run", *arguments, "--dtype", "float32", "--out", "run.jsonl"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        begun = time.monotonic()
+        while not (tmp_path / "run.jsonl.partial").exists() or len(descendants(run.pid)) < least:
+            assert run.poll() is None
+            assert time.monotonic() - begun < 60
+            time.sleep(0.05)
+        started = descendants(run.pid)
+        run.send_signal(number)
+        code = run.wait(timeout=20)
+        told = run.stderr.read().decode() if run.stderr else ""
+    if number == signal.SIGKILL:
+        assert code == -number
+    else:
+        assert code == 2
+        assert "xentcheck: interrupted" in told
+    deadline = time.monotonic() + 5
+    while any(map(alive, started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in started if alive(pid)]
+    assert (tmp_path / "run.jsonl.partial").exists()
+
+
+def test_a_grandchild_that_holds_the_pipe_is_no_timeout() -> None:
+    """The program has ended: that is told at once, and not after the time that an answer may take."""
+    code = f"import subprocess, sys; subprocess.Popen([{sys.executable!r}, '-c', 'import time; time.sleep(20)'], "
+    code += "start_new_session=True); sys.exit(3)"
+    program = Program([sys.executable, "-c", code], {})
+    begun = time.monotonic()
+    with pytest.raises(ProcessEnded, match="it exited with code 3"):
+        program.exchange(Message({"kind": "hello"}, {}), 60.0)
+    assert time.monotonic() - begun < 30
+    program.stop()
+
+
+def test_the_last_of_endless_standard_error_is_kept() -> None:
+    """However much a program writes there, it is read, so that it does not wait, and the end of it is told."""
+    code = "import sys; sys.stderr.write('x' * 79 + '\\n' * 1); sys.stderr.write(('y' * 79 + '\\n') * 50_000)"
+    code += "; sys.stderr.write('the end'); sys.exit(4)"
+    program = Program([sys.executable, "-c", code], {})
+    with pytest.raises(ProcessEnded, match=r"it exited with code 4; stderr ends: .*\| the end"):
+        program.exchange(Message({"kind": "hello"}, {}), 60.0)
+    assert len(program._errors) <= TAIL
+    program.stop()
