@@ -298,7 +298,7 @@ def test_a_run_that_does_not_use_it_pays_nothing(pytester: pytest.Pytester) -> N
         import sys
         def test_modules():
             found = {name for name in sys.modules if name.startswith("xentcheck")}
-            assert found == {"xentcheck", "xentcheck.testing.plugin"}
+            assert found == {"xentcheck", "xentcheck.testing", "xentcheck.testing.options", "xentcheck.testing.plugin"}
             assert not {"numpy", "torch", "jax", "rich", "click"} & set(sys.modules)
         """
     )

@@ -15,6 +15,7 @@ from xentcheck.reference import (
     backprop,
     bias_step,
     central,
+    costs,
     deltas,
     feedforward,
     l1_cost,
@@ -27,7 +28,6 @@ from xentcheck.reference import (
     sgd_step,
     unrolled_delta,
 )
-from xentcheck.reference.book import costs
 
 PAIRS = [("sigmoid", "quadratic"), ("sigmoid", "cross-entropy"), ("linear", "quadratic"), ("softmax", "log-likelihood")]
 SIZES = (2, 4, 3, 3)

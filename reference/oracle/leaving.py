@@ -21,7 +21,7 @@ def leave(backend: Backend, quantity: str, number: Number, undefined: Any) -> Nu
     undefined: where mathematics has no finite value, of a shape that broadcasts to the number's: a row without a finite
     maximum, a factor that is not 0 on a logit of -inf, a division by 0, an input that is not finite.
 
-    >>> from .backends import FLOAT64
+    >>> from xentcheck.reference.numbers.backends import FLOAT64
     >>> leave(FLOAT64, "loss", np.array([1.0, np.inf]), np.array([False, True])).tolist()
     [1.0, inf]
     """

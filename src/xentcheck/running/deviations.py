@@ -122,10 +122,11 @@ class Deviations:
         if entry is None:
             return record
         self._selected[entry] += 1
-        if record.outcome not in ("disagree", "deviation"):
-            return record
-        self._matched[entry] += 1
-        return replace(record, outcome="deviation", reason=entry.reason, link=entry.link)
+        if record.outcome == "disagree":
+            self._matched[entry] += 1
+            return replace(record, outcome="deviation", reason=entry.reason, link=entry.link)
+        self._matched[entry] += record.outcome == "deviation"  # of a part of a run that was written down
+        return record
 
     def failures(self, profile: str = "") -> list[str]:
         """What is wrong with the entries.
