@@ -88,6 +88,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_power",
     ),
     f"{ROOT}/running/comparison.py": (
+        "test_executors::test_a_worker_that_dies_is_replaced",
         "test_public_interface::test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_another",
         "test_power::test_zero_is_vacuous_where_wrong_and_trivial_where_right",
         "test_conventions::test_a_convention_excuses_values_only",
