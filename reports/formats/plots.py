@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import UnavailableError
 from xentcheck.records.record import ULP_EDGES, Record, place_of
+from xentcheck.records.words import printable
 from xentcheck.vocabulary import QUANTITIES
 
 if TYPE_CHECKING:
@@ -201,8 +202,8 @@ def _label(r: Record) -> str:
 
 
 def _text(text: str) -> str:
-    """Text that matplotlib takes as it is: no mathematics between dollar signs, and no name that it hides."""
-    plain = text.replace("$", r"\$")
+    """Text that matplotlib takes as it is: no mathematics between dollar signs, no name that it hides or refuses."""
+    plain = (text if text.isprintable() else printable(text)).replace("$", r"\$")
     return f" {plain}" if plain.startswith("_") else plain
 
 

@@ -19,43 +19,48 @@ SHOWN = 5
 CAPTION = "share: largest error / bound; apart: conventions, vacuous, trivial, unsupported"
 
 
+def _plain(text: str, style: str = "") -> Text:
+    """Text without control characters, whoever has named what is in it."""
+    return Text(text if text.isprintable() else printable(text), style=style)
+
+
 def print_summary(run: RunFile, console: Console) -> None:
     """Print the run's tables, its failures and, last, its verdict."""
     summary = summarize(run)
     console.print(_table(summary))
     for grade in summary.grades:
-        console.print(Text(f"grade of {' '.join(grade.place)}: {grade.contract} (judged by {grade.declared})"))
+        console.print(_plain(f"grade of {' '.join(grade.place)}: {grade.contract} (judged by {grade.declared})"))
     for text in summary.reasons:
-        console.print(Text(text, style="red"), soft_wrap=True)
+        console.print(_plain(text, style="red"), soft_wrap=True)
     for r in summary.failing[:SHOWN]:
-        console.print(Text(describe(r), style="red"), soft_wrap=True)
-        console.print(Text(f"  {r.replay}"), soft_wrap=True)
+        console.print(_plain(describe(r), style="red"), soft_wrap=True)
+        console.print(_plain(f"  {r.replay}"), soft_wrap=True)
     if len(summary.failing) > SHOWN:
         console.print(f"... and {len(summary.failing) - SHOWN} more")
     raised = Counter((r.adapter, r.reason) for r in summary.failing if r.outcome == "error")
     for (adapter, reason), times in raised.most_common(1):
         if times > 1:
             text = f"{adapter} raises in {times} of {len(summary.failing)} failing comparisons: {printable(reason)}"
-            console.print(Text(text, style="red"), soft_wrap=True)
+            console.print(_plain(text, style="red"), soft_wrap=True)
     for text in summary.weaker:
-        console.print(Text(text, style="yellow"), soft_wrap=True)
+        console.print(_plain(text, style="yellow"), soft_wrap=True)
     if sentence := suspicion(summary.failing):
-        console.print(Text(sentence, style="red"), soft_wrap=True)
+        console.print(_plain(sentence, style="red"), soft_wrap=True)
     warned = Counter((r.adapter, text) for r in run.records for text in r.warnings)
     for (adapter, text), times in warned.most_common(SHOWN):
         console.print(
-            Text(f"{adapter} warned in {times} comparisons: {printable(text)}", style="yellow"), soft_wrap=True
+            _plain(f"{adapter} warned in {times} comparisons: {printable(text)}", style="yellow"), soft_wrap=True
         )
     for text in summary.observations:
-        console.print(Text(text, style="yellow"), soft_wrap=True)
+        console.print(_plain(text, style="yellow"), soft_wrap=True)
     for adapter, refused in _refused(run).items():
         text = f"{adapter} is not asked for what it refuses: {', '.join(refused)}; options= would declare it"
-        console.print(Text(text, style="yellow"), soft_wrap=True)
+        console.print(_plain(text, style="yellow"), soft_wrap=True)
     missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
-        console.print(Text(f"{adapter}: unavailable, {reason}", style="yellow"))
+        console.print(_plain(f"{adapter}: unavailable, {reason}", style="yellow"))
     style = "bold red" if not summary.ok else "bold yellow" if summary.undecided else "bold green"
-    console.print(Text(summary.verdict, style=style), soft_wrap=True)
+    console.print(_plain(summary.verdict, style=style), soft_wrap=True)
 
 
 def _refused(run: RunFile) -> dict[str, list[str]]:
@@ -93,5 +98,5 @@ def _table(summary: Summary) -> Table:
         share = "-" if row.worst is None or row.worst.share is None else f"{row.worst.share:.3g}"
         ulp = "-" if row.ulp is None else f"{row.ulp:.2g}"
         cells = (" ".join(row.place), row.quantity, str(agree), str(row.failing), str(apart), share, ulp)
-        table.add_row(*map(Text, cells), style="red" if row.failing else "")
+        table.add_row(*map(_plain, cells), style="red" if row.failing else "")
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from xentcheck.records.record import Record, order_key, place_of
@@ -64,34 +64,45 @@ def view_of(run: RunFile) -> View:
     """The view of a run, whatever the order of its records."""
     summary = summarize(run)
     header = run.header
-    return View(
-        ok=summary.ok,
-        verdict=summary.verdict,
-        title=f"xentcheck {header.version}, profile {header.profile}, seed {header.seed}",
-        facts=_facts(run, summary),
-        reasons=summary.reasons,
-        weaker=summary.weaker,
-        observations=summary.observations,
-        failures=_failures(summary),
-        hidden=_hidden(summary),
-        agreement=_agreement(summary),
-        grades=_grades(summary),
-        power=_power(summary.groups),
-        power_gaps=_power([g for g in summary.groups if g.blind or g.undecided or g.not_exercised]),
-        power_text=_power_text(summary),
-        accuracy=accuracy_table(run.accuracies),
-        coverage=coverage_table(run.coverages),
-        probes=probe_table(run.probes),
-        laws=law_table(run.laws),
-        faults=fault_table(run.faults),
-        faults_text=fault_text(run.faults),
-        differences=_differences(run),
-        deviations=_deviations(run),
-        conventions=_conventions(run),
-        apart=_apart(run),
-        environment=(["setting", "value"], _flat(header.environment)),
-        host=(["what", "value"], [*_flat(header.host), *([name, f"{s:.3f} s"] for name, s in run.timings)]),
+    return _readable(
+        View(
+            ok=summary.ok,
+            verdict=summary.verdict,
+            title=f"xentcheck {header.version}, profile {header.profile}, seed {header.seed}",
+            facts=_facts(run, summary),
+            reasons=summary.reasons,
+            weaker=summary.weaker,
+            observations=summary.observations,
+            failures=_failures(summary),
+            hidden=_hidden(summary),
+            agreement=_agreement(summary),
+            grades=_grades(summary),
+            power=_power(summary.groups),
+            power_gaps=_power([g for g in summary.groups if g.blind or g.undecided or g.not_exercised]),
+            power_text=_power_text(summary),
+            accuracy=accuracy_table(run.accuracies),
+            coverage=coverage_table(run.coverages),
+            probes=probe_table(run.probes),
+            laws=law_table(run.laws),
+            faults=fault_table(run.faults),
+            faults_text=fault_text(run.faults),
+            differences=_differences(run),
+            deviations=_deviations(run),
+            conventions=_conventions(run),
+            apart=_apart(run),
+            environment=(["setting", "value"], _flat(header.environment)),
+            host=(["what", "value"], [*_flat(header.host), *([name, f"{s:.3f} s"] for name, s in run.timings)]),
+        )
     )
+
+
+def _readable(x: Any) -> Any:
+    """A view, or a part of it, whose text is free of control characters and surrogates, whoever has named what."""
+    if isinstance(x, str):
+        return x if x.isprintable() else printable(x)
+    if isinstance(x, View):
+        return View(**{f.name: _readable(getattr(x, f.name)) for f in fields(x)})
+    return type(x)(map(_readable, x)) if isinstance(x, (list, tuple)) else x
 
 
 def _facts(run: RunFile, summary: Summary) -> tuple[tuple[str, str], ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from errno import EBADF
+from contextlib import suppress
+from errno import EBADF, EIO, ENOSPC, EPIPE
 from importlib import import_module
 from io import TextIOWrapper
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from xentcheck.errors import XentcheckError
 
@@ -89,6 +91,8 @@ def main() -> None:
     with noticed_exit(_refuse):
         try:
             code = cli.main(standalone_mode=False)
+            if sys.stdout:
+                sys.stdout.flush()
         except XentcheckError as error:
             code = _refuse(str(error))
         except click.Abort:
@@ -96,15 +100,26 @@ def main() -> None:
         except click.ClickException as error:
             code = _refuse(error.format_message())
         except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
-            code = _refuse(f"something that was imported called sys.exit({error.code!r})")
+            if isinstance(sys.stdout, PacifyFlushWrapper):  # so click ends where nobody reads any more
+                code = 2
+            else:
+                code = _refuse(f"something that was imported called sys.exit({error.code!r})")
+        except MemoryError:
+            code = _refuse("there is not enough memory for this")
         except OSError as error:
-            if error.errno != EBADF:
+            if error.errno not in (EBADF, EPIPE, ENOSPC, EIO):
                 raise
             sys.stdout = None  # as Python has it where there is none; nothing is flushed then
-            code = _refuse(f"its output was closed by something that it called: {error}")
+            code = 2  # whoever reads the output has had enough of it, which `| head` need not be told
+            if error.errno == EBADF:
+                _refuse(f"its output was closed by something that it called: {error}")
+            elif error.errno != EPIPE:
+                _refuse(f"standard output cannot be written: {error.strerror}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _refuse(text: str) -> int:
-    click.echo("xentcheck: " + " ".join(text.split()), err=True)
+    """Tell what is wrong on one line, whatever characters are in it; the exit code."""
+    with suppress(OSError):
+        click.echo("xentcheck: " + " ".join("".join(c if c.isprintable() else " " for c in text).split()), err=True)
     return 2

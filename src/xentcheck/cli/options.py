@@ -52,7 +52,7 @@ timeout_option = click.option(
     "--timeout",
     default=TIMEOUT,
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=1e6),
     callback=finite("seconds"),
     help="Seconds for one call in that process; the first of each kind, which may compile, has three times as many.",
 )
@@ -63,7 +63,7 @@ device_option = click.option(
     "--device", "devices", multiple=True, metavar="cpu|cuda|gpu", help="Repeatable; default all there are."
 )
 seed_option = click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another draw of every case."
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0, max=2**63), help="Another draw of every case."
 )
 deviations_option = click.option(
     "--deviations", type=click.Path(path_type=Path), help="TOML file of known faults, besides the built-in one."
@@ -75,8 +75,18 @@ contract_option = click.option(
     metavar="[DTYPE=]NAME",
     help="The arithmetic promised, whatever is declared; repeatable, one for each dtype.",
 )
+FROM_0 = click.IntRange(min=0, max=10**9)
+FROM_1 = click.IntRange(min=1, max=10**9)
+"""Counts, which have an upper end, too: more rows, rounds or elements than anybody waits for."""
+
 MOST_SHARDS = 1000
 """No profile has more groups of cases that take long."""
+
+MOST_JOBS = 1000
+"""No machine has memory for more workers."""
+
+LARGEST_SIZE = 10**9
+"""No machine has memory for a row of more classes, or time for more rows."""
 
 jobs_option = click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
 
@@ -92,18 +102,34 @@ def jobs_of(text: str) -> int:
     """The number of worker processes. Raises click.BadParameter."""
     if text == "auto":
         return os.cpu_count() or 1
-    if not text.isdecimal() or int(text) < 1:
-        raise click.BadParameter(f"{text!r}; allowed: a number of processes from 1, or auto", param_hint="-j")
-    return int(text)
+    if (jobs := _whole(text, MOST_JOBS)) is None:
+        told = f"{shown(text)}; allowed: a number of processes from 1 to {MOST_JOBS}, or auto"
+        raise click.BadParameter(told, param_hint="-j")
+    return jobs
+
+
+def _whole(text: str, most: int) -> int | None:
+    """A number from 1 to the largest one, or None: digits beyond Python's own limit are no number of anything."""
+    text = text.strip()
+    return int(text) if text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most else None
+
+
+def shown(text: str) -> str:
+    """A value as an error shows it: quoted, and not longer than a line has room for.
+
+    >>> shown("9" * 5000)
+    "'99999999999999999999...'"
+    """
+    return repr(text if len(text) <= 20 else f"{text[:20]}...")
 
 
 def shard_of(text: str) -> tuple[int, int]:
     """K and N of "K/N", the K-th of N parts. Raises click.BadParameter."""
-    k, _, n = text.partition("/")
-    if not (all(part.isdecimal() and len(part) < 5 for part in (k, n)) and 1 <= int(k) <= int(n) <= MOST_SHARDS):
-        told = f"{text[:20]!r}; allowed: K/N, K from 1 to N, N at most {MOST_SHARDS}"
+    k, n = (_whole(part, MOST_SHARDS) for part in text.partition("/")[::2])
+    if k is None or n is None or k > n:
+        told = f"{shown(text)}; allowed: K/N, K from 1 to N, N at most {MOST_SHARDS}"
         raise click.BadParameter(told, param_hint="--shard")
-    return int(k), int(n)
+    return k, n
 
 
 def numbers_of(text: str, option: str) -> list[float]:
@@ -111,12 +137,14 @@ def numbers_of(text: str, option: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise click.BadParameter(f"{text!r}; allowed: numbers separated by commas", param_hint=option) from None
+        told = f"{shown(text)}; allowed: numbers separated by commas"
+        raise click.BadParameter(told, param_hint=option) from None
 
 
 def sizes_of(text: str, option: str) -> tuple[int, int]:
     """N and C. Raises click.BadParameter."""
-    sizes = text.split(",")
-    if len(sizes) != 2 or not all(part.strip().isdecimal() for part in sizes):
-        raise click.BadParameter(f"{text!r}; allowed: N,C, two numbers", param_hint=option)
-    return int(sizes[0]), int(sizes[1])
+    n, c, *more = (*(_whole(part, LARGEST_SIZE) for part in text.split(",")), None)
+    if n is None or c is None or len(more) != 1:
+        told = f"{shown(text)}; allowed: N,C, two numbers from 1 to {LARGEST_SIZE}"
+        raise click.BadParameter(told, param_hint=option)
+    return n, c

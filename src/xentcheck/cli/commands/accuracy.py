@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.spec import Spec, resolve, specs_of
-from xentcheck.cli.options import adapter_option, dtype_option, framework_option, impl_option, seed_option
+from xentcheck.cli.options import FROM_0, adapter_option, dtype_option, framework_option, impl_option, seed_option
 from xentcheck.errors import DtypeError
 from xentcheck.records.findings import Accuracy
 from xentcheck.records.paths import prepare_file, write_whole
@@ -80,7 +80,7 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
 @framework_option
 @dtype_option
 @seed_option
-@click.option("--rounds", default=30, show_default=True, type=click.IntRange(min=0), help="Steps of the climb.")
+@click.option("--rounds", default=30, show_default=True, type=FROM_0, help="Steps of the climb.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
 def accuracy(
     adapters: tuple[str, ...],

@@ -18,6 +18,7 @@ from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
 from xentcheck.adapters.spec import Spec, specs_of
 from xentcheck.cli.options import (
+    FROM_1,
     adapter_option,
     contract_option,
     contracts_of,
@@ -149,7 +150,7 @@ def _progress(console: Console, seconds: float) -> Iterator[Callable[[Fuzzed], N
     "--minutes",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=1e6),
     callback=finite("minutes"),
     help="How long to go on.",
 )
@@ -166,7 +167,11 @@ def _progress(console: Console, seconds: float) -> Iterator[Callable[[Fuzzed], N
 )
 @deviations_option
 @click.option(
-    "--most", default=20, show_default=True, type=click.IntRange(min=1), help="Failing cases after which to stop."
+    "--most",
+    default=20,
+    show_default=True,
+    type=FROM_1,
+    help="Failing cases after which to stop.",
 )
 def fuzz(
     adapters: tuple[str, ...],

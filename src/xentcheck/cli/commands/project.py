@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from xentcheck.adapters.spec import resolve, specs_of
-from xentcheck.cli.options import contract_option, contracts_of, framework_option, impl_option, seed_option, sizes_of
+from xentcheck.cli.options import (
+    FROM_1,
+    contract_option,
+    contracts_of,
+    framework_option,
+    impl_option,
+    seed_option,
+    sizes_of,
+)
 from xentcheck.errors import AdapterError
 from xentcheck.studies.projection.check import check_projection
 
@@ -16,8 +24,8 @@ from xentcheck.studies.projection.check import check_projection
 @framework_option
 @click.option("--shape", required=True, metavar="N,C", help="Shape of the logits.")
 @click.option("--dtype", default="float64", show_default=True, metavar="float64|float32")
-@click.option("--probes", default=20, show_default=True, type=click.IntRange(min=1), help="Random directions.")
-@click.option("--rows", type=click.IntRange(min=1), help="Rows at a time; default: what keeps below 8 GiB.")
+@click.option("--probes", default=20, show_default=True, type=FROM_1, help="Random directions.")
+@click.option("--rows", type=FROM_1, help="Rows at a time; default: what keeps below 8 GiB.")
 @click.option("--device", default="cpu", show_default=True)
 @contract_option
 @seed_option

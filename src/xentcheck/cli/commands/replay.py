@@ -8,6 +8,7 @@ import click
 
 from xentcheck.adapters.spec import resolve, specs_of
 from xentcheck.cli.options import (
+    FROM_1,
     adapter_option,
     contract_option,
     contracts_of,
@@ -32,7 +33,7 @@ from xentcheck.reproduce.replay import replay as replay_case
 @contract_option
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--variant", help="How to call it; default: the main one.")
-@click.option("--show", default=10, show_default=True, type=click.IntRange(min=1), help="Elements per quantity.")
+@click.option("--show", default=10, show_default=True, type=FROM_1, help="Elements per quantity.")
 @click.option("--shrink", is_flag=True, help="Look for the smallest problem that fails, and print a script of it.")
 @click.option("--script", type=click.Path(path_type=Path, dir_okay=False), help="File for that script.")
 def replay(

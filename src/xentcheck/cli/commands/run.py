@@ -19,6 +19,8 @@ from xentcheck.adapters.spec import Spec, specs_of
 from xentcheck.api import Run, tasks_of
 from xentcheck.cases.selection import selected
 from xentcheck.cli.options import (
+    FROM_0,
+    FROM_1,
     adapter_option,
     contract_option,
     contracts_of,
@@ -206,7 +208,7 @@ def _progress(console: Console, tasks: int) -> Iterator[Advance]:
     "--accuracy",
     "rounds",
     default=0,
-    type=click.IntRange(min=0),
+    type=FROM_0,
     metavar="ROUNDS",
     help="Also search the largest errors.",
 )
@@ -225,7 +227,7 @@ def _progress(console: Console, tasks: int) -> Iterator[Advance]:
     "--repeats",
     default=1,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=FROM_1,
     help="Run so many times for the baseline, which then knows what the machine does not reproduce.",
 )
 @click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
