@@ -1,8 +1,8 @@
-"""Kill runs at random, resume them, and compare: `python benchmarks/kills.py --kills 50 -- --profile full --adapter numpy`.
+"""Kill runs at random, resume them, and compare: `python benchmarks/kills.py -- --profile full --adapter numpy`.
 
-What is killed is the command itself, one of its workers, or an isolated implementation, by SIGKILL or SIGTERM. A run that
-ends without being complete is resumed until it is. Each has to end with the bytes of a run that nobody killed, timings
-and host aside, and 5 seconds after the command no process of it may be left. The exit code is 1 if one does not.
+What is killed is the command itself, one of its workers, or an isolated implementation, by SIGKILL or SIGTERM. A run
+that ends without being complete is resumed until it is. Each has to end with the bytes of a run that nobody killed,
+timings and host aside, and 5 seconds after the command no process of it may be left. Exit code 1 if one does not.
 """
 
 from __future__ import annotations

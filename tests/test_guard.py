@@ -7,13 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.process.program import TAIL, Program
 from xentcheck.adapters.process.wire import Message
+from xentcheck.cases import Case
 from xentcheck.errors import ProcessEnded
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups")
 
@@ -45,7 +51,16 @@ def alive(pid: int) -> bool:
     return state.strip()[:1] not in ("", "Z")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+@contextmanager
+def ending(run: subprocess.Popen[bytes]) -> Iterator[None]:
+    """A process that nothing in it has ended is killed: a test that fails does not hang."""
+    try:
+        yield
+    finally:
+        run.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize(
     ("least", "arguments"),
     [(3, MINE), (8, (*MINE, "-j", "2")), (5, (*MINE, "-j", "2", "--isolation", "none"))],
@@ -60,7 +75,10 @@ def test_no_process_outlives_a_run(
     """
     (tmp_path / "slow_here.py").write_text(LOSS)
     command = [sys.executable, "-c", MAIN, "run", *arguments, "--dtype", "float32", "--out", "run.jsonl"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+    with (
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run,
+        ending(run),
+    ):
         begun = time.monotonic()
         while not (tmp_path / "run.jsonl.partial").exists() or len(descendants(run.pid)) < least:
             assert run.poll() is None
@@ -103,3 +121,35 @@ def test_the_last_of_endless_standard_error_is_kept() -> None:
         program.exchange(Message({"kind": "hello"}, {}), 60.0)
     assert len(program._errors) <= TAIL
     program.stop()
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from xentcheck.adapters.numpy.adapter import value_and_gradient
+
+def once(logits, target, **options):
+    if not Path("killed").exists():
+        Path("killed").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+    return value_and_gradient(logits, target, **options)
+
+def always(logits, target, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("once", "agree"), ("always", "crash")])
+def test_an_implementation_that_is_killed_is_asked_once_more(
+    name: str, outcome: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever killed it from outside does not do it again; what gets itself killed is a crash."""
+    (tmp_path / "killed_here.py").write_text(KILLED)
+    monkeypatch.chdir(tmp_path)
+    worker = (sys.executable, "-m", "xentcheck.worker", f"killed_here:{name}", "numpy")
+    adapter = ProcessAdapter(worker, name=name, timeout=30.0).greet()
+    case = Case.parse("gaussian.5x3.f32.index.plain.mean.up-one.contig.s0")
+    records = run_case(case, subjects_of(adapter, ["cpu"]))
+    adapter.close()
+    assert {r.outcome for r in records} == {outcome}
+    assert len(records) == 2

@@ -186,8 +186,11 @@ class ProcessAdapter(Adapter):
         self._met.add(signature)
         return new
 
-    def _call(self, message: Message, limit: float, kind: Kind = frozenset()) -> Message:
-        """One message and its answer, in a program that is started if none runs."""
+    def _call(self, message: Message, limit: float, kind: Kind = frozenset(), *, repeated: bool = False) -> Message:
+        """One message and its answer, in a program that is started if none runs.
+
+        A program that was killed in the middle is asked once more: what is to blame was killed then, too.
+        """
         if kind and self.patience and not self._answered and self._silent >= SILENT:
             raise ProcessTimeout(f"{NOT_CALLED}: it has answered none of {SILENT} calls")
         for outcome, patience in self.patience.items():
@@ -202,9 +205,11 @@ class ProcessAdapter(Adapter):
         try:
             answer = self._program.exchange(message, limit)
         except ProcessEnded as error:
+            self.close()
+            if error.killed and not repeated:
+                return self._call(message, limit * (1 + COMPILING), kind, repeated=True)
             self._ended[kind, error.outcome] += 1
             self._silent += bool(kind) and error.outcome == "timeout"
-            self.close()
             raise
         except ProtocolError:
             self.close()

@@ -72,7 +72,8 @@ class Program:
             _kill(self._process)
             raise
         if answer is None:
-            raise ProcessEnded(f"{_death(self._process)}{self._tail()}")
+            text = f"{_death(self._process)}{self._tail()}"
+            raise ProcessEnded(text, killed=self._process.returncode in (-signal.SIGKILL, -signal.SIGTERM))
         return answer
 
     def _answer(self, future: Future[Message | None], limit: float) -> Message | None:

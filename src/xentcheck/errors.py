@@ -87,9 +87,16 @@ class Refused(Exception):
 
 
 class ProcessEnded(Exception):
-    """The process of an implementation ended while it was asked: how, and the tail of its standard error."""
+    """The process of an implementation ended while it was asked: how, and the tail of its standard error.
+
+    killed: by SIGKILL or SIGTERM, which come from outside more often than from within.
+    """
 
     outcome = "crash"
+
+    def __init__(self, text: str = "", *, killed: bool = False) -> None:
+        super().__init__(text)
+        self.killed = killed
 
 
 class ProcessTimeout(ProcessEnded):
