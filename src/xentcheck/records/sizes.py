@@ -12,8 +12,8 @@ ROW_STEPS = (100,)
 """The largest number of classes, and of rows, of each step but the last, which has no end.
 
 A step ends where arithmetic or code changes: sums over classes in bfloat16 mean nothing beyond some 30 addends and in
-float16 beyond some 1000, and in float32 the any-order bound passes 1e-3 of the sum at 16777; one warp, one block and many
-blocks of a kernel end at 32, 1024 and 32768. Sums over rows in bfloat16 are undecided beyond some 100.
+float16 beyond some 1000, and in float32 the any-order bound passes 1e-3 of the sum at 16777; one warp, one block and
+many blocks of a kernel end at 32, 1024 and 32768. Sums over rows in bfloat16 are undecided beyond some 100.
 """
 
 Step = tuple[int, int]
