@@ -64,7 +64,7 @@ def view_of(run: RunFile) -> View:
     """The view of a run, whatever the order of its records."""
     summary = summarize(run)
     header = run.header
-    return _readable(
+    found: View = _readable(
         View(
             ok=summary.ok,
             verdict=summary.verdict,
@@ -94,6 +94,7 @@ def view_of(run: RunFile) -> View:
             host=(["what", "value"], [*_flat(header.host), *([name, f"{s:.3f} s"] for name, s in run.timings)]),
         )
     )
+    return found
 
 
 def _readable(x: Any) -> Any:

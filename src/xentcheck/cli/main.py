@@ -10,7 +10,6 @@ from importlib import import_module
 from io import TextIOWrapper
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from xentcheck.errors import XentcheckError
 
@@ -100,7 +99,7 @@ def main() -> None:
         except click.ClickException as error:
             code = _refuse(error.format_message())
         except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
-            if isinstance(sys.stdout, PacifyFlushWrapper):  # so click ends where nobody reads any more
+            if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # so click ends where nobody reads any more
                 code = 2
             else:
                 code = _refuse(f"something that was imported called sys.exit({error.code!r})")

@@ -13,6 +13,7 @@ def printable(text: str) -> str:
     >>> printable("line\\nbreak \\x1b[31m")
     'line break [31m'
     """
+    text = text.encode("utf-8", "backslashreplace").decode()  # lone surrogates, which no file can hold
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
