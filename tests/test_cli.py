@@ -68,7 +68,10 @@ BAD_INPUT = {
     "profile": (["run", "--profile", "x"], "unknown profile 'x'; allowed: quick, full, deep"),
     "dtype": (["run", "--dtype", "int8"], "dtype 'int8' is not judged; allowed: float64, float32"),
     "device": (["run", "--device", "tpu"], "no adapter has a device among tpu; allowed: cpu, cuda, gpu"),
-    "jobs": (["run", "-j", "none"], "Invalid value for -j: 'none'; allowed: a number of processes from 1, or auto"),
+    "jobs": (
+        ["run", "-j", "none"],
+        "Invalid value for -j: 'none'; allowed: a number of processes from 1 to 1000, or auto",
+    ),
     "impl": (
         ["run", "--impl", "mine:zeros"],
         "framework= is needed, as neither torch nor jax is imported; allowed: torch, jax, numpy",
@@ -156,7 +159,10 @@ BAD_INPUT = {
         ["run", "--impl", "unsound:f", "--framework", "numpy"],
         "implementation 'unsound:f' cannot be imported: SyntaxError: ",
     ),
-    "fuzz minutes": (["fuzz", "--minutes", "0"], "Invalid value for '--minutes': 0.0 is not in the range x>0."),
+    "fuzz minutes": (
+        ["fuzz", "--minutes", "0"],
+        "Invalid value for '--minutes': 0.0 is not in the range 0<x<=1000000.0.",
+    ),
     "fuzz forever": (["fuzz", "--minutes", "nan"], "Invalid value for --minutes: nan; allowed: a number of minutes"),
     "fuzz where": (
         ["fuzz", "--adapter", "numpy", "--saved", "mine.py/x.txt"],

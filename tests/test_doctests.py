@@ -56,5 +56,5 @@ def test_a_wrong_example_would_be_noticed() -> None:
 
 def test_no_module_is_left_out() -> None:
     """Every file of the packages is among the modules whose examples run."""
-    files = [path for package in PACKAGES for folder in package.__path__ for path in Path(folder).rglob("*.py")]
+    files = {path for package in PACKAGES for folder in package.__path__ for path in Path(folder).rglob("*.py")}
     assert len(MODULES) == len(files)

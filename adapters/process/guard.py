@@ -6,6 +6,7 @@ holds one end of a pipe whose other end only this process has: the end of the pi
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
@@ -41,6 +42,10 @@ whose end is the end of the process that has started this one, which then ends, 
 """
 
 
+PATIENCE = 2.0
+"""Seconds that a guard has to end what is left at the end of its process."""
+
+
 class Guard:
     """The guard of this process. `watching`: file descriptors of pipes at whose end this process is ended as well."""
 
@@ -54,7 +59,16 @@ class Guard:
             pass_fds=watching,
             start_new_session=True,
         )
-        self.owner = os.getpid()
+        self._owner = os.getpid()
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        """At the end of this process, but not of its forks: the guard ends what is left, and itself."""
+        if os.getpid() == self._owner and self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(PATIENCE)
 
     def add(self, group: int) -> None:
         """End a process group together with this process."""
@@ -66,7 +80,7 @@ class Guard:
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError):  # a guard that somebody has killed guards no more
+        with suppress(OSError, ValueError):  # a guard that somebody has killed, or that has ended, guards no more
             self._process.stdin.write(line.encode())
             self._process.stdin.flush()
 

@@ -36,7 +36,7 @@ class Journal:
     def __init__(self, out: Path, header: Header, *, resume: bool = False) -> None:
         self.out, self.path = out, journal_of(out)
         self.known: dict[str, Finished] = {}
-        self._stream = _opened(self.path)
+        self._stream = _opened(self.path, out)
         try:
             whole = self._read(header) if resume else 0
             self._stream.truncate(whole)
@@ -105,14 +105,14 @@ class Journal:
             self._stream.close()
 
 
-def _opened(path: Path) -> IO[str]:
-    """The journal's file, which no other process has open. Raises OutputError."""
+def _opened(path: Path, out: Path) -> IO[str]:
+    """The journal's file, which no other process has open. Raises OutputError, with the name of the run file."""
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             stream = path.open("a+", encoding="utf-8")
         except OSError as error:
-            raise OutputError(f"run file {path} cannot be written: {error.strerror}") from error
+            raise OutputError(f"run file {out} cannot be written: {error.strerror}") from error
         stream.seek(0)
         try:
             if fcntl:
