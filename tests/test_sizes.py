@@ -91,6 +91,19 @@ def test_selected_cases_tell_what_they_do_not_decide_without_failing() -> None:
     assert s.verdict.endswith("undecided: torch eager cpu float32: no dC/dz above 1000 classes could have failed")
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "ok"),
+    [(("vacuous",), False), (("vacuous", "trivial"), False), (("trivial",), True), (("vacuous", "agree"), True)],
+)
+def test_selected_cases_of_which_nothing_could_have_failed_fail(outcomes: tuple[str, ...], ok: bool) -> None:
+    """Zeros would pass all of them; where zero is right, nothing is left open."""
+    records = [sized(SMALL, *(["zero"] if o == "agree" else []), outcome=o, case=f"c{o}") for o in outcomes]
+    found = run(sized(SMALL, "zero", quantity="cost"), *records)
+    s = summarize(replace(found, header=replace(found.header, selection=("*",))))
+    assert s.ok == ok
+    assert s.reasons == (() if ok else ("torch eager cpu float32: no dC/dz could have failed",))
+
+
 def test_the_rejections_of_a_vacuous_comparison_do_not_count() -> None:
     """Nor do those of one without elements, or where zero is right."""
     decided = sized(SMALL, "zero")

@@ -109,6 +109,25 @@ def undecided(records: Iterable[Record]) -> tuple[str, ...]:
     )
 
 
+def undecided_altogether(records: Iterable[Record]) -> tuple[str, ...]:
+    """Quantities of a place of which nothing at all could have failed, though zeros would have been wrong: sentences.
+
+    That fails a run of selected cases, too, which need not have the power of a profile.
+    """
+    decided: dict[tuple[Place, str], bool] = {}
+    vacuous: set[tuple[Place, str]] = set()
+    for r in records:
+        if r.outcome in EXECUTED and r.elements:
+            at = place_of(r), r.quantity
+            decided[at] = decided.get(at, False) or decides(r)
+            vacuous |= {at} if r.outcome == "vacuous" else set()
+    return tuple(
+        f"{' '.join(place)}: no {quantity} could have failed"
+        for (place, quantity), found in decided.items()
+        if not found and (place, quantity) in vacuous
+    )
+
+
 def _extents(decided: dict[Step, bool]) -> list[str]:
     """Where nothing was decided, in words, of the steps that were met; neighbouring steps of classes as one."""
     if not any(decided.values()):

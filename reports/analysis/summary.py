@@ -12,7 +12,7 @@ from xentcheck.records.words import describe, printable
 from xentcheck.vocabulary import EXECUTED, FAILING, NOT_CALLED, ONE_BACKWARD, OUTCOMES, REFUSED
 
 from .grades import Grade, grades
-from .power import Group, power_groups, undecided
+from .power import Group, power_groups, undecided, undecided_altogether
 from .suspicion import suspicion
 from .weaker import weaker
 
@@ -83,7 +83,8 @@ def summarize(run: RunFile) -> Summary:
     Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, agreement beyond its
     bound, a group blind to a wrong answer that it must reject, a size of which nothing could have failed, or, in the
     profile `full`, a group with a wrong answer that its cases never exercise. A run of selected cases need not have the
-    power of a profile: its verdict names the sizes that are undecided, and they do not fail it.
+    power of a profile: its verdict names the sizes that are undecided, and it fails only where nothing of a quantity
+    could have failed.
 
     >>> from xentcheck.records.file import Header
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
@@ -108,6 +109,8 @@ def summarize(run: RunFile) -> Summary:
     if whole:
         reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind and not g.undecided]
         reasons += unsure
+    else:
+        reasons += undecided_altogether(records)
     if whole and run.header.profile == "full":
         reasons += [f"{g.name} never exercises {', '.join(g.not_exercised)}" for g in groups if g.not_exercised]
     ok = not failing and not reasons
