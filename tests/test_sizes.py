@@ -97,7 +97,7 @@ def test_selected_cases_tell_what_they_do_not_decide_without_failing() -> None:
 )
 def test_selected_cases_of_which_nothing_could_have_failed_fail(outcomes: tuple[str, ...], ok: bool) -> None:
     """Zeros would pass all of them; where zero is right, nothing is left open."""
-    records = [sized(SMALL, *(["zero"] if o == "agree" else []), outcome=o, case=f"c{o}") for o in outcomes]
+    records = [sized(SMALL, *(["zero"] if o == "agree" else []), outcome=o) for o in outcomes]
     found = run(sized(SMALL, "zero", quantity="cost"), *records)
     s = summarize(replace(found, header=replace(found.header, selection=("*",))))
     assert s.ok == ok
