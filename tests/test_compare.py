@@ -205,14 +205,13 @@ def test_a_run_saves_what_a_later_run_is_compared_with(tmp_path: Path, monkeypat
     assert load(Path("baselines/first.jsonl")).rows
 
 
-@pytest.mark.parametrize("told", ["FAILED: 1 disagree", "a worker process died"])
+@pytest.mark.parametrize(("outcome", "told"), [("disagree", "FAILED: 1 disagree"), ("crash", "FAILED: 1 crash")])
 def test_a_repeat_that_fails_fails_the_command(
-    told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    outcome: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A loss that goes wrong on its second run, and a worker that dies there."""
     monkeypatch.chdir(tmp_path)
-    wrong = xentcheck.Run(run(record(outcome="disagree"))) if told.startswith("FAILED") else None
-    runs = [xentcheck.Run(BASE), wrong]
+    runs = [xentcheck.Run(BASE), xentcheck.Run(run(record(outcome=outcome)))]
     monkeypatch.setattr(command_run, "execute_request", lambda *given: runs.pop(0))
     assert cli.main(["run", "--adapter", "numpy", "--save", "x", "--repeats", "2"], standalone_mode=False) == 1
     assert f"\nrun 2 of 2: {told}" in capsys.readouterr().out

@@ -41,6 +41,7 @@ GIVEN: dict[str, Any] = {
     "devices": ["cpu"],
     "seed": 7,
     "deviations": "known.toml",
+    "executor": object(),
 }
 """A value for each parameter, none of them the default."""
 

@@ -138,6 +138,7 @@ def assert_agrees(
     devices: Sequence[str] | None = None,
     seed: int = 0,
     deviations: str | Path | None = None,
+    executor: Executor | None = None,
 ) -> None:
     """`check`, and raise Disagreement with the worst finding and its replay if the run is not ok.
 
@@ -154,6 +155,7 @@ def assert_agrees(
         devices=devices,
         seed=seed,
         deviations=deviations,
+        executor=executor,
     )
     if not run.ok:
         raise Disagreement(run.verdict.explanation())

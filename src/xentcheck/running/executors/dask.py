@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any
 
 from xentcheck.errors import AdapterError, UnavailableError, told
 from xentcheck.running.tasks import Finished, Task
@@ -33,13 +35,13 @@ def execute_on_dask(tasks: Sequence[Task], whom: Whom, address: str) -> Iterator
     UnavailableError where dask.distributed is not installed, no scheduler answers, or the versions differ.
     """
     try:
-        from distributed import Client
-        from distributed.scheduler import KilledWorker
+        distributed: Any = import_module("distributed")
+        killed: Any = import_module("distributed.scheduler").KilledWorker
     except ImportError as error:
         raise UnavailableError("dask.distributed is not installed: pip install xentcheck[dask]") from error
     try:
-        client = Client(f"tcp://{address}", timeout=PATIENCE, set_as_default=False)
+        client = distributed.Client(f"tcp://{address}", timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise UnavailableError(f"no scheduler of dask.distributed answers at {address}: {told(error)}") from error
     with client:
-        yield from execute_on(client.get_executor(pure=False), tasks, whom, (KilledWorker,))
+        yield from execute_on(client.get_executor(pure=False), tasks, whom, (killed,))
