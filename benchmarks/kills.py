@@ -20,9 +20,11 @@ from typing import Any
 
 import click
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from processes import descendants, left_after
+
 MAIN = "from xentcheck.cli import main; main()"
-PATIENCE = 5.0
-"""Seconds after which no process may be left."""
 
 
 def content(path: Path) -> list[dict[str, Any]]:
@@ -30,30 +32,6 @@ def content(path: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     lines[0].pop("host")
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
-
-
-def family(root: int) -> list[int]:
-    """A process and all that it has started, and they, by pid; the command itself comes first."""
-    table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(pid): int(parent) for pid, parent in map(str.split, table.splitlines())}
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and is not waited for does not."""
-    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return state.strip()[:1] not in ("", "Z")
-
-
-def left_after(pids: list[int]) -> list[int]:
-    """The processes that are still there when nobody waits any longer."""
-    deadline = time.monotonic() + PATIENCE
-    while any(map(alive, pids)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return [pid for pid in pids if alive(pid)]
 
 
 def begun(command: list[str]) -> subprocess.Popen[bytes]:
@@ -82,7 +60,7 @@ def main(kills: int, seed: int, arguments: tuple[str, ...]) -> None:
             run, tries = begun([*base, str(out)]), 1
             while True:
                 time.sleep(draw.uniform(0.1, 0.9) * whole if tries < 4 else 0)
-                pids = family(run.pid)
+                pids = descendants(run.pid)
                 if tries < 4 and run.poll() is None:
                     victim = draw.choice([pids[0], draw.choice(pids)])
                     number = draw.choice([signal.SIGKILL, signal.SIGTERM])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import warnings
 from collections import Counter
@@ -96,6 +98,49 @@ def test_a_worker_that_dies_is_replaced(here: Path, name: str, crashes: int) -> 
     assert Counter(r.outcome for r in records)["crash"] == crashes
     assert {r.case for r in records if r.outcome == "crash"} == ({CASES[2]} if crashes else set())
     assert all("died twice" in r.reason for r in records if r.outcome == "crash")
+
+
+ENDS = """
+import os, signal, subprocess, sys, time
+from test_executors import CASES, tasks
+from xentcheck.adapters.spec import Spec
+from xentcheck.running.executors.futures import Asked
+from xentcheck.running.executors.local import execute_parallel
+
+def children(parent, text):
+    table = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    rows = (line.split(None, 2) for line in table.splitlines())
+    return sorted(int(pid) for pid, ppid, args in rows if int(ppid) == parent and text in args)
+
+if __name__ == "__main__":
+    found = execute_parallel(tasks(), Asked((Spec("numpy"),)), 2)
+    names = [next(found).name, next(found).name]
+    time.sleep(3)  # until both workers wait for more, one of them with the lock that the other one waits for
+    for worker in children(os.getpid(), "spawn_main")[int(sys.argv[1]):][:1]:
+        for guard in children(worker, "-I -S -c"):
+            os.kill(guard, signal.SIGKILL)
+            print("killed", flush=True)
+    if sys.argv[2] == "end":
+        names += [done.name for done in found]
+    else:
+        found.close()
+    print(len(names), flush=True)
+"""
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+@pytest.mark.parametrize(("how", "count"), [("end", 6), ("close", 2)])
+def test_a_pool_ends_also_where_a_guard_was_killed(worker: int, how: str, count: int, tmp_path: Path) -> None:
+    """Each of two workers in turn, at the end of the tasks and before it: nobody waits for one that nobody ends.
+
+    Alone shows that the end of a pool does not depend on its guards; it starts a pool in a process of its own.
+    """
+    (tmp_path / "ends.py").write_text(ENDS)
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    command = [sys.executable, "ends.py", str(worker), how]
+    named = {"capture_output": True, "text": True, "check": False, "timeout": 60}
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, **named)  # type: ignore[call-overload]  # as named
+    assert done.stdout.split() == ["killed", str(count)], done.stderr
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import descendants, left_after
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.process.program import TAIL, Program
@@ -33,22 +34,6 @@ def slow(logits, target, **options):
 """
 MAIN = "from xentcheck.cli import main; main()"
 MINE = ("--impl", "slow_here:slow", "--framework", "numpy")
-
-
-def descendants(root: int) -> list[int]:
-    """A process and all that it has started, and they."""
-    table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(pid): int(parent) for pid, parent in map(str.split, table.splitlines())}
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and is not waited for does not."""
-    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return state.strip()[:1] not in ("", "Z")
 
 
 @contextmanager
@@ -93,10 +78,7 @@ def test_no_process_outlives_a_run(
     else:
         assert code == 2
         assert "xentcheck: interrupted" in told
-    deadline = time.monotonic() + 5
-    while any(map(alive, started)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not [pid for pid in started if alive(pid)]
+    assert not left_after(started)
     assert (tmp_path / "run.jsonl.partial").exists()
 
 

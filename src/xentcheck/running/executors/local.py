@@ -45,14 +45,20 @@ QUEUED = 1
 def _pooled(tasks: Sequence[Task], asked: Asked, jobs: int) -> Iterator[Finished]:
     """The tasks by processes that share them. Raises BrokenProcessPool."""
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     alive, ours = context.Pipe(duplex=False)
-    with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_begin, initargs=(alive,)) as pool:
+    with (
+        alive,
+        ours,
+        ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_begin, initargs=(alive,)) as pool,
+    ):
         try:
             yield from pool.map(work, tasks, [asked] * len(tasks))
-        finally:
-            ours.close()  # whoever stops listening wants no more: this ends the workers, busy or not
+        except BaseException:  # whoever stops listening wants no more
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()  # all of them: one that dies alone may hold a lock that another one waits for
             pool.shutdown(cancel_futures=True)
-            alive.close()
+            raise
 
 
 def _begin(alive: Connection) -> None:
