@@ -14,6 +14,7 @@ from xentcheck.reference.rows import from_rows, to_rows
 
 from .arithmetic import finished, together
 from .rows import RowBounds
+from .scattered import growth_of, looked_at, share
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     softmax = base.e / base.total
     error = e.gradient_softmax()
     size = np.abs(v)
-    g = together(a.growth(t.classes, "backward_sum"), a.roundings(8.0, 3.0), rows.forming)
     moved = softmax + error
+    g = together(_summing(rows, softmax, error, v), a.roundings(8.0, 3.0), rows.forming)
     s = np.abs((softmax * v).sum(1, keepdims=True))
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
     q = np.abs(one_hot(block)) if t.hard else t.sizes()
@@ -70,6 +71,24 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
         np.where(t.kept, unbounded(total[:, 0]), 0.0),
         np.where(kept, finished(hvp, a), 0.0),
     )
+
+
+def _summing(rows: RowBounds, softmax: Array, error: Array, v: Array) -> Array:
+    """(n, 1): growth(C) of sums of a_i v_i and q_i v_i, with v itself or shifted by its entry at the largest a."""
+    a, t = rows.arithmetic, rows.block.targets
+    additions = np.full(len(v), t.classes)
+    if not looked_at(a, additions, "backward_sum"):
+        return np.asarray(a.growth(additions, "backward_sum"))[:, None]
+    shifted = v - np.take_along_axis(v, softmax.argmax(1)[:, None], 1)
+    found = []
+    for along in (v, shifted):
+        size = np.abs(along)
+        known = a.roundings(4.0, 3.0) + rows.forming + share((error * size).sum(1), (softmax * size).sum(1))
+        found.append(growth_of(a, softmax * along, "backward_sum", known, additions))
+        if not t.hard:
+            own = np.full(len(v), a.roundings(4.0, 3.0) + rows.forming)
+            found.append(growth_of(a, rows.factors * along, "backward_sum", own, additions))
+    return np.max(found, axis=0)[:, None]
 
 
 def unbounded(bound: Array) -> Array:
@@ -105,8 +124,7 @@ class BoundsAlong:
             jvp = np.concatenate(self._jvp).reshape(p.loss_shape)
         else:
             denominator = float(self.exact.backend.pair(self.exact.denominator)[0])
-            value = np.concatenate(self._values).sum() / denominator
-            jvp = reduced_jvp_bound(self._rows, self._parts, np.asarray(value), denominator)
+            jvp = reduced_jvp_bound(self._rows, self._parts, np.concatenate(self._values), denominator)
         return {"jvp": jvp, "hvp": from_rows(np.concatenate([b.hvp for b in self._parts]), p.logits_shape)}
 
 
@@ -117,11 +135,14 @@ def jvp_bound(rows: RowBounds, bounds: DirectionalBounds, value: Array) -> Array
     return np.where(rows.block.targets.kept, finished(stored, a), 0.0)
 
 
-def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Array, denominator: float) -> Array:
-    """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage."""
+def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], values: Array, denominator: float) -> Array:
+    """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage; values: (n,)."""
     a = rows.arithmetic
     error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
-    relative = together(a.growth(len(size), "reduction"), rows.scaling.relative, a.extra("between"))
+    known = share(error.sum(keepdims=True), np.abs(values).sum(keepdims=True)) + a.roundings(2.0, 2.0)
+    summing = growth_of(a, values[None], "reduction", known, np.array([len(size)]))[0]
+    relative = together(summing, rows.scaling.relative, a.extra("between"))
     bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
+    value = values.sum() / denominator
     stored = a.result_rounding * (np.abs(value) + bound) + 2.0 * a.result_underflow
     return finished(np.asarray(bound + stored), a)

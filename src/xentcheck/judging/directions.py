@@ -64,7 +64,8 @@ class DirectionalJudge:
             return
         exact = B.pair(self.exact.jvp(self._values))
         denominator = float(B.pair(self.exact.denominator)[0])
-        limits = {c: reduced_jvp_bound(self._rows[c], parts, exact[0], denominator) for c, parts in self._parts.items()}
+        values = np.concatenate([B.pair(value)[0] for value in self._values])
+        limits = {c: reduced_jvp_bound(self._rows[c], parts, values, denominator) for c, parts in self._parts.items()}
         for i, got in j.compared("jvp"):
             j.add(i, "jvp", got, exact, limits)
         for c, power in j.powers("jvp"):
