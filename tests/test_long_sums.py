@@ -223,4 +223,4 @@ def test_sums_that_never_round_are_told_from_those_that_may() -> None:
     limit = 2.0**21 - eighths.sum()
     assert never_rounds(np.append(eighths, limit - 0.125)[None], fmt)
     assert not never_rounds(np.append(eighths, limit)[None], fmt)
-    assert not never_rounds(eighths / 3.0, fmt)
+    assert not never_rounds(eighths / 7.0, fmt)

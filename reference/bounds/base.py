@@ -12,7 +12,7 @@ from xentcheck.reference.oracle.rows import RowSoftmax
 from xentcheck.reference.targets import Targets
 
 from .arithmetic import Arithmetic, together
-from .scattered import drifts, growth_of
+from .scattered import drift_of_one, drifts, growth_of
 
 REACH = 747.0
 """exp of minus more than this is 0 in every format, however it is rounded; a little less may be computed as nonzero."""
@@ -68,6 +68,11 @@ class RowBase:
     def drifts(self) -> Array:
         """How far sums of the exponentials drift, by last place: of use for long sums of known exponentials only."""
         return drifts(self.e, self.total[:, 0], self.format)
+
+    @cached_property
+    def drift_of_one(self) -> Array:
+        """The same for one running sum of them in any order."""
+        return drift_of_one(self.e, self.total[:, 0], self.format)
 
     @property
     def reachable(self) -> Array:

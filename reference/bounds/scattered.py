@@ -69,21 +69,26 @@ def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
             np.subtract(scaled, rest, out=rest)
             left_over = float(np.abs(np.add.reduceat(rest, starts)).sum())
             found[j, n] = max(left_over - noise, 0.0) * place / unit
-        found[0, n] = max(found[0, n], sorted_error(row) / unit)
     return found
 
 
-def sorted_error(row: Array) -> float:
-    """The largest error of a running sum of the addends by size, the smallest or the largest first, as they are or
-    scaled by half an octave: each meets another last place, so that what is left over to both sides does not cancel.
+def drift_of_one(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
+    """(levels, n): drift of one running sum, at least its error on the addends in ascending or in descending order.
+
+    Sorted addends of one size meet one last place, so that what is left over to both sides does not cancel. As they are,
+    and scaled by half an octave.
     """
-    found = 0.0
-    for scale in (1.0, math.sqrt(2.0)):
-        ascending = np.sort(row * row.dtype.type(scale))
-        exact = ascending.sum(dtype=np.longdouble)
-        for ordered in (ascending, ascending[::-1]):
-            running = np.cumsum(ordered, dtype=row.dtype)[-1]
-            found = max(found, abs(float(running - exact)) / scale)
+    found = drifts(e, total, fmt, levels)
+    kind = np.float32 if fmt.precision <= 24 else np.float64
+    for n in np.flatnonzero((total > 0) & np.isfinite(total)) if e.shape[1] > ANY_ORDER else ():
+        exponent = math.frexp(total[n])[1] - 1
+        size = math.ldexp(total[n], -exponent)
+        for scale in (1.0, math.sqrt(2.0)):
+            ascending = np.sort((np.ldexp(e[n], -exponent) * scale).astype(kind))
+            exact = ascending.sum(dtype=np.longdouble)
+            for ordered in (ascending, ascending[::-1]):
+                error = abs(float(np.cumsum(ordered, dtype=kind)[-1] - exact))
+                found[0, n] = max(found[0, n], error / (scale * size * fmt.unit_roundoff))
     return found
 
 
@@ -127,7 +132,7 @@ def growth_of(arithmetic: Arithmetic, addends: Array, stage: str, error: Any = 0
     if not np.any(error) and never_rounds(addends, fmt):
         return np.zeros(len(addends))
     levels = max(LEVELS, math.ceil(math.log2(additions.max() / LEAST / 2.0) / PER_OCTAVE) + 1)
-    drift = drifts(addends, np.abs(addends).sum(1), fmt, levels) + np.asarray(error) / fmt.unit_roundoff
+    drift = drift_of_one(addends, np.abs(addends).sum(1), fmt, levels) + np.asarray(error) / fmt.unit_roundoff
     scattered = growth(scattered_height(additions[:, None], 1, drift)[:, 0], fmt.unit_roundoff)
     return np.where(additions < ANY_ORDER, g, np.minimum(g, scattered))
 

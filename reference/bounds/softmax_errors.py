@@ -131,8 +131,10 @@ class RowErrors:
         g = np.asarray(a.growth(additions, "forward_sum"))
         if any(a.stores(s) for s in ("exponents", "exponentials")) or not looked_at(a, additions, "forward_sum"):
             return g
-        drift = b.drifts + (addend_error / (b.total * a.wide.unit_roundoff))[:, 0]
-        scattered = growth(scattered_height(additions, sums or a.contract.running_sums, drift), a.wide.unit_roundoff)
+        sums = sums or a.contract.running_sums
+        drift = b.drifts if sums > 1 else b.drift_of_one
+        drift = drift + (addend_error / (b.total * a.wide.unit_roundoff))[:, 0]
+        scattered = growth(scattered_height(additions, sums, drift), a.wide.unit_roundoff)
         return np.where(additions < ANY_ORDER, g, np.minimum(g, scattered))
 
     def _log_error(self) -> Array:
