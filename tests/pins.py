@@ -90,7 +90,9 @@ def pinned_cases(dtype: str) -> Iterator[Case]:
     ):
         yield Case(family=family, shape=shape, dtype=dtype, options=options)
     for reduction in ("none", "mean"):
-        yield Case(family="gaussian", shape=(3, 4999), dtype=dtype, target="prob", options=("dir",), reduction=reduction)
+        yield Case(
+            family="gaussian", shape=(3, 4999), dtype=dtype, target="prob", options=("dir",), reduction=reduction
+        )
     for shape in ((5003, 3), (3, 5003)):
         yield Case(family="confident", shape=shape, dtype=dtype, inputs=2)
 

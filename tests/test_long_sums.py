@@ -15,7 +15,7 @@ import pytest
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.reference.bounds import bound
-from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
+from xentcheck.reference.bounds.contracts import DEFAULT
 from xentcheck.reference.bounds.scattered import LEAST, drifts, lowest_bit, never_rounds
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.backends import FLOAT64

@@ -29,8 +29,8 @@ CLAIMED = {
     *(f"{c} classes/1-100 rows" for c in ("1-30", "31-1000", "1001-30000", "30001-")),
     *(f"{c} classes/101-4096 rows" for c in ("1-30", "31-1000", "1001-30000")),
 }
-"""The sizes that `quick` has sharp cases of in every dtype; more than 4096 rows have those in float32, and more than 100
-rows of more than 30000 classes are in `full`.
+"""The sizes that `quick` has sharp cases of in every dtype; more than 4096 rows have some in float32 alone, and more
+than 100 rows of more than 30000 classes are in `full`.
 """
 
 

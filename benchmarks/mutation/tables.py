@@ -208,8 +208,8 @@ EQUIVALENT: dict[str, str] = {
     "reference/bounds/rows.py: rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
     " / total, 0.0) -> rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
     " / total, 1.0)": "Where all factors are 0 nothing is added, so that g, the other side of the minimum, is 0.",
-    "reference/bounds/rows.py: return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
-    " + self.base.d, 0.0)) -> return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
+    "reference/bounds/rows.py: lost = self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
+    " + self.base.d, 0.0)) -> lost = self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
     " + self.base.d, 1.0))": "It is compared with the largest number of a format, from which 0 and 1 are alike far.",
 }
 """Key of a change that no test can notice -> why."""

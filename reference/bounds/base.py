@@ -1,4 +1,4 @@
-"""What all bounds start from: exact distances, exponentials and sums of rows in float64; what all rows are scaled by."""
+"""What all bounds start from: exact distances, exponentials and sums of rows in float64; what scales all rows."""
 
 from __future__ import annotations
 

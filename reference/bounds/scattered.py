@@ -73,10 +73,10 @@ def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
 
 
 def drift_of_one(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
-    """(levels, n): drift of one running sum, at least its error on the addends in ascending or in descending order.
+    """(levels, n): drift of one running sum, at least its error on ascending or on descending addends.
 
-    Sorted addends of one size meet one last place, so that what is left over to both sides does not cancel. As they are,
-    and scaled by half an octave.
+    Sorted addends of one size meet one last place, so that what is left over to both sides does not cancel. As they
+    are, and scaled by half an octave.
     """
     found = drifts(e, total, fmt, levels)
     kind = np.float32 if fmt.precision <= 24 else np.float64
@@ -119,8 +119,8 @@ def growth_of(arithmetic: Arithmetic, addends: Array, stage: str, error: Any = 0
     than the number of addends that are not 0, less one.
 
     [derived] an addend that is off by delta leaves over at most delta more. Where signs differ, or where a part of the
-    addends is summed by itself, all of them may meet a lower place l 2^(-j/2): they drift by n l 2^(-j/2)/2 at most, and
-    places where that is below `LEAST` are not looked at. A sum whose addends are exact and never round errs by nothing.
+    addends is summed by itself, all of them may meet a lower place l 2^(-j/2): they drift by n l 2^(-j/2)/2 at most,
+    and places where that is below `LEAST` are not looked at. Exact addends whose sums never round err by nothing.
     """
     if additions is None:
         additions = np.count_nonzero(addends, axis=1) - 1

@@ -115,7 +115,7 @@ def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:
 
 
 def _sparse(labels: Array, usable: Array) -> Array:
-    """Rows of five eighths at the label and half as much, a quarter and an eighth of it at three classes far from it."""
+    """Rows of 5/8 at the label, and a half, a quarter and an eighth of that at three classes far from it."""
     classes = usable.shape[1]
     q = np.zeros(usable.shape)
     rows = np.arange(len(labels))
