@@ -50,13 +50,34 @@ PUBLISHED: dict[str, tuple[dict[str, Any], float, set[str]]] = {
 }
 """Tolerances of shipped suites with their published blind fractions, and the wrong gradients that pass."""
 
+DIGITS = 0.0005
+"""The fractions are published to three digits."""
+
+NOT_NORMAL = 0.0023
+"""How far the distribution of a logit is from the normal one of the figures: a sum of 12 uniform numbers has the excess
+kurtosis -0.1, and F - Phi = phi(x) (x^3 - 3x) / 240 is largest, 0.3034 * 1.815 / 240, at x = 0.742.
+"""
+
+DENSITY = 0.4
+"""The largest of a normal logit: 1 / sqrt(2 pi)."""
+
+DRAWN = 6.0 * (0.5 + DENSITY * 1.32) / 2000.0
+"""Six standard deviations of a share of 4 million elements: sqrt(p (1 - p)) of each, and of the log S of each row
+sqrt((e - 1) / C), which moves the limit of C elements.
+"""
+
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_figures_come_out_again(name: str) -> None:
-    """The blind fraction within a percent, and the very set of wrong gradients."""
+    """The blind fraction to what the digits and the draw leave open, and the very set of wrong gradients.
+
+    The figures count |dC/dz| <= atol, of exact logits: rtol moves the limit of z by -log(1 - rtol), and rounding z by
+    u |z|.
+    """
     given, blind, accepted = PUBLISHED[name]
     found = audit(Assertion(**given))
-    assert abs(found.blind - blind) < 0.01
+    moved = -np.log1p(-given["rtol"]) + FORMATS[given.get("dtype", "float32")].unit_roundoff * FARTHEST / 2.0
+    assert abs(found.blind - blind) <= DIGITS + NOT_NORMAL + DRAWN + DENSITY * moved
     assert set(found.accepted) == accepted
 
 

@@ -12,7 +12,7 @@ from xentcheck.reference.oracle.directions import Directional, one_hot
 from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.rows import from_rows, to_rows
 
-from .arithmetic import finished, together
+from .arithmetic import Arithmetic, finished, together
 from .rows import RowBounds
 from .scattered import growth_of, looked_at, share
 
@@ -29,13 +29,13 @@ class DirectionalBounds:
 def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> DirectionalBounds:
     """With D the error of the gradient's softmax, on v itself or shifted:
 
-    s:    sum D |v| + g sum (a + D) |v| =: E, g = growth(C) + 8u (and 3 u_s between kernels)
-    jvp:  Q E + g (Q |s| + sum |q v|)
+    s:    sum D |v| + g sum (a + D) |v| + U =: E, g = growth(C) + 8u (and 3 u_s between kernels)
+    jvp:  Q E + g (Q (|s| + E) + sum |q v|) + W
     hvp:  f Q (D (|v - s| + E) + a E + g (a + D)(|v| + |s| + E)), and kappa of all products up to f
 
     growth(C) is that of the backward sums, and g has the error of smoothed probabilities (`Targets.forming`). 8u covers
-    the ways in which a o (v - s), a o v - a s, and derivatives of e/S as e dt/S - e dS/S^2 round. Results below the
-    normal range, and the rounding to storage, as for dC/dz.
+    the ways in which a o (v - s), a o v - a s, and derivatives of e/S as e dt/S - e dS/S^2 round. U and W: what terms
+    of a sum lose below the normal range. The row's sum and the rounding to storage as for dC/dz.
     """
     block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
     B, t = block.softmax.backend, block.targets
@@ -46,6 +46,7 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     g = together(_summing(rows, softmax, error, v), a.roundings(8.0, 3.0), rows.forming)
     s = np.abs((softmax * v).sum(1, keepdims=True))
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
+    spread += _lost(a, softmax, size, np.where(base.reachable & (size > 0), 1.0 + size, 0.0))
     q = np.abs(one_hot(block)) if t.hard else t.sizes()
     mass = q.sum(1, keepdims=True)
     total = mass * (s + spread) + (q * size).sum(1, keepdims=True)
@@ -64,7 +65,7 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     reach = 1.0 + size + s
     hvp += np.where(base.reachable, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
     hvp += a.result_rounding * (value + hvp) + a.result_underflow * base.reachable
-    jvp = jvp + lost * (1.0 + (q * reach).sum(1))
+    jvp = jvp + lost * (1.0 + (q * reach).sum(1)) + _lost(a, q, size, np.where(q > 0, reach, 0.0))[:, 0]
     kept = t.kept[:, None]
     return DirectionalBounds(
         np.where(t.kept, unbounded(jvp), 0.0),
@@ -89,6 +90,17 @@ def _summing(rows: RowBounds, softmax: Array, error: Array, v: Array) -> Array:
             own = np.full(len(v), a.roundings(4.0, 3.0) + rows.forming)
             found.append(growth_of(a, rows.factors * along, "backward_sum", own, additions))
     return np.max(found, axis=0)[:, None]
+
+
+def _lost(a: Arithmetic, factor: Array, size: Array, reach: Array) -> Array:
+    """(n, 1): what the terms factor v of a sum lose where the factor or the product may be below the normal range.
+
+    reach: (n, C), what multiplies the loss of a step.
+    """
+    stored = a.stores("between")
+    normal = max(a.wide.smallest_normal, a.storage.smallest_normal * stored)
+    low = factor * np.where(size > 0, np.minimum(size, 1.0), 1.0) < 4.0 * normal
+    return np.asarray(2.0 * (a.tiny + a.underflow * stored) * np.where(low, reach, 0.0).sum(1, keepdims=True))
 
 
 def unbounded(bound: Array) -> Array:

@@ -36,13 +36,13 @@ class Bounds:
         self.exact = exact
         self.contract = contract
         self.arithmetic = Arithmetic.of(contract, exact.problem.dtype)
-        self.scaling = Scaling.of(exact.targets, self.arithmetic)
+        self.scaling = Scaling.of(exact.all_targets, self.arithmetic)
         self._losses: list[LossBounds] = []
 
     def zeta(self) -> Array | None:
         """Errors of the logits, where the implementation computes them itself."""
         p = self.exact.problem
-        return None if p.head == "logits" else layers.logit_errors(p, self.arithmetic)
+        return None if p.head == "logits" else layers.logit_errors(p, self.arithmetic)[self.exact.chosen]
 
     def rows(self, block: Block, base: RowBase) -> RowBounds:
         """Bounds of a block of rows."""

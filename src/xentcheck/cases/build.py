@@ -73,7 +73,6 @@ def _build(case: Case) -> Problem:
         label_smoothing=next((SMOOTHINGS[option] for option in case.options if option in SMOOTHINGS), 0.0),
         reduction=case.reduction,
         upstream=_upstream(case, stream, loss_shape, dtype),
-        backward_twice=bool({"twice", "thrice"} & set(case.layout)),
         backwards=3 if "thrice" in case.layout else 2 if "twice" in case.layout else 1,
         needs=case.needs,
         v=_direction(case, stream).astype(dtype) if "dir" in case.options else None,
