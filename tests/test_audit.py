@@ -73,7 +73,8 @@ def test_published_figures_come_out_again(name: str) -> None:
     """The blind fraction to what the draw leaves open, and the very set of wrong gradients.
 
     Off the label |dC/dz| = s a <= atol + rtol s a where z <= log(atol / (1 - rtol) / s) + log S, and log S is
-    log C + 1/2 for normal z. The published figures are this for rtol = 0. Rounding z moves it by u |z|, and |z| phi(z) < 1/4.
+    log C + 1/2 for normal z. The published figures are this for rtol = 0. Rounding z moves it by u |z|, and
+    |z| phi(z) < 1/4.
     """
     given, blind, accepted = PUBLISHED[name]
     found = audit(Assertion(**given))
