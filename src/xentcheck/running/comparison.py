@@ -159,7 +159,7 @@ def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) 
         "dtype": problem.dtype,
         "quantity": quantity,
         "group": "/".join((*place, quantity, problem.target_kind, problem.reduction)),
-        "size": size_of(*size),
+        "size": size_of(*size, problem.dtype),
         "contract": contract,
         "required": required(*described, contract, size),
     }
