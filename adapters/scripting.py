@@ -24,13 +24,14 @@ INPUT_NAMES = {**LEAF_NAMES, "target": "y", "weight": "c", "upstream": "u", "v":
 class Failure:
     """A problem that fails: how, the exact value and its bound (inf where the format overflows).
 
-    changed: the input that was written into. form: whether shape or dtype are what is wrong.
+    raised: the type of the exception. changed: the input that was written into. form: whether shape or dtype are what
+    is wrong.
     """
 
     problem: Problem
     quantity: str
     outcome: str
-    reason: str = ""
+    raised: str = ""
     changed: str = ""
     form: bool = False
     exact: Array | None = None

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Adapter, Capabilities, Result, keywords
+from xentcheck.adapters.base import Adapter, Capabilities, Lack, Result, keywords
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.errors import AdapterError, Refused, UnavailableError, told
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, ONE_BACKWARD, REFUSED, VALUES
+from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, ONE_BACKWARD, VALUES
 
 if TYPE_CHECKING:
     import torch
@@ -162,7 +162,7 @@ class TorchAdapter(TorchFunction):
         """Besides what is declared: uint8 targets of (N, C, d1..dk), or with weights, smoothing and mean at once."""
         weighted = problem.weight is not None and problem.label_smoothing and problem.reduction == "mean"
         if str(problem.target.dtype) == "uint8" and (len(problem.logits_shape) > 2 or weighted):
-            return "option uint8_targets"
+            return Lack("option", "uint8_targets")
         return super().unsupported(problem)
 
     def steps(self, problem: Problem) -> dict[str, Array]:
@@ -308,6 +308,6 @@ def gradients(problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor
     except RuntimeError as error:
         if not problem.backward_twice:
             raise
-        raise Refused(f"{ONE_BACKWARD}, {REFUSED} {told(error)}") from error
+        raise Refused(ONE_BACKWARD, told(error)) from error
     groups = {quantity: [next(found) for _ in group] for quantity, group in leaves.items()}
     return {q: g[0] if len(g) == 1 else torch.cat([x.flatten() for x in g]) for q, g in groups.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from xentcheck.records.record import SHARE_EDGES, Place, Record, order_key, place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe, printable
-from xentcheck.vocabulary import EXECUTED, FAILING, NOT_CALLED, ONE_BACKWARD, OUTCOMES, REFUSED
+from xentcheck.vocabulary import EXECUTED, FAILING, OBSERVED_LACKS, OUTCOMES
 
 from .grades import Grade, grades
 from .power import Group, power_groups, undecided, undecided_altogether
@@ -140,7 +140,7 @@ def _observations(records: Iterable[Record]) -> tuple[str, ...]:
         found.update(f"{place} {printable(note)}" for note in r.notes)
         if r.result_dtype:
             found[f"{place} returns {r.quantity} of {r.dtype} in {r.result_dtype}, and is judged as such"] += 1
-        if r.outcome == "unsupported" and r.reason.startswith((ONE_BACKWARD, "reduction")) and REFUSED in r.reason:
+        if r.refused and r.lacks[0] in OBSERVED_LACKS:
             found[f"{place} is not judged on {printable(r.reason)}"] += 1
     return tuple(f"{text} ({n} comparison{'s' if n > 1 else ''})" for text, n in found.items())
 
@@ -161,7 +161,7 @@ def _counts(records: Iterable[Record]) -> dict[str, int]:
 
 def _severity(r: Record) -> tuple[bool, int, float]:
     """Failures in order: worst outcome, then largest share; what was not even called comes last."""
-    return (r.reason.startswith(NOT_CALLED), OUTCOMES.index(r.outcome), -rank(r.share))
+    return (r.not_called, OUTCOMES.index(r.outcome), -rank(r.share))
 
 
 def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reasons: int) -> str:

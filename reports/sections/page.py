@@ -242,11 +242,10 @@ def _deviations(run: RunFile) -> Table:
 
 def _conventions(run: RunFile) -> Table:
     found = Counter(
-        (printable(r.reason), r.link, r.adapter, r.quantity) for r in run.records if r.outcome == "convention"
+        (r.convention, r.returned, r.link, r.adapter, r.quantity) for r in run.records if r.outcome == "convention"
     )
     rows = []
-    for (reason, link, adapter, quantity), n in sorted(found.items()):
-        name, _, seen = reason.partition(": ")
+    for (name, seen, link, adapter, quantity), n in sorted(found.items()):
         rows.append([name, adapter, quantity, seen, str(n), link])
     return ["convention", "adapter", "quantity", "returned here", "comparisons", "returned elsewhere"], rows
 

@@ -12,11 +12,14 @@ from xentcheck.errors import OutputError, RunFileError
 
 from .codec import Plain
 from .findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
+from .old import with_facts
 from .record import Record
 
-SCHEMA = 2
-READABLE = (1, SCHEMA)
-"""Schemas that are read: the first one lacks a plan and shards."""
+SCHEMA = 3
+READABLE = (1, 2, SCHEMA)
+"""Schemas that are read: the first one lacks a plan and shards, the first two the facts of a record."""
+
+WITHOUT_FACTS = (1, 2)
 
 TOOL = "xentcheck"
 
@@ -86,6 +89,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.header: Header | None = None
+        self.schema = SCHEMA
         self.findings: list[Finding] = []
         self.failures: list[str] = []
         self.timings: list[tuple[str, float]] = []
@@ -102,7 +106,7 @@ class Reader:
             raise RunFileError(f"{where} is not an object; allowed: lines of a run file of xentcheck")
         kind = data.pop("kind", None)
         if self.header is None:
-            self.header = _header(where, kind, data)
+            self.header, self.schema = _header(where, kind, data)
             return
         if self.ended:
             raise RunFileError(f"{where} comes after the end line")
@@ -117,7 +121,8 @@ class Reader:
 
     def _body(self, kind: str, data: dict[str, Any]) -> None:
         if kind in FINDINGS:
-            self.findings.append(FINDINGS[kind].from_json(data))
+            told = with_facts(data) if kind == "record" and self.schema in WITHOUT_FACTS else data
+            self.findings.append(FINDINGS[kind].from_json(told))
             self.records += kind == "record"
         elif kind == "failure":
             self.failures.append(str(data["text"]))
@@ -138,17 +143,18 @@ class Reader:
         return self.header
 
 
-def _header(where: str, kind: object, data: dict[str, Any]) -> Header:
+def _header(where: str, kind: object, data: dict[str, Any]) -> tuple[Header, int]:
+    """The header, and the schema of the lines below it."""
     if kind == "baseline" and data.get("tool") == TOOL:
         raise RunFileError(f"{where} is the header of a baseline; allowed: a run file, as `run --out` writes it")
     if kind != "header" or data.pop("tool", None) != TOOL:
         raise RunFileError(f"{where} is no header of {TOOL}: another program's file?")
     schema = data.pop("schema", None)
     if schema not in READABLE:
-        allowed = " or ".join(map(str, READABLE))
+        allowed = ", ".join(map(str, READABLE))
         raise RunFileError(f"{where} has schema {schema!r}; allowed: {allowed} (written by another version of {TOOL})")
     try:
-        return Header.from_json(data)
+        return Header.from_json(data), schema
     except (TypeError, ValueError, OverflowError) as error:
         raise RunFileError(f"{where}: malformed header: {error}") from error
 

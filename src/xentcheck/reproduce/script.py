@@ -65,9 +65,9 @@ def repeats(script: str, failure: Failure) -> bool:
     if failure.outcome == "disagree":
         return done.returncode == 1 and done.stdout.startswith("got")
     last = (done.stderr.strip().splitlines() or [""])[-1]
-    raised, expected = (text.partition(":")[0].rpartition(".")[2].strip() for text in (last, failure.reason))
-    ours = expected.endswith(("AdapterError", "ProtocolError")) or "subprocess.run(" in script
-    return done.returncode != 0 and (raised not in ("", *OF_A_SCRIPT) if ours else raised == expected)
+    raised = last.partition(":")[0].rpartition(".")[2].strip()
+    ours = failure.raised in ("AdapterError", "ProtocolError") or "subprocess.run(" in script
+    return done.returncode != 0 and (raised not in ("", *OF_A_SCRIPT) if ours else raised == failure.raised)
 
 
 PATIENCE = 300.0

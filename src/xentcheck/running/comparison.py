@@ -18,7 +18,7 @@ from xentcheck.judging.conventions import Convention, convention_of, seen
 from xentcheck.judging.power.required import required
 from xentcheck.judging.right_rows import RightRows, right_rows
 from xentcheck.judging.verdict import Judgement
-from xentcheck.records.failures import CHANGED, MISSING
+from xentcheck.records.facts import Facts, sentence
 from xentcheck.records.record import Record
 from xentcheck.records.sizes import size_of
 from xentcheck.reference.bounds import Bounds
@@ -72,6 +72,7 @@ def lost_case(case: Case, subjects: Sequence[Subject], reason: str) -> list[Reco
             case=str(case),
             digest=digest_of(problem),
             outcome="crash",
+            check="raises",
             reason=reason,
         )
         for s in subjects
@@ -94,6 +95,8 @@ def _run_case(case: Case, problem: Problem, takers: Sequence[Subject]) -> list[R
                 case=str(case),
                 digest=digest_of(problem),
                 outcome="error",
+                check="raises",
+                raised="OracleError",
                 reason=f"OracleError: {error}",
             )
             for s in takers
@@ -175,14 +178,16 @@ def _record(
 ) -> Record:
     problem = defined.problem
     if a.result is None:
-        guess = suspects_of_error(a.reason) if a.outcome == "error" else ()
-        return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason, suspects=guess)
+        guess = suspects_of_error(a.told) if a.outcome == "error" else ()
+        why = {**a.facts.given(), "reason": a.reason}
+        return Record(**{**base, "required": ()}, **why, outcome=a.outcome, suspects=guess)
     if verdict is None:
-        return Record(**base, outcome="error", reason=f"{MISSING} {quantity}")
+        return Record(**base, outcome="error", **_why(Facts(check="present"), "error", quantity))
     if conv is not None and not verdict.mismatch and not _harmed(a.result):
-        result = seen(np.asarray(a.result.values[quantity]))
-        return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
-    outcome, reason = _outcome(a.result, verdict)
+        facts = Facts(convention=conv.id, returned=seen(np.asarray(a.result.values[quantity])))
+        why = _why(facts, "convention", quantity)
+        return Record(**{**base, "required": ()}, **why, outcome="convention", link=conv.seen)
+    outcome, facts = _outcome(a.result, verdict, quantity)
     t, p = verdict.tally, verdict.power
     suspected = _suspects(defined, a, quantity, verdict) if outcome == "disagree" else ()
     within = _within(a, quantity, problem.dtype, verdict) if outcome == "disagree" else {}
@@ -199,8 +204,8 @@ def _record(
     return Record(
         **base,
         **worst,
+        **_why(facts, outcome, quantity, t.elements),
         outcome=outcome,
-        reason=reason,
         elements=t.elements,
         applicable=p.applicable,
         rejected=p.rejected,
@@ -229,7 +234,7 @@ def _suspects(defined: RightRows, a: Attempt, quantity: str, verdict: Verdict) -
     if harmed := _harmed(a.result):
         return (f"E53: writes into its input {', '.join(harmed)}",)
     if verdict.mismatch:
-        return (f"B26: {verdict.mismatch}",)
+        return (f"B26: {sentence(verdict.mismatch, 'disagree')}",)
     if quantity not in EXAMINED:
         return ()
     problem = defined.problem
@@ -250,19 +255,22 @@ def _notes(a: Attempt) -> tuple[str, ...]:
     return tuple(f"overwrites its {name}, {'as' if name in said else 'which is not'} declared" for name in found)
 
 
-def _outcome(result: Result, verdict: Verdict) -> tuple[str, str]:
-    """Outcome and reason, by precedence: disagree, vacuous, trivial, agree."""
+def _outcome(result: Result, verdict: Verdict, quantity: str) -> tuple[str, Facts]:
+    """Outcome and facts, by precedence: disagree, vacuous, trivial, agree."""
     if harmed := _harmed(result):
-        return "disagree", f"{CHANGED} {', '.join(harmed)}"
+        return "disagree", Facts(check="inputs", changed=tuple(harmed))
     if verdict.mismatch:
         return "disagree", verdict.mismatch
     if not verdict.agrees:
-        return "disagree", f"{verdict.tally.failing} of {verdict.tally.elements} elements exceed their bound"
+        return "disagree", Facts(check=f"bound of {quantity}", failing=verdict.tally.failing)
     if "zero" in verdict.power.applicable:
-        if "zero" in verdict.power.rejected:
-            return "agree", ""
-        return "vacuous", "a result of zeros would pass as well"
-    return "trivial", "the exact result is zero, or has no elements"
+        return ("agree" if "zero" in verdict.power.rejected else "vacuous"), Facts()
+    return "trivial", Facts()
+
+
+def _why(facts: Facts, outcome: str, quantity: str, elements: int = 0) -> dict[str, Any]:
+    """The fields of a record that say why it has its outcome: the facts, and the sentence that they make."""
+    return {**facts.given(), "reason": sentence(facts, outcome, quantity, elements=elements)}
 
 
 def _hex(x: float) -> str:
