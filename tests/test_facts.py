@@ -16,7 +16,7 @@ from samples import NAN, record, run
 from xentcheck.adapters import from_numpy
 from xentcheck.cases import Case
 from xentcheck.records.facts import CHECKS, Facts, sentence
-from xentcheck.records.old import with_facts
+from xentcheck.records.file.old import with_facts
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.running.comparison import run_case
@@ -122,7 +122,7 @@ def test_the_facts_of_a_record_survive_and_name_checks_that_exist() -> None:
     assert {facts.check for _, by_quantity in FACTS.values() for facts in by_quantity.values()} <= set(CHECKS)
 
 
-READER = "xentcheck.records.old"
+READER = "xentcheck.records.file.old"
 """The one module that looks into sentences, of older files."""
 
 

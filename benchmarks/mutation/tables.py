@@ -87,7 +87,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_weaker::test_a_record_names_the_contracts_that_allow_it",
         "test_power",
     ),
-    f"{ROOT}/running/comparison.py": (
+    f"{ROOT}/running/comparison/run.py": ("test_public_interface", "test_conventions", "test_executors"),
+    f"{ROOT}/running/comparison/recorded.py": (
         "test_executors::test_a_worker_that_dies_is_replaced",
         "test_public_interface::test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_another",
         "test_power::test_zero_is_vacuous_where_wrong_and_trivial_where_right",
@@ -121,7 +122,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/running/journal.py": ("test_journal", *RUNS),
     f"{ROOT}/running/executors/futures.py": ("test_executors", *RUNS),
     f"{ROOT}/running/executors/local.py": ("test_executors",),
-    f"{ROOT}/records/file.py": ("test_reports_runfile", "test_handed_on", "test_journal"),
+    f"{ROOT}/records/file/lines.py": ("test_reports_runfile", "test_handed_on", "test_journal"),
     f"{ROOT}/studies/projection/check.py": ("test_projection",),
     f"{ROOT}/studies/projection/rows.py": ("test_projection",),
     f"{ROOT}/cli/commands/grade.py": ("test_exit_codes", "test_handed_on"),
@@ -136,7 +137,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_exit_codes",
         "test_documented_behaviour",
     ),
-    f"{ROOT}/running/zeros.py": ("test_weaker", "test_handed"),
+    f"{ROOT}/running/comparison/zeros.py": ("test_weaker", "test_handed"),
     f"{ROOT}/cli/commands/run.py": ("test_handed_on", "test_exit_codes", "test_promises"),
     f"{ROOT}/cli/options.py": ("test_handed_on", "test_promises"),
     f"{ROOT}/running/subjects.py": (

@@ -1,146 +1,36 @@
-"""Running cases: build the problem, let every subject compute it, judge them together, write down what was found."""
+"""What is written down of one comparison: its outcome, the facts that say why, its numbers, and suspected causes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Result, needed_options
-from xentcheck.cases.build import build
-from xentcheck.cases.case import Case, quantities_of
+from xentcheck.adapters.base import Result
 from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
-from xentcheck.errors import OracleError
-from xentcheck.judging.comparisons import Submission, Verdict
-from xentcheck.judging.conventions import Convention, convention_of, seen
+from xentcheck.judging.comparisons import Verdict
+from xentcheck.judging.conventions import Convention, seen
 from xentcheck.judging.power.required import required
-from xentcheck.judging.right_rows import RightRows, right_rows
-from xentcheck.judging.verdict import Judgement
+from xentcheck.judging.right_rows import RightRows
 from xentcheck.records.facts import Facts, sentence
 from xentcheck.records.record import Record
 from xentcheck.records.sizes import size_of
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import wider
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import Problem, digest_of, index_of
+from xentcheck.reference.problem import Problem, index_of
+from xentcheck.running.attempts import Attempt
+from xentcheck.running.subjects import Subject, contract_of, contracts_of
 from xentcheck.vocabulary import OVERWRITABLE
 
-from .attempts import GIVEN_AS_ROWS, Attempt, attempt, given
-from .subjects import Subject, contract_of, contracts_of
 from .zeros import zeros_pass_from
 
 MARGIN_POINTS = 32
+"""Rows whose margin and error a record keeps."""
 
 
-def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
-    """How many records a run of these cases will have."""
-    return sum(
-        len(set(quantities_of(case)) & set(subject.adapter.capabilities.quantities))
-        for case in cases
-        for subject in subjects
-        if subject.takes(case)
-    )
-
-
-def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
-    """One record per subject that takes the case and per quantity; an `error` where the oracle has no exact value.
-
-    Subjects that take no labels get, and are judged by, one-hot rows in their place.
-    Raises CaseError if the case cannot be built.
-    """
-    takers = [s for s in subjects if s.takes(case)]
-    if not takers:
-        return []
-    problem = build(case)
-    records = _run_case(case, problem, [s for s in takers if s.adapter.capabilities.labels])
-    for s in takers:
-        if not s.adapter.capabilities.labels:
-            rows = given(problem, s)
-            notes = () if rows is problem else (GIVEN_AS_ROWS,)
-            records += [replace(r, notes=(*r.notes, *notes)) for r in _run_case(case, rows, [s])]
-    return records
-
-
-def lost_case(case: Case, subjects: Sequence[Subject], reason: str) -> list[Record]:
-    """One `crash` per subject that takes the case and per quantity: nobody knows whose it was."""
-    problem = build(case)
-    return [
-        Record(
-            **{**_base(problem, s, q, set()), "required": (), "replay": s.replay(case)},
-            case=str(case),
-            digest=digest_of(problem),
-            outcome="crash",
-            check="raises",
-            reason=reason,
-        )
-        for s in subjects
-        if s.takes(case)
-        for q in quantities_of(case)
-        if q in s.adapter.capabilities.quantities
-    ]
-
-
-def _run_case(case: Case, problem: Problem, takers: Sequence[Subject]) -> list[Record]:
-    if not takers:
-        return []
-    quantities = quantities_of(case)
-    try:
-        return run_problem(problem, str(case), quantities, [(s, s.replay(case)) for s in takers])
-    except OracleError as error:
-        return [
-            Record(
-                **{**_base(problem, s, q, set()), "required": (), "replay": s.replay(case)},
-                case=str(case),
-                digest=digest_of(problem),
-                outcome="error",
-                check="raises",
-                raised="OracleError",
-                reason=f"OracleError: {error}",
-            )
-            for s in takers
-            for q in quantities
-            if q in s.adapter.capabilities.quantities
-        ]
-
-
-def run_problem(
-    problem: Problem, name: str, quantities: Sequence[str], takers: Sequence[tuple[Subject, str]]
-) -> list[Record]:
-    """One record per subject and quantity; each subject comes with the line that runs the problem again.
-
-    Raises OracleError if there is no exact value to judge by: no verdict on anybody.
-    """
-    alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
-    made = ((attempt(s, problem, quantities), replay) for s, replay in takers)
-    attempts = [(a if alone else a.copied(), replay) for a, replay in made]
-    judged = [a for a, _ in attempts if a.result is not None]
-    defined = right_rows(problem)
-    conventions = {q: convention_of(defined.problem, q) for q in quantities}
-    verdicts = dict(zip(map(id, judged), _judge(defined, quantities, judged), strict=True))
-    common = {"case": name, "digest": digest_of(problem)}
-    records = []
-    for a, replay in attempts:
-        options = needed_options(problem) & a.subject.adapter.capabilities.options
-        for q in a.quantities:
-            own = {**_base(problem, a.subject, q, options), "warnings": a.warnings, "replay": replay}
-            own["notes"] = _notes(a)
-            own["result_dtype"] = _wider_result(problem, a, q)
-            records.append(_record({**common, **own}, defined, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
-    return records
-
-
-def _judge(defined: RightRows, quantities: Sequence[str], attempts: Sequence[Attempt]) -> list[dict[str, Verdict]]:
-    subjects = []
-    for a in attempts:
-        assert a.result is not None
-        values = {q: defined.of(np.asarray(v), q) for q, v in a.result.values.items() if q in a.quantities}
-        subjects.append(Submission(values, *contracts_of(a.subject, defined.problem.dtype)))
-    return Judgement(defined.problem, quantities, subjects).run()
-
-
-def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) -> dict[str, Any]:
+def described(problem: Problem, subject: Subject, quantity: str, options: set[str]) -> dict[str, Any]:
+    """The fields of a record that are known before anything is computed: who is asked for what, and judged by what."""
     adapter = subject.adapter
     place = (adapter.name, subject.variant, subject.device, problem.dtype)
     contract = contracts_of(subject, problem.dtype)[0][quantity].name
@@ -160,7 +50,7 @@ def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) 
     }
 
 
-def _wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
+def wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
     """The dtype of a result that is wider than the problem's, or an empty string."""
     if a.result is None or quantity not in a.result.values:
         return ""
@@ -168,7 +58,7 @@ def _wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
     return found if found in wider(problem.dtype) else ""
 
 
-def _record(
+def record_of(
     base: dict[str, Any],
     defined: RightRows,
     a: Attempt,
@@ -176,6 +66,7 @@ def _record(
     verdict: Verdict | None,
     conv: Convention | None,
 ) -> Record:
+    """The record of one quantity, from what was tried and the verdict on it."""
     problem = defined.problem
     if a.result is None:
         guess = suspects_of_error(a.told) if a.outcome == "error" else ()
@@ -248,7 +139,7 @@ def _harmed(result: Result) -> list[str]:
     return [name for name in result.changed_inputs if name not in OVERWRITABLE]
 
 
-def _notes(a: Attempt) -> tuple[str, ...]:
+def notes_of(a: Attempt) -> tuple[str, ...]:
     """What is shown of a call beside its outcome."""
     found = [name for name in a.result.changed_inputs if name in OVERWRITABLE] if a.result else []
     said = a.subject.adapter.overwrites

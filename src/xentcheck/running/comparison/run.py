@@ -1,0 +1,119 @@
+"""Running cases: build the problem, let every subject compute it, judge them together, write down what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from xentcheck.adapters.base import needed_options
+from xentcheck.cases.build import build
+from xentcheck.cases.case import Case, quantities_of
+from xentcheck.errors import OracleError
+from xentcheck.judging.comparisons import Submission, Verdict
+from xentcheck.judging.conventions import convention_of
+from xentcheck.judging.right_rows import RightRows, right_rows
+from xentcheck.judging.verdict import Judgement
+from xentcheck.records.record import Record
+from xentcheck.reference.problem import Problem, digest_of
+from xentcheck.running.attempts import GIVEN_AS_ROWS, Attempt, attempt, given
+from xentcheck.running.subjects import Subject, contracts_of
+
+from .recorded import described, notes_of, record_of, wider_result
+
+
+def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
+    """How many records a run of these cases will have."""
+    return sum(
+        len(set(quantities_of(case)) & set(subject.adapter.capabilities.quantities))
+        for case in cases
+        for subject in subjects
+        if subject.takes(case)
+    )
+
+
+def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
+    """One record per subject that takes the case and per quantity; an `error` where the oracle has no exact value.
+
+    Subjects that take no labels get, and are judged by, one-hot rows in their place.
+    Raises CaseError if the case cannot be built.
+    """
+    takers = [s for s in subjects if s.takes(case)]
+    if not takers:
+        return []
+    problem = build(case)
+    records = _run_case(case, problem, [s for s in takers if s.adapter.capabilities.labels])
+    for s in takers:
+        if not s.adapter.capabilities.labels:
+            rows = given(problem, s)
+            notes = () if rows is problem else (GIVEN_AS_ROWS,)
+            records += [replace(r, notes=(*r.notes, *notes)) for r in _run_case(case, rows, [s])]
+    return records
+
+
+def lost_case(case: Case, subjects: Sequence[Subject], reason: str) -> list[Record]:
+    """One `crash` per subject that takes the case and per quantity: nobody knows whose it was."""
+    takers = [s for s in subjects if s.takes(case)]
+    return _not_judged(case, build(case), takers, outcome="crash", check="raises", reason=reason)
+
+
+def _not_judged(case: Case, problem: Problem, takers: Sequence[Subject], **why: str) -> list[Record]:
+    """The same for every subject and quantity, whatever anybody has computed."""
+    return [
+        Record(
+            **{**described(problem, s, q, set()), "required": (), "replay": s.replay(case)},
+            case=str(case),
+            digest=digest_of(problem),
+            **why,  # type: ignore[arg-type]  # fields that are text
+        )
+        for s in takers
+        for q in quantities_of(case)
+        if q in s.adapter.capabilities.quantities
+    ]
+
+
+def _run_case(case: Case, problem: Problem, takers: Sequence[Subject]) -> list[Record]:
+    if not takers:
+        return []
+    try:
+        return run_problem(problem, str(case), quantities_of(case), [(s, s.replay(case)) for s in takers])
+    except OracleError as error:
+        why = {"outcome": "error", "check": "raises", "raised": "OracleError", "reason": f"OracleError: {error}"}
+        return _not_judged(case, problem, takers, **why)
+
+
+def run_problem(
+    problem: Problem, name: str, quantities: Sequence[str], takers: Sequence[tuple[Subject, str]]
+) -> list[Record]:
+    """One record per subject and quantity; each subject comes with the line that runs the problem again.
+
+    Raises OracleError if there is no exact value to judge by: no verdict on anybody.
+    """
+    alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
+    made = ((attempt(s, problem, quantities), replay) for s, replay in takers)
+    attempts = [(a if alone else a.copied(), replay) for a, replay in made]
+    judged = [a for a, _ in attempts if a.result is not None]
+    defined = right_rows(problem)
+    conventions = {q: convention_of(defined.problem, q) for q in quantities}
+    verdicts = dict(zip(map(id, judged), _judge(defined, quantities, judged), strict=True))
+    common = {"case": name, "digest": digest_of(problem)}
+    records = []
+    for a, replay in attempts:
+        options = needed_options(problem) & a.subject.adapter.capabilities.options
+        for q in a.quantities:
+            own = {**described(problem, a.subject, q, options), "warnings": a.warnings, "replay": replay}
+            own["notes"] = notes_of(a)
+            own["result_dtype"] = wider_result(problem, a, q)
+            verdict = verdicts.get(id(a), {}).get(q)
+            records.append(record_of({**common, **own}, defined, a, q, verdict, conventions[q]))
+    return records
+
+
+def _judge(defined: RightRows, quantities: Sequence[str], attempts: Sequence[Attempt]) -> list[dict[str, Verdict]]:
+    subjects = []
+    for a in attempts:
+        assert a.result is not None
+        values = {q: defined.of(np.asarray(v), q) for q, v in a.result.values.items() if q in a.quantities}
+        subjects.append(Submission(values, *contracts_of(a.subject, defined.problem.dtype)))
+    return Judgement(defined.problem, quantities, subjects).run()
