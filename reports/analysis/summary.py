@@ -91,7 +91,7 @@ def summarize(run: RunFile) -> Summary:
     >>> summarize(RunFile(Header(**plain, planned=0), ())).reasons
     ('no comparison was executed',)
     """
-    records = sorted(run.records, key=order_key)
+    records = in_order(run.records)
     counts = _counts(records)
     executed = sum(counts.get(outcome, 0) for outcome in EXECUTED)
     groups = power_groups(records)
@@ -130,6 +130,11 @@ def summarize(run: RunFile) -> Summary:
         undecided=unsure,
         observations=_observations(records),
     )
+
+
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """The records in canonical order."""
+    return sorted(records, key=order_key)
 
 
 def _observations(records: Iterable[Record]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xentcheck.records.record import rank
+from xentcheck.reports.sections.section import Column, Section
 from xentcheck.vocabulary import EXECUTED
 
 from .baseline import Baseline, Range, Span, counted
@@ -24,7 +25,7 @@ gone or compares less than before, a worse number.
 NOT_MET = "perhaps not met: other cases"
 """What is known of a failure that is gone where the cases are not the same."""
 
-COLUMNS = ["change", "where", "what", "before", "after"]
+COLUMNS = tuple(map(Column, ("change", "where", "what", "before", "after")))
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,10 @@ class Comparison:
         return f"{'no worse' if self.ok else 'WORSE'}: {found}"
 
     @property
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """Column names and rows."""
-        return COLUMNS, [[c.kind, c.where, c.what, c.before, c.after] for c in (*self.versions, *self.changes)]
+    def section(self) -> Section:
+        """All of it as a table."""
+        rows = tuple((c.kind, c.where, c.what, c.before, c.after) for c in (*self.versions, *self.changes))
+        return Section("What changed", COLUMNS, rows)
 
 
 def compare(base: Baseline, new: Baseline) -> Comparison:

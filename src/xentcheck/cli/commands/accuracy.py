@@ -16,7 +16,7 @@ from xentcheck.errors import DtypeError
 from xentcheck.records.findings import Accuracy
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.reports.formats.markdown import table
-from xentcheck.reports.sections.accuracy import accuracy_table
+from xentcheck.reports.sections.accuracy import accuracy_section
 from xentcheck.running.subjects import subjects_of
 from xentcheck.studies.accuracy import accuracies
 from xentcheck.vocabulary import DTYPES
@@ -65,7 +65,7 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
     if not found:
         return 1
     versions = dict.fromkeys(f"{s.adapter.package} {s.adapter.version()}" for s in subjects)
-    text = TEXT.format(seed=seed, rounds=rounds, versions=", ".join(versions)) + table(accuracy_table(found)) + "\n"
+    text = TEXT.format(seed=seed, rounds=rounds, versions=", ".join(versions)) + table(accuracy_section(found)) + "\n"
     if out is None:
         click.echo(text)
         return int(bool(silent))

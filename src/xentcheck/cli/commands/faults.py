@@ -18,8 +18,8 @@ from xentcheck.cli.options import jobs_of, jobs_option
 from xentcheck.errors import ProfileError
 from xentcheck.records.findings import FaultResult
 from xentcheck.records.paths import prepare_file, write_whole
-from xentcheck.reports.formats.markdown import FAULTS, table
-from xentcheck.reports.sections.faults import fault_table, fault_text
+from xentcheck.reports.formats.markdown import table
+from xentcheck.reports.sections.faults import PROSE, fault_section, fault_text
 from xentcheck.running.executors.futures import Asked
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.studies.kill_table.faults import fault_searches, frameworks_of
@@ -76,8 +76,8 @@ def faults_command(
 def _write(out: Path, command: str, found: Sequence[FaultResult]) -> None:
     tested = [adapters.get(name) for name in dict.fromkeys(f.framework for f in found)]
     versions = ", ".join(f"{a.package} {a.version()}" for a in tested)
-    text = TEXT.format(command=command, versions=versions, what=FAULTS, counts=fault_text(found))
-    write_whole(out, text + table(fault_table(found)) + "\n")
+    text = TEXT.format(command=command, versions=versions, what=PROSE, counts=fault_text(found))
+    write_whole(out, text + table(fault_section(found)) + "\n")
     click.echo(f"{fault_text(found)} Wrote {out}")
 
 
