@@ -14,7 +14,7 @@ import pytest
 
 from xentcheck.cases import Case
 from xentcheck.cli import cli
-from xentcheck.cli.commands import run as run_command
+from xentcheck.cli import request as run_command
 from xentcheck.errors import OutputError, RunFileError
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import summarize

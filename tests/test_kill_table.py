@@ -21,8 +21,8 @@ from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.records.findings import RIGHT, FaultResult
 from xentcheck.reports.formats.markdown import markdown
 from xentcheck.reports.sections.faults import fault_section, fault_text
+from xentcheck.running.collect import collect
 from xentcheck.running.deviations import Deviations
-from xentcheck.running.journal import collect
 from xentcheck.running.tasks import Finished, run_task
 from xentcheck.studies.kill_table import faults, rivals
 from xentcheck.studies.kill_table.faults import FaultSearch, by_name, first_kill, result_of, witnesses

@@ -120,6 +120,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/studies/asker.py": LAWS,
     f"{ROOT}/api.py": RUNS,
     f"{ROOT}/running/journal.py": ("test_journal", *RUNS),
+    f"{ROOT}/running/collect.py": ("test_journal", *RUNS),
     f"{ROOT}/running/executors/futures.py": ("test_executors", *RUNS),
     f"{ROOT}/running/executors/local.py": ("test_executors",),
     f"{ROOT}/records/file/lines.py": ("test_reports_runfile", "test_handed_on", "test_journal"),
@@ -139,6 +140,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     f"{ROOT}/running/comparison/zeros.py": ("test_weaker", "test_handed"),
     f"{ROOT}/cli/commands/run.py": ("test_handed_on", "test_exit_codes", "test_promises"),
+    f"{ROOT}/cli/request.py": ("test_handed_on", "test_exit_codes", "test_promises"),
+    f"{ROOT}/cli/asked.py": ("test_handed_on", "test_promises"),
     f"{ROOT}/cli/options.py": ("test_handed_on", "test_promises"),
     f"{ROOT}/running/subjects.py": (
         "test_handed_on",

@@ -11,7 +11,8 @@ from rich.progress import Progress
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.spec import Spec, resolve, specs_of
-from xentcheck.cli.options import FROM_0, adapter_option, dtype_option, framework_option, impl_option, seed_option
+from xentcheck.cli.asked import ADAPTERS, IMPLEMENTATION
+from xentcheck.cli.options import FROM_0, dtype_option, out_option, seed_option
 from xentcheck.errors import DtypeError
 from xentcheck.records.findings import Accuracy
 from xentcheck.records.paths import prepare_file, write_whole
@@ -75,13 +76,13 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
 
 
 @click.command()
-@adapter_option
-@impl_option
-@framework_option
+@ADAPTERS
+@IMPLEMENTATION[0]
+@IMPLEMENTATION[1]
 @dtype_option
 @seed_option
 @click.option("--rounds", default=30, show_default=True, type=FROM_0, help="Steps of the climb.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+@out_option
 def accuracy(
     adapters: tuple[str, ...],
     implementation: str | None,

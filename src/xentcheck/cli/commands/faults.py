@@ -14,7 +14,7 @@ from rich.text import Text
 
 from xentcheck import adapters
 from xentcheck.cases.profiles.named import PROFILES
-from xentcheck.cli.options import jobs_of, jobs_option
+from xentcheck.cli.options import jobs_of, jobs_option, out_option
 from xentcheck.errors import ProfileError
 from xentcheck.records.findings import FaultResult
 from xentcheck.records.paths import prepare_file, write_whole
@@ -108,7 +108,7 @@ def _print(found: Sequence[FaultResult]) -> None:
 )
 @click.option("--rivals", is_flag=True, help="Also what assert_close, gradcheck and check_grads notice.")
 @jobs_option
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+@out_option
 def faults(frameworks: tuple[str, ...], profiles: tuple[str, ...], rivals: bool, jobs: str, out: Path | None) -> int:
     """Which check catches each of the planted faults first, and on which case.
 
