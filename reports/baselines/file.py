@@ -40,10 +40,10 @@ def _parsed(path: Path, lines: list[str]) -> Baseline:
     if (schema := header.pop("schema", None)) not in READABLE:
         allowed = ", ".join(map(str, READABLE))
         raise RunFileError(f"baseline {path} has schema {schema!r}; allowed: {allowed} (written by another version)")
-    for name, kind in HEADER.items():
-        if not isinstance(header.get(name), kind):
+    for name, type_ in HEADER.items():
+        if not isinstance(header.get(name), type_):
             raise RunFileError(
-                f"baseline {path}, line 1: {name} is {header.get(name)!r}; allowed: of type {kind.__name__}"
+                f"baseline {path}, line 1: {name} is {header.get(name)!r}; allowed: of type {type_.__name__}"
             )
     if not isinstance(header["environment"].get("adapters", {}), dict):
         raise RunFileError(f"baseline {path}, line 1: adapters of the environment are no object")

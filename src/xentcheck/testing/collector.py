@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from xentcheck.errors import XentcheckError
+from xentcheck.records.file import Finding
 from xentcheck.records.findings import LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
@@ -63,7 +64,7 @@ class Collector:
             self.records,
             key=lambda r: (order[r.case], places.index((r.adapter, r.variant, r.device)), QUANTITIES.index(r.quantity)),
         )
-        findings = [*map(deviations.apply, ordered), *sorted(self.laws, key=str)]
+        findings: list[Finding] = [*map(deviations.apply, ordered), *sorted(self.laws, key=str)]
         return run_of(self.plan.run_header(len(ordered)), findings, deviations)
 
     def _write(self, run: RunFile) -> None:

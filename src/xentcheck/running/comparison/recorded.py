@@ -1,12 +1,13 @@
-"""What is written down of one comparison: its outcome, the facts that say why, its numbers, and suspected causes."""
+"""What is written down of one comparison: who was asked, what it is worth, why it is wrong, and the record of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Result
+from xentcheck.adapters.base import Result, needed_options
 from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
 from xentcheck.judging.comparisons import Verdict
 from xentcheck.judging.conventions import Convention, seen
@@ -16,11 +17,12 @@ from xentcheck.records.facts import Facts, sentence
 from xentcheck.records.record import Record
 from xentcheck.records.sizes import size_of
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.formats import wider
+from xentcheck.reference.bounds.contracts import Contract
+from xentcheck.reference.formats import Array, wider
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem, index_of
 from xentcheck.running.attempts import Attempt
-from xentcheck.running.subjects import Subject, contract_of, contracts_of
+from xentcheck.running.subjects import Subject, contracts_of
 from xentcheck.vocabulary import OVERWRITABLE
 
 from .zeros import zeros_pass_from
@@ -29,17 +31,54 @@ MARGIN_POINTS = 32
 """Rows whose margin and error a record keeps."""
 
 
-def described(problem: Problem, subject: Subject, quantity: str, options: set[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Asked:
+    """What a subject says of itself, as far as a problem is concerned: contracts by quantity, and those for its grade.
+
+    options: those that the problem makes use of, and it supports. declared: quantities whose contract is its own.
+    """
+
+    subject: Subject
+    version: str
+    options: frozenset[str]
+    contracts: dict[str, Contract]
+    others: tuple[Contract, ...]
+    declared: frozenset[str]
+
+    @classmethod
+    def of(cls, problem: Problem, subject: Subject) -> Asked:
+        """Asks its adapter."""
+        adapter = subject.adapter
+        options = frozenset(needed_options(problem) & adapter.capabilities.options)
+        contracts, others = contracts_of(subject, problem.dtype)
+        declared = (q for q in contracts if adapter.declared_for(subject.device, problem.dtype, q))
+        return cls(subject, adapter.version(), options, contracts, others, frozenset(declared))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the judge finds: the outcome, the facts that say why, and the fields of a record that follow.
+
+    wrong: the result that disagrees, of the rows that are judged.
+    """
+
+    outcome: str
+    facts: Facts
+    fields: dict[str, Any]
+    wrong: Array | None = None
+
+
+def described(problem: Problem, asked: Asked, quantity: str) -> dict[str, Any]:
     """The fields of a record that are known before anything is computed: who is asked for what, and judged by what."""
+    subject, contract = asked.subject, asked.contracts[quantity].name
     adapter = subject.adapter
     place = (adapter.name, subject.variant, subject.device, problem.dtype)
-    contract = contracts_of(subject, problem.dtype)[0][quantity].name
     size = problem.classes, int(np.prod(problem.loss_shape, dtype=np.int64))
-    described = quantity, problem.target_kind, problem.reduction, options, problem.head, problem.dtype
+    described = quantity, problem.target_kind, problem.reduction, asked.options, problem.head, problem.dtype
     return {
         "adapter": adapter.name,
         "variant": subject.variant,
-        "version": adapter.version(),
+        "version": asked.version,
         "device": subject.device,
         "dtype": problem.dtype,
         "quantity": quantity,
@@ -58,80 +97,68 @@ def wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
     return found if found in wider(problem.dtype) else ""
 
 
-def record_of(
-    base: dict[str, Any],
-    defined: RightRows,
-    a: Attempt,
-    quantity: str,
-    verdict: Verdict | None,
-    conv: Convention | None,
-) -> Record:
-    """The record of one quantity, from what was tried and the verdict on it."""
-    problem = defined.problem
+def found_of(
+    defined: RightRows, a: Attempt, asked: Asked, quantity: str, verdict: Verdict | None, conv: Convention | None
+) -> Found:
+    """What is found of one quantity, from what was tried and the verdict on it."""
     if a.result is None:
-        guess = suspects_of_error(a.told) if a.outcome == "error" else ()
-        why = {**a.facts.given(), "reason": a.reason}
-        return Record(**{**base, "required": ()}, **why, outcome=a.outcome, suspects=guess)
+        return Found(a.outcome, a.facts, {"required": ()})
     if verdict is None:
-        return Record(**base, outcome="error", **_why(Facts(check="present"), "error", quantity))
+        return Found("error", Facts(check="present"), {})
     if conv is not None and not verdict.mismatch and not _harmed(a.result):
         facts = Facts(convention=conv.id, returned=seen(np.asarray(a.result.values[quantity])))
-        why = _why(facts, "convention", quantity)
-        return Record(**{**base, "required": ()}, **why, outcome="convention", link=conv.seen)
+        return Found("convention", facts, {"required": (), "link": conv.seen})
     outcome, facts = _outcome(a.result, verdict, quantity)
     t, p = verdict.tally, verdict.power
-    suspected = _suspects(defined, a, quantity, verdict) if outcome == "disagree" else ()
-    within = _within(a, quantity, problem.dtype, verdict) if outcome == "disagree" else {}
-    worst: dict[str, Any] = {}
+    fields: dict[str, Any] = {
+        "elements": t.elements,
+        "applicable": p.applicable,
+        "rejected": p.rejected,
+        "blind_fraction": p.blind_fraction,
+        "shares": verdict.shares,
+        "ulp_counts": tuple(int(n) for n in t.ulp_counts),
+        "share_counts": tuple(int(n) for n in t.share_counts),
+        "margins": tuple(verdict.margins[:MARGIN_POINTS]),
+    }
     if t.elements:
-        worst = {
-            "share": t.share,
-            "ulp": t.ulp,
-            "index": defined.index(index_of(problem, quantity, t.position)),
-            "got": _hex(t.got),
-            "expected": _hex(t.expected),
-            "bound": _hex(t.bound),
-        }
-    return Record(
-        **base,
-        **worst,
-        **_why(facts, outcome, quantity, t.elements),
-        outcome=outcome,
-        elements=t.elements,
-        applicable=p.applicable,
-        rejected=p.rejected,
-        blind_fraction=p.blind_fraction,
-        shares=verdict.shares,
-        within=within,
-        ulp_counts=tuple(int(n) for n in t.ulp_counts),
-        share_counts=tuple(int(n) for n in t.share_counts),
-        margins=tuple(verdict.margins[:MARGIN_POINTS]),
-        suspects=suspected,
-    )
+        index = defined.index(index_of(defined.problem, quantity, t.position))
+        numbers = {"got": _hex(t.got), "expected": _hex(t.expected), "bound": _hex(t.bound)}
+        fields |= {"share": t.share, "ulp": t.ulp, "index": index, **numbers}
+    if outcome != "disagree":
+        return Found(outcome, facts, fields)
+    fields["within"] = _within(a.result, asked, quantity, defined.problem.dtype, verdict)
+    return Found(outcome, facts, fields, defined.of(np.asarray(a.result.values[quantity]), quantity))
 
 
-def _within(a: Attempt, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
+def _within(result: Result, asked: Asked, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
     """The other contracts that allow what disagrees by the default; from how many classes on zeros pass under each."""
-    assert a.result is not None
-    if _harmed(a.result) or a.subject.adapter.declared_for(a.subject.device, dtype, quantity):
+    if _harmed(result) or quantity in asked.declared:
         return {}
     met = [name for name, share in verdict.shares.items() if share <= 1]
     return {name: zeros_pass_from(name, dtype, quantity) for name in met}
 
 
-def _suspects(defined: RightRows, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
-    """The known mistakes that explain a disagreement."""
-    assert a.result is not None
-    if harmed := _harmed(a.result):
-        return (f"E53: writes into its input {', '.join(harmed)}",)
-    if verdict.mismatch:
-        return (f"B26: {sentence(verdict.mismatch, 'disagree')}",)
+def suspected(problem: Problem, a: Attempt, asked: Asked, quantity: str, found: Found) -> tuple[str, ...]:
+    """The known mistakes that explain a failure."""
+    if found.wrong is None:
+        return suspects_of_error(a.told) if found.outcome == "error" and a.result is None else ()
+    if found.facts.changed:
+        return (f"E53: writes into its input {', '.join(found.facts.changed)}",)
+    if found.facts.form:
+        return (f"B26: {sentence(found.facts, found.outcome)}",)
     if quantity not in EXAMINED:
         return ()
-    problem = defined.problem
-    contract = contract_of(a.subject, problem.dtype, quantity, a.result.values[quantity])
+    contract = asked.contracts[quantity].returning(str(found.wrong.dtype), problem.dtype)
     bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
-    return suspects(problem, quantity, defined.of(np.asarray(a.result.values[quantity]), quantity), bound)
+    return suspects(problem, quantity, found.wrong, bound)
+
+
+def record_of(base: dict[str, Any], found: Found, told: str, causes: tuple[str, ...]) -> Record:
+    """The record, whose reason is written from the facts; told: what the implementation says where it has no result."""
+    elements = found.fields.get("elements", 0)
+    reason = sentence(found.facts, found.outcome, base["quantity"], elements=elements, told=told)
+    known = {**base, **found.fields, **found.facts.given()}
+    return Record(**known, outcome=found.outcome, reason=reason, suspects=causes)
 
 
 def _harmed(result: Result) -> list[str]:
@@ -157,11 +184,6 @@ def _outcome(result: Result, verdict: Verdict, quantity: str) -> tuple[str, Fact
     if "zero" in verdict.power.applicable:
         return ("agree" if "zero" in verdict.power.rejected else "vacuous"), Facts()
     return "trivial", Facts()
-
-
-def _why(facts: Facts, outcome: str, quantity: str, elements: int = 0) -> dict[str, Any]:
-    """The fields of a record that say why it has its outcome: the facts, and the sentence that they make."""
-    return {**facts.given(), "reason": sentence(facts, outcome, quantity, elements=elements)}
 
 
 def _hex(x: float) -> str:

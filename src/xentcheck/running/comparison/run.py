@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from xentcheck.adapters.base import needed_options
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import OracleError
@@ -18,9 +17,9 @@ from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import Record
 from xentcheck.reference.problem import Problem, digest_of
 from xentcheck.running.attempts import GIVEN_AS_ROWS, Attempt, attempt, given
-from xentcheck.running.subjects import Subject, contracts_of
+from xentcheck.running.subjects import Subject
 
-from .recorded import described, notes_of, record_of, wider_result
+from .recorded import Asked, described, found_of, notes_of, record_of, suspected, wider_result
 
 
 def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
@@ -62,12 +61,13 @@ def _not_judged(case: Case, problem: Problem, takers: Sequence[Subject], **why: 
     """The same for every subject and quantity, whatever anybody has computed."""
     return [
         Record(
-            **{**described(problem, s, q, set()), "required": (), "replay": s.replay(case)},
+            **{**described(problem, asked, q), "required": (), "replay": s.replay(case)},
             case=str(case),
             digest=digest_of(problem),
             **why,  # type: ignore[arg-type]  # fields that are text
         )
         for s in takers
+        for asked in [Asked.of(problem, s)]
         for q in quantities_of(case)
         if q in s.adapter.capabilities.quantities
     ]
@@ -88,32 +88,41 @@ def run_problem(
 ) -> list[Record]:
     """One record per subject and quantity; each subject comes with the line that runs the problem again.
 
-    Raises OracleError if there is no exact value to judge by: no verdict on anybody.
+    It goes from wing to wing and never back: to the adapters, which compute, to the judges, to the doctors, and what is
+    written down comes last. Raises OracleError if there is no exact value to judge by: no verdict on anybody.
     """
     alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
     made = ((attempt(s, problem, quantities), replay) for s, replay in takers)
     attempts = [(a if alone else a.copied(), replay) for a, replay in made]
-    judged = [a for a, _ in attempts if a.result is not None]
+    asked = [Asked.of(problem, a.subject) for a, _ in attempts]
+
     defined = right_rows(problem)
     conventions = {q: convention_of(defined.problem, q) for q in quantities}
-    verdicts = dict(zip(map(id, judged), _judge(defined, quantities, judged), strict=True))
-    common = {"case": name, "digest": digest_of(problem)}
+    verdicts = _judge(defined, quantities, [a for a, _ in attempts], asked)
+    each = [(i, q) for i, (a, _) in enumerate(attempts) for q in a.quantities]
+    found = [found_of(defined, attempts[i][0], asked[i], q, verdicts[i].get(q), conventions[q]) for i, q in each]
+    bases = [described(problem, asked[i], q) for i, q in each]
+
+    right = defined.problem
+    causes = [suspected(right, attempts[i][0], asked[i], q, one) for (i, q), one in zip(each, found, strict=True)]
+
     records = []
-    for a, replay in attempts:
-        options = needed_options(problem) & a.subject.adapter.capabilities.options
-        for q in a.quantities:
-            own = {**described(problem, a.subject, q, options), "warnings": a.warnings, "replay": replay}
-            own["notes"] = notes_of(a)
-            own["result_dtype"] = wider_result(problem, a, q)
-            verdict = verdicts.get(id(a), {}).get(q)
-            records.append(record_of({**common, **own}, defined, a, q, verdict, conventions[q]))
+    for (i, q), base, one, why in zip(each, bases, found, causes, strict=True):
+        a, replay = attempts[i]
+        base |= {"case": name, "digest": digest_of(problem), "replay": replay, "warnings": a.warnings}
+        base |= {"notes": notes_of(a), "result_dtype": wider_result(problem, a, q)}
+        records.append(record_of(base, one, a.told, why))
     return records
 
 
-def _judge(defined: RightRows, quantities: Sequence[str], attempts: Sequence[Attempt]) -> list[dict[str, Verdict]]:
-    subjects = []
-    for a in attempts:
-        assert a.result is not None
-        values = {q: defined.of(np.asarray(v), q) for q, v in a.result.values.items() if q in a.quantities}
-        subjects.append(Submission(values, *contracts_of(a.subject, defined.problem.dtype)))
-    return Judgement(defined.problem, quantities, subjects).run()
+def _judge(
+    defined: RightRows, quantities: Sequence[str], attempts: Sequence[Attempt], asked: Sequence[Asked]
+) -> list[dict[str, Verdict]]:
+    """The verdicts on each attempt by quantity; none where it has no result."""
+    submissions = []
+    for a, who in zip(attempts, asked, strict=True):
+        if a.result is not None:
+            values = {q: defined.of(np.asarray(v), q) for q, v in a.result.values.items() if q in a.quantities}
+            submissions.append(Submission(values, who.contracts, who.others))
+    found = iter(Judgement(defined.problem, quantities, submissions).run())
+    return [{} if a.result is None else next(found) for a in attempts]
