@@ -16,8 +16,9 @@ from xentcheck import adapters
 from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.api import Run
 from xentcheck.cases import Case
-from xentcheck.cases.profiles.named import EAGER_SHAPE, cases
+from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import reserved_for
+from xentcheck.cases.profiles.sets import EAGER_SHAPE
 from xentcheck.cli import request as cli_request
 from xentcheck.cli.commands import fuzz as command_fuzz
 from xentcheck.cli.commands import run as command_run

@@ -117,6 +117,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/judging/conventions.py": ("test_conventions",),
     f"{ROOT}/running/deviations.py": ("test_deviations",),
     f"{ROOT}/studies/laws.py": LAWS,
+    f"{ROOT}/studies/properties.py": LAWS,
     f"{ROOT}/studies/asker.py": LAWS,
     f"{ROOT}/api.py": RUNS,
     f"{ROOT}/running/journal.py": ("test_journal", *RUNS),
@@ -173,6 +174,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "adapters/base.py": ("test_adapters_base", "test_promises", "test_adapters_numpy"),
     "adapters/numpy/adapter.py": ("test_adapters_numpy", "test_adapters_base"),
+    "adapters/torch/tensors.py": ("test_adapters_torch", "test_documented_behaviour"),
     "adapters/torch/adapter.py": ("test_adapters_torch", "test_documented_behaviour"),
     "adapters/layout.py": ("test_adapters_base", "test_adapters_numpy"),
     "adapters/wrap/functions.py": (
@@ -195,7 +197,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 
-SHARE = {"reference/bounds/softmax_errors.py": 24, "reference/bounds/rows.py": 24, f"{ROOT}/studies/laws.py": 12}
+SHARE = {"reference/bounds/softmax_errors.py": 24, "reference/bounds/rows.py": 24, f"{ROOT}/studies/properties.py": 12}
 """How many changes by rule of a file are tried by default, other than `EACH`."""
 
 EACH = 6

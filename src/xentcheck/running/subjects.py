@@ -12,8 +12,8 @@ import numpy as np
 from xentcheck.adapters.promises import code, words
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cases.case import SMOOTHING
-from xentcheck.cases.profiles.named import EAGER, EAGER_SHAPE, SHARP
 from xentcheck.cases.profiles.reserved import COMBINED, reserved_for
+from xentcheck.cases.profiles.sets import EAGER, EAGER_SHAPE, SHARP
 from xentcheck.errors import AdapterError, DtypeError, UnavailableError, declaring
 from xentcheck.judging.power.required import NARROW
 from xentcheck.reference.bounds.arithmetic import distinct
