@@ -73,11 +73,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Writer:
-    """How one framework is written. wide: the expression that makes an array of it one of float64 in NumPy."""
+    """How one framework is written. wide: the expression that makes an array of it one of float64 in NumPy.
+
+    own: the lines that make `loss` the framework's own.
+    """
 
     imports: Callable[[Problem], list[str]]
     body: Callable[[Failure, str, str, Call], list[str]]
     wide: str
+    own: Callable[[Problem], list[str]]
 
 
 def text_of(x: Any) -> str:

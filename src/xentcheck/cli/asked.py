@@ -8,7 +8,7 @@ from functools import wraps
 import click
 
 from xentcheck.adapters.promises import Promised, parsed
-from xentcheck.adapters.spec import Spec, specs_of
+from xentcheck.adapters.spec import FRAMEWORKS, Spec, specs_of
 from xentcheck.errors import AdapterError
 from xentcheck.vocabulary import OVERWRITABLE, TIMEOUT
 
@@ -21,7 +21,7 @@ IMPLEMENTATION = (
     click.option("--impl", "implementation", metavar="PKG.MOD:FN", help="A function of your own."),
     click.option(
         "--framework",
-        metavar="torch|jax|numpy|process",
+        metavar="|".join(FRAMEWORKS),
         help="What --impl is written in; process: IMPL is a command line.",
     ),
 )
