@@ -88,7 +88,7 @@ def run_problem(
 ) -> list[Record]:
     """One record per subject and quantity; each subject comes with the line that runs the problem again.
 
-    It goes from wing to wing and never back: to the adapters, which compute, to the judges, to the doctors, and what is
+    It goes from wing to wing and never back: to the adapters, which compute, to the judge, to the diagnosis, and what is
     written down comes last. Raises OracleError if there is no exact value to judge by: no verdict on anybody.
     """
     alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
