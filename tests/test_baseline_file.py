@@ -95,7 +95,8 @@ def test_counts_as_text_are_read_as_numbers(tmp_path: Path) -> None:
     """A file of schema 2 is the baseline that it was."""
     base = baseline_of([run(record(), record(case="b", outcome="vacuous"), record(case="c"))])
     header, row, *rest = base.lines()
-    assert (data := json.loads(row))["outcomes"] == [{"vacuous": 1, "agree": 2}]
+    data = json.loads(row)
+    assert data["outcomes"] == [{"vacuous": 1, "agree": 2}]
     old = [json.dumps({**json.loads(header), "schema": 2}), json.dumps({**data, "outcomes": ["1 vacuous, 2 agree"]})]
     (tmp_path / "old.jsonl").write_text("\n".join([*old, *rest, ""]))
     assert load(tmp_path / "old.jsonl").rows == base.rows

@@ -10,7 +10,7 @@ import numpy as np
 from xentcheck.adapters.base import Result, needed_options
 from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
 from xentcheck.judging.comparisons import Verdict
-from xentcheck.judging.conventions import Convention, seen
+from xentcheck.judging.conventions import seen
 from xentcheck.judging.power.required import required
 from xentcheck.judging.right_rows import RightRows
 from xentcheck.records.facts import Facts, sentence
@@ -59,13 +59,14 @@ class Asked:
 class Found:
     """What the judge finds: the outcome, the facts that say why, and the fields of a record that follow.
 
-    wrong: the result that disagrees, of the rows that are judged.
+    wrong: what disagrees, to be explained: problem, result and bound, plain in the rows that are not judged.
     """
 
     outcome: str
     facts: Facts
     fields: dict[str, Any]
-    wrong: Array | None = None
+    notes: tuple[str, ...] = ()
+    wrong: tuple[Problem, Array, Array] | None = None
 
 
 def described(problem: Problem, asked: Asked, quantity: str) -> dict[str, Any]:
@@ -98,16 +99,18 @@ def wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
 
 
 def found_of(
-    defined: RightRows, a: Attempt, asked: Asked, quantity: str, verdict: Verdict | None, conv: Convention | None
+    problem: Problem, right: RightRows, a: Attempt, asked: Asked, quantity: str, verdict: Verdict | None
 ) -> Found:
     """What is found of one quantity, from what was tried and the verdict on it."""
     if a.result is None:
         return Found(a.outcome, a.facts, {"required": ()})
     if verdict is None:
         return Found("error", Facts(check="present"), {})
-    if conv is not None and not verdict.mismatch and not _harmed(a.result):
-        facts = Facts(convention=conv.id, returned=seen(np.asarray(a.result.values[quantity])))
-        return Found("convention", facts, {"required": (), "link": conv.seen})
+    got = np.asarray(a.result.values[quantity])
+    if right.excused and not verdict.mismatch and not _harmed(a.result):
+        facts = Facts(convention=right.excused.id, returned=seen(got))
+        return Found("convention", facts, {"required": (), "link": right.excused.seen})
+    notes = () if verdict.mismatch else right.note(got, quantity)
     outcome, facts = _outcome(a.result, verdict, quantity)
     t, p = verdict.tally, verdict.power
     fields: dict[str, Any] = {
@@ -121,13 +124,17 @@ def found_of(
         "margins": tuple(verdict.margins[:MARGIN_POINTS]),
     }
     if t.elements:
-        index = defined.index(index_of(defined.problem, quantity, t.position))
+        index = index_of(problem, quantity, right.position(t.position, quantity, problem.classes))
         numbers = {"got": _hex(t.got), "expected": _hex(t.expected), "bound": _hex(t.bound)}
         fields |= {"share": t.share, "ulp": t.ulp, "index": index, **numbers}
     if outcome != "disagree":
-        return Found(outcome, facts, fields)
-    fields["within"] = _within(a.result, asked, quantity, defined.problem.dtype, verdict)
-    return Found(outcome, facts, fields, defined.of(np.asarray(a.result.values[quantity]), quantity))
+        return Found(outcome, facts, fields, notes)
+    fields["within"] = _within(a.result, asked, quantity, problem.dtype, verdict)
+    if facts.changed or facts.form or quantity not in EXAMINED:
+        return Found(outcome, facts, fields, notes)
+    contract = asked.contracts[quantity].returning(str(got.dtype), problem.dtype)
+    bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
+    return Found(outcome, facts, fields, notes, right.without_others(problem, quantity, got, bound))
 
 
 def _within(result: Result, asked: Asked, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
@@ -138,19 +145,18 @@ def _within(result: Result, asked: Asked, quantity: str, dtype: str, verdict: Ve
     return {name: zeros_pass_from(name, dtype, quantity) for name in met}
 
 
-def suspected(problem: Problem, a: Attempt, asked: Asked, quantity: str, found: Found) -> tuple[str, ...]:
+def suspected(a: Attempt, quantity: str, found: Found) -> tuple[str, ...]:
     """The known mistakes that explain a failure."""
-    if found.wrong is None:
-        return suspects_of_error(a.told) if found.outcome == "error" and a.result is None else ()
+    if a.result is None and found.outcome == "error":
+        return suspects_of_error(a.told)
     if found.facts.changed:
         return (f"E53: writes into its input {', '.join(found.facts.changed)}",)
     if found.facts.form:
         return (f"B26: {sentence(found.facts, found.outcome)}",)
-    if quantity not in EXAMINED:
+    if found.wrong is None:
         return ()
-    contract = asked.contracts[quantity].returning(str(found.wrong.dtype), problem.dtype)
-    bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
-    return suspects(problem, quantity, found.wrong, bound)
+    problem, got, bound = found.wrong
+    return suspects(problem, quantity, got, bound)
 
 
 def record_of(base: dict[str, Any], found: Found, told: str, causes: tuple[str, ...]) -> Record:

@@ -11,7 +11,6 @@ from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import OracleError
 from xentcheck.judging.comparisons import Submission, Verdict
-from xentcheck.judging.conventions import convention_of
 from xentcheck.judging.right_rows import RightRows, right_rows
 from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import Record
@@ -88,7 +87,7 @@ def run_problem(
 ) -> list[Record]:
     """One record per subject and quantity; each subject comes with the line that runs the problem again.
 
-    It goes from wing to wing and never back: to the adapters, which compute, to the judge, to the diagnosis, and what is
+    It goes from wing to wing and never back: to the adapters, which compute, to the judge, to the diagnosis; what is
     written down comes last. Raises OracleError if there is no exact value to judge by: no verdict on anybody.
     """
     alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
@@ -96,33 +95,41 @@ def run_problem(
     attempts = [(a if alone else a.copied(), replay) for a, replay in made]
     asked = [Asked.of(problem, a.subject) for a, _ in attempts]
 
-    defined = right_rows(problem)
-    conventions = {q: convention_of(defined.problem, q) for q in quantities}
-    verdicts = _judge(defined, quantities, [a for a, _ in attempts], asked)
+    right = {q: right_rows(problem, q) for q in quantities}
+    verdicts = _judge(problem, right, [a for a, _ in attempts], asked)
     each = [(i, q) for i, (a, _) in enumerate(attempts) for q in a.quantities]
-    found = [found_of(defined, attempts[i][0], asked[i], q, verdicts[i].get(q), conventions[q]) for i, q in each]
+    found = [found_of(problem, right[q], attempts[i][0], asked[i], q, verdicts[i].get(q)) for i, q in each]
     bases = [described(problem, asked[i], q) for i, q in each]
 
-    right = defined.problem
-    causes = [suspected(right, attempts[i][0], asked[i], q, one) for (i, q), one in zip(each, found, strict=True)]
+    causes = [suspected(attempts[i][0], q, one) for (i, q), one in zip(each, found, strict=True)]
 
     records = []
     for (i, q), base, one, why in zip(each, bases, found, causes, strict=True):
         a, replay = attempts[i]
         base |= {"case": name, "digest": digest_of(problem), "replay": replay, "warnings": a.warnings}
-        base |= {"notes": notes_of(a), "result_dtype": wider_result(problem, a, q)}
+        base |= {"notes": (*notes_of(a), *one.notes), "result_dtype": wider_result(problem, a, q)}
         records.append(record_of(base, one, a.told, why))
     return records
 
 
 def _judge(
-    defined: RightRows, quantities: Sequence[str], attempts: Sequence[Attempt], asked: Sequence[Asked]
+    problem: Problem, right: dict[str, RightRows], attempts: Sequence[Attempt], asked: Sequence[Asked]
 ) -> list[dict[str, Verdict]]:
-    """The verdicts on each attempt by quantity; none where it has no result."""
-    submissions = []
-    for a, who in zip(attempts, asked, strict=True):
-        if a.result is not None:
-            values = {q: defined.of(np.asarray(v), q) for q, v in a.result.values.items() if q in a.quantities}
+    """The verdicts on each attempt by quantity, none where it has no result.
+
+    Quantities of which the same rows are judged share an exact evaluation.
+    """
+    together: dict[bytes, list[str]] = {}
+    for q, part in right.items():
+        together.setdefault(b"" if part.rows is None else part.rows.tobytes(), []).append(q)
+    found: list[dict[str, Verdict]] = [{} for _ in attempts]
+    judged = [(a.result, a, who, mine) for a, who, mine in zip(attempts, asked, found, strict=True) if a.result]
+    for quantities in together.values():
+        submissions = []
+        for result, a, who, _ in judged:
+            values = {q: np.asarray(v) for q, v in result.values.items() if q in a.quantities and q in quantities}
             submissions.append(Submission(values, who.contracts, who.others))
-    found = iter(Judgement(defined.problem, quantities, submissions).run())
-    return [{} if a.result is None else next(found) for a in attempts]
+        judgement = Judgement(problem, quantities, submissions, right[quantities[0]].rows)
+        for (*_, mine), verdicts in zip(judged, judgement.run(), strict=True):
+            mine |= verdicts
+    return found
