@@ -26,8 +26,8 @@ from xentcheck.vocabulary import DTYPES, FAILING
 
 SMALL, LARGE = size_of(10, 5), size_of(4096, 3)
 CLAIMED = ((30, 5), (1000, 5), (30000, 5), (30001, 5), (30, 101), (1000, 101), (30000, 101))
-"""The sizes that `quick` has sharp cases of, in wide and in narrow dtypes; more than 4096 rows have some in float32, and
-more than 100 rows of more than 30000 classes are in `full`.
+"""The sizes that `quick` has sharp cases of in every dtype; more than 4096 rows have some in float32, and more than 100
+rows of more than 30000 classes are in `full`.
 """
 
 
@@ -38,7 +38,7 @@ def sized(size: str, *rejected: str, **changes: Any) -> Any:
 
 
 def test_the_steps_end_where_they_say() -> None:
-    """30, 1000 and 30000 classes, 100 and 4096 rows; each belongs to the step that it ends. 100 rows in narrow dtypes."""
+    """30, 1000 and 30000 classes, 100 and 4096 rows, the latter in wide dtypes; each belongs to the step that it ends."""
     classes = (30, 31, 1000, 1001, 30000, 30001)
     ends = [size_of(c, n) for c in classes for n in (100, 101, 4096, 4097)]
     narrow = [size_of(c, n, "float16") for c in classes for n in (100, 101, 4097)]

@@ -91,11 +91,6 @@ class Plan:
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
 
-    @property
-    def whole(self) -> bool:
-        """Whether the options leave the profile whole."""
-        return not (self.patterns or self.dtypes or self.devices)
-
     def header_lines(self) -> list[str]:
         """What pytest prints first."""
         from importlib.metadata import version
@@ -122,13 +117,14 @@ class Plan:
         main = [s for s in self.subjects if s.is_main and not s.missing]
         return [(s, d) for s in main for d in dtypes if d in s.adapter.capabilities.dtypes]
 
-    def run_header(self, records: int) -> tuple[Header, bool]:
-        """The first line of the run file, and whether so many records are all of the plan."""
-        header = header_of(self.cases, self.subjects, self.profile, self.seed, 1, self.patterns)
+    def run_header(self, records: int) -> Header:
+        """The first line of the run file; fewer records than planned are a selection."""
+        narrowed = {"dtypes": self.dtypes, "devices": self.devices}
+        header = header_of(self.cases, self.subjects, self.profile, self.seed, 1, self.patterns, **narrowed)
         if records == header.planned:
-            return header, self.whole
+            return header
         part = (*self.patterns, f"{records} of {header.planned} comparisons")
-        return replace(header, planned=records, selection=part), False
+        return replace(header, planned=records, selection=part)
 
 
 def _number(text: str, name: str, kind: type[Any]) -> Any:
