@@ -89,7 +89,7 @@ def _summing(rows: RowBounds, softmax: Array, error: Array, v: Array) -> Array:
         if not t.hard:
             own = np.full(len(v), a.roundings(4.0, 3.0) + rows.forming)
             found.append(rows.growth_of(f"q {name}", rows.factors * along, "backward_sum", own, additions))
-    return np.max(found, axis=0)[:, None]
+    return np.asarray(np.max(found, axis=0))[:, None]
 
 
 def _lost(a: Arithmetic, factor: Array, size: Array, reach: Array) -> Array:
