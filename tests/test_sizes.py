@@ -38,7 +38,7 @@ def sized(size: str, *rejected: str, **changes: Any) -> Any:
 
 
 def test_the_steps_end_where_they_say() -> None:
-    """30, 1000 and 30000 classes, 100 and 4096 rows, the latter in wide dtypes; each belongs to the step that it ends."""
+    """30, 1000 and 30000 classes, 100 rows, and 4096 in wide dtypes; each belongs to the step that it ends."""
     classes = (30, 31, 1000, 1001, 30000, 30001)
     ends = [size_of(c, n) for c in classes for n in (100, 101, 4096, 4097)]
     narrow = [size_of(c, n, "float16") for c in classes for n in (100, 101, 4097)]
