@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,8 @@ BAD = {
     "timeout": (["--xentcheck-timeout", "0"], "--xentcheck-timeout is 0; allowed: a finite number above 0"),
     "no implementation": (["--xentcheck-impl", ""], "--xentcheck-impl is '', which names nothing; allowed: PKG.MOD:FN"),
     "isolation": (["--xentcheck-isolation", "jail"], "--xentcheck-isolation is 'jail'; allowed: process, none"),
+    "from": (["--xentcheck-from", "absent.jsonl"], "run file absent.jsonl cannot be read: there is no such file"),
+    "ids": (["--xentcheck-ids", "case"], "--xentcheck-ids is 'case'; allowed: comparison, signature"),
     "deviations": (["--xentcheck-deviations", "absent.toml"], "deviation file absent.toml cannot be read"),
     "report": (["--xentcheck-report", "mine.py/x"], "report folder mine.py/x cannot be written"),
     "out": (["--xentcheck-out", "mine.py/x"], "mine.py/x cannot be written: "),
@@ -325,3 +328,29 @@ def test_the_module_lies_where_pyargs_finds_it() -> None:
     import xentcheck.conformance
 
     assert Path(xentcheck.conformance.__file__).name == "conformance.py"
+
+
+def test_what_a_run_has_found_is_not_computed_again(pytester: pytest.Pytester) -> None:
+    """Of what comes with the package: the same run file, by two workers, with a test for each signature; a record of the
+    run that is wrong fails, which alone shows that the file was read.
+    """
+    chosen = ("--xentcheck-adapter", "numpy", "--xentcheck-dtype", "float32", *CASES, "-k", "not laws")
+    tests = ("--pyargs", "xentcheck.conformance", *chosen)
+    first = pytester.runpytest_subprocess(*tests, "--xentcheck-out", "run.jsonl")
+    each = first.parseoutcomes()["passed"]
+    first.assert_outcomes(passed=each)
+    ids = ("--xentcheck-ids", "signature", "--xentcheck-from", "run.jsonl", "-n", "2")
+    again = pytester.runpytest_subprocess(*tests, *ids, "--xentcheck-out", "again.jsonl")
+    assert 5 < again.parseoutcomes()["passed"] < each / 2
+    run = RunFile.load(pytester.path / "run.jsonl")
+    assert RunFile.load(pytester.path / "again.jsonl").records == run.records
+    again.stdout.fnmatch_lines([f"records: {each} taken from run.jsonl, 0 computed"])
+    wrong = next(r for r in run.records if r.case.startswith("gaussian.5x10.") and r.quantity == "dC/dz")
+    planted = [replace(r, outcome="disagree", reason="planted") if r is wrong else r for r in run.records]
+    replace(run, records=tuple(planted)).save(pytester.path / "run.jsonl")
+    narrow = (*ids, "--xentcheck-case", wrong.case.replace("one", "*"), "--junitxml", "junit.xml")
+    failing = pytester.runpytest_subprocess(*tests, *narrow)
+    assert failing.ret == pytest.ExitCode.TESTS_FAILED
+    name = "-".join((wrong.case, "numpy", "eager", "cpu", "dC/dz"))
+    failing.stdout.fnmatch_lines([f"  {wrong.replay}", f"SUBFAILED[[]{name}[]]*::test_matrix[[]*-cpu[]]*"])
+    assert name in (pytester.path / "junit.xml").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Collector:
         self.records: list[Record] = []
         self.laws: list[LawResult] = []
         self.summary: Summary | None = None
+        self.kept = Counter[str]()  # how many records were taken from the run of --xentcheck-from
         self.written: list[Path] = []
 
     def receive(self, text: str) -> None:
@@ -41,10 +43,13 @@ class Collector:
         found = json.loads(text)
         self.records += map(Record.from_json, found["records"])
         self.laws += map(LawResult.from_json, found["laws"])
+        self.kept.update(found["kept"])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.kept.update(self.plan.kept.counts if "kept" in vars(self.plan) and self.plan.kept else {})
         if self.is_worker:
             found = {"records": [r.to_json() for r in self.records], "laws": [law.to_json() for law in self.laws]}
+            found["kept"] = dict(self.kept)
             session.config.workeroutput["xentcheck"] = json.dumps(found)  # type: ignore[attr-defined]  # xdist's
             return
         if self.records:
@@ -87,6 +92,8 @@ class Collector:
         terminalreporter.section("xentcheck")
         for path in self.written:
             terminalreporter.write_line(f"wrote {path}")
+        if self.kept:
+            terminalreporter.write_line("records: " + ", ".join(f"{n} {what}" for what, n in self.kept.items()))
         for r in self.summary.failing[:SHOWN]:
             terminalreporter.write_line(describe(r), red=True)
             terminalreporter.write_line(f"  {r.replay}")

@@ -17,16 +17,19 @@ from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.errors import XentcheckError
 from xentcheck.records.paths import prepare, prepare_file
+from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import load
 from xentcheck.running.environment import header_of
 from xentcheck.running.subjects import Subject, subjects_named
 from xentcheck.running.tasks import groups_of
 from xentcheck.vocabulary import OVERWRITABLE, TIMEOUT
 
+from .kept import Kept
 from .options import option
 
 if TYPE_CHECKING:
     from xentcheck.records.file import Header
+    from xentcheck.records.record import Record
 
 Key = tuple[str, str, str, str, str]
 """case, adapter, variant, device, quantity."""
@@ -43,6 +46,7 @@ class Plan:
         self.patterns = tuple(option(config, "case"))
         self.out = option(config, "out")
         self.report = option(config, "report")
+        self.ids = _ids(config)
         self.dtypes = tuple(option(config, "dtype"))
         self.devices = tuple(option(config, "device"))
         try:
@@ -58,6 +62,9 @@ class Plan:
                 prepare(Path(self.report))
             if self.out:
                 prepare_file(Path(self.out))
+            if (kept := option(config, "from")) and not Path(kept).is_file():
+                raise pytest.UsageError(f"run file {kept} cannot be read: there is no such file")
+            self._kept = kept
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
         if self.by_name or self.devices:
@@ -91,6 +98,14 @@ class Plan:
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
 
+    @cached_property
+    def kept(self) -> Kept | None:
+        """The run whose records are taken; reading it starts the frameworks."""
+        try:
+            return Kept(Path(self._kept), self.subjects) if self._kept else None
+        except XentcheckError as error:
+            raise pytest.UsageError(str(error)) from None
+
     @property
     def whole(self) -> bool:
         """Whether the options leave the profile whole."""
@@ -116,6 +131,19 @@ class Plan:
             if quantity in subject.adapter.capabilities.quantities
         ]
 
+    def tests(self) -> list[tuple[str, tuple[tuple[Case, Key], ...]]]:
+        """The tests of the matrix, with their ids: a comparison each, or all those of a signature on a device."""
+        if self.ids == "comparison":
+            return [("-".join(row[1]), (row,)) for row in self.rows()]
+        found: dict[str, list[tuple[Case, Key]]] = {}
+        for case, key in self.rows():
+            found.setdefault(f"{case.signature}-{key[3]}", []).append((case, key))
+        return [(name, tuple(rows)) for name, rows in found.items()]
+
+    def records(self, case: Case) -> list[Record]:
+        """The records of a case on all subjects."""
+        return self.kept.of(case, self.subjects) if self.kept else run_case(case, self.subjects)
+
     def law_rows(self) -> list[tuple[Subject, str]]:
         """The main variants that are there, in the dtypes in which laws are checked."""
         dtypes = law_dtypes(self.cases, self.profile)
@@ -129,6 +157,15 @@ class Plan:
             return header, self.whole
         part = (*self.patterns, f"{records} of {header.planned} comparisons")
         return replace(header, planned=records, selection=part), False
+
+
+def _ids(config: pytest.Config) -> str:
+    ids: str = option(config, "ids") or "comparison"
+    allowed = ("comparison", "signature") if config.pluginmanager.hasplugin("subtests") else ("comparison",)
+    if ids not in allowed:
+        more = "" if len(allowed) > 1 else "; signature needs pytest 9"
+        raise pytest.UsageError(f"--xentcheck-ids is {ids!r}; allowed: {', '.join(allowed)}{more}")
+    return ids
 
 
 def _number(text: str, name: str, kind: type[Any]) -> Any:
