@@ -331,7 +331,7 @@ def test_the_module_lies_where_pyargs_finds_it() -> None:
 
 
 def test_what_a_run_has_found_is_not_computed_again(pytester: pytest.Pytester) -> None:
-    """Of what comes with the package: the same run file, by two workers, with a test for each signature; a record of the
+    """The same run file, by two workers, with a test for each signature; a record of the
     run that is wrong fails, which alone shows that the file was read.
     """
     chosen = ("--xentcheck-adapter", "numpy", "--xentcheck-dtype", "float32", *CASES, "-k", "not laws")

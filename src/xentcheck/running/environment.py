@@ -6,11 +6,11 @@ import hashlib
 import os
 import platform
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import declaring

@@ -48,8 +48,11 @@ class Collector:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self.kept.update(self.plan.kept.counts if "kept" in vars(self.plan) and self.plan.kept else {})
         if self.is_worker:
-            found = {"records": [r.to_json() for r in self.records], "laws": [law.to_json() for law in self.laws]}
-            found["kept"] = dict(self.kept)
+            found: dict[str, Any] = {
+                "records": [r.to_json() for r in self.records],
+                "laws": [law.to_json() for law in self.laws],
+            }
+            found |= {"kept": dict(self.kept)}
             session.config.workeroutput["xentcheck"] = json.dumps(found)  # type: ignore[attr-defined]  # xdist's
             return
         if self.records:
