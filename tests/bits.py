@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def arguments(name: str, low: float, high: float) -> DoubleDouble:
     return DoubleDouble(hi, Stream(f"{name} low").uniform(-1.0, 1.0, (2000,)) * np.spacing(hi) / 2.0)
 
 
+@cache
 def digests() -> dict[str, str]:
     """The digests by name, and the vector units that NumPy may use besides its baseline."""
     exp, log1p = dd_exp(arguments("exp", -745.0, 0.0)), dd_log1p(arguments("log1p", 0.0, 1e6))

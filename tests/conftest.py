@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from xentcheck.cases import Case, selection
 from xentcheck.testing.scheduling import by_signature
 
 ONCE = {
@@ -70,6 +71,17 @@ ONCE = {
     "test_wrapping",
 }
 """Modules whose tests with all frameworks hold those with fewer: CI runs them with all only."""
+
+
+@pytest.fixture
+def ordinary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profiles of the ordinary cases of one shape: for what is done with a run, whatever it finds in all of them."""
+    cases = selection.cases
+
+    def of_one_shape(profile: str, seed: int = 0) -> list[Case]:
+        return [case for case in cases(profile, seed) if (case.family, case.shape) == ("gaussian", (5, 10))]
+
+    monkeypatch.setattr(selection, "cases", of_one_shape)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

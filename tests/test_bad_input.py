@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import xentcheck
 
 MAIN = "from xentcheck.cli import main; main()"
 CASE = "gaussian.*.f32.index.plain.sum.*"
@@ -44,7 +45,7 @@ def run(*arguments: str, folder: Path, **named: object) -> subprocess.CompletedP
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """What, where, what is allowed; no traceback, no escape sequence, and exit code 2."""
-    done = run(*arguments, folder=tmp_path)
+    done = xentcheck(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("xentcheck: ")
@@ -82,17 +83,17 @@ def test_a_full_disk_behind_a_file_is_one_line(tmp_path: Path) -> None:
 
 def test_a_run_file_of_brackets_or_escapes_harms_nobody(tmp_path: Path) -> None:
     """Nested brackets are refused; what was recorded with escape sequences does not reach a terminal or a page raw."""
-    assert run("run", "--adapter", "numpy", "--case", CASE, "--out", "run.jsonl", folder=tmp_path).returncode == 0
+    assert xentcheck("run", "--adapter", "numpy", "--case", CASE, "--out", "run.jsonl", cwd=tmp_path).returncode == 0
     lines = (tmp_path / "run.jsonl").read_text().splitlines()
     (tmp_path / "deep.jsonl").write_text("\n".join([lines[0], "[" * 100_000, *lines[1:]]))
-    done = run("report", "deep.jsonl", folder=tmp_path)
+    done = xentcheck("report", "deep.jsonl", cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     changed = [json.loads(line) for line in lines]
     for line in changed:
         if line["kind"] == "record":
             line.update(outcome="error", reason="\x1b[31mred\udcff <b>", adapter="a\x1b]0;title\x07\udc80")
     (tmp_path / "odd.jsonl").write_text("".join(json.dumps(line) + "\n" for line in changed))
-    done = run("report", "odd.jsonl", "--out", "pages", folder=tmp_path)
+    done = xentcheck("report", "odd.jsonl", "--out", "pages", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for page in ("report.md", "report.html"):
         text = (tmp_path / "pages" / page).read_text()

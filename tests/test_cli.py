@@ -15,6 +15,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+from command import xentcheck
 
 from xentcheck.cli.main import COMMANDS, cli, command_named, main
 
@@ -45,7 +46,7 @@ number = 3
 """
 
 
-def xentcheck(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     code = "from xentcheck.cli.main import main; main()"
     return subprocess.run(
@@ -241,7 +242,7 @@ def test_a_loss_that_leaves_is_an_error_of_its_case(here: Path) -> None:
 def test_a_loss_that_takes_the_process_or_its_output_is_no_green_run(here: Path, function: str, told: str) -> None:
     """One line, where there is no process of its own to end: only a whole process shows its exit code."""
     command = ("run", "--impl", f"mine:{function}", "--framework", "numpy", "--isolation", "none")
-    done = xentcheck(*command, "--case", "ties.5x10.f32.index.plain.*", cwd=here)
+    done = process(*command, "--case", "ties.5x10.f32.index.plain.*", cwd=here)
     assert done.returncode == 2
     assert done.stderr == f"xentcheck: {told}\n"
 
@@ -268,6 +269,9 @@ def test_a_named_framework_that_is_missing_is_bad_input(framework: str) -> None:
     assert done.stderr == f"xentcheck: adapter {framework}: {framework} is not installed\n"
 
 
+FEW = ("--case", "gaussian.5x10.*")
+
+
 def run(folder: Path, name: str, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
     """Exit code and lines of a run file."""
     out = folder / name
@@ -277,7 +281,7 @@ def run(folder: Path, name: str, *arguments: str) -> tuple[int, list[dict[str, A
 
 def test_a_wrong_gradient_fails_the_run_and_replays(here: Path) -> None:
     """Zeros for a gradient: exit code 1, and the printed command shows the same disagreement."""
-    code, lines = run(here, "run.jsonl", "--impl", "mine:zeros", "--framework", "numpy")
+    code, lines = run(here, "run.jsonl", "--impl", "mine:zeros", "--framework", "numpy", *FEW)
     assert code == 1
     bad = [line for line in lines if line.get("outcome") == "disagree"]
     assert {line["quantity"] for line in bad} == {"dC/dz"}
@@ -288,7 +292,7 @@ def test_a_wrong_gradient_fails_the_run_and_replays(here: Path) -> None:
 
 def test_an_exception_of_the_implementation_is_an_error_record(here: Path) -> None:
     """The run goes on, says what was raised, and fails."""
-    code, lines = run(here, "run.jsonl", "--impl", "mine:crash", "--framework", "numpy")
+    code, lines = run(here, "run.jsonl", "--impl", "mine:crash", "--framework", "numpy", *FEW)
     assert code == 1
     reasons = {line["reason"] for line in lines if line.get("outcome") == "error"}
     assert reasons == {"RuntimeError: out of registers"}
@@ -299,7 +303,7 @@ def test_the_run_file_does_not_depend_on_the_number_of_workers(here: Path) -> No
     """Byte for byte, timings and host aside; so do the reports made from it."""
     found = []
     for jobs in ("1", "2"):
-        code, lines = run(here, f"run{jobs}.jsonl", "--adapter", "numpy", "-j", jobs, "--accuracy", "1")
+        code, lines = run(here, f"run{jobs}.jsonl", "--adapter", "numpy", "-j", jobs, "--accuracy", "1", *FEW)
         assert code == 0
         assert [line["quantity"] for line in lines if line["kind"] == "accuracy"] == ["a", "log_a", "loss", "dC/dz"]
         lines[0].pop("host")
@@ -349,7 +353,7 @@ def test_known_faults_of_ones_own_are_excused(case: str, expires: str, code: int
 
 def test_the_first_failure_stops_the_run(here: Path) -> None:
     """With and without workers; what was not run is no agreement."""
-    arguments = ("--impl", "mine:zeros", "--framework", "numpy")
+    arguments = ("--impl", "mine:zeros", "--framework", "numpy", *FEW)
     all_of_it = len(run(here, "all.jsonl", *arguments)[1])
     for jobs in ("1", "2"):
         code, lines = run(here, f"x{jobs}.jsonl", *arguments, "-x", "-j", jobs)
@@ -368,7 +372,7 @@ def test_the_verdict_as_json_is_all_that_stdout_holds(here: Path) -> None:
 def test_run_writes_the_report(here: Path) -> None:
     """--report leaves the three files, and `report` makes them again from the run file."""
     pytest.importorskip("matplotlib")
-    code, _ = run(here, "run.jsonl", "--adapter", "numpy", "--report", "out")
+    code, _ = run(here, "run.jsonl", "--adapter", "numpy", "--report", "out", *FEW)
     assert code == 0
     first = {path.name: path.read_bytes() for path in (here / "out").iterdir()}
     assert sorted(first) == ["report.html", "report.json", "report.md"]
@@ -404,7 +408,7 @@ def test_a_console_without_utf8_shows_what_it_can(here: Path) -> None:
 
 def test_the_version_is_that_of_the_package() -> None:
     """`--version`, on one line."""
-    done = xentcheck("--version")
+    done = process("--version")
     assert done.returncode == 0
     assert done.stdout == f"xentcheck, version {version('xentcheck')}\n"
 

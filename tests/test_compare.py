@@ -14,10 +14,12 @@ from samples import probe, record, run
 
 import xentcheck
 from xentcheck.adapters.numpy.adapter import value_and_gradient
+from xentcheck.cases import Case, selection
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cli.commands import run as command_run
 from xentcheck.cli.main import cli
 from xentcheck.errors import OutputError
+from xentcheck.museum import tables
 from xentcheck.museum.catalogue import planted
 from xentcheck.records.file import RunWriter
 from xentcheck.records.run import RunFile
@@ -25,6 +27,7 @@ from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
 from xentcheck.reports.baselines.compare import BAD, KINDS, Change, Comparison, compare
 from xentcheck.reports.baselines.file import load
 from xentcheck.reports.formats.html import comparison_html
+from xentcheck.studies.kill_table.faults import LAW
 
 
 def one(**changes: Any) -> RunFile:
@@ -195,6 +198,7 @@ def test_a_baseline_is_read_as_it_was_written(tmp_path: Path) -> None:
         made.save(tmp_path / "x" / "saved.jsonl" / "y.jsonl")
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_a_run_saves_what_a_later_run_is_compared_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run --save NAME --repeats 2`, then `compare NAME RUN`."""
     monkeypatch.chdir(tmp_path)
@@ -246,9 +250,16 @@ def test_the_full_profile_holds_the_quick_one() -> None:
     assert {str(case) for case in cases("quick")} <= {str(case) for case in cases("full")}
 
 
-def test_runs_of_numpy_do_not_differ_and_a_planted_fault_always_does() -> None:
-    """Two runs of one installation are equal; with any fault in NumPy's museum something got worse."""
+def test_runs_of_numpy_do_not_differ_and_a_planted_fault_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs of one installation are equal; with a fault of NumPy's museum something got worse, in a run of the cases
+    that must kill it.
+    """
     right, *faults = [p for p in planted("numpy") if p.fault.dtype == "float32" and p.found_in == "logits"]
+    kills = tables.read(tables.KILLS)["numpy"]
+    killers = [w for p in faults[::16] for side, w in kills[p.fault.name].items() if side != LAW]
+    assert len(set(killers)) > 3
+    chosen = [Case.parse(text) for text in dict.fromkeys(killers)]
+    monkeypatch.setattr(selection, "cases", lambda profile, seed: chosen)
     base = xentcheck.check(right.adapter(), dtypes=["float32"]).file
     assert found_in(base, xentcheck.check(right.adapter(), dtypes=["float32"]).file).changes == ()
     for fault in faults[::16]:
@@ -257,6 +268,7 @@ def test_runs_of_numpy_do_not_differ_and_a_planted_fault_always_does() -> None:
         assert not found_in(base, xentcheck.check(wrong, dtypes=["float32"]).file).ok
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_what_got_worse_within_its_bound_is_told() -> None:
     """A gradient that is off by two more units in the last place still agrees; only the comparison sees it."""
 

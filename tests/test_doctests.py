@@ -24,6 +24,7 @@ MODULES = sorted(
 FRAMEWORKS = {"xentcheck.adapters.torch.adapter": "torch", "xentcheck.adapters.jax.adapter": "jax"}
 
 
+@pytest.mark.usefixtures("ordinary")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:
     """The examples of a module give what they show."""

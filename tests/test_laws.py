@@ -254,6 +254,7 @@ def test_poison_is_taken_away_again() -> None:
     assert not torch.is_deterministic_algorithms_warn_only_enabled()
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_a_broken_law_fails_the_run() -> None:
     """With its name among the reasons."""
     run = xentcheck.check(adapters.from_numpy(one_buffer_for_all(), name="static"), dtypes=["float32"])
@@ -293,6 +294,7 @@ def test_nan_keeps_no_law() -> None:
         (lambda x: x.astype(complex), r"dC/dz is \(6, 7\) complex128; allowed: \(6, 7\) float32"),
     ],
 )
+@pytest.mark.usefixtures("ordinary")
 def test_an_answer_of_another_shape_keeps_no_law(change: Callable[[Any], Any], text: str) -> None:
     """It says so, and does not end the run."""
 

@@ -65,7 +65,9 @@ WRONG: dict[str, tuple[Callable[[Gradients], Gradients], str]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "bfloat16", *(pytest.param(d, marks=pytest.mark.nightly) for d in ("float64", "float16"))]
+)
 def test_a_right_one_agrees_and_no_group_is_blind(dtype: str) -> None:
     """Without a promise, in every dtype; the logits that it does not have are unsupported, and laws and probes hold."""
     run = xentcheck.check(explicit, "numpy", dtypes=[dtype])
@@ -82,6 +84,7 @@ def test_a_right_one_agrees_and_no_group_is_blind(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRONG)
+@pytest.mark.usefixtures("ordinary")
 def test_each_gradient_is_judged(name: str) -> None:
     """A mistake in one of them fails that one."""
     wrong, quantity = WRONG[name]
@@ -96,6 +99,7 @@ def test_each_gradient_is_judged(name: str) -> None:
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])
+@pytest.mark.usefixtures("ordinary")
 def test_autograd_of_a_composition_agrees(framework: str) -> None:
     """linear and cross-entropy in one function; a detached weight fails by its gradient."""
     pytest.importorskip(framework)

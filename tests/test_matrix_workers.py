@@ -16,7 +16,17 @@ ROOT = Path(__file__).parent.parent
 
 def matrix(*options: str) -> str:
     """The output of the NumPy rows of some cases of the matrix."""
-    chosen = ["--xentcheck-adapter", "numpy", "-k", "ties or masked", "-p", "no:cacheprovider", "-v"]
+    chosen = [
+        "--xentcheck-adapter",
+        "numpy",
+        "--xentcheck-ids",
+        "comparison",
+        "-k",
+        "ties or masked",
+        "-p",
+        "no:cacheprovider",
+        "-v",
+    ]
     command = [sys.executable, "-m", "pytest", "tests/test_matrix.py", *chosen, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-2000:]
