@@ -173,7 +173,6 @@ def matrix(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("chosen", "least"),
     [

@@ -84,13 +84,27 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_two_commands_are_environments_of_tox_and_run_in_ci() -> None:
-    """`tox run -e report` and `tox run -e all`."""
-    environments = re.findall(r"pip install tox && tox run -e (\w+)", README)
-    assert environments == ["report", "all"]
-    assert "[testenv:report]" in (ROOT / "tox.ini").read_text()
+    """`tox run -e report`, whose command the environment `all` runs with fewer rounds, and the environments of the gate."""
+    report, tests = re.findall(r"pip install tox && tox run -e ([\w,]+)", README)
+    assert report == "report"
+    tox = (ROOT / "tox.ini").read_text()
+    commands = [line.split() for line in re.findall(r"xentcheck run .*", tox)]
+    assert len(commands) == 2
+    assert {word for words in commands for word in words if word.startswith("--")} == {
+        "--profile",
+        "--accuracy",
+        "--out",
+        "--report",
+    }
     gate = (ROOT / ".ci" / "run").read_text()
-    assert re.search(r"for environment in .*\breport\b", gate)
-    assert re.search(r"tox\" run .*-e all\b", gate)
+    assert f"--notest -e {tests}\n" in gate
+    run = [
+        *re.findall(r"for environment in ([\w ]+);", gate)[0].split(),
+        *re.findall(r"tox\" run -qq .*-e (\w+)", gate),
+    ]
+    assert run == tests.split(",")
+    assert f"env_list = {tests.replace(',', ', ')}\n" in tox
+    assert "run -e report" in (ROOT / ".ci" / "nightly").read_text()
 
 
 def test_every_command_of_the_table_exists() -> None:

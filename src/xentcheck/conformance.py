@@ -45,7 +45,7 @@ def records(pytestconfig: pytest.Config) -> Callable[[Case], dict[Key, Record]]:
 
     @cache
     def of(case: Case) -> dict[Key, Record]:
-        return {(r.case, r.adapter, r.variant, r.device, r.quantity): r for r in plan.records(case)}
+        return {(r.case, r.adapter, r.variant, r.device, r.quantity): r for r in plan.kept.of(case, plan.subjects)}
 
     return of
 

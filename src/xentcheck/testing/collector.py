@@ -46,7 +46,7 @@ class Collector:
         self.kept.update(found["kept"])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self.kept.update(self.plan.kept.counts if "kept" in vars(self.plan) and self.plan.kept else {})
+        self.kept.update(self.plan.kept.counts if "kept" in vars(self.plan) else {})
         if self.is_worker:
             found: dict[str, Any] = {
                 "records": [r.to_json() for r in self.records],

@@ -26,16 +26,18 @@ MACHINE = ("platform", "processor", "cores")
 
 
 class Kept:
-    """The records of a run file, and those that it lacks, of cases on some subjects. Raises RunFileError.
+    """The records of a run file, and those that it lacks, of cases on some subjects; without a file, all are computed.
+    Raises RunFileError.
 
     Taken are only records of implementations that come with the package: another may have been edited since. A known
     deviation is computed, too, as the file no longer has the outcome that makes it one.
     """
 
-    def __init__(self, path: Path, subjects: Sequence[Subject]) -> None:
-        self.path, run = path, RunFile.load(path)
+    def __init__(self, path: Path | None, subjects: Sequence[Subject]) -> None:
+        self.path = path
         self.counts = Counter[str]()
-        here = header_of([], subjects, run.header.profile, run.header.seed, jobs=1)
+        here = header_of([], subjects, "", 0, jobs=1)
+        run = RunFile.load(path) if path else RunFile(here)
         self.differs = differing(run.header, here)
         there = {} if self.differs else run.header.environment["adapters"]
         built_in = set(registry.built_in())
@@ -62,6 +64,8 @@ class Kept:
             else:
                 missing.append(subject)
         computed = run_case(case, missing)
+        if not self.path:
+            return computed
         self.counts[f"taken from {self.path}"] += len(found)
         self.counts[f"computed{f', as its {self.differs} differs' if self.differs else ''}"] += len(computed)
         return found + computed

@@ -17,7 +17,6 @@ from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.errors import XentcheckError
 from xentcheck.records.paths import prepare, prepare_file
-from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import load
 from xentcheck.running.environment import header_of
 from xentcheck.running.subjects import Subject, subjects_named
@@ -29,7 +28,6 @@ from .options import option
 
 if TYPE_CHECKING:
     from xentcheck.records.file import Header
-    from xentcheck.records.record import Record
 
 Key = tuple[str, str, str, str, str]
 """case, adapter, variant, device, quantity."""
@@ -99,10 +97,10 @@ class Plan:
             raise pytest.UsageError(str(error)) from None
 
     @cached_property
-    def kept(self) -> Kept | None:
-        """The run whose records are taken; reading it starts the frameworks."""
+    def kept(self) -> Kept:
+        """Who has the records of a case, computed now or of an earlier run; asking for it starts the frameworks."""
         try:
-            return Kept(Path(self._kept), self.subjects) if self._kept else None
+            return Kept(Path(self._kept) if self._kept else None, self.subjects)
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -139,10 +137,6 @@ class Plan:
         for case, key in self.rows():
             found.setdefault(f"{case.signature}-{key[3]}", []).append((case, key))
         return [(name, tuple(rows)) for name, rows in found.items()]
-
-    def records(self, case: Case) -> list[Record]:
-        """The records of a case on all subjects."""
-        return self.kept.of(case, self.subjects) if self.kept else run_case(case, self.subjects)
 
     def law_rows(self) -> list[tuple[Subject, str]]:
         """The main variants that are there, in the dtypes in which laws are checked."""
