@@ -84,7 +84,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_two_commands_are_environments_of_tox_and_run_in_ci() -> None:
-    """`tox run -e report`, whose command the environment `all` runs with fewer rounds, and the environments of the gate."""
+    """`tox run -e report`, whose command `all` runs with fewer rounds, and the environments of the gate."""
     report, tests = re.findall(r"pip install tox && tox run -e ([\w,]+)", README)
     assert report == "report"
     tox = (ROOT / "tox.ini").read_text()
