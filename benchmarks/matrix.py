@@ -18,7 +18,7 @@ RUN = "from xentcheck.cli.main import main; main()"
 def pytest_with(workers: int) -> list[str]:
     """The command line of the matrix on that many workers."""
     options = ["-q", "-p", "no:cacheprovider", "-n", str(workers)]
-    return [sys.executable, "-m", "pytest", "tests/test_matrix.py", *options]
+    return [sys.executable, "-m", "pytest", "tests/proof/test_matrix.py", *options]
 
 
 def main() -> int:

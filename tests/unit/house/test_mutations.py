@@ -6,12 +6,12 @@ import ast
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from mutate import by_hand, by_rule, changed  # noqa: E402 - found in the folder of the scripts
 from mutation.rules import changes  # noqa: E402
-from mutation.tables import EACH, EQUIVALENT, TESTS  # noqa: E402
+from mutation.tables import EACH, EQUIVALENT, TESTS, place_of  # noqa: E402
 
 
 def test_changes_are_of_todays_code_and_change_it() -> None:
@@ -30,7 +30,7 @@ def test_changes_are_of_todays_code_and_change_it() -> None:
 def test_tests_that_look_at_a_file_exist() -> None:
     """A module or a function that is renamed would look at nothing."""
     for module, _, name in {test.partition("::") for tests in TESTS.values() for test in tests}:
-        assert f"def {name.partition('[')[0]}" in (ROOT / "tests" / f"{module}.py").read_text()
+        assert f"def {name.partition('[')[0]}" in (ROOT / place_of(module)).read_text()
     assert all((ROOT / file).exists() for file in TESTS)
 
 

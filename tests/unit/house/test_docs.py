@@ -16,7 +16,7 @@ from xentcheck.running.deviations import load
 from xentcheck.testing.options import OPTIONS
 from xentcheck.vocabulary import OPTIONS as SUPPORTED
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"))

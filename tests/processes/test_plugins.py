@@ -14,7 +14,7 @@ from xentcheck import adapters
 from xentcheck.cli.main import cli
 from xentcheck.errors import AdapterError
 
-GUIDE = Path(__file__).parent.parent / "docs" / "write-an-adapter.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "write-an-adapter.md"
 
 
 def install(folder: Path, module: str, source: str, points: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-CONFIG = Path(__file__).parent.parent / "pyproject.toml"
+CONFIG = Path(__file__).parents[2] / "pyproject.toml"
 PLANTED = {
     "xentcheck": "vocabulary.py",
     "xentcheck.reference": "formats.py",

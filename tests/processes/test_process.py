@@ -27,7 +27,7 @@ from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES
 
-NODE = Path(__file__).parents[1] / "examples" / "node"
+NODE = Path(__file__).parents[2] / "examples" / "node"
 
 IMPLEMENTATION = """
 import ctypes, os, signal, sys, time, warnings

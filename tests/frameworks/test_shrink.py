@@ -31,7 +31,7 @@ from xentcheck.reproduce.shrink import failure_of, shrink
 from xentcheck.running.subjects import contracts_of, subjects_of
 from xentcheck.vocabulary import QUANTITIES
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 CASE = "gaussian.5x10.{}.index.{}.{}.up-neg.contig.s0"
 
 WRONG = {

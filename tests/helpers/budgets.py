@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 BUDGETS = {"unit": 150, "frameworks": 120, "proof": 420, "processes": 240, "absent": 20, "types": 90}
-"""CPU seconds that the tests of a folder may cost in all, in the gate: some two and a half times what they cost on an idle
-machine, as the same work costs up to twice the CPU time where others use the caches.
+"""CPU seconds that the tests of a folder may cost in the gate: some two and a half times what they cost on an idle
+machine, as the same work costs up to twice as much where others use the caches.
 """
 
 UNIT = 1.0

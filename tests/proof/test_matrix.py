@@ -1,6 +1,6 @@
 """The matrix: one test per case x adapter variant x device x quantity, of the adapters that are built in.
 
-`pytest tests/test_matrix.py -n 2 --xentcheck-profile full --xentcheck-out run.jsonl`
+`pytest tests/proof/test_matrix.py -n 2 --xentcheck-profile full --xentcheck-out run.jsonl`
 """
 
 from __future__ import annotations

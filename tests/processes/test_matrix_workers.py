@@ -11,7 +11,7 @@ from pathlib import Path
 from xentcheck.cases import Case
 from xentcheck.testing.scheduling import signature_in
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def matrix(*options: str) -> str:
@@ -27,7 +27,7 @@ def matrix(*options: str) -> str:
         "no:cacheprovider",
         "-v",
     ]
-    command = [sys.executable, "-m", "pytest", "tests/test_matrix.py", *chosen, *options]
+    command = [sys.executable, "-m", "pytest", "tests/proof/test_matrix.py", *chosen, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-2000:]
     return done.stdout
