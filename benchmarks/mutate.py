@@ -30,7 +30,7 @@ from typing import Any
 import click
 import pytest
 from mutation.rules import Change, changes
-from mutation.tables import EACH, EQUIVALENT, SHARE, TESTS
+from mutation.tables import EACH, EQUIVALENT, SHARE, TESTS, place_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"reference": "reference", "adapters": "adapters", "reports": "reports", "museum": "tests/museum"}
