@@ -6,6 +6,7 @@ import json
 import resource
 from collections import Counter
 from collections.abc import Iterator
+from time import process_time
 from typing import Any
 
 import pytest
@@ -16,16 +17,26 @@ machine, as the same work costs up to twice as much where others use the caches.
 """
 
 UNIT = 1.0
-"""CPU seconds of a unit test above which its docstring has to say what it alone proves."""
+"""CPU seconds of a unit test above which its docstring has to say what it alone proves, where `slowness` is 1."""
 
-COSTS: pytest.StashKey[Counter[str]] = pytest.StashKey()
-SLOW: pytest.StashKey[list[str]] = pytest.StashKey()
+LOOP = 0.012
+"""CPU seconds of the loop of `slowness` on the machine of these figures, when it is idle."""
 
 
 def used() -> float:
     """The CPU seconds of this process and of its children that have ended."""
     both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def slowness() -> float:
+    """How many times what it costs there a short loop costs here and now, beside other programs; at least 1."""
+    times = []
+    for _ in range(3):
+        start = process_time()
+        sum(i * i for i in range(200_000))
+        times.append(process_time() - start)
+    return max(1.0, min(times) / LOOP)
 
 
 def folder_of(nodeid: str) -> str:
@@ -71,7 +82,7 @@ class Budgets:
         cost = used() - before
         folder = folder_of(item.nodeid)
         self.costs[folder] += cost
-        if folder == "unit" and cost > UNIT and not explained(item):
+        if folder == "unit" and cost > UNIT and not explained(item) and cost > UNIT * slowness():
             self.slow.append(f"{item.nodeid} costs {cost:.1f} CPU seconds, and does not say what it alone proves")
         return result
 

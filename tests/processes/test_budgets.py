@@ -17,7 +17,7 @@ PLANTED = '''
 import time
 
 def spend():
-    end = time.process_time() + 0.2
+    end = time.process_time() + 0.5
     while time.process_time() < end:
         pass
 
@@ -40,7 +40,7 @@ def pytest_configure(config):
 
 
 def session(pytester: pytest.Pytester, folder: str, docstring: str, *options: str) -> pytest.RunResult:
-    """A session with a test that costs a fifth of a second, where a unit test may cost a tenth, and a folder one."""
+    """A session with a test that costs half a second, where a unit test may cost a tenth, and a folder one."""
     (pytester.path / folder).mkdir()
     (pytester.path / folder / "test_planted.py").write_text(PLANTED.replace("{docstring}", docstring))
     pytester.makeconftest(CONFTEST.format(Path(budgets.__file__).parent.as_posix()))
@@ -61,7 +61,7 @@ def test_a_dear_unit_test_fails_unless_it_says_what_it_alone_proves(workers: str
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     done.assert_outcomes(passed=2)
     done.stdout.re_match_lines(
-        [r"unit/test_planted\.py::test_dear costs 0\.\d CPU seconds, and does not say what it .*"]
+        [r"unit/test_planted\.py::test_dear costs \d\.\d CPU seconds, and does not say what it .*"]
     )
     assert "test_cheap" not in done.stdout.str()
 
@@ -75,7 +75,7 @@ def test_a_folder_beyond_its_budget_fails(pytester: pytest.Pytester) -> None:
     """Whatever its docstrings say."""
     done = session(pytester, "proof", "It alone spends.")
     assert done.ret == pytest.ExitCode.TESTS_FAILED
-    done.stdout.re_match_lines([r"the tests of proof cost 0 CPU seconds; allowed: 0\.1", r"CPU seconds: proof 0"])
+    done.stdout.re_match_lines([r"the tests of proof cost \d CPU seconds; allowed: 0\.1", r"CPU seconds: proof \d"])
 
 
 def test_folders_without_a_limit_and_nightly_runs_are_told(pytester: pytest.Pytester) -> None:

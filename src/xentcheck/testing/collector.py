@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from xentcheck.errors import XentcheckError
+from xentcheck.records.file import Header
 from xentcheck.records.findings import LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
@@ -44,6 +45,8 @@ class Collector:
         self.records += map(Record.from_json, found["records"])
         self.laws += map(LawResult.from_json, found["laws"])
         self.kept.update(found["kept"])
+        if "header" in found:
+            self.plan.told(Header.from_json(found["header"]), [tuple(place) for place in found["places"]])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self.kept.update(self.plan.kept.counts if "kept" in vars(self.plan) else {})
@@ -52,7 +55,9 @@ class Collector:
                 "records": [r.to_json() for r in self.records],
                 "laws": [law.to_json() for law in self.laws],
             }
-            found |= {"kept": dict(self.kept)}
+            found["kept"] = dict(self.kept)
+            if self.records:
+                found |= {"header": self.plan.header.to_json(), "places": self.plan.places}
             session.config.workeroutput["xentcheck"] = json.dumps(found)  # type: ignore[attr-defined]  # xdist's
             return
         if self.records:
@@ -66,7 +71,7 @@ class Collector:
         """The records in the order of the plan, with what spans all of them."""
         header, complete = self.plan.run_header(len(self.records))
         order = {str(case): i for i, case in enumerate(c for g in self.plan.groups for c in g.cases)}
-        places = [(s.adapter.name, s.variant, s.device) for s in self.plan.subjects]
+        places = self.plan.places
         deviations = Deviations(self.plan.known)
         ordered = sorted(
             self.records,

@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str, str, str]
 """case, adapter, variant, device, quantity."""
 
+Place = tuple[str, str, str]
+"""adapter, variant, device."""
+
+
+def has_workers(config: pytest.Config) -> bool:
+    """Whether this process only tells those of pytest-xdist what to do."""
+    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+
 
 class Plan:
     """What the options ask for: cases, subjects, and the comparisons that make a matrix complete.
@@ -65,8 +73,11 @@ class Plan:
             self._kept = kept
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
-        if self.by_name or self.devices:
+        if self.devices or (self.by_name and not has_workers(config)):
             len(self.subjects)  # what was asked for and is not there is told before anything is collected
+        for adapter in adapters if self.by_name else ():
+            if missing := adapter.unavailable():  # which starts no framework where workers will do that
+                raise pytest.UsageError(f"adapter {adapter.name}: {missing}")
         self.versions = [f"{adapter.name} {adapter.version()}".strip() for adapter in adapters]
 
     def _specs(self, config: pytest.Config) -> list[Spec]:
@@ -144,9 +155,23 @@ class Plan:
         main = [s for s in self.subjects if s.is_main and not s.missing]
         return [(s, d) for s in main for d in dtypes if d in s.adapter.capabilities.dtypes]
 
+    @cached_property
+    def header(self) -> Header:
+        """The first line of the run file of all of the plan."""
+        return header_of(self.cases, self.subjects, self.profile, self.seed, 1, self.patterns)
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """Adapter, variant and device of each subject, in their order."""
+        return [(s.adapter.name, s.variant, s.device) for s in self.subjects]
+
+    def told(self, header: Header, places: list[Place]) -> None:
+        """Take over from a worker what only started frameworks know: the controller starts none."""
+        vars(self).update(header=header, places=places)
+
     def run_header(self, records: int) -> tuple[Header, bool]:
         """The first line of the run file, and whether so many records are all of the plan."""
-        header = header_of(self.cases, self.subjects, self.profile, self.seed, 1, self.patterns)
+        header = self.header
         if records == header.planned:
             return header, self.whole
         part = (*self.patterns, f"{records} of {header.planned} comparisons")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_cli import xentcheck
+from command import xentcheck
 
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import AuditError
