@@ -29,8 +29,8 @@ class Problem:
     target: class indices (int64; shape of the logits without the class axis) or probabilities (dtype and shape of the
     logits; any finite numbers, as the loss is linear in them: rows need not sum to 1, entries not be from 0 to 1).
     weight: (C,) of any sign, or None. v: a direction of the logits, or None. upstream: dC/d(output), 0-d for `mean` and
-    `sum`, else of the loss's shape. backwards: how often backward is called, the last call being judged;
-    backward_twice: whether that is more than once. needs: those of a_prev, w, b that need a gradient; none named: all.
+    `sum`, else of the loss's shape. backwards: how often backward is called, the last call being judged. needs: those
+    of a_prev, w, b that need a gradient; none named: all.
 
     Raises ShapeError, DtypeError, TargetError (index and value of the first offender) or ProblemError.
 
@@ -51,7 +51,6 @@ class Problem:
     label_smoothing: float = 0.0
     reduction: str = "mean"
     upstream: Array = field(default_factory=lambda: np.array(1.0))
-    backward_twice: bool = False
     backwards: int = 1
     needs: tuple[str, ...] = ()
     v: Array | None = None
@@ -59,8 +58,6 @@ class Problem:
     def __post_init__(self) -> None:
         for name, array in self.arrays().items():
             object.__setattr__(self, name, np.asarray(array))
-        object.__setattr__(self, "backwards", max(self.backwards, 2 if self.backward_twice else 1))
-        object.__setattr__(self, "backward_twice", self.backwards > 1)
         validate(self)
         self._freeze()
 

@@ -74,7 +74,7 @@ class Targets:
             return np.where(self.kept, 1.0, 0.0)
         return np.where(self.kept, self.weight[self.label], 0.0)
 
-    def block(self, rows: slice) -> Targets:
+    def block(self, rows: slice | Array) -> Targets:
         """The targets of some rows."""
         q = self.probabilities
         return Targets(

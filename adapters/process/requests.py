@@ -32,7 +32,7 @@ def request(kind: str, problem: Problem, text: Mapping[str, str] | None = None) 
         "reduction": problem.reduction,
         "ignore_index": str(problem.ignore_index),
         "label_smoothing": repr(float(problem.label_smoothing)),
-        **({"backward": {2: "twice"}.get(problem.backwards, "thrice")} if problem.backward_twice else {}),
+        **({"backward": {2: "twice"}.get(problem.backwards, "thrice")} if problem.backwards > 1 else {}),
         **({"needs": " ".join(problem.needs)} if problem.needs else {}),
         **({"layouts": json.dumps(layouts)} if layouts else {}),
     }

@@ -306,7 +306,7 @@ def gradients(problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor
     try:
         found = iter(torch.autograd.grad(output, flat, grad_outputs=upstream))
     except RuntimeError as error:
-        if not problem.backward_twice:
+        if problem.backwards == 1:
             raise
         raise Refused(f"{ONE_BACKWARD}, {REFUSED} {told(error)}") from error
     groups = {quantity: [next(found) for _ in group] for quantity, group in leaves.items()}

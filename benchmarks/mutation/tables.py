@@ -144,7 +144,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/cases/selection.py": RUNS,
     f"{ROOT}/testing/given.py": ("test_handed",),
     f"{ROOT}/judging/undecided.py": ("test_weaker", "test_handed"),
-    f"{ROOT}/judging/right_rows.py": ("test_unusual",),
+    f"{ROOT}/judging/right_rows.py": ("test_conventions",),
     f"{ROOT}/vocabulary.py": (
         "test_reports_summary",
         "test_public_interface",
@@ -217,17 +217,14 @@ EACH = 6
 EQUIVALENT: dict[str, str] = {
     "reference/targets.py: kept = p.kept.reshape(-1) -> kept = p.kept.reshape(-2)": "NumPy takes any negative number"
     " for the axis that it works out.",
-    "src/xentcheck/judging/metric.py: good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound)) -> "
-    "good = error <= bound": "The error of a nan is infinite where the exact value is not, and exceeds every finite "
-    "bound.",
     "src/xentcheck/judging/comparisons.py: return not self.mismatch and self.tally.failing == 0 -> "
     "return not self.mismatch and self.tally.share <= 1.0": "Where an element fails its share is raised above 1, and "
     "where error <= bound the rounded quotient is at most 1.",
     "reference/bounds/rows.py: rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
     " / total, 0.0) -> rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
     " / total, 1.0)": "Where all factors are 0 nothing is added, so that g, the other side of the minimum, is 0.",
-    "reference/bounds/rows.py: return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
-    " + self.base.d, 0.0)) -> return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
+    "reference/bounds/rows.py: lost = self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
+    " + self.base.d, 0.0)) -> lost = self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
     " + self.base.d, 1.0))": "It is compared with the largest number of a format, from which 0 and 1 are alike far.",
 }
 """Key of a change that no test can notice -> why."""

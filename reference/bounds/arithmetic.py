@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import FORMATS, TF32, Array, Format
-from xentcheck.reference.targets import Targets
 
 from .contracts import CATALOGUE, Contract
 
@@ -180,36 +179,3 @@ def together(*errors: Any) -> Any:
     for error in errors:
         found = found + error + found * error
     return found
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Relative errors of what all rows share: the denominator, and the chain of products up to s =
-    upstream/denominator.
-
-    Roundings: upstream/denominator at most 2, the product with the row's factor 1, the final product 1; class weights
-    2. Rounded to storage between kernels: the denominator, its reciprocal, their product with the upstream gradient;
-    the product with a class weight.
-    """
-
-    denominator_error: float
-    roundings: float
-
-    @classmethod
-    def of(cls, targets: Targets, arithmetic: Arithmetic) -> Scaling:
-        """The denominator of weighted means is a sum of n weights: error growth(n - 1) sum |w| / |sum w|."""
-        weighted = targets.weight is not None
-        mean = targets.reduction == "mean"
-        error = 0.0
-        if weighted and mean and targets.probabilities is None:
-            w = targets.label_weight
-            total = abs(float(w.sum()))
-            spread = float(np.abs(w).sum())
-            error = float(arithmetic.growth(targets.kept.sum() - 1, "reduction")) * spread / total if total else np.inf
-        roundings = arithmetic.roundings(4.0 + 2.0 * weighted, 1.0 + 2.0 * mean + weighted)
-        return cls(error / (1.0 - error) if error < 0.5 else np.inf, roundings)
-
-    @property
-    def relative(self) -> float:
-        """Relative error of a gradient element from everything but the softmax."""
-        return float(together(self.roundings, self.denominator_error))

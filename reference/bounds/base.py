@@ -1,4 +1,4 @@
-"""What the errors of all contracts start from: exact distances, exponentials and sums of rows, in float64."""
+"""What all bounds start from: exact distances, exponentials and sums of rows in float64; what scales all rows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from xentcheck.reference.formats import Array, Format
 from xentcheck.reference.oracle.rows import RowSoftmax
+from xentcheck.reference.targets import Targets
 
-from .scattered import drifts
+from .arithmetic import Arithmetic, together
+from .scattered import drift_of_one, drifts, growth_of
 
 REACH = 747.0
 """exp of minus more than this is 0 in every format, however it is rounded; a little less may be computed as nonzero."""
@@ -67,6 +69,11 @@ class RowBase:
         """How far sums of the exponentials drift, by last place: of use for long sums of known exponentials only."""
         return drifts(self.e, self.total[:, 0], self.format)
 
+    @cached_property
+    def drift_of_one(self) -> Array:
+        """The same for one running sum of them in any order."""
+        return drift_of_one(self.e, self.total[:, 0], self.format)
+
     @property
     def reachable(self) -> Array:
         """(n, C): where exp may be computed as nonzero, although the exact one may round to 0."""
@@ -75,3 +82,37 @@ class RowBase:
 
 def _reachable(d: Array, e: Array) -> Array:
     return np.asarray((e > 0) | ((d > 0) & (d <= REACH)))
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Relative errors of what all rows share: the denominator, and the chain of products up to s =
+    upstream/denominator.
+
+    Roundings: upstream/denominator at most 2, the product with the row's factor 1, the final product 1; class weights
+    2. Rounded to storage between kernels: the denominator, its reciprocal, their product with the upstream gradient;
+    the product with a class weight.
+    """
+
+    denominator_error: float
+    roundings: float
+
+    @classmethod
+    def of(cls, targets: Targets, arithmetic: Arithmetic) -> Scaling:
+        """The denominator of weighted means is a sum of n weights: error growth(n - 1) sum |w| / |sum w|."""
+        weighted = targets.weight is not None
+        mean = targets.reduction == "mean"
+        error = 0.0
+        if weighted and mean and targets.probabilities is None:
+            w = targets.label_weight
+            total = abs(float(w.sum()))
+            spread = float(np.abs(w).sum())
+            relative = float(growth_of(arithmetic, w[None], "reduction", additions=targets.kept.sum() - 1)[0])
+            error = relative * spread / total if total else np.inf
+        roundings = arithmetic.roundings(4.0 + 2.0 * weighted, 1.0 + 2.0 * mean + weighted)
+        return cls(error / (1.0 - error) if error < 0.5 else np.inf, roundings)
+
+    @property
+    def relative(self) -> float:
+        """Relative error of a gradient element from everything but the softmax."""
+        return float(together(self.roundings, self.denominator_error))

@@ -12,8 +12,9 @@ from xentcheck.reference.oracle.directions import Directional, one_hot
 from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.rows import from_rows, to_rows
 
-from .arithmetic import finished, together
+from .arithmetic import Arithmetic, finished, together
 from .rows import RowBounds
+from .scattered import growth_of, looked_at, share
 
 
 @dataclass(frozen=True)
@@ -28,23 +29,24 @@ class DirectionalBounds:
 def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> DirectionalBounds:
     """With D the error of the gradient's softmax, on v itself or shifted:
 
-    s:    sum D |v| + g sum (a + D) |v| =: E, g = growth(C) + 8u (and 3 u_s between kernels)
-    jvp:  Q E + g (Q |s| + sum |q v|)
+    s:    sum D |v| + g sum (a + D) |v| + U =: E, g = growth(C) + 8u (and 3 u_s between kernels)
+    jvp:  Q E + g (Q (|s| + E) + sum |q v|) + W
     hvp:  f Q (D (|v - s| + E) + a E + g (a + D)(|v| + |s| + E)), and kappa of all products up to f
 
     growth(C) is that of the backward sums, and g has the error of smoothed probabilities (`Targets.forming`). 8u covers
-    the ways in which a o (v - s), a o v - a s, and derivatives of e/S as e dt/S - e dS/S^2 round. Results below the
-    normal range, and the rounding to storage, as for dC/dz.
+    the ways in which a o (v - s), a o v - a s, and derivatives of e/S as e dt/S - e dS/S^2 round. U and W: what terms
+    of a sum lose below the normal range. The row's sum and the rounding to storage as for dC/dz.
     """
     block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
     B, t = block.softmax.backend, block.targets
     softmax = base.e / base.total
     error = e.gradient_softmax()
     size = np.abs(v)
-    g = together(a.growth(t.classes, "backward_sum"), a.roundings(8.0, 3.0), rows.forming)
     moved = softmax + error
+    g = together(_summing(rows, softmax, error, v), a.roundings(8.0, 3.0), rows.forming)
     s = np.abs((softmax * v).sum(1, keepdims=True))
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
+    spread += _lost(a, softmax, size, np.where(base.reachable & (size > 0), 1.0 + size, 0.0))
     q = np.abs(one_hot(block)) if t.hard else t.sizes()
     mass = q.sum(1, keepdims=True)
     total = mass * (s + spread) + (q * size).sum(1, keepdims=True)
@@ -63,13 +65,42 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     reach = 1.0 + size + s
     hvp += np.where(base.reachable, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
     hvp += a.result_rounding * (value + hvp) + a.result_underflow * base.reachable
-    jvp = jvp + lost * (1.0 + (q * reach).sum(1))
+    jvp = jvp + lost * (1.0 + (q * reach).sum(1)) + _lost(a, q, size, np.where(q > 0, reach, 0.0))[:, 0]
     kept = t.kept[:, None]
     return DirectionalBounds(
         np.where(t.kept, unbounded(jvp), 0.0),
         np.where(t.kept, unbounded(total[:, 0]), 0.0),
         np.where(kept, finished(hvp, a), 0.0),
     )
+
+
+def _summing(rows: RowBounds, softmax: Array, error: Array, v: Array) -> Array:
+    """(n, 1): growth(C) of sums of a_i v_i and q_i v_i, with v itself or shifted by its entry at the largest a."""
+    a, t = rows.arithmetic, rows.block.targets
+    additions = np.full(len(v), t.classes)
+    if not looked_at(a, additions, "backward_sum"):
+        return np.asarray(a.growth(additions, "backward_sum"))[:, None]
+    shifted = v - np.take_along_axis(v, softmax.argmax(1)[:, None], 1)
+    found = []
+    for along in (v, shifted):
+        size = np.abs(along)
+        known = a.roundings(4.0, 3.0) + rows.forming + share((error * size).sum(1), (softmax * size).sum(1))
+        found.append(growth_of(a, softmax * along, "backward_sum", known, additions))
+        if not t.hard:
+            own = np.full(len(v), a.roundings(4.0, 3.0) + rows.forming)
+            found.append(growth_of(a, rows.factors * along, "backward_sum", own, additions))
+    return np.max(found, axis=0)[:, None]
+
+
+def _lost(a: Arithmetic, factor: Array, size: Array, reach: Array) -> Array:
+    """(n, 1): what the terms factor v of a sum lose where the factor or the product may be below the normal range.
+
+    reach: (n, C), what multiplies the loss of a step.
+    """
+    stored = a.stores("between")
+    normal = max(a.wide.smallest_normal, a.storage.smallest_normal * stored)
+    low = factor * np.where(size > 0, np.minimum(size, 1.0), 1.0) < 4.0 * normal
+    return np.asarray(2.0 * (a.tiny + a.underflow * stored) * np.where(low, reach, 0.0).sum(1, keepdims=True))
 
 
 def unbounded(bound: Array) -> Array:
@@ -105,8 +136,7 @@ class BoundsAlong:
             jvp = np.concatenate(self._jvp).reshape(p.loss_shape)
         else:
             denominator = float(self.exact.backend.pair(self.exact.denominator)[0])
-            value = np.concatenate(self._values).sum() / denominator
-            jvp = reduced_jvp_bound(self._rows, self._parts, np.asarray(value), denominator)
+            jvp = reduced_jvp_bound(self._rows, self._parts, np.concatenate(self._values), denominator)
         return {"jvp": jvp, "hvp": from_rows(np.concatenate([b.hvp for b in self._parts]), p.logits_shape)}
 
 
@@ -117,11 +147,14 @@ def jvp_bound(rows: RowBounds, bounds: DirectionalBounds, value: Array) -> Array
     return np.where(rows.block.targets.kept, finished(stored, a), 0.0)
 
 
-def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], value: Array, denominator: float) -> Array:
-    """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage."""
+def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], values: Array, denominator: float) -> Array:
+    """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage; values: (n,)."""
     a = rows.arithmetic
     error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
-    relative = together(a.growth(len(size), "reduction"), rows.scaling.relative, a.extra("between"))
+    known = share(error.sum(keepdims=True), np.abs(values).sum(keepdims=True)) + a.roundings(2.0, 2.0)
+    summing = growth_of(a, values[None], "reduction", known, np.array([len(size)]))[0]
+    relative = together(summing, rows.scaling.relative, a.extra("between"))
     bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
+    value = values.sum() / denominator
     stored = a.result_rounding * (np.abs(value) + bound) + 2.0 * a.result_underflow
     return finished(np.asarray(bound + stored), a)

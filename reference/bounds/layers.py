@@ -17,6 +17,7 @@ from xentcheck.reference.oracle.layers import float64, hidden_inputs, sigmoid
 from xentcheck.reference.problem import Problem
 
 from .arithmetic import Arithmetic, finished, growth
+from .scattered import MOST_PRODUCTS, growth_of, looked_at, lowest_bit, share
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,22 @@ def wide_product(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Array:
     """
     additions = _terms(a.magnitude, b.magnitude)
     inputs = arithmetic.product_input
-    relative = growth(additions, arithmetic.wide.unit_roundoff) + inputs * (2.0 + inputs)
+    factors = a.error @ b.magnitude + np.abs(a.value) @ b.error
+    relative = _summing(a, b, additions, factors, arithmetic) + inputs * (2.0 + inputs)
     rounding = relative * (a.magnitude @ b.magnitude)
     underflow = arithmetic.tiny * additions
-    return np.asarray(a.error @ b.magnitude + np.abs(a.value) @ b.error + rounding + underflow)
+    return np.asarray(factors + rounding + underflow)
+
+
+def _summing(a: Uncertain, b: Uncertain, additions: Array, factors: Array, arithmetic: Arithmetic) -> Array:
+    """(m, n): growth(k), less in long sums (`scattered`); factors: the error of a b from that of a and b."""
+    products = a.value.size * b.value.shape[1]
+    if not looked_at(arithmetic, additions - 1, "wide") or products > MOST_PRODUCTS:
+        return np.asarray(growth(additions, arithmetic.wide.unit_roundoff))
+    u = arithmetic.wide.unit_roundoff + arithmetic.product_input
+    known = share(factors, np.abs(a.value) @ np.abs(b.value)) + 2.0 * u
+    rows = zip(a.value, additions, known, strict=True)
+    return np.array([growth_of(arithmetic, row * b.value.T, "wide", error, n) for row, n, error in rows])
 
 
 def stored(error: Array, a: Array, b: Array, arithmetic: Arithmetic) -> Array:
@@ -67,9 +80,11 @@ def stored(error: Array, a: Array, b: Array, arithmetic: Arithmetic) -> Array:
 
 
 def column_sum(a: Uncertain, arithmetic: Arithmetic) -> Array:
-    """Error of the computed and stored sum over rows: sum of errors + growth(terms - 1) sum |a|."""
+    """Error of the computed and stored sum over rows: sum of errors + growth(terms - 1) sum |a|, less in long sums."""
     additions = np.count_nonzero(a.magnitude, axis=0) - 1
-    error = a.error.sum(0) + arithmetic.growth(additions, "batch_sum") * a.magnitude.sum(0)
+    error = a.error.sum(0)
+    known = share(error, np.abs(a.value).sum(0))
+    error = error + growth_of(arithmetic, a.value.T, "batch_sum", known, additions) * a.magnitude.sum(0)
     return stored(error, np.ones(len(a.value)), a.value, arithmetic)
 
 
@@ -102,18 +117,9 @@ def affine(a: Uncertain, w: Array, b: Array, arithmetic: Arithmetic, *, stores: 
 
 def sums_are_exact(a: Array, w: Array, b: Array, fmt: Format) -> bool:
     """Whether every partial sum of a w^T + b is representable: multiples of one power of two, below 2^p of them."""
-    unit = _lowest_bit(a) + _lowest_bit(w)
-    unit = min(unit, _lowest_bit(b))
+    unit = min(lowest_bit(a) + lowest_bit(w), lowest_bit(b))
     largest = float((np.abs(a) @ np.abs(w).T + np.abs(b)).max(initial=0.0))
     return largest < 2.0 ** (unit + fmt.precision)  # strict: a larger sum may round down to the limit here
-
-
-def _lowest_bit(x: Array) -> int:
-    """Exponent of the lowest set bit of any element."""
-    mantissa, exponent = np.frexp(x[x != 0])
-    integer = np.ldexp(mantissa, 53).astype(np.int64)
-    lowest = np.frexp((integer & -integer).astype(np.float64))[1] - 1
-    return int((lowest + exponent - 53).min(initial=0))
 
 
 def hidden_outputs(p: Problem, arithmetic: Arithmetic) -> tuple[Uncertain, Uncertain]:

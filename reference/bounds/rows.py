@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle.block import Block
 
-from .arithmetic import SLACK, Arithmetic, Scaling, finished, together
-from .base import RowBase
+from .arithmetic import SLACK, Arithmetic, finished, together
+from .base import RowBase, Scaling
+from .scattered import ANY_ORDER, growth_of, looked_at, share
 from .softmax_errors import RowErrors
 
 
@@ -24,13 +26,15 @@ from .softmax_errors import RowErrors
 class LossBounds:
     """Bounds of the rows' losses (n,): as outputs, and as the sum over rows finds them.
 
-    size: sum of |q_i log a_i|. raw: the largest magnitude that is summed on the way, without eps/C.
+    size: sum of |q_i log a_i|. raw: the largest magnitude that is summed on the way, without eps/C. addends: the
+    terms (n, any) of a sum over all rows.
     """
 
     output: Array
     kept: Array
     size: Array
     raw: Array
+    addends: Array
 
 
 class RowBounds:
@@ -79,14 +83,15 @@ class RowBounds:
     def loss(self) -> LossBounds:
         """One class: |w| D_y + u |loss|. Several: sum |q_i| D_i + (growth(terms - 1) + 6u) sum |q_i log a_i|."""
         t = self.block.targets
-        error, size, raw = self._hard_loss() if t.hard else self._soft_loss()
+        error, size, raw, addends = self._hard_loss() if t.hard else self._soft_loss()
         stored = self._stored(error, size)
         kept = stored if self.arithmetic.stores("between") else error
         zero = np.zeros(())
         output = finished(stored, self.arithmetic)
-        return LossBounds(*(np.where(t.kept, x, zero) for x in (output, kept * SLACK, size, raw)))
+        found = (np.where(t.kept, x, zero) for x in (output, kept * SLACK, size, raw))
+        return LossBounds(*found, np.where(t.kept[:, None], addends, zero))
 
-    def _hard_loss(self) -> tuple[Array, Array, Array]:
+    def _hard_loss(self) -> tuple[Array, ...]:
         t, b = self.block.targets, self.base
         rows = np.arange(len(t.label))
         depth = b.d[rows, t.label][:, None]
@@ -98,28 +103,38 @@ class RowBounds:
         bound = weight * error + 2.0 * self._tiny
         if t.weight is not None:
             bound = bound + (self._u + self._between) * (loss + bound) + self._lost
-        return bound, loss, self._unless_lost(loss, b.log_total + depth)
+        signed = t.label_weight * (b.log_total + depth)[:, 0]
+        return bound, loss, self._unless_lost(loss, b.log_total + depth), signed[:, None]
 
-    def _soft_loss(self) -> tuple[Array, Array, Array]:
+    def _soft_loss(self) -> tuple[Array, ...]:
         t = self.block.targets
         q = t.sizes()
         used = (q != 0) & np.isfinite(_hi(self.block, self.block.softmax.t))
         surprise = np.where(used, self.base.log_total + self.base.d, 0.0)
         errors = np.where(used, self.errors.kept_log_softmax(), 0.0)
         terms = np.count_nonzero(used, axis=1)
-        growth = self.arithmetic.growth(terms - 1, "forward_sum")
-        relative = together(growth, self.arithmetic.roundings(6.0, 5.0), self.forming)
-        bound = (q * errors).sum(1) + relative * (q * (surprise + errors)).sum(1)
+        addends = self.factors * surprise
+        loss = (q * surprise).sum(1)
+        error = (q * errors).sum(1)
+        own = together(self.arithmetic.roundings(6.0, 5.0), self.forming)
+        known = own + share(error, loss)
+        growth = growth_of(self.arithmetic, addends, "forward_sum", known, terms - 1)
+        bound = error + together(growth, own) * (loss + error)
         bound += self._separate_products(q * used)
         bound += (2.0 * self._tiny + self._lost) * np.maximum(terms, 1)
-        loss = (q * surprise).sum(1)
         raw = loss
         smoothed = t.smoothing and t.probabilities is None
         if t.weight is not None or smoothed:
             weight = np.ones(t.classes) if t.weight is None else np.abs(t.weight)
             weighted = surprise * weight
             raw = np.maximum(raw, weighted.sum(1) if smoothed else weighted.max(1, initial=0.0))
-        return bound, loss, self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total + self.base.d, 0.0))
+        lost = self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total + self.base.d, 0.0))
+        return bound, loss, lost, addends
+
+    @cached_property
+    def factors(self) -> Array:
+        """(n, C): the factors q of -log a with their signs."""
+        return np.asarray(self.block.targets.terms(FLOAT64))
 
     def _unless_lost(self, raw: Array, surprise: Array) -> Array:
         """(n,): raw, but inf where a log a overflows before its factor, also a factor of 0; surprise: (n, any)."""
@@ -131,7 +146,8 @@ class RowBounds:
         """(n,): what Q lse - sum q_i z_i errs by more than a sum of q_i (lse - z_i), whose terms are of size |m|.
 
         [derived] |z_i| <= |m| + d_i, and d_i is in the other terms. Two products, the sum and the difference round: 4 u
-        Q |m|; a sum of n products errs by g of its size, that of the label alone by nothing.
+        Q |m|; a sum of n products errs by g of its size, that of the label alone by nothing. In long sums g is that of
+        the products (`scattered`), and the sum Q that lse is multiplied by errs by its own, unless it is known to be 1.
         """
         if self.arithmetic.contract.log_form != "lse":
             return np.zeros(len(q))
@@ -140,9 +156,19 @@ class RowBounds:
         if t.probabilities is None:
             spread = spread - (1.0 - t.smoothing) * np.abs(t.label_weight)
         unit = self.arithmetic.unit("exponents")
-        g = self.arithmetic.growth(np.count_nonzero(q, axis=1) - 1, "forward_sum")
+        additions = np.count_nonzero(q, axis=1) - 1
         size = np.abs(self.base.maximum)[:, 0]
-        return np.asarray((4.0 * unit * q.sum(1) + g * np.maximum(spread, 0.0)) * size)
+        summing = self.arithmetic.growth(additions, "forward_sum") * np.maximum(spread, 0.0) * size
+        if looked_at(self.arithmetic, additions, "forward_sum"):
+            products = self.factors * np.where(q > 0, self.base.maximum - self.base.d, 0.0)
+            own = self.arithmetic.roundings(3.0, 3.0) + self.forming
+            g = growth_of(self.arithmetic, products, "forward_sum", own, additions)
+            long = g * np.abs(products).sum(1)
+            if t.probabilities is not None or t.weight is not None:
+                total = growth_of(self.arithmetic, self.factors, "forward_sum", own, additions)
+                long += total * q.sum(1) * np.abs(self.base.maximum + self.base.log_total)[:, 0]
+            summing = np.where(additions < ANY_ORDER, summing, long)
+        return np.asarray(4.0 * unit * q.sum(1) * size + summing)
 
     def gradient(self) -> Array:
         """(n, C): bound of dC/dz; 0 in ignored rows, inf where a product on the way overflows."""
@@ -206,7 +232,7 @@ class RowBounds:
         q = t.sizes()
         total = q.sum(1, keepdims=True)
         own = together(self.arithmetic.roundings(5.0, 3.0), self.forming)
-        relative = together(self._sum_of_targets(q, total), own)
+        relative = together(self._sum_of_targets(q, total, own), own)
         scale = factor * total
         offset = e.gradient_offset + relative * (1.0 + e.gradient_offset)
         bound = e.elementwise(offset, e.gradient_slope * (1.0 + relative), scale)
@@ -215,10 +241,13 @@ class RowBounds:
         bound = self._with_row_sum(bound, scale, scale * (e.gradient_softmax_sum() + 2.0 * relative))
         return self._with_underflow(bound, scale, q != 0)
 
-    def _sum_of_targets(self, q: Array, total: Array) -> Array:
-        """(n, 1): relative error r_Q of Q = sum |q|: min(g, (R/Q)(1 + 2g)), with R the sum without the largest term."""
-        additions = np.count_nonzero(q, axis=1)[:, None] - 1
-        g = self.arithmetic.growth(additions, "backward_sum")
+    def _sum_of_targets(self, q: Array, total: Array, own: float) -> Array:
+        """(n, 1): relative error r_Q of Q = sum |q|: min(g, (R/Q)(1 + 2g)), with R the sum without the largest term.
+
+        own: relative error of each q.
+        """
+        additions = np.count_nonzero(q, axis=1) - 1
+        g = growth_of(self.arithmetic, self.factors, "backward_sum", own, additions)[:, None]
         with np.errstate(all="ignore"):
             rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0) / total, 0.0)
         return np.asarray(np.minimum(g, rest * (1.0 + 2.0 * g) + 2.0**-50 * g))
@@ -234,10 +263,22 @@ class RowBounds:
             return bound
         t, a = self.block.targets, self.arithmetic
         terms = 2.0 * scale + error
-        rounding = a.growth(2 * t.classes - 1, "row_sum") + a.output + self.kappa
+        rounding = self._row_sum_growth(error) + a.output + self.kappa
         extra = (error + rounding * terms) * t.kept[:, None]
         bound += extra if where == "all" else np.where(self.pivots, extra, 0.0)
         return bound
+
+    def _row_sum_growth(self, error: Array) -> Array:
+        """(n, 1): g of a row's sum: of the gradient's elements, which err by so much, or of 1 and the activations."""
+        t, a = self.block.targets, self.arithmetic
+        any_order = np.full_like(error, a.growth(2 * t.classes - 1, "row_sum"))
+        if not looked_at(a, t.classes, "row_sum"):
+            return any_order
+        g = _hi(self.block, self.block.gradient)
+        elements = growth_of(a, g, "row_sum", share(error[:, 0], np.abs(g).sum(1)))[:, None]
+        b = self.base
+        activations = self.errors.sum_growth(self.errors.gradient_softmax_sum() * b.total, 1)
+        return np.minimum(any_order, together(np.maximum(elements, activations), 2.0 * a.wide.unit_roundoff))
 
     @cached_property
     def pivots(self) -> Array:

@@ -17,7 +17,7 @@ from xentcheck.reference.formats import Array, Format
 
 from .arithmetic import Arithmetic, growth
 from .base import RowBase
-from .scattered import ANY_ORDER, scattered_height
+from .scattered import ANY_ORDER, looked_at, scattered_height
 
 SECOND_ORDER = 1.0 + 1e-3
 """expm1(x) <= x (1 + 1e-3) for x <= 1e-3."""
@@ -112,7 +112,7 @@ class RowErrors:
         itself at most (Higham, section 4.3), and that also where the terms after the largest are lost one by one.
         """
         b = self.base
-        g = self._sum_growth()
+        g = self.sum_growth(addend_error)
         rest = b.others + addend_error
         error = np.minimum(g * (1.0 + rest), rest * (1.0 + 2.0 * g))
         if not largest:
@@ -122,15 +122,19 @@ class RowErrors:
             error = np.maximum(error, np.where(b.active > 1, 2.0 * u * (1.0 + 2.0 * b.active * u), 0.0) * (1.0 + rest))
         return np.where(exact_ones & (b.active <= 1.0 / self.arithmetic.unit("forward_sum")), 0.0, error)
 
-    def _sum_growth(self) -> Array:
-        """g of the sum of exponentials: by its lanes; less where `running_sums` of more than 4096 known addends are."""
+    def sum_growth(self, addend_error: Array, sums: int = 0) -> Array:
+        """(n, 1): g of a sum of exponentials that err by so much: by its lanes; less where `running_sums` of more than
+        4096 of them are. sums: another number of running sums.
+        """
         a, b = self.arithmetic, self.base
         additions = b.active - 1
         g = np.asarray(a.growth(additions, "forward_sum"))
-        unknown = b.zeta is not None or any(a.stores(s) for s in ("exponents", "exponentials", "forward_sum"))
-        if not a.contract.running_sums or unknown or additions.max(initial=0) < ANY_ORDER:
+        if any(a.stores(s) for s in ("exponents", "exponentials")) or not looked_at(a, additions, "forward_sum"):
             return g
-        scattered = growth(scattered_height(additions, a.contract.running_sums, b.drifts), a.wide.unit_roundoff)
+        sums = sums or a.contract.running_sums
+        drift = b.drifts if sums > 1 else b.drift_of_one
+        drift = drift + (addend_error / (b.total * a.wide.unit_roundoff))[:, 0]
+        scattered = growth(scattered_height(additions, sums, drift), a.wide.unit_roundoff)
         return np.where(additions < ANY_ORDER, g, np.minimum(g, scattered))
 
     def _log_error(self) -> Array:
@@ -287,7 +291,7 @@ class RowErrors:
             np.broadcast_to(self.gradient_slope, self.gradient_offset.shape)[:, 0],
         )
         others = offset * rest + slope * depth
-        error = others + self._sum_growth()[:, 0] * (rest + others)
+        error = others + self.sum_growth(others[:, None] * b.total)[:, 0] * (rest + others)
         alone = self.elementwise_at(index, self.gradient_offset, self.gradient_slope)
         error = np.where(label > (0.5 + offset) * total, error, np.maximum(error, alone))
         return np.asarray(error + u * (rest + error))

@@ -19,11 +19,12 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows
 
 from . import layers
-from .arithmetic import Arithmetic, Scaling, finished, growth, together
-from .base import RowBase
+from .arithmetic import Arithmetic, finished, growth, together
+from .base import RowBase, Scaling
 from .contracts import CATALOGUE, Contract, get
 from .directions import BoundsAlong
 from .rows import LossBounds, RowBounds
+from .scattered import growth_of, looked_at, share
 
 __all__ = ["CATALOGUE", "Bounds", "Contract", "bound"]
 
@@ -35,13 +36,13 @@ class Bounds:
         self.exact = exact
         self.contract = contract
         self.arithmetic = Arithmetic.of(contract, exact.problem.dtype)
-        self.scaling = Scaling.of(exact.targets, self.arithmetic)
+        self.scaling = Scaling.of(exact.all_targets, self.arithmetic)
         self._losses: list[LossBounds] = []
 
     def zeta(self) -> Array | None:
         """Errors of the logits, where the implementation computes them itself."""
         p = self.exact.problem
-        return None if p.head == "logits" else layers.logit_errors(p, self.arithmetic)
+        return None if p.head == "logits" else layers.logit_errors(p, self.arithmetic)[self.exact.chosen]
 
     def rows(self, block: Block, base: RowBase) -> RowBounds:
         """Bounds of a block of rows."""
@@ -64,9 +65,8 @@ class Bounds:
         error = np.concatenate([losses.kept for losses in self._losses] or [np.zeros(0)])
         size = np.concatenate([losses.size for losses in self._losses] or [np.zeros(0)])
         raw = np.concatenate([losses.raw for losses in self._losses] or [np.zeros(0)])
-        terms = len(raw) if t.hard else len(raw) * t.classes
         in_storage = a.growth(len(raw) - 1, "reduction") if a.stores("reduction") else 0.0
-        relative = together(growth(terms - 1, a.wide.unit_roundoff), in_storage, self.scaling.relative)
+        relative = together(self._summing(error.sum(), size), in_storage, self.scaling.relative)
         denominator = abs(float(self.exact.backend.pair(self.exact.denominator)[0]))
         with np.errstate(all="ignore"):
             bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
@@ -74,6 +74,18 @@ class Bounds:
             smoothed = t.smoothing and t.probabilities is None
             largest = raw.sum() / (min(denominator, 1.0) if smoothed else 1.0)
             return finished(np.asarray(bound), a) if largest < self._overflow else np.asarray(np.inf)
+
+    def _summing(self, error: float, size: Array) -> float:
+        """Relative error of a wide sum over rows, or over rows and classes at once, whose terms err by so much."""
+        t, a = self.exact.targets, self.arithmetic
+        terms = len(size) if t.hard else len(size) * t.classes
+        any_order = float(growth(terms - 1, a.wide.unit_roundoff))
+        if not looked_at(a, terms - 1, "wide"):
+            return any_order
+        known = share(np.asarray(error), size.sum()) + a.roundings(6.0, 5.0)
+        addends = np.concatenate([losses.addends for losses in self._losses])
+        orders = (addends.ravel(), addends.sum(1))
+        return min(any_order, max(float(growth_of(a, x[None], "wide", known)[0]) for x in orders))
 
     def layer(self, block: Block, gradient: Array) -> dict[str, Array]:
         """Bounds of dC/db, dC/dw and dC/da_prev, from the bound of dC/dz."""

@@ -29,14 +29,19 @@ from .rows import LIFT, RowSoftmax
 
 
 class Exact:
-    """Exact results of one problem, block by block; shared by all implementations that are judged on it."""
+    """Exact results of one problem, block by block; shared by all implementations that are judged on it.
 
-    def __init__(self, problem: Problem) -> None:
+    rows: (M,), True for the rows that blocks consist of; None: all of them. The denominator is that of all rows.
+    """
+
+    def __init__(self, problem: Problem, rows: Array | None = None) -> None:
         self.problem = problem
+        self.chosen = slice(None) if rows is None else np.flatnonzero(rows)
         self.backend: Backend = backend_for(problem)
-        self.targets = Targets.of(problem)
+        self.all_targets = Targets.of(problem)
+        self.targets = self.all_targets.block(self.chosen)
         with np.errstate(all="ignore"):
-            self.denominator: Number = self.targets.denominator(self.backend)
+            self.denominator: Number = self.all_targets.denominator(self.backend)
             self.factor: Number = self.backend.array(self.targets.upstream) / self.denominator
         self.divided = bool(self.backend.sign(self.denominator) != 0)
         """Whether the denominator is not 0."""
@@ -49,10 +54,10 @@ class Exact:
                 z, masked = layers.logits(B, self.problem)
                 if not all_finite(np.where(masked, 0.0, B.pair(z)[0])) and self.finite_layers:
                     raise OracleError("the exact logits of the layer exceed float64; allowed: smaller a_prev, w and b")
-                softmax = RowSoftmax.of_number(B, z, masked)
+                softmax = RowSoftmax.of_number(B, z[self.chosen], masked)
             yield Block(slice(0, len(self.targets.kept)), softmax, self.targets, self.factor, self.divided)
             return
-        rows = to_rows(self.problem.logits)
+        rows = to_rows(self.problem.logits)[self.chosen]
         step = max(1, BLOCK // max(1, rows.shape[1]))
         for start in range(0, len(rows), step):
             part = slice(start, min(start + step, len(rows)))

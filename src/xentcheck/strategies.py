@@ -113,7 +113,10 @@ def problems(
 @st.composite
 def _cases(draw: DrawFn, may: _Supported) -> Case:
     head = draw(st.sampled_from(may.heads))
-    soft = (*may.some("probabilities", "prob"), *may.some("signed_targets", *may.some("probabilities", "signed")))
+    soft = (
+        *may.some("probabilities", "prob", "sparse"),
+        *may.some("signed_targets", *may.some("probabilities", "signed")),
+    )
     target = draw(st.sampled_from(("index", *soft, *may.some("uint8_targets", "u8"))))
     reduction = draw(st.sampled_from(may.reductions))
     weights = may.some("weight", "w", "wz", "wx", *may.some("negative_weight", "wn"))

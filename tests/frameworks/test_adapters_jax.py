@@ -137,9 +137,9 @@ def test_equal_signatures_compile_once(jax: Any, variant: str) -> None:
     spy = Spy(jax)
     adapter = adapters.from_jax(spy)
     for seed in range(3):
-        for twice in (False, True):
+        for calls in (1, 2):
             upstream = np.array(-1.0 - seed)
-            evaluate(adapter, rows(logits=draw((5, 6), seed=seed), upstream=upstream, backward_twice=twice), variant)
+            evaluate(adapter, rows(logits=draw((5, 6), seed=seed), upstream=upstream, backwards=calls), variant)
     assert len(spy.calls) == (1 if variant == "jit" else 9)
     before = len(spy.calls)
     for changed in (rows("float32"), rows(reduction="sum"), rows(label_smoothing=0.5), rows(weight=draw((6,)))):
@@ -230,7 +230,7 @@ def test_the_upstream_gradient_is_applied_per_row(jax: Any, variant: str) -> Non
     upstream = np.array([1.0, -2.0, 4.0, -0.5, 0.0])
     adapter = adapters.get("jax")
     ones = evaluate(adapter, rows(reduction="none", upstream=np.ones(5)), variant).values["dC/dz"]
-    p = rows(reduction="none", upstream=upstream, backward_twice=True)
+    p = rows(reduction="none", upstream=upstream, backwards=2)
     assert np.array_equal(evaluate(adapter, p, variant).values["dC/dz"], upstream[:, None] * ones)
     assert np.all(ones != 0)
 
@@ -250,7 +250,7 @@ def test_the_second_backward_is_the_judged_one(jax: Any) -> None:
     growing.defvjp(lambda x: (x, None), backward)
     adapter = adapters.from_jax(lambda z, y: growing(cross_entropy(z, y)))
     right = evaluate(adapters.get("jax"), rows(), "eager").values["dC/dz"]
-    assert np.array_equal(evaluate(adapter, rows(backward_twice=True), "eager").values["dC/dz"], 2 * right)
+    assert np.array_equal(evaluate(adapter, rows(backwards=2), "eager").values["dC/dz"], 2 * right)
     assert calls == [-2.0, 1.0]
 
 

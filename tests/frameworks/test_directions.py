@@ -18,6 +18,7 @@ from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.named import cases
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_case
@@ -113,6 +114,32 @@ def test_oracle_is_certified(family: str, dtype: str, target: str, options: tupl
                 hi, lo = (float(part[n, i]) for part in found["hvp"])
                 scale = up[n] / abs(float(denominator(p))) * float(mass[n]) * a[n, i] * reach * 2
                 assert float(abs(arb(hi) + arb(lo) - hvp[n][i])) <= allowed * scale + 2.0**-1074
+
+
+def below_the_normal_range(tail: str) -> Problem:
+    """40 terms of a sum, each below 2^-126: a_i v_i of s, where a tail of classes underflows, or q_i v_i of q.v."""
+    a = np.full(40, -87.5 if tail == "logits" else 0.0, np.float32)
+    v = np.full(40, 64.0, np.float32)
+    q = np.full(40, 0.0 if tail == "logits" else 1e-38, np.float32)
+    a[0], v[0], q[0] = 0.0, 0.0, 1.0 if tail == "logits" else 0.0
+    if tail == "targets":
+        a[0] = 100.0
+    shared = {"reduction": "none", "upstream": np.ones(1, np.float32)}
+    return Problem(logits=a[None], v=v[None], target=q[None], **shared)
+
+
+@pytest.mark.parametrize("contract", ["fused", "stash", "decisive"])
+@pytest.mark.parametrize("tail", ["logits", "targets"])
+def test_what_the_terms_of_a_sum_lose_adds_up(tail: str, contract: str) -> None:
+    """A jvp whose 40 terms are all flushed uses up 0.2 to 1 of its bound, and 5 times that is wrong.
+
+    The first factor of each term loses all of itself, 0.85 of 2^-126, times v; the bound has a loss for each of
+    up to two steps before the product, and one for the product.
+    """
+    p = below_the_normal_range(tail)
+    (exact,) = np.abs(Exact(p).evaluate(["jvp"])["jvp"][0])
+    (limit,) = bound("jvp", p, contract)
+    assert 0.2 * limit < exact <= limit < 5.0 * exact
 
 
 def failing(adapter: Any, chosen: Sequence[Case]) -> set[str]:

@@ -82,11 +82,19 @@ def pinned_cases(dtype: str) -> Iterator[Case]:
         ("confident", (2, 1003), ("ls",)),
         ("few-active", (2, 8192), ()),
         ("gaussian", (700, 3), ("w",)),
+        ("confident", (2, 5003), ("w", "ls", "dir")),
+        ("gaussian", (5003, 2), ("w",)),
         ("gaussian", (2500, 2), ()),
         ("gaussian", (10,), ()),
         ("gaussian", (2, 5, 3), ("w", "ls")),
     ):
         yield Case(family=family, shape=shape, dtype=dtype, options=options)
+    for reduction in ("none", "mean"):
+        yield Case(
+            family="gaussian", shape=(3, 4999), dtype=dtype, target="prob", options=("dir",), reduction=reduction
+        )
+    for shape in ((5003, 3), (3, 5003)):
+        yield Case(family="confident", shape=shape, dtype=dtype, inputs=2)
 
 
 def bounds_of(case: Case) -> dict[str, dict[str, list[float]]]:

@@ -11,10 +11,13 @@ from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import outputs
-from xentcheck.records.failures import CHECKS, check_of
+from xentcheck.records.failures import FORMS, check_of
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import QUANTITIES
+
+CHECKS = ("raises", *FORMS.values(), *(f"bound of {quantity}" for quantity in QUANTITIES))
+"""Every check that a record can fail."""
 
 CASES = [case for case in cases("quick") if case.dtype == "float32"]
 FEW = CASES[::6]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -206,3 +207,16 @@ def test_fast_gradcheck_accepts_a_gradient_of_zeros() -> None:
         z = torch.randn(64, 1024, dtype=torch.float64, generator=generator).requires_grad_()
         y = torch.randint(1024, (64,), generator=generator)
         assert torch.autograd.gradcheck(lambda x, y=y: Zero.apply(x, y), (z,), fast_mode=True)
+
+
+def test_the_page_shows_todays_museum() -> None:
+    """Each fault has its row in docs/museum.md, no other has, and nothing else of it is out of date."""
+    root = Path(__file__).parents[2]
+    written = root / "docs" / "museum.md"
+    if not written.is_file():
+        pytest.skip("the docs are not installed")
+    text = written.read_text(encoding="utf-8")
+    named = re.findall(r"^\| ([A-K]\d\S*) \|", text, re.MULTILINE)
+    assert named == sorted({p.fault.name for framework in MUSEUMS for p in planted(framework) if p.fault.caught})
+    made = runpy.run_path(str(root / "benchmarks" / "museum_page.py"))["page"]()
+    assert text == made, "python benchmarks/museum_page.py writes it anew"

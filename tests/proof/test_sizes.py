@@ -27,9 +27,11 @@ from xentcheck.vocabulary import DTYPES, FAILING
 SMALL, LARGE = size_of(10, 5), size_of(4096, 3)
 CLAIMED = {
     *(f"{c} classes/1-100 rows" for c in ("1-30", "31-1000", "1001-30000", "30001-")),
-    *(f"{c} classes/101- rows" for c in ("1-30", "31-1000", "1001-30000")),
+    *(f"{c} classes/101-4096 rows" for c in ("1-30", "31-1000", "1001-30000")),
 }
-"""The sizes that `quick` has sharp cases of; more than 100 rows of more than 30000 classes are in `full`."""
+"""The sizes that `quick` has sharp cases of in every dtype; more than 4096 rows have some in float32 alone, and more
+than 100 rows of more than 30000 classes are in `full`.
+"""
 
 
 def sized(size: str, *rejected: str, **changes: Any) -> Any:
@@ -39,9 +41,9 @@ def sized(size: str, *rejected: str, **changes: Any) -> Any:
 
 
 def test_the_steps_end_where_they_say() -> None:
-    """30, 1000 and 30000 classes, 100 rows; each belongs to the step that it ends."""
-    ends = [size_of(c, n) for c in (30, 31, 1000, 1001, 30000, 30001) for n in (100, 101)]
-    assert len(set(ends)) == len(STEPS) == 8
+    """30, 1000 and 30000 classes, 100 and 4096 rows; each belongs to the step that it ends."""
+    ends = [size_of(c, n) for c in (30, 31, 1000, 1001, 30000, 30001) for n in (100, 101, 4096, 4097)]
+    assert len(set(ends)) == len(STEPS) == 12
     assert set(ends) == set(STEPS)
     assert (size_of(1, 1), size_of(10, 0)) == ("1-30 classes/1-100 rows", "")
 

@@ -18,7 +18,7 @@ from .randomness import Stream
 
 SMOOTHINGS = {"ls": 0.1, "lsh": 0.5, "ls1": 1.0}
 
-POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "signed": np.nan}
+POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "sparse": np.nan, "signed": np.nan}
 """What lies between the elements of strided targets."""
 
 SENTINELS = {"ign": NO_IGNORE, "ign1": 1, "ign0": 0, "ign255": 255, "ignbig": 10**6, "ignwide": 2**32}
@@ -59,7 +59,7 @@ def _build(case: Case) -> Problem:
     rows = int(np.prod(loss_shape, dtype=np.int64))
     arrays, labels, usable = _inputs(case, stream, rows)
     if case.target in SOFT:
-        q = _probabilities(stream, labels, usable)
+        q = _sparse(labels, usable) if case.target == "sparse" else _probabilities(stream, labels, usable)
         target = from_rows((_signed(q, labels) if case.target == "signed" else q).astype(dtype), case.shape)
     else:
         target = _ignore(case, labels, usable).reshape(loss_shape)
@@ -73,7 +73,6 @@ def _build(case: Case) -> Problem:
         label_smoothing=next((SMOOTHINGS[option] for option in case.options if option in SMOOTHINGS), 0.0),
         reduction=case.reduction,
         upstream=_upstream(case, stream, loss_shape, dtype),
-        backward_twice=bool({"twice", "thrice"} & set(case.layout)),
         backwards=3 if "thrice" in case.layout else 2 if "twice" in case.layout else 1,
         needs=case.needs,
         v=_direction(case, stream).astype(dtype) if "dir" in case.options else None,
@@ -112,6 +111,16 @@ def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:
     counts[np.arange(len(labels)), labels] += 4
     q = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     return np.asarray(q * np.where(q.max(1, keepdims=True, initial=0.0) <= 0.75, 1.25, 0.75))
+
+
+def _sparse(labels: Array, usable: Array) -> Array:
+    """Rows of 5/8 at the label, and a half, a quarter and an eighth of that at three classes far from it."""
+    classes = usable.shape[1]
+    q = np.zeros(usable.shape)
+    rows = np.arange(len(labels))
+    for k in (3, 2, 1, 0):
+        q[rows, (labels + k * classes // 4) % classes] = 0.625 / 2**k
+    return np.asarray(q * usable)
 
 
 def _signed(q: Array, labels: Array) -> Array:

@@ -11,11 +11,11 @@ from xentcheck.vocabulary import DIRECTIONAL, REDUCTIONS, SHORT_DTYPES
 
 from .families import ALL_LAYER_FAMILIES, BROKEN, LOGIT_FAMILIES
 
-TARGETS = ("index", "u8", "prob", "signed")
+TARGETS = ("index", "u8", "prob", "sparse", "signed")
 """Class indices as int64, or as uint8; in the dtype of the logits probabilities, or rows with entries below 0 and above
 1, in which the loss is as linear."""
 
-SOFT = ("prob", "signed")
+SOFT = ("prob", "sparse", "signed")
 
 WEIGHTS = {
     "w": "positive class weights",

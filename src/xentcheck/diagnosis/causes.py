@@ -143,7 +143,7 @@ def _upstreams(c: Counterfactual) -> Iterator[Cause]:
         yield "E50", "the first row's upstream gradient is used for all rows", replace(c, upstream=ones * up[0])
         yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
     yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
-    if c.problem.backward_twice:
+    if c.problem.backwards > 1:
         yield "E53", "the second backward call finds what the first left behind", replace(c, upstream=-2.0 * up * up)
     yield "E54", "the result is 0", replace(c, factor=0.0)
     yield "G90", "the sign is wrong", replace(c, factor=-1.0)

@@ -19,6 +19,7 @@ from xentcheck.reference.problem import Problem
 
 from .margins import Margin
 from .metric import Tally, shape_and_dtype
+from .right_rows import by_row, in_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +93,20 @@ class Comparisons:
     """All submissions' results on one problem, beside the exact values and the bounds of every contract.
 
     quantities: those to judge, of `problem.quantities`. Every submission's results are compared for those that it has.
+    rows: (M,), True for the rows that are compared, as `right_rows` gives it; None: all.
     """
 
-    def __init__(self, problem: Problem, quantities: Sequence[str], submissions: Sequence[Submission]) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        quantities: Sequence[str],
+        submissions: Sequence[Submission],
+        rows: Array | None = None,
+    ) -> None:
         self.problem = problem
         self.quantities = tuple(quantities)
         self.submissions = [replace(s, storage=problem.dtype) for s in submissions]
-        self.exact = Exact(problem)
+        self.exact = Exact(problem, rows)
         results = [(s, q) for s in self.submissions for q in s.values]
         contracts = {c: False for s, q in results for c in s.contracts[q]}
         contracts |= {s.contract_for(q): True for s, q in results}
@@ -121,10 +129,12 @@ class Comparisons:
         return {key: text for key, text in found.items() if text}
 
     def compared(self, quantity: str) -> Iterator[tuple[int, Array]]:
-        """Subjects whose result for the quantity has the right shape and dtype, with the result."""
+        """Subjects whose result for the quantity has the right shape and dtype, with it: by row, unless summed."""
         for i, s in enumerate(self.submissions):
             if quantity in s.values and (i, quantity) not in self.mismatches:
-                yield i, np.asarray(s.values[quantity])
+                got = np.asarray(s.values[quantity])
+                whole = not by_row(self.problem, quantity)
+                yield i, got if whole else in_rows(got, quantity)[self.exact.chosen]
 
     def powers(self, quantity: str) -> Iterator[tuple[Contract, Power]]:
         """The power of the quantity's comparisons under each contract that is judged by."""

@@ -1,5 +1,5 @@
-"""Conventions: degenerate problems whose meaning differs between libraries; what they return is recorded, not
-judged.
+"""Conventions: degenerate problems and rows whose meaning differs between libraries; what they return there is
+recorded, not judged.
 """
 
 from __future__ import annotations
@@ -19,12 +19,20 @@ from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, VALUES
 
 @dataclass(frozen=True)
 class Convention:
-    """One degenerate situation: which problems, which quantities, and the results seen in the wild."""
+    """One degenerate situation: what it concerns, which quantities, and the results seen in the wild.
+
+    concerns: every row of a problem (True), as a denominator does, or those of (M,), each pixel of (N, C, d) being one.
+    """
 
     id: str
-    holds: Callable[[Problem], bool]
+    concerns: Callable[[Problem], bool | Array]
     quantities: tuple[str, ...]
     seen: str
+
+    def rows(self, p: Problem, quantity: str) -> bool | Array:
+        """Which rows it concerns in a quantity. The value of an ignored row is 0, whatever the row holds."""
+        found = quantity in self.quantities and self.concerns(p)
+        return found if isinstance(found, bool) or quantity not in VALUES else found & p.kept.reshape(-1)
 
 
 def _no_row_kept(p: Problem) -> bool:
@@ -43,15 +51,16 @@ def _weights_vanish(p: Problem) -> bool:
     return bool(abs(w.sum()) <= len(w) * 2.0 * FORMATS[p.dtype].unit_roundoff * np.abs(w).sum())
 
 
-def _zero_times_inf(p: Problem) -> bool:
-    """Whether a class at -inf has the factor 0 in a sum over all classes."""
+def _zero_times_inf(p: Problem) -> bool | Array:
+    """The rows in which a class at -inf has the factor 0 in a sum over all classes."""
     masked = _masked(p)
     if masked is None or not (p.probabilities or p.label_smoothing):
         return False
     if p.probabilities:
-        q = np.asarray(Targets.of(p).terms(FLOAT64))
-        return bool((masked & (q == 0)).any())
-    return p.weight is not None and bool((masked & (p.weight == 0)).any())
+        return np.asarray((masked & (np.asarray(Targets.of(p).terms(FLOAT64)) == 0)).any(1))
+    if p.weight is None:
+        return False
+    return np.broadcast_to((masked & (p.weight == 0)).any(1), p.kept.size)
 
 
 def _masked(p: Problem) -> Array | None:
@@ -60,13 +69,12 @@ def _masked(p: Problem) -> Array | None:
     return masked if masked.any() else None
 
 
-def _not_finite(p: Problem) -> bool:
-    """Whether a row has no finite maximum: +inf, nan, or all -inf."""
+def _not_finite(p: Problem) -> bool | Array:
+    """The rows without a finite maximum: +inf, nan, or all -inf."""
     if p.logits is None:
         return bool(np.isneginf(np.asarray(p.b)).all())
-    rows = to_rows(p.logits)
     with np.errstate(invalid="ignore"):  # the largest of nan
-        return rows.size > 0 and not bool(np.isfinite(rows.max(1)).all())
+        return np.asarray(~np.isfinite(to_rows(p.logits).max(1)))
 
 
 GRADIENTS_TOO = (*VALUES, *GRADIENTS, *DIRECTIONAL)
@@ -84,8 +92,8 @@ CONVENTIONS = (
 
 
 def convention_of(problem: Problem, quantity: str) -> Convention | None:
-    """The convention that a comparison falls under, or None: it is judged."""
-    return next((c for c in CONVENTIONS if quantity in c.quantities and c.holds(problem)), None)
+    """The first convention that takes rows of a result out, or all of it; None: the whole is judged."""
+    return next((c for c in CONVENTIONS if np.any(c.rows(problem, quantity))), None)
 
 
 def seen(result: Array) -> str:

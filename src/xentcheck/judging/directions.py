@@ -26,6 +26,7 @@ class DirectionalJudge:
     def __init__(self, comparisons: Comparisons) -> None:
         self.comparisons = comparisons
         self.exact = comparisons.exact
+        self.denominator = float(self.exact.backend.pair(self.exact.denominator)[0])
         self.wanted = {"jvp", "hvp"} & set(comparisons.quantities)
         self._values: list[Number] = []
         self._parts: dict[Contract, list[DirectionalBounds]] = {}
@@ -36,15 +37,15 @@ class DirectionalJudge:
         if not self.wanted:
             return
         j, B = self.comparisons, self.exact.backend
-        v = to_rows(np.asarray(j.problem.v))[block.rows].astype(np.float64)
+        v = to_rows(np.asarray(j.problem.v))[self.exact.chosen][block.rows].astype(np.float64)
         right = Directional.of(block, v)
         found = {c: directional_bounds(rows, right, v) for c, rows in bounds.items()}
         if "hvp" in self.wanted:
             exact = B.pair(right.hvp)
             for i, got in j.compared("hvp"):
-                j.add(i, "hvp", to_rows(got)[block.rows], exact, {c: b.hvp for c, b in found.items()})
+                j.add(i, "hvp", got[block.rows], exact, {c: b.hvp for c, b in found.items()})
             for c, power in j.powers("hvp"):
-                note_hvp(power, block, right, found[c].hvp, v)
+                note_hvp(power, block, right, found[c].hvp, v, self.denominator)
         exact = B.pair(right.jvp)
         self._values.append(right.jvp)
         for c, rows in bounds.items():
@@ -53,7 +54,7 @@ class DirectionalJudge:
         if "jvp" in self.wanted and j.problem.reduction == "none":
             limits = {c: jvp_bound(rows, found[c], exact[0]) for c, rows in bounds.items()}
             for i, got in j.compared("jvp"):
-                j.add(i, "jvp", got.reshape(-1)[block.rows], exact, limits)
+                j.add(i, "jvp", got[block.rows], exact, limits)
             for c, power in j.powers("jvp"):
                 note_jvp(power, exact[0], limits[c])
 
@@ -63,11 +64,13 @@ class DirectionalJudge:
         if "jvp" not in self.wanted or j.problem.reduction == "none" or not self._values:
             return
         exact = B.pair(self.exact.jvp(self._values))
-        denominator = float(B.pair(self.exact.denominator)[0])
-        limits = {c: reduced_jvp_bound(self._rows[c], parts, exact[0], denominator) for c, parts in self._parts.items()}
+        values = np.concatenate([B.pair(value)[0] for value in self._values])
+        limits = {
+            c: reduced_jvp_bound(self._rows[c], parts, values, self.denominator) for c, parts in self._parts.items()
+        }
         for i, got in j.compared("jvp"):
             j.add(i, "jvp", got, exact, limits)
         for c, power in j.powers("jvp"):
             note_jvp(power, exact[0], limits[c])
             if j.problem.reduction == "mean":
-                power.note("not_divided", largest(exact[0] * (denominator - 1.0), limits[c]))
+                power.note("not_divided", largest(exact[0] * (self.denominator - 1.0), limits[c]))

@@ -46,9 +46,9 @@ def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> str:
 class Tally:
     """What one comparison has found so far; `add` takes it further, block by block.
 
-    share: largest error / bound (0/0 is 0, x/0 is inf). failing: elements with `not (error <= bound)`, and nan where
-    the exact value is none, unless the bound is infinite: the contract's formats overflow on the way. position: flat
-    position of the worst element in row form.
+    share: largest error / bound (0/0 is 0, x/0 is inf). failing: elements with `not (error <= bound)`; a nan where the
+    exact value is none has an infinite error, which only an infinite bound allows: the contract's formats overflow on
+    the way. position: flat position of the worst element in row form.
     """
 
     format: Format
@@ -68,12 +68,11 @@ class Tally:
         """Compare elements that follow those added before."""
         x = got.astype(np.float64, copy=False)
         error = error_of(x, hi, lo)
-        good = error <= bound
         nonfinite = ~np.isfinite(x)
         if nonfinite.any():
             error = np.where(overflows(x, hi, bound, self.format), 0.0, error)
-            good = (error <= bound) & ~(np.isnan(x) & ~np.isnan(hi) & ~np.isinf(bound))  # inf - inf, 0 * inf
             self.nonfinite += int(np.count_nonzero(nonfinite))
+        good = error <= bound
         with np.errstate(all="ignore"):
             share = error / bound
         if not np.isfinite(share.max(initial=0.0)):

@@ -1,4 +1,4 @@
-"""Right rows beside rows that have no defined result: with reduction none each row is judged for itself."""
+"""Right rows: what of a result is judged where a convention takes out other rows, or the whole."""
 
 from __future__ import annotations
 
@@ -8,41 +8,85 @@ import numpy as np
 
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
+from xentcheck.reference.rows import from_rows, to_rows
+
+from .conventions import CONVENTIONS, Convention, seen
+
+BY_CLASS = ("a", "log_a", "dC/dz", "hvp")
+"""Quantities in the shape of the logits."""
 
 
 @dataclass(frozen=True)
 class RightRows:
-    """The problem of the rows that mathematics defines, and which of the given rows they are; None: all of them."""
+    """What is judged of a result: all of it (no convention), some rows, or nothing (no rows).
 
-    problem: Problem
-    kept: Array | None = None
-    rows: int = 0
+    convention: the first that takes anything out. rows: (M,), True for those that are judged.
+    """
+
+    convention: Convention | None = None
+    rows: Array | None = None
+
+    @property
+    def excused(self) -> Convention | None:
+        """The convention that takes the whole result."""
+        return self.convention if self.rows is None else None
+
+    def position(self, position: int, quantity: str, classes: int) -> int:
+        """A flat position among these rows as one among all."""
+        if self.rows is None:
+            return position
+        width = classes if quantity in BY_CLASS else 1
+        row, column = divmod(position, width)
+        return int(np.flatnonzero(self.rows)[row]) * width + column
 
     def of(self, result: Array, quantity: str) -> Array:
-        """The part of a result that belongs to these rows; a result of another shape is left as it is."""
-        return result if self.kept is None or result.shape[:1] != (self.rows,) else result[self.kept]
+        """The rows of a result that are judged, as (n, C) or (n,); all of it as it is."""
+        return result if self.rows is None else in_rows(result, quantity)[self.rows]
 
-    def index(self, where: tuple[int, ...]) -> tuple[int, ...]:
-        """An index among these rows as one among all."""
-        return where if self.kept is None or not where else (int(np.flatnonzero(self.kept)[where[0]]), *where[1:])
+    def note(self, result: Array, quantity: str) -> tuple[str, ...]:
+        """What was returned in the other rows; nothing where there are none."""
+        if self.convention is None or self.rows is None:
+            return ()
+        others = in_rows(result, quantity)[~self.rows]
+        return (f"{self.convention.id} in {len(others)} of {len(self.rows)} rows: {seen(others)}",)
+
+    def without_others(self, p: Problem, quantity: str, got: Array, bound: Array) -> tuple[Problem, Array, Array]:
+        """Problem, result and bound in which the other rows are plain, and right whatever they are."""
+        if self.rows is None:
+            return p, got, bound
+        if p.logits is not None:
+            z = np.where(self.rows[:, None], to_rows(p.logits), p.logits.dtype.type(0))
+            p = replace(p, logits=from_rows(z, p.logits.shape))
+        rows = self.rows.reshape(p.loss_shape)
+        if quantity in BY_CLASS:
+            rows = np.broadcast_to(np.expand_dims(rows, min(1, rows.ndim)), p.logits_shape)
+        return p, np.where(rows, got, got.dtype.type(0)), np.where(rows, bound, np.inf)
 
 
-def right_rows(p: Problem) -> RightRows:
-    """The rows of (N, C) logits with reduction none whose maximum is finite, if only some are; else the problem itself.
+def in_rows(result: Array, quantity: str) -> Array:
+    """A result by row: (M, C), or (M,) for values."""
+    return to_rows(result) if quantity in BY_CLASS else result.reshape(-1)
 
-    Rows with nan or +inf, and rows of -inf alone, are a convention: what is returned for them is anybody's. What is
-    returned for the others is not.
 
-    >>> import numpy as np
-    >>> given = {"target": np.array([0, 1]), "reduction": "none", "upstream": np.ones(2)}
-    >>> right_rows(Problem(logits=np.array([[1.0, np.nan], [2.0, 3.0]]), **given)).problem.logits
-    array([[2., 3.]])
+def by_row(p: Problem, quantity: str) -> bool:
+    """Whether each row has a part of a quantity to itself; what is behind a layer is concerned as a whole."""
+    return quantity in (*BY_CLASS, "loss") or (quantity == "jvp" and p.reduction == "none")
+
+
+def right_rows(p: Problem, quantity: str) -> RightRows:
+    """What is judged of a quantity: rows that no convention concerns; of a sum over rows all or nothing.
+
+    >>> p = Problem(logits=np.array([[1.0, np.nan], [2.0, 3.0]]), target=np.array([0, 1]))
+    >>> right_rows(p, "dC/dz").rows, right_rows(p, "cost").rows
+    (array([False,  True]), None)
     """
-    if p.logits is None or p.logits.ndim != 2 or p.reduction != "none" or p.v is not None or not p.logits.size:
-        return RightRows(p)
-    with np.errstate(invalid="ignore"):
-        kept = np.isfinite(p.logits.max(1))
-    if kept.all() or not kept.any():
-        return RightRows(p)
-    part = replace(p, logits=p.logits[kept], target=p.target[kept], upstream=p.upstream[kept])
-    return RightRows(part, kept, len(kept))
+    taken = np.zeros(p.kept.size, bool)
+    convention = None
+    for c in CONVENTIONS:
+        rows = c.rows(p, quantity)
+        if np.any(rows):
+            convention = convention or c
+            taken |= rows if by_row(p, quantity) else True
+            if rows is True:
+                return RightRows(convention)
+    return RightRows(convention, None if convention is None or taken.all() else ~taken)

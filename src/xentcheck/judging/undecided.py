@@ -14,6 +14,7 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 from .metric import error_of
+from .right_rows import right_rows
 
 
 def rejects_zeros(problem: Problem, quantity: str, contract: Contract) -> bool:
@@ -34,7 +35,7 @@ class Doubt:
 
 
 def doubt_of(problem: Problem, quantity: str, got: Array, contract: Contract, *, vacuous: bool) -> Doubt | None:
-    """What is not decided of results that a contract allows, or None [derived].
+    """What is not decided of the right rows of results that a contract allows, or None [derived].
 
     vacuous: zeros would pass, too. The contract need not decide by itself: it is enough that the results keep another
     one of the catalogue that would reject zeros. Where a bound is infinite an infinite result of the exact value's sign
@@ -42,20 +43,22 @@ def doubt_of(problem: Problem, quantity: str, got: Array, contract: Contract, *,
     if zeros pass under the default and under `storage`, which rounds every step; or if no contract has a bound.
     """
     exact = Exact(problem)
-    right = np.asarray(exact.evaluate([quantity])[quantity][0])
+    part = right_rows(problem, quantity)
+    got = part.of(got.astype(np.float64), quantity)
+    right = part.of(np.asarray(exact.evaluate([quantity])[quantity][0]), quantity)
     where = f"{problem.dtype}, {problem.classes} classes"
     if np.isnan(right).any():
         return Doubt(f"the exact value is not a number ({where}): nothing was decided", inherent=False)
-    error = error_of(got.astype(np.float64), right, np.zeros(right.shape))
-    overflown = np.isinf(got.astype(np.float64)) & (np.sign(got.astype(np.float64)) == np.sign(right))
-    unbounded = ~np.isfinite(_bound(exact, quantity, contract)) & ~overflown
+    error = error_of(got, right, np.zeros(right.shape))
+    overflown = np.isinf(got) & (np.sign(got) == np.sign(right))
+    unbounded = ~np.isfinite(part.of(_bound(exact, quantity, contract), quantity)) & ~overflown
     vacuous = vacuous and not overflown.all()
     if not vacuous and not unbounded.any():
         return None
     asked = np.full(right.shape, True) if vacuous else unbounded
     able = []
     for other in CATALOGUE.values():
-        bound = _bound(exact, quantity, other.returning(contract.result, problem.dtype))
+        bound = part.of(_bound(exact, quantity, other.returning(contract.result, problem.dtype)), quantity)
         if np.isfinite(bound[unbounded]).all() and (not vacuous or largest(right, bound) > THRESHOLD):
             able.append(other.name)
             if (error[asked] <= bound[asked]).all():

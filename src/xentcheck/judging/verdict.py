@@ -26,8 +26,14 @@ from .margins import Margin, margins_of
 class Judgement(Comparisons):
     """Judges submissions on one problem, a row block at a time."""
 
-    def __init__(self, problem: Problem, quantities: Sequence[str], submissions: Sequence[Submission]) -> None:
-        super().__init__(problem, quantities, submissions)
+    def __init__(
+        self,
+        problem: Problem,
+        quantities: Sequence[str],
+        submissions: Sequence[Submission],
+        rows: Array | None = None,
+    ) -> None:
+        super().__init__(problem, quantities, submissions, rows)
         self.margins: list[list[Margin]] = [[] for _ in submissions]
         self._deltas: list[dict[str, Array]] = []
         self._directional = DirectionalJudge(self)
@@ -70,15 +76,15 @@ class Judgement(Comparisons):
 
     def _softmax(self, block: Block, quantity: str, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
         for i, got in self.compared(quantity):
-            self.add(i, quantity, to_rows(got)[block.rows], exact, bounds)
-        z = to_rows(np.asarray(self.problem.logits))[block.rows].astype(np.float64)
+            self.add(i, quantity, got[block.rows], exact, bounds)
+        z = to_rows(np.asarray(self.problem.logits))[self.exact.chosen][block.rows].astype(np.float64)
         for c, power in self.powers(quantity):
             note_softmax(power, block, quantity, z, exact[0], bounds[c])
 
     def _gradient(self, block: Block, wrong: WrongGradients, bounds: dict[Contract, Array]) -> None:
         exact = self.exact.backend.pair(block.gradient)
         for i, found in self.compared("dC/dz"):
-            got = to_rows(found)[block.rows]
+            got = found[block.rows]
             self.add(i, "dC/dz", got, exact, bounds)
             if block.targets.hard:
                 self.margins[i] += margins_of(block, got, exact, bounds[self.submissions[i].contract_for("dC/dz")])
@@ -92,7 +98,7 @@ class Judgement(Comparisons):
         B = self.exact.backend
         exact = B.pair(B.scale(*block.loss))
         for i, got in self.compared("loss"):
-            self.add(i, "loss", got.reshape(-1)[block.rows], exact, bounds)
+            self.add(i, "loss", got[block.rows], exact, bounds)
         for c, power in self.powers("loss"):
             note_losses(power, self._deltas[-1], bounds[c])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xentcheck.vocabulary import FAILING, QUANTITIES
+from xentcheck.vocabulary import FAILING
 
 if TYPE_CHECKING:
     from .record import Record
@@ -15,12 +15,11 @@ MISSING = "the implementation returned no"
 
 FORMS = {CHANGED: "inputs", MISSING: "present", "shape": "shape", "dtype": "dtype"}
 
-CHECKS = ("raises", *FORMS.values(), *(f"bound of {quantity}" for quantity in QUANTITIES))
-"""Every check that a record can fail. Laws and blind groups are checks of the run as a whole."""
-
 
 def check_of(record: Record) -> str:
-    """The check that a record fails, or an empty string.
+    """The check that a record fails, or an empty string: `raises`, one of FORMS, or the bound of a quantity.
+
+    Laws and blind groups are checks of the run as a whole.
 
     >>> from xentcheck import check
     >>> {check_of(record) for record in check("numpy", dtypes=["float32"]).records}

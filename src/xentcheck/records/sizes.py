@@ -8,12 +8,13 @@ from .record import Record
 
 CLASS_STEPS = (30, 1000, 30000)
 
-ROW_STEPS = (100,)
+ROW_STEPS = (100, 4096)
 """The largest number of classes, and of rows, of each step but the last, which has no end.
 
 A step ends where arithmetic or code changes: sums over classes in bfloat16 mean nothing beyond some 30 addends and in
 float16 beyond some 1000, and in float32 the any-order bound passes 1e-3 of the sum at 16777; one warp, one block and
-many blocks of a kernel end at 32, 1024 and 32768. Sums over rows in bfloat16 are undecided beyond some 100.
+many blocks of a kernel end at 32, 1024 and 32768. Sums over rows in bfloat16 are undecided beyond some 100; in any
+order, those of more than 4096 rows allow less than that (`docs/numerics.md`, section 2.10).
 """
 
 Step = tuple[int, int]
@@ -24,7 +25,7 @@ def size_of(classes: int, rows: int) -> str:
     """The step of a comparison's size, as it stands in the names of groups; empty where there are no rows.
 
     >>> size_of(129, 5), size_of(128256, 101), size_of(10, 0)
-    ('31-1000 classes/1-100 rows', '30001- classes/101- rows', '')
+    ('31-1000 classes/1-100 rows', '30001- classes/101-4096 rows', '')
     """
     if not rows or not classes:
         return ""

@@ -27,8 +27,8 @@ def smaller_problems(p: Problem) -> Iterator[Callable[[], Problem]]:
 
 def _plainer(p: Problem) -> Iterator[Callable[[], Problem]]:
     """One option less; plain layout."""
-    if p.backward_twice:
-        yield lambda: replace(p, backward_twice=False, backwards=1)
+    if p.backwards > 1:
+        yield lambda: replace(p, backwards=1)
     if p.needs:
         yield lambda: replace(p, needs=())
     if p.hidden_w is not None:

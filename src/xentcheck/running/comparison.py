@@ -14,7 +14,7 @@ from xentcheck.cases.case import Case, quantities_of
 from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
 from xentcheck.errors import OracleError
 from xentcheck.judging.comparisons import Submission, Verdict
-from xentcheck.judging.conventions import Convention, convention_of, seen
+from xentcheck.judging.conventions import seen
 from xentcheck.judging.power.required import required
 from xentcheck.judging.right_rows import RightRows, right_rows
 from xentcheck.judging.verdict import Judgement
@@ -113,9 +113,8 @@ def run_problem(
     made = ((attempt(s, problem, quantities), replay) for s, replay in takers)
     attempts = [(a if alone else a.copied(), replay) for a, replay in made]
     judged = [a for a, _ in attempts if a.result is not None]
-    defined = right_rows(problem)
-    conventions = {q: convention_of(defined.problem, q) for q in quantities}
-    verdicts = dict(zip(map(id, judged), _judge(defined, quantities, judged), strict=True))
+    right = {q: right_rows(problem, q) for q in quantities}
+    verdicts = dict(zip(map(id, judged), _judge(problem, right, judged), strict=True))
     common = {"case": name, "digest": digest_of(problem)}
     records = []
     for a, replay in attempts:
@@ -124,17 +123,26 @@ def run_problem(
             own = {**_base(problem, a.subject, q, options), "warnings": a.warnings, "replay": replay}
             own["notes"] = _notes(a)
             own["result_dtype"] = _wider_result(problem, a, q)
-            records.append(_record({**common, **own}, defined, a, q, verdicts.get(id(a), {}).get(q), conventions[q]))
+            records.append(_record({**common, **own}, problem, right[q], a, q, verdicts.get(id(a), {}).get(q)))
     return records
 
 
-def _judge(defined: RightRows, quantities: Sequence[str], attempts: Sequence[Attempt]) -> list[dict[str, Verdict]]:
-    subjects = []
-    for a in attempts:
-        assert a.result is not None
-        values = {q: defined.of(np.asarray(v), q) for q, v in a.result.values.items() if q in a.quantities}
-        subjects.append(Submission(values, *contracts_of(a.subject, defined.problem.dtype)))
-    return Judgement(defined.problem, quantities, subjects).run()
+def _judge(problem: Problem, right: dict[str, RightRows], attempts: Sequence[Attempt]) -> list[dict[str, Verdict]]:
+    """Verdicts on each attempt; quantities of which the same rows are judged share an exact evaluation."""
+    together: dict[bytes, list[str]] = {}
+    for q, part in right.items():
+        together.setdefault(b"" if part.rows is None else part.rows.tobytes(), []).append(q)
+    found: list[dict[str, Verdict]] = [{} for _ in attempts]
+    for quantities in together.values():
+        subjects = []
+        for a in attempts:
+            assert a.result is not None
+            values = {q: np.asarray(v) for q, v in a.result.values.items() if q in a.quantities and q in quantities}
+            subjects.append(Submission(values, *contracts_of(a.subject, problem.dtype)))
+        judgement = Judgement(problem, quantities, subjects, right[quantities[0]].rows)
+        for mine, verdicts in zip(found, judgement.run(), strict=True):
+            mine |= verdicts
+    return found
 
 
 def _base(problem: Problem, subject: Subject, quantity: str, options: set[str]) -> dict[str, Any]:
@@ -167,31 +175,33 @@ def _wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
 
 def _record(
     base: dict[str, Any],
-    defined: RightRows,
+    problem: Problem,
+    right: RightRows,
     a: Attempt,
     quantity: str,
     verdict: Verdict | None,
-    conv: Convention | None,
 ) -> Record:
-    problem = defined.problem
     if a.result is None:
         guess = suspects_of_error(a.reason) if a.outcome == "error" else ()
         return Record(**{**base, "required": ()}, outcome=a.outcome, reason=a.reason, suspects=guess)
     if verdict is None:
         return Record(**base, outcome="error", reason=f"{MISSING} {quantity}")
-    if conv is not None and not verdict.mismatch and not _harmed(a.result):
-        result = seen(np.asarray(a.result.values[quantity]))
-        return Record(**{**base, "required": ()}, outcome="convention", reason=f"{conv.id}: {result}", link=conv.seen)
+    got = np.asarray(a.result.values[quantity])
+    if right.excused and not verdict.mismatch and not _harmed(a.result):
+        reason = f"{right.excused.id}: {seen(got)}"
+        return Record(**{**base, "required": ()}, outcome="convention", reason=reason, link=right.excused.seen)
+    if not verdict.mismatch:
+        base["notes"] += right.note(got, quantity)
     outcome, reason = _outcome(a.result, verdict)
     t, p = verdict.tally, verdict.power
-    suspected = _suspects(defined, a, quantity, verdict) if outcome == "disagree" else ()
+    suspected = _suspects(problem, right, a, quantity, verdict) if outcome == "disagree" else ()
     within = _within(a, quantity, problem.dtype, verdict) if outcome == "disagree" else {}
     worst: dict[str, Any] = {}
     if t.elements:
         worst = {
             "share": t.share,
             "ulp": t.ulp,
-            "index": defined.index(index_of(problem, quantity, t.position)),
+            "index": index_of(problem, quantity, right.position(t.position, quantity, problem.classes)),
             "got": _hex(t.got),
             "expected": _hex(t.expected),
             "bound": _hex(t.bound),
@@ -223,7 +233,7 @@ def _within(a: Attempt, quantity: str, dtype: str, verdict: Verdict) -> dict[str
     return {name: zeros_pass_from(name, dtype, quantity) for name in met}
 
 
-def _suspects(defined: RightRows, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
+def _suspects(problem: Problem, right: RightRows, a: Attempt, quantity: str, verdict: Verdict) -> tuple[str, ...]:
     """The known mistakes that explain a disagreement."""
     assert a.result is not None
     if harmed := _harmed(a.result):
@@ -232,10 +242,11 @@ def _suspects(defined: RightRows, a: Attempt, quantity: str, verdict: Verdict) -
         return (f"B26: {verdict.mismatch}",)
     if quantity not in EXAMINED:
         return ()
-    problem = defined.problem
-    contract = contract_of(a.subject, problem.dtype, quantity, a.result.values[quantity])
+    got = np.asarray(a.result.values[quantity])
+    contract = contract_of(a.subject, problem.dtype, quantity, got)
     bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
-    return suspects(problem, quantity, defined.of(np.asarray(a.result.values[quantity]), quantity), bound)
+    plain, got, bound = right.without_others(problem, quantity, got, bound)
+    return suspects(plain, quantity, got, bound)
 
 
 def _harmed(result: Result) -> list[str]:

@@ -109,14 +109,12 @@ def audit(assertion: Assertion, seed: int = 0) -> Audit:
         right = exact.backend.pair(block.gradient)[0]
         tolerance = assertion.atol + assertion.rtol * np.abs(right)
         blind += int(np.count_nonzero(np.abs(right) <= tolerance))
-        factors = dict(row_factors(block, float(n) if mean else 1.0, n))
+        factors = dict(row_factors(block, float(n) if mean else 1.0, n, last=block.rows.stop == rows))
         factors.pop("divided_by_n", None)  # no row is ignored: the same as the right gradient
         if assertion.upstream == "random":
             factors["first_upstream"] = first_upstream(block, float(exact.targets.upstream[0]))
         if mean:
             factors["upstream_ignored"] = np.full(len(right), 1.0 / _scalar(assertion) - 1.0)
-        if block.rows.stop == rows:
-            factors["last_row_dropped"] = np.where(np.arange(len(right)) == len(right) - 1, -1.0, 0.0)
         deltas = {name: factor[:, None] * right for name, factor in factors.items()} | dict(structural_deltas(block))
         for name, delta in deltas.items():
             if delta.any():

@@ -1,82 +1,115 @@
-"""Section 2.5 of `docs/numerics.md`: bounds of jvp and hvp."""
+"""Section 2.5 of `docs/numerics.md`: bounds of jvp and hvp, in the order of that page."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from xentcheck.reference.rows import to_rows
 
 from .losses import Losses
-from .rows import times
+from .rows import Row, times
 from .units import one_by_one, total
+
+
+@dataclass(frozen=True)
+class RowAlong:
+    """What the page names for one row: v, a, D by class, s, E, Q, |f|, and sum (a + D) |v|."""
+
+    v: list[float]
+    a: list[float]
+    D: list[float]
+    s: float
+    E: float
+    Q: float
+    f: float
+    moved: float
 
 
 class Along:
     """Bounds along the direction v of a problem."""
 
     def __init__(self, losses: Losses) -> None:
-        self.losses, self.units, p = losses, losses.units, losses.p
-        self.v = to_rows(np.asarray(p.v)).astype(float).tolist()
+        self.losses, self.units, self.p = losses, losses.units, losses.p
+        self.v: list[list[float]] = to_rows(np.asarray(self.p.v)).astype(float).tolist()
         units = self.units
-        self.g = one_by_one(units.sum_of(p.classes + 1, "backward_sum"), units.rounded(8, 3), losses.forming)
-        self.lost = 4.0 * (self.units.nu + (self.units.eta if self.units.narrow else 0.0))
+        self.g = one_by_one(units.sum_of(self.p.classes + 1, "backward_sum"), units.rounded(8, 3), losses.forming)
+        between = units.stores("between")
+        self.step = units.nu + (units.lambda_s if between else 0.0)
+        self.n_0 = max(units.smallest_normal, units.storage_normal if between else 0.0)
+        self.l = 4.0 * (units.nu + (units.eta if units.narrow else 0.0))
 
-    def mean(self, n: int) -> tuple[float, float, list[float]]:
-        """s = a.v, E and D of a row."""
+    def row(self, n: int) -> RowAlong:
+        """The quantities of a row that is kept."""
         row, v = self.losses.rows[n], self.v[n]
         D = [row.at(i, row.gradient_form) for i in range(len(v))]
-        s = total(a * x for a, x in zip(row.a, v, strict=True))
-        E = total(times(d, abs(x)) for d, x in zip(D, v, strict=True))
-        return s, E + self.g * total((a + d) * abs(x) for a, d, x in zip(row.a, D, v, strict=True)), D
+        moved = total((a + d) * abs(x) for a, d, x in zip(row.a, D, v, strict=True))
+        E = total(times(d, abs(x)) for d, x in zip(D, v, strict=True)) + self.g * moved + self.lost_in_s(row, v)
+        Q = total(map(abs, self.losses.q[n]))
+        s = total(times(a, x) for a, x in zip(row.a, v, strict=True))
+        return RowAlong(v, row.a, D, s, E, Q, self.losses.s(n) * Q, moved)
+
+    def lost_in_s(self, row: Row, v: list[float]) -> float:
+        """U."""
+        return self.lost((row.a[i], x, 1.0 + abs(x)) for i, x in enumerate(v) if x and row.reachable(i))
+
+    def lost_in_targets(self, n: int, x: RowAlong) -> float:
+        """W."""
+        q = self.losses.q[n]
+        return self.lost((abs(y), v, 1.0 + abs(v) + abs(x.s)) for y, v in zip(q, x.v, strict=True) if y)
+
+    def lost(self, terms: Iterable[tuple[float, float, float]]) -> float:
+        """2 lambda of what multiplies a step's loss, for terms with a factor below n_0; of (factor, v_i, reach)."""
+        low = [reach for factor, v, reach in terms if factor * (min(1.0, abs(v)) if v else 1.0) < 4.0 * self.n_0]
+        return 2.0 * self.step * total(low)
 
     def jvp_row(self, n: int) -> tuple[float, float, float]:
-        """Value, bound and size of a row's jvp, before any reduction."""
+        """A row's jvp, its bound before it is stored, and T."""
         if not self.losses.kept[n]:
             return 0.0, 0.0, 0.0
-        s, E, _ = self.mean(n)
-        q, v = self.losses.q[n], self.v[n]
-        Q = total(map(abs, q))
-        size = Q * (abs(s) + E) + total(abs(x * y) for x, y in zip(q, v, strict=True))
-        lost = self.lost * (1.0 + total(abs(x) * (1.0 + abs(y) + abs(s)) for x, y in zip(q, v, strict=True)))
-        value = total(q) * s - total(x * y for x, y in zip(q, v, strict=True))
-        return value, Q * E + self.g * size + lost, size
+        x, q = self.row(n), self.losses.q[n]
+        value = total(q) * x.s - total(times(y, v) for y, v in zip(q, x.v, strict=True))
+        T = x.Q * (abs(x.s) + x.E) + total(abs(times(y, v)) for y, v in zip(q, x.v, strict=True))
+        reach = total(abs(y) * (1.0 + abs(v) + abs(x.s)) for y, v in zip(q, x.v, strict=True))
+        return value, x.Q * x.E + self.g * T + self.lost_in_targets(n, x) + self.l * (1.0 + reach), T
 
     def jvp(self) -> list[float]:
-        """Bounds of the losses' derivatives, or of that of the mean or sum."""
+        """Bounds of the rows' jvp, or of that of their mean or sum."""
         found = [self.jvp_row(n) for n in range(len(self.v))]
         units, losses = self.units, self.losses
-        if losses.p.reduction == "none":
-            return [units.keep(b, value) if k else 0.0 for (value, b, _), k in zip(found, losses.kept, strict=True)]
-        error, size = total(b for _, b, _ in found), total(s for *_, s in found)
-        relative = one_by_one(units.sum_of(len(found) + 1, "reduction"), losses.relative, losses.u_b)
-        bound = (error + relative * (size + error)) / abs(losses.denominator)
-        value = total(v for v, *_ in found) / losses.denominator
-        return [units.keep(bound, value) + units.lambda_s]
+        if self.p.reduction == "none":
+            return [
+                units.keep(b, value) if kept else 0.0 for (value, b, _), kept in zip(found, losses.kept, strict=True)
+            ]
+        values, bounds, sizes = (total(column) for column in zip(*found, strict=True))
+        r = one_by_one(units.sum_of(len(found) + 1, "reduction"), losses.relative, losses.u_b)
+        bound = (bounds + r * (sizes + bounds)) / abs(losses.denominator)
+        return [units.keep(bound, values / losses.denominator) + units.lambda_s]
 
     def hvp(self, n: int) -> list[float]:
         """Bounds of a row's hvp."""
-        losses, units, row = self.losses, self.units, self.losses.rows[n]
-        if not losses.kept[n]:
-            return [0.0] * len(self.v[n])
-        s, E, D = self.mean(n)
-        Q = total(map(abs, losses.q[n]))
-        factor = losses.s(n) * Q
-        signed = losses.s(n) * total(losses.q[n])
-        found, values = [], []
-        for a, d, v in zip(row.a, D, self.v[n], strict=True):
-            value = abs(signed * a * (v - s))
-            bound = factor * (times(d, abs(v - s) + E) + times(a, E) + self.g * (a + d) * (abs(v) + abs(s) + E))
-            found.append(bound + times(losses.kappa(n), value + bound))
-            values.append(value)
-        if units.contract.row_sum != "none":
-            moved = total((a + d) * abs(v) for a, d, v in zip(row.a, D, self.v[n], strict=True))
-            extra = total(found) + (self.g + (units.u_s if units.narrow else 0.0)) * factor * (moved + abs(s))
-            where = range(len(found)) if units.contract.row_sum == "all" else losses.pivots(n)
-            found = [b + (extra if i in where else 0.0) for i, b in enumerate(found)]
+        if not self.losses.kept[n]:
+            return [0.0] * self.p.classes
+        x, units = self.row(n), self.units
+        signed = self.losses.s(n) * total(self.losses.q[n])
+        h = [abs(times(signed * a, v - x.s)) for a, v in zip(x.a, x.v, strict=True)]
+        b = [self.own(x, i) for i in range(len(h))]
+        b = [bound + times(self.losses.kappa(n), value + bound) for bound, value in zip(b, h, strict=True)]
+        R = total(b) + (self.g + (units.u_s if units.narrow else 0.0)) * x.f * (x.moved + abs(x.s))
+        where = {"none": set(), "all": set(range(len(h))), "pivots": self.losses.pivots(n)}[units.contract.row_sum]
         out = []
-        for i, (b, value) in enumerate(zip(found, values, strict=True)):
-            reach = row.reachable(i)
-            b += self.lost * max(factor, 1.0) * (1.0 + abs(self.v[n][i]) + abs(s)) if reach else 0.0
-            b += self.lost * row.a[i] * len(values)
-            out.append(units.keep(b, value) if reach else b + (units.u_s * (value + b) if units.narrow else 0.0))
+        for i, (bound, value) in enumerate(zip(b, h, strict=True)):
+            bound += (R if i in where else 0.0) + self.l * self.p.classes * x.a[i]
+            if self.losses.rows[n].reachable(i):
+                bound = units.keep(bound + self.l * max(1.0, x.f) * (1.0 + abs(x.v[i]) + abs(x.s)), value)
+            elif units.narrow:
+                bound += units.u_s * (value + bound)
+            out.append(bound)
         return out
+
+    def own(self, x: RowAlong, i: int) -> float:
+        """b_i without kappa."""
+        a, d, v = x.a[i], x.D[i], x.v[i]
+        return x.f * (times(d, abs(v - x.s) + x.E) + times(a, x.E) + self.g * (a + d) * (abs(v) + abs(x.s) + x.E))

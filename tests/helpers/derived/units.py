@@ -23,6 +23,7 @@ class Units:
         wide = "float32" if self.narrow else dtype
         self.u, self.u_s = 2.0 ** -PRECISION[wide], 2.0 ** -PRECISION[dtype]
         self.smallest_normal = 2.0 ** EMIN[wide]
+        self.storage_normal = 2.0 ** EMIN[dtype]
         self.eta = 2.0 ** (EMIN[dtype] - PRECISION[dtype] + 1)
         """The storage's smallest subnormal number."""
         self.smallest_subnormal = 2.0 ** (EMIN[wide] - PRECISION[wide] + 1)

@@ -113,7 +113,7 @@ def test_overwritten_inputs_are_named() -> None:
 def test_the_second_backward_is_the_judged_one() -> None:
     """Two calls, the first with -2 times the upstream; the value returned is that of the second."""
     spy = Spy()
-    p = rows(backward_twice=True, upstream=np.array(3.0))
+    p = rows(backwards=2, upstream=np.array(3.0))
     assert evaluate(adapters.from_numpy(spy), p).values["cost"] == 2
     assert [float(call["upstream"]) for call in spy.calls] == [-6.0, 3.0]
 

@@ -273,7 +273,7 @@ def test_layouts_keep_the_values_and_poison_the_gaps(dtype: str) -> None:
     assert np.isnan(gaps(sliced)).all()
     p = problem("gaussian", dtype, layout=("tstr",))
     assert np.all(gaps(p.target) >= p.classes)
-    assert problem("gaussian", dtype, layout=("twice",)).backward_twice
+    assert problem("gaussian", dtype, layout=("twice",)).backwards == 2
     assert logits(problem("gaussian", dtype)).flags.c_contiguous
 
 

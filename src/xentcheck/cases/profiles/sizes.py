@@ -67,6 +67,9 @@ shows smoothing best, and is for the sets that have it; `saturated-miss` shows a
 that may be off by a fifth, in bfloat16.
 """
 
+MANY_TERMS = 4096
+"""Sums of more terms than these allow few orders, if the terms are scattered, and all orders if they are alike."""
+
 LONG = (65537, 3)
 """More rows than 16 bits number."""
 
@@ -82,13 +85,14 @@ def sized_cases(seed: int) -> tuple[Case, ...]:
             family=family,
             shape=shape,
             dtype=dtype,
-            target=target,
+            target=kind,
             options=options,
             reduction=reduction,
             upstream=upstreams[reduction != "none"],
             seed=seed,
         )
         for dtype, (target, options, reduction), shape in _placed(SETS)
+        for kind in _kinds(target, shape)
         for family, upstreams in UPSTREAMS_OF.items()
         if _shows(family, dtype, options, shape)
     )
@@ -100,6 +104,11 @@ def _shows(family: str, dtype: str, options: tuple[str, ...], shape: tuple[int, 
     if family == "saturated-miss":
         return dtype == "bfloat16" and not options and shape in TALL
     return family != "confident" or "ls" in options
+
+
+def _kinds(target: str, shape: tuple[int, int]) -> tuple[str, ...]:
+    """Probabilities of many classes are also those of four: sums over all may be added in any order, over four not."""
+    return (target, "sparse") if target == "prob" and shape[0] * shape[1] > MANY_TERMS else (target,)
 
 
 def _placed(
@@ -123,8 +132,9 @@ def _placed(
 def singly_sized_cases(seed: int) -> tuple[Case, ...]:
     """One option at a time at each size, for implementations that do not combine all."""
     return tuple(
-        Case(family=family, shape=shape, dtype=dtype, target=target, options=options, reduction=reduction, seed=seed)
+        Case(family=family, shape=shape, dtype=dtype, target=kind, options=options, reduction=reduction, seed=seed)
         for dtype, (target, options, reduction), shape in _placed(SINGLE)
+        for kind in _kinds(target, shape)
         for family in UPSTREAMS_OF
         if _shows(family, dtype, options, shape)
     )
@@ -155,6 +165,7 @@ def long_cases(seed: int, profile: str) -> Iterator[Case]:
     common: dict[str, Any] = {"family": "gaussian", "dtype": "float32", "seed": seed}
     for reduction in ("none", "mean"):
         yield Case(shape=LONG, reduction=reduction, **common)
+    yield Case(shape=LONG, options=("wx",), **common)
     if profile == "quick":
         return
     for dtype in ("bfloat16", "float16"):

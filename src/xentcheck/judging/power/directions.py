@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from xentcheck.reference.formats import Array
@@ -11,9 +9,6 @@ from xentcheck.reference.oracle import Block
 from xentcheck.reference.oracle.directions import Directional
 
 from .measure import Power, largest
-
-if TYPE_CHECKING:
-    pass
 
 
 def note_jvp(power: Power, exact: Array, bound: Array) -> None:
@@ -23,7 +18,7 @@ def note_jvp(power: Power, exact: Array, bound: Array) -> None:
     power.count_blind(exact, bound)
 
 
-def note_hvp(power: Power, block: Block, right: Directional, bound: Array, v: Array) -> None:
+def note_hvp(power: Power, block: Block, right: Directional, bound: Array, v: Array, denominator: float) -> None:
     """Power of a comparison of hvp; `rank_one_dropped` leaves out a (a.v), so that s Q a o v remains."""
     B, t = block.softmax.backend, block.targets
     exact = B.pair(right.hvp)[0]
@@ -37,8 +32,7 @@ def note_hvp(power: Power, block: Block, right: Directional, bound: Array, v: Ar
     last[:, -1] = -exact[:, -1]
     power.note("last_column_dropped", largest(last, bound))
     if t.reduction == "mean":
-        denominator = t.denominator(B)
-        power.note("not_divided", largest(exact * (float(B.pair(denominator)[0]) - 1.0), bound))
+        power.note("not_divided", largest(exact * (denominator - 1.0), bound))
     with np.errstate(all="ignore"):
         inverse = np.where(t.upstream != 0, 1.0 / t.upstream, 1.0)[:, None]
     power.note("upstream_ignored", largest(exact * (inverse - 1.0), bound))

@@ -21,13 +21,15 @@ class WrongGradients:
         self.problem, self.block = exact.problem, block
         self.right = exact.backend.pair(block.gradient)[0]
         self.denominator = float(exact.backend.pair(exact.denominator)[0])
-        self.rows = len(exact.targets.kept)
-        self.kept_rows = int(np.count_nonzero(exact.targets.kept))
-        self.first_upstream = float(exact.targets.upstream[0]) if self.rows else 1.0
+        self.last = block.rows.stop == len(exact.targets.kept)
+        whole = exact.all_targets
+        self.rows = len(whole.kept)
+        self.kept_rows = int(np.count_nonzero(whole.kept))
+        self.first_upstream = float(whole.upstream[0]) if self.rows else 1.0
 
     def factors(self) -> list[tuple[str, Array]]:
         """Those that are multiples of the right one: (name, (n,) factors of delta in the exact gradient)."""
-        found = list(row_factors(self.block, self.denominator, self.rows))
+        found = list(row_factors(self.block, self.denominator, self.rows, last=self.last))
         if self.problem.reduction == "none" and self.rows > 1:
             found.append(("first_upstream", first_upstream(self.block, self.first_upstream)))
         return found
@@ -65,12 +67,15 @@ def note_layer(
     power.count_blind(right, bound)
 
 
-def row_factors(block: Block, denominator: float, rows: int) -> Iterator[tuple[str, Array]]:
-    """Wrong gradients that are multiples of the right one: (name, (n,) factors of delta in the exact gradient)."""
+def row_factors(block: Block, denominator: float, rows: int, *, last: bool) -> Iterator[tuple[str, Array]]:
+    """Wrong gradients that are multiples of the right one: (name, (n,) factors of delta in the exact gradient).
+
+    rows: N. last: whether the block has the last row.
+    """
     t = block.targets
     ones = np.ones(len(t.label))
     yield from (("zero", -ones), ("negated", -2.0 * ones), ("doubled", ones), ("halved", -0.5 * ones))
-    if block.rows.stop == rows:
+    if last:
         yield "last_row_dropped", np.where(np.arange(len(ones)) == len(ones) - 1, -1.0, 0.0)
     if t.reduction == "mean":
         yield "not_divided", ones * (denominator - 1.0)

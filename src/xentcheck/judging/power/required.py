@@ -40,8 +40,8 @@ errors) where a contract lets rows be added up in storage; what stands in for a 
 """
 
 MANY_TERMS = 4096
-"""Rows of probabilities may be added up over rows and classes at once, in any order. Beyond so many terms float32
-cannot tell 1.001 from 1, and in a narrow dtype the sum without its largest term is hidden.
+"""Rows of probabilities may be added up over rows and classes at once: beyond so many terms the roundings of a narrow
+dtype hide a sum without its largest term.
 """
 
 BY_OPTION = {
@@ -77,8 +77,8 @@ def required(
     if (quantity, dtype) == ("cost", "bfloat16") and rows > MANY_ROWS and contract in IN_STORAGE:
         names = [ROUGH.get(name, name) for name in names]
     terms = classes * (rows if quantity == "cost" else 1)
-    if target_kind == "probabilities" and quantity in VALUES and dtype != "float64" and terms > MANY_TERMS:
-        names = [COARSE.get(name, name) for name in names if dtype not in NARROW or name != "without_largest_term"]
+    if target_kind == "probabilities" and quantity in VALUES and dtype in NARROW and terms > MANY_TERMS:
+        names = [name for name in names if name != "without_largest_term"]
     if quantity in ("a", "log_a"):
         return tuple(names)
     used = set(options)

@@ -114,7 +114,7 @@ def note_losses(power: Power, deltas: dict[str, Array], bound: Array) -> None:
 
 def note_cost(power: Power, blocks: list[dict[str, Array]], exact: Exact, cost: Array, bound: Array) -> None:
     """Power of a comparison of the reduced cost, from the deltas of all rows."""
-    t = exact.targets
+    t = exact.all_targets
     denominator = np.float64(exact.backend.pair(exact.denominator)[0])
     names = {name for block in blocks for name in block}
     with np.errstate(all="ignore"):

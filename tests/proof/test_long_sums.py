@@ -1,0 +1,226 @@
+"""Sums of more than 4096 terms of every kind: right orders are within their bound, and what is left out is not.
+
+Each is a running sum in float32 of terms that are rounded once: over rows (cost, weights, dC/db, dC/dw), over classes
+(values of soft targets, their sum in the gradient, dC/da_prev, a gradient's row sum, jvp and hvp) and over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+
+from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.reference.bounds import bound
+from xentcheck.reference.bounds.contracts import DEFAULT
+from xentcheck.reference.bounds.scattered import LEAST, drifts, lowest_bit, never_rounds
+from xentcheck.reference.formats import FORMATS, Array
+from xentcheck.reference.numbers.backends import FLOAT64
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+from xentcheck.reference.targets import Targets
+
+ROWS, CLASSES = 20011, 20011
+"""More terms than may be added up in any order, whatever they are."""
+
+Sum = Callable[[Array], Array]
+
+
+def running(x: Array) -> Array:
+    """One term after another along the last axis, in float32."""
+    return np.cumsum(x.astype(np.float32), axis=-1, dtype=np.float32)[..., -1]
+
+
+ORDERS: dict[str, Sum] = {
+    "one after another": running,
+    "backwards": lambda x: running(x[..., ::-1]),
+    "ascending": lambda x: running(np.sort(x, axis=-1)),
+    "descending": lambda x: running(np.sort(x, axis=-1)[..., ::-1]),
+    "pairwise": lambda x: x.astype(np.float32).sum(-1, dtype=np.float32),
+}
+
+
+@cache
+def problem(family: str, **changes: object) -> Problem:
+    """A case's problem in float32."""
+    return build(Case(**{"family": family, "shape": (3, CLASSES), "dtype": "float32", **changes}))  # type: ignore[arg-type]
+
+
+@cache
+def right(p_family: str, quantity: str, contract: str, **changes: object) -> tuple[Array, Array]:
+    """The exact quantity of a case, and its bound."""
+    p = problem(p_family, **changes)
+    return Exact(p).evaluate([quantity])[quantity][0], bound(quantity, p, contract)
+
+
+def parts(p: Problem) -> tuple[Array, Array, Array]:
+    """log a, a, and the factors q of -log a, in float32."""
+    z = np.asarray(p.logits, np.float64)
+    shifted = z - z.max(1, keepdims=True)
+    log_a = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    q = np.asarray(Targets.of(p).terms(FLOAT64))
+    return log_a.astype(np.float32), np.exp(log_a).astype(np.float32), q.astype(np.float32)
+
+
+def cost(p: Problem, total: Sum) -> Array:
+    """(80) The weighted mean over rows."""
+    log_a, _, q = parts(p)
+    weights = np.ones(len(log_a)) if p.weight is None else np.asarray(p.weight)[p.target]
+    return -total((q * log_a).sum(1)) / total(weights)
+
+
+def at_once(p: Problem, total: Sum) -> Array:
+    """(80) The mean of soft targets, over rows and classes at once."""
+    log_a, _, q = parts(p)
+    return -total((q * log_a).ravel()) / np.float32(len(q))
+
+
+def loss(p: Problem, total: Sum) -> Array:
+    """(80) sum of -q_i log a_i."""
+    log_a, _, q = parts(p)
+    return -total(q * log_a)
+
+
+def separate(p: Problem, total: Sum) -> Array:
+    """(80) Q lse - sum of q_i z_i, with Q added up."""
+    log_a, _, q = parts(p)
+    z = np.asarray(p.logits)
+    lse = (z.astype(np.float64) - log_a)[:, 0].astype(np.float32)
+    return total(q) * lse - total(q * z)
+
+
+def gradient(p: Problem, total: Sum) -> Array:
+    """a Q - q, with Q added up."""
+    _, a, q = parts(p)
+    return a * total(q)[:, None] - q
+
+
+def through_the_maximum(p: Problem, total: Sum) -> Array:
+    """(81) less the row's sum at the largest logit, where differentiation through z - z.max() puts it."""
+    _, a, q = parts(p)
+    g = a - q
+    g[np.arange(len(g)), np.asarray(p.logits).argmax(1)] -= total(g)
+    return g
+
+
+def along(p: Problem, total: Sum) -> Array:
+    """The derivative of the loss along v: Q (a.v) - q.v."""
+    _, a, q = parts(p)
+    v = np.asarray(p.v)
+    return q.sum(1) * total(a * v) - total(q * v)
+
+
+def layer_gradient(p: Problem) -> Array:
+    """The exact dC/dz, rounded once."""
+    return Exact(p).evaluate(["dC/dz"])["dC/dz"][0].astype(np.float32)
+
+
+def biases(p: Problem, total: Sum) -> Array:
+    """(81) summed over rows."""
+    return total(layer_gradient(p).T)
+
+
+def weights(p: Problem, total: Sum) -> Array:
+    """(82) summed over rows."""
+    return total((layer_gradient(p)[:, :, None] * np.asarray(p.a_prev)[:, None]).transpose(1, 2, 0))
+
+
+def inputs(p: Problem, total: Sum) -> Array:
+    """dC/dz w, summed over classes."""
+    return total((layer_gradient(p)[:, :, None] * np.asarray(p.w)[None]).transpose(0, 2, 1))
+
+
+TALL = {"shape": (ROWS, 3)}
+NONE = {"reduction": "none"}
+SOFT = {"target": "prob", **NONE}
+KINDS: dict[str, tuple[str, Callable[[Problem, Sum], Array], dict[str, object]]] = {
+    "mean": ("cost", cost, TALL),
+    "weighted mean": ("cost", cost, {**TALL, "options": ("w",)}),
+    "mean of soft targets": ("cost", at_once, {"target": "prob", "shape": (10, 5003)}),
+    "smoothed": ("loss", loss, {"options": ("ls",), **NONE}),
+    "probabilities": ("loss", loss, SOFT),
+    "separate products": ("loss", separate, SOFT),
+    "sum of targets": ("dC/dz", gradient, SOFT),
+    "row sum": ("dC/dz", through_the_maximum, NONE),
+    "direction": ("jvp", along, {"options": ("dir",), **NONE}),
+    "biases": ("dC/db", biases, {**TALL, "inputs": 2}),
+    "weights": ("dC/dw", weights, {**TALL, "inputs": 2}),
+    "inputs": ("dC/da_prev", inputs, {"inputs": 2}),
+}
+FAMILIES = ("gaussian", "confident")
+"""Of logits and of layers."""
+
+
+def share(family: str, kind: str, got: Array, contract: str = DEFAULT) -> float:
+    """The largest error as share of its bound."""
+    quantity, _, changes = KINDS[kind]
+    exact, limit = right(family, quantity, contract, **changes)
+    return float(np.max(np.abs(got.astype(np.float64) - exact) / limit))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_order_is_within_the_default_bound(family: str, kind: str, order: str) -> None:
+    """Sorted terms, too, of which those of one size meet one last place."""
+    _, computed, changes = KINDS[kind]
+    assert share(family, kind, computed(problem(family, **changes), ORDERS[order])) <= 1.0
+
+
+@pytest.mark.parametrize("kind", ["mean", "biases", "weights"])
+def test_rows_that_are_left_out_are_noticed(kind: str) -> None:
+    """One in two hundred: any order of 20011 additions would allow one in nine hundred to be wrong in each term."""
+    _, computed, changes = KINDS[kind]
+    p = problem("gaussian", **changes)
+
+    def short(x: Array) -> Array:
+        return running(x[..., :-100]) if x.shape[-1] == ROWS and not np.all(x == 1) else running(x)
+
+    assert share("gaussian", kind, computed(p, short)) > 2.0
+
+
+@pytest.mark.parametrize("kind", ["mean", "smoothed"])
+def test_a_thousandth_too_much_is_noticed(kind: str) -> None:
+    """Any order of 20011 additions would allow 1.001 times the right value."""
+    _, computed, changes = KINDS[kind]
+    right_one = computed(problem("gaussian", **changes), ORDERS["pairwise"])
+    assert share("gaussian", kind, right_one * np.float32(1.001)) > 2.0
+    quantity = KINDS[kind][0]
+    exact, limit = right("gaussian", quantity, "stable", **changes)
+    assert np.all(np.abs(exact) * 1e-3 < limit)
+
+
+def test_few_probabilities_are_added_up_within_few_roundings() -> None:
+    """Terms of 0 are none, so that four of 20011 classes allow less than a thousandth of a loss or of a gradient."""
+    sparse = {"target": "sparse", "reduction": "none"}
+    p = problem("gaussian", **sparse)
+    log_a, a, q = parts(p)
+    for quantity, got in (("loss", -(q * log_a).sum(1)), ("dC/dz", a * q.sum(1, keepdims=True) - q)):
+        exact, limit = right("gaussian", quantity, DEFAULT, **sparse)
+        assert np.all(np.abs(got.astype(np.float64) - exact) <= limit)
+        assert np.any(np.abs(exact) * 1e-3 > limit)
+
+
+def test_zeros_leave_nothing_over_and_hide_nothing() -> None:
+    """The drift of equal addends is the same among as many zeros; what is left over at random counts addends only."""
+    fmt = FORMATS["float32"]
+    e = np.full((1, 8192), 0.3)
+    among = np.stack([e[0], np.zeros(8192)], axis=-1).reshape(1, -1)
+    total = e.sum(1)
+    assert np.array_equal(drifts(among, total, fmt), drifts(e, total, fmt))
+    assert drifts(e, total, fmt).max() > LEAST
+
+
+def test_sums_that_never_round_are_told_from_those_that_may() -> None:
+    """Multiples of an eighth below 2^21 are exact in float32, up to the limit and not beyond."""
+    fmt = FORMATS["float32"]
+    eighths = np.full((1, 2**16), 31.875)
+    assert lowest_bit(eighths) == -3
+    assert never_rounds(eighths, fmt)
+    limit = 2.0**21 - eighths.sum()
+    assert never_rounds(np.append(eighths, limit - 0.125)[None], fmt)
+    assert not never_rounds(np.append(eighths, limit)[None], fmt)
+    assert not never_rounds(eighths / 7.0, fmt)
