@@ -66,7 +66,7 @@ def valid_cases(draw: Any) -> Case:
 @settings(derandomize=True, deadline=None, max_examples=300, database=None)
 @given(valid_cases())
 def test_ids_round_trip(case: Case) -> None:
-    """parse is the inverse of str, and an id is safe in a shell, in -k and as a file name."""
+    """parse is the inverse of str; an id is safe in a shell, in -k and as a file name: alone this draws them at random."""
     text = str(case)
     assert Case.parse(text) == case
     assert set(text) <= ALPHABET
@@ -75,7 +75,7 @@ def test_ids_round_trip(case: Case) -> None:
 @settings(derandomize=True, deadline=None, max_examples=300, database=None)
 @given(valid_cases(), st.integers(0, 200), st.sampled_from([*"xX+- _/0", ""]))
 def test_a_changed_id_is_another_case_or_an_error_of_one_line(case: Case, at: int, character: str) -> None:
-    """No id means the same case as another one: what does not parse to itself is refused."""
+    """No id means the same case as another one: what does not parse to itself is refused; alone this draws changes."""
     text = str(case)
     changed = text[: at % len(text)] + character + text[at % len(text) + 1 :]
     try:
@@ -148,7 +148,7 @@ def test_a_case_that_cannot_be_built_is_an_error(monkeypatch: pytest.MonkeyPatch
 
 
 def test_digests_of_the_quick_cases_are_pinned() -> None:
-    """The same id gives the same bits on every machine, in every version."""
+    """The same id gives the same bits on every machine, in every version: that all of them do is seen here alone."""
     assert digests()["quick cases"] == PINNED
 
 
@@ -174,7 +174,7 @@ def test_a_digest_sees_values_options_and_nothing_of_the_layout() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES[:2])
 def test_profiles_have_unique_cases_in_a_fixed_order(profile: str) -> None:
-    """Cases, ids unique, the same list each time; another seed shares none of them."""
+    """Cases, ids unique, the same list each time; another seed shares none of them: here alone all are made twice."""
     found = [str(c) for c in cases(profile)]
     assert len(found) == len(set(found)) > 500
     assert found == [str(c) for c in cases(profile)]
@@ -182,7 +182,7 @@ def test_profiles_have_unique_cases_in_a_fixed_order(profile: str) -> None:
 
 
 def test_full_contains_quick() -> None:
-    """What `quick` finds, `full` finds."""
+    """What `quick` finds, `full` finds: alone this makes both."""
     assert {str(c) for c in cases("quick")} < {str(c) for c in cases("full")}
 
 

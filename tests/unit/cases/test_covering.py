@@ -41,7 +41,7 @@ def models(draw: Any) -> tuple[dict[str, tuple[int, ...]], list[Pair], int, dict
 @settings(derandomize=True, deadline=None, max_examples=150, database=None)
 @given(models())
 def test_every_allowed_combination_occurs_and_no_forbidden_one(model: Any) -> None:
-    """Whatever the factors, the forbidden pairs and the frame."""
+    """Whatever the factors, the forbidden pairs and the frame: alone this draws them at random."""
     factors, forbidden, strength, frame = model
     rows = covering_array(factors, forbidden, strength, frame)
     assert missing(rows, factors, forbidden, strength) == []

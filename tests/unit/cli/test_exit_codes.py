@@ -82,7 +82,7 @@ def call(*arguments: str) -> Any:
     ids=lambda value: value if isinstance(value, int) else " ".join(value)[:40],
 )
 def test_each_command_ends_with_its_code(code: int, arguments: tuple[str, ...]) -> None:
-    """0 for agreement, 1 for anything else that was found."""
+    """0 for agreement, 1 for anything else that was found: alone this calls every command."""
     assert call(*arguments) == code
 
 
@@ -98,13 +98,13 @@ def test_a_replay_that_decides_nothing_ends_with_1() -> None:
 
 
 def test_a_grade_beside_a_broken_law_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All comparisons agree, and the run does not."""
+    """All comparisons agree, and the run does not: alone this grades what breaks a law."""
     monkeypatch.setattr("xentcheck.studies.laws.laws", lambda *given: iter([samples.law(share=2.0)]))
     assert call("grade", "numpy", "--profile", "quick") == 1
 
 
 def test_compare_ends_with_1_if_something_got_worse() -> None:
-    """From a right run to a wrong one of the same name, and not back."""
+    """From a right run to a wrong one of the same name, and not back: alone this compares two runs by command."""
     for name, factor in (("right", 1), ("wrong", 2)):
         Path("exits_with.py").write_text(MINE.replace("gradient / 2", f"gradient / {factor}"))
         sys.modules.pop("exits_with", None)

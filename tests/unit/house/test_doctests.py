@@ -27,7 +27,7 @@ FRAMEWORKS = {"xentcheck.adapters.torch.adapter": "torch", "xentcheck.adapters.j
 @pytest.mark.usefixtures("ordinary")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:
-    """The examples of a module give what they show."""
+    """The examples of a module give what they show, on cases of one shape: nothing else runs them."""
     framework = FRAMEWORKS.get(name)
     if framework and find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")

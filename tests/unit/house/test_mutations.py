@@ -15,7 +15,9 @@ from mutation.tables import EACH, EQUIVALENT, TESTS, place_of  # noqa: E402
 
 
 def test_changes_are_of_todays_code_and_change_it() -> None:
-    """At least 150, each a file that still is Python and differs; no text of the table has gone out of date."""
+    """At least 150, each a file that still is Python and differs; no text of the table has gone out of date, which
+    nothing else notices by day.
+    """
     made = [*by_hand(), *by_rule(EACH)]
     assert len(made) == len({(c.key, c.line, c.rule) for c in made}) >= 150
     for change in made:

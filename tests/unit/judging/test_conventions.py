@@ -170,7 +170,9 @@ def test_a_convention_is_recorded_with_what_was_seen() -> None:
 
 
 def test_few_of_the_quick_cases_are_conventions() -> None:
-    """All but the value of masked probabilities and the degenerate cases is judged: under 3 % of the comparisons."""
+    """All but the value of masked probabilities and the degenerate cases is judged: under 3 % of the comparisons in
+    float32, which this alone counts.
+    """
     chosen = [(build(c), c) for c in cases("quick") if c.dtype == "float32"]
     found = [convention_of(p, q) for p, c in chosen for q in quantities_of(c)]
     held = [c.id for c in found if c is not None]

@@ -303,5 +303,7 @@ def test_the_storage_dtype_decides_the_backend() -> None:
 
 @pytest.mark.parametrize("name", PINNED)
 def test_bits_are_pinned(name: str) -> None:
-    """exp, log1p and the double-double oracle return the same bits on every platform and in every version."""
+    """exp, log1p and the double-double oracle return the same bits on every platform and in every version: alone this
+    pins them.
+    """
     assert digests()[name] == PINNED[name]

@@ -35,7 +35,7 @@ def table() -> Table:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_bounds_are_those_of_the_table(dtype: str, table: Table) -> None:
-    """Every number of every contract, case and quantity agrees: 1.3 s a dtype, for all terms of all bounds."""
+    """Every number of every contract, case and quantity agrees: alone this sees a change of any term of any bound."""
     moved = [
         f"{case} {contract} {quantity}: {found} instead of {pinned}"
         for case in pinned_cases(dtype)

@@ -70,7 +70,8 @@ sqrt((e - 1) / C), which moves the limit of C elements.
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_figures_come_out_again(name: str) -> None:
-    """The blind fraction to what the draw leaves open, and the very set of wrong gradients.
+    """The blind fraction to what the draw leaves open, and the very set of wrong gradients: alone this
+    shows that the figures of others come out.
 
     Off the label |dC/dz| = s a <= atol + rtol s a where z <= log(atol / (1 - rtol) / s) + log S, and log S is
     log C + 1/2 for normal z. The published figures are this for rtol = 0. Rounding z moves it by u |z|, and

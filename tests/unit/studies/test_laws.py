@@ -45,7 +45,7 @@ def broken(adapter: Adapter, dtype: str = "float32") -> set[str]:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", adapters.built_in())
 def test_right_implementations_keep_every_law(name: str, dtype: str) -> None:
-    """All laws are asked, and all hold."""
+    """All laws are asked, and all hold: alone this asks each framework in each dtype."""
     results = found(adapters.get(name), dtype)
     assert [law for law in LAWS if law not in results] == NOT_ASKED.get(name, [])
     assert [str(r) for r in results.values() if not r.kept] == []
@@ -152,7 +152,7 @@ PLANTED: dict[str, Loss] = {
 
 @pytest.mark.parametrize("law", PLANTED)
 def test_each_law_is_broken_by_a_fault_that_breaks_no_other(law: str) -> None:
-    """A law that could not fail would be no check."""
+    """A law that could not fail would be no check: alone this breaks each."""
     assert broken(adapters.from_numpy(PLANTED[law])) == {law}
     assert broken(adapters.from_numpy(right)) == set()
 
@@ -256,7 +256,7 @@ def test_poison_is_taken_away_again() -> None:
 
 @pytest.mark.usefixtures("ordinary")
 def test_a_broken_law_fails_the_run() -> None:
-    """With its name among the reasons."""
+    """With its name among the reasons: alone this runs an implementation that breaks a law and nothing else."""
     run = xentcheck.check(adapters.from_numpy(one_buffer_for_all(), name="static"), dtypes=["float32"])
     assert not run.ok
     assert [r for r in run.verdict.reasons if "static/eager/cpu/float32 breaks the law independent" in r]
@@ -296,7 +296,7 @@ def test_nan_keeps_no_law() -> None:
 )
 @pytest.mark.usefixtures("ordinary")
 def test_an_answer_of_another_shape_keeps_no_law(change: Callable[[Any], Any], text: str) -> None:
-    """It says so, and does not end the run."""
+    """It says so, and does not end the run: alone this runs one whose shape is wrong in the laws only."""
 
     def misshapen(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
         loss, g = right(logits, target, **options)
