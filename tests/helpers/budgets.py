@@ -19,6 +19,9 @@ machine, as the same work costs up to twice as much where others use the caches.
 UNIT = 1.0
 """CPU seconds of a unit test above which its docstring has to say what it alone proves, where `slowness` is 1."""
 
+FRAMEWORKS = ("'torch'", "'jax'", "'optax'", "torch is not", "jax is not", "optax is not")
+"""What the reason of a skip names where one of them is missing."""
+
 LOOP = 0.012
 """CPU seconds of the loop of `slowness` on the machine of these figures, when it is idle."""
 
@@ -72,7 +75,7 @@ class Budgets:
 
     def __init__(self, config: pytest.Config) -> None:
         self.costs = Counter[str]()
-        self.slow: list[str] = []
+        self.slow: list[str] = []  # what is wrong with single tests
         self.nightly = "not nightly" not in config.getoption("markexpr", "")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -86,6 +89,12 @@ class Budgets:
             self.slow.append(f"{item.nodeid} costs {cost:.1f} CPU seconds, and does not say what it alone proves")
         return result
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A unit test that waits for a framework runs nowhere: where unit tests are run there is none."""
+        text = str(report.longrepr)
+        if report.skipped and folder_of(report.nodeid) == "unit" and any(name in text for name in FRAMEWORKS):
+            self.slow.append(f"{report.nodeid} needs what is never there; its place is tests/frameworks")
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         found = json.loads(getattr(node, "workeroutput", {}).get("costs", "{}"))
@@ -95,6 +104,7 @@ class Budgets:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(session.config, "workeroutput"):
+            self.slow = [line for line in self.slow if " costs " in line]  # reports are sent to the controller anyway
             session.config.workeroutput["costs"] = json.dumps({"costs": self.costs, "slow": self.slow})
         elif not self.nightly and (beyond(self.costs) or self.slow) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

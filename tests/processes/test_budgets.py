@@ -83,6 +83,16 @@ def test_folders_without_a_limit_and_nightly_runs_are_told(pytester: pytest.Pyte
     assert session(pytester, "processes", "It spends.").ret == pytest.ExitCode.OK
 
 
+def test_a_unit_test_that_waits_for_a_framework_fails(pytester: pytest.Pytester) -> None:
+    """It would be skipped wherever it is run."""
+    pytester.mkdir("unit").joinpath("test_skipped.py").write_text(
+        "import pytest\n@pytest.mark.skip(reason='torch is not installed')\ndef test_skipped(): pass\n"
+    )
+    done = session(pytester, "proof2", "It alone spends.")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.re_match_lines([r"unit/test_skipped.py::test_skipped needs what is never there; .*"])
+
+
 def test_every_folder_has_a_budget() -> None:
     """None that is gone, and none without."""
     folders = {path.parent.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")}

@@ -66,7 +66,7 @@ def valid_cases(draw: Any) -> Case:
 @settings(derandomize=True, deadline=None, max_examples=300, database=None)
 @given(valid_cases())
 def test_ids_round_trip(case: Case) -> None:
-    """parse is the inverse of str; an id is safe in a shell, in -k and as a file name: alone this draws them at random."""
+    """parse is the inverse of str; an id is safe in a shell, in -k and as a file name: alone this draws them."""
     text = str(case)
     assert Case.parse(text) == case
     assert set(text) <= ALPHABET

@@ -321,6 +321,8 @@ ASKED: dict[str, Any] = {
     "isolation": "none",
     "timeout": "7",
     "deviations": "known.toml",
+    "from": __file__,
+    "ids": "signature",
     "out": "run.jsonl",
     "report": "out",
 }
@@ -332,8 +334,15 @@ class Config:
     def __init__(self, **given: Any) -> None:
         self.given = given
 
-    def getoption(self, flag: str) -> Any:
-        return self.given.get(flag.removeprefix("--xentcheck-"))
+    @property
+    def pluginmanager(self) -> Config:
+        return self
+
+    def hasplugin(self, name: str) -> bool:
+        return True
+
+    def getoption(self, flag: str, default: Any = None) -> Any:
+        return self.given.get(flag.removeprefix("--xentcheck-"), default)
 
     def getini(self, name: str) -> None:
         return None
