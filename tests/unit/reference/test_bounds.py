@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import ml_dtypes
@@ -65,6 +66,12 @@ def evaluate(p: Problem, contract: Contract) -> dict[str, Any]:
     return Bounds(Exact(p), contract).evaluate(p.quantities)
 
 
+@cache
+def limits_of(contract: Contract, family: str, dtype: str, target: str, options: tuple[str, ...]) -> dict[str, Any]:
+    """The bounds of a problem that many tests ask for."""
+    return evaluate(problem(family, dtype, target=target, options=options), contract)
+
+
 def as_float64(p: Problem) -> Problem:
     """The same numbers in float64."""
     arrays = {name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in p.arrays().items()}
@@ -94,9 +101,9 @@ def test_bounds_grow_with_every_field_of_a_contract(field: str, dtype: str) -> N
     grown = False
     for family in FAMILIES:
         for target, options in OPTION_SETS:
-            p = problem(family, dtype, target=target, options=options)
-            base, wider = evaluate(p, narrowest), evaluate(p, WIDER[field])
-            for q in p.quantities:
+            of = (family, dtype, target, options)
+            base, wider = limits_of(narrowest, *of), limits_of(WIDER[field], *of)
+            for q in base:
                 assert np.all(wider[q] >= base[q]), (family, options, q)
                 grown |= bool((wider[q] > base[q]).any())
     assert grown == (dtype in GROWN.get(field, DTYPES))
