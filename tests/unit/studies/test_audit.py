@@ -163,7 +163,7 @@ def test_the_largest_scale_still_finds_wrong_gradients() -> None:
 
 
 def test_the_command_says_what_is_accepted() -> None:
-    """Exit code 1 if a wrong gradient is, 0 if none; bad input is one line."""
+    """Exit code 1 if a wrong gradient is, 0 if none; bad input is one line: alone this calls the command."""
     blind = xentcheck("audit", "--atol", "1e-5", "--rtol", "1.3e-6", "--shape", "8192,32000")
     assert blind.returncode == 1
     assert "blind: 100.0% of the elements could be 0 unnoticed" in blind.stdout
