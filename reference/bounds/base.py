@@ -74,6 +74,11 @@ class RowBase:
         """The same for one running sum of them in any order."""
         return drift_of_one(self.e, self.total[:, 0], self.format)
 
+    @cached_property
+    def shared(self) -> dict[str, Array]:
+        """Drifts of other sums over a row, by their name, which do not depend on the contract."""
+        return {}
+
     @property
     def reachable(self) -> Array:
         """(n, C): where exp may be computed as nonzero, although the exact one may round to 0."""

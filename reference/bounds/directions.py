@@ -82,13 +82,13 @@ def _summing(rows: RowBounds, softmax: Array, error: Array, v: Array) -> Array:
         return np.asarray(a.growth(additions, "backward_sum"))[:, None]
     shifted = v - np.take_along_axis(v, softmax.argmax(1)[:, None], 1)
     found = []
-    for along in (v, shifted):
+    for name, along in (("v", v), ("shifted v", shifted)):
         size = np.abs(along)
         known = a.roundings(4.0, 3.0) + rows.forming + share((error * size).sum(1), (softmax * size).sum(1))
-        found.append(growth_of(a, softmax * along, "backward_sum", known, additions))
+        found.append(rows.growth_of(f"a {name}", softmax * along, "backward_sum", known, additions))
         if not t.hard:
             own = np.full(len(v), a.roundings(4.0, 3.0) + rows.forming)
-            found.append(growth_of(a, rows.factors * along, "backward_sum", own, additions))
+            found.append(rows.growth_of(f"q {name}", rows.factors * along, "backward_sum", own, additions))
     return np.max(found, axis=0)[:, None]
 
 

@@ -118,7 +118,7 @@ class RowBounds:
         error = (q * errors).sum(1)
         own = together(self.arithmetic.roundings(6.0, 5.0), self.forming)
         known = own + share(error, loss)
-        growth = growth_of(self.arithmetic, addends, "forward_sum", known, terms - 1)
+        growth = self.growth_of("log a", addends, "forward_sum", known, terms - 1)
         bound = error + together(growth, own) * (loss + error)
         bound += self._separate_products(q * used)
         bound += (2.0 * self._tiny + self._lost) * np.maximum(terms, 1)
@@ -135,6 +135,10 @@ class RowBounds:
     def factors(self) -> Array:
         """(n, C): the factors q of -log a with their signs."""
         return np.asarray(self.block.targets.terms(FLOAT64))
+
+    def growth_of(self, name: str, addends: Array, stage: str, error: Any, additions: Any = None) -> Array:
+        """(n,): relative error of a sum over each row, whose drift is found once for all contracts."""
+        return growth_of(self.arithmetic, addends, stage, error, additions, self.base.shared, name)
 
     def _unless_lost(self, raw: Array, surprise: Array) -> Array:
         """(n,): raw, but inf where a log a overflows before its factor, also a factor of 0; surprise: (n, any)."""
@@ -162,10 +166,10 @@ class RowBounds:
         if looked_at(self.arithmetic, additions, "forward_sum"):
             products = self.factors * np.where(q > 0, self.base.maximum - self.base.d, 0.0)
             own = self.arithmetic.roundings(3.0, 3.0) + self.forming
-            g = growth_of(self.arithmetic, products, "forward_sum", own, additions)
+            g = self.growth_of("z", products, "forward_sum", own, additions)
             long = g * np.abs(products).sum(1)
             if t.probabilities is not None or t.weight is not None:
-                total = growth_of(self.arithmetic, self.factors, "forward_sum", own, additions)
+                total = self.growth_of("q", self.factors, "forward_sum", own, additions)
                 long += total * q.sum(1) * np.abs(self.base.maximum + self.base.log_total)[:, 0]
             summing = np.where(additions < ANY_ORDER, summing, long)
         return np.asarray(4.0 * unit * q.sum(1) * size + summing)
@@ -247,7 +251,7 @@ class RowBounds:
         own: relative error of each q.
         """
         additions = np.count_nonzero(q, axis=1) - 1
-        g = growth_of(self.arithmetic, self.factors, "backward_sum", own, additions)[:, None]
+        g = self.growth_of("q", self.factors, "backward_sum", own, additions)[:, None]
         with np.errstate(all="ignore"):
             rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0) / total, 0.0)
         return np.asarray(np.minimum(g, rest * (1.0 + 2.0 * g) + 2.0**-50 * g))
@@ -275,7 +279,7 @@ class RowBounds:
         if not looked_at(a, t.classes, "row_sum"):
             return any_order
         g = _hi(self.block, self.block.gradient)
-        elements = growth_of(a, g, "row_sum", share(error[:, 0], np.abs(g).sum(1)))[:, None]
+        elements = self.growth_of("g", g, "row_sum", share(error[:, 0], np.abs(g).sum(1)))[:, None]
         b = self.base
         activations = self.errors.sum_growth(self.errors.gradient_softmax_sum() * b.total, 1)
         return np.minimum(any_order, together(np.maximum(elements, activations), 2.0 * a.wide.unit_roundoff))

@@ -39,6 +39,9 @@ Fewer and fewer addends meet a lower place, as long as all have one sign.
 SAFETY = 3.0
 """Addends of several values cancel at some last places and not at others: found at most 2.3 times the drift."""
 
+NEGLIGIBLE = 2.0**-24
+"""What any order allows in float64 up to 5e8 terms hides nothing."""
+
 MOST_PRODUCTS = 2**23
 """A matrix product of more products than these may be added in any order: looking at each would take too long."""
 
@@ -83,8 +86,9 @@ def drift_of_one(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> A
     for n in np.flatnonzero((total > 0) & np.isfinite(total)) if e.shape[1] > ANY_ORDER else ():
         exponent = math.frexp(total[n])[1] - 1
         size = math.ldexp(total[n], -exponent)
+        by_size = np.sort(np.ldexp(e[n], -exponent).astype(kind))
         for scale in (1.0, math.sqrt(2.0)):
-            ascending = np.sort((np.ldexp(e[n], -exponent) * scale).astype(kind))
+            ascending = by_size * kind(scale)
             exact = ascending.sum(dtype=np.longdouble)
             for ordered in (ascending, ascending[::-1]):
                 error = abs(float(np.cumsum(ordered, dtype=kind)[-1] - exact))
@@ -106,17 +110,27 @@ def scattered_height(additions: Array, sums: int, drift: Array) -> Array:
 
 def looked_at(arithmetic: Arithmetic, additions: Any, stage: str) -> bool:
     """Whether what the addends leave over counts in a sum: in long ones, unless partial sums are stored, or nothing is
-    promised of the order. stage: that of the sum, or `wide` for one that is never stored.
+    promised of the order, or any order is as good as exact. stage: that of the sum, or `wide` for one that is never
+    stored.
     """
-    long = np.max(additions, initial=0) >= ANY_ORDER
-    return bool(long and arithmetic.contract.running_sums and not arithmetic.stores(stage))
+    long = np.max(additions, initial=0)
+    matters = long >= ANY_ORDER and growth(long, arithmetic.wide.unit_roundoff) > NEGLIGIBLE
+    return bool(matters and arithmetic.contract.running_sums and not arithmetic.stores(stage))
 
 
-def growth_of(arithmetic: Arithmetic, addends: Array, stage: str, error: Any = 0.0, additions: Any = None) -> Array:
+def growth_of(
+    arithmetic: Arithmetic,
+    addends: Array,
+    stage: str,
+    error: Any = 0.0,
+    additions: Any = None,
+    shared: dict[str, Array] | None = None,
+    name: str = "",
+) -> Array:
     """(n,): relative error, of sum |addend|, of one running sum of each row of addends (n, m) of either sign.
 
     error: (n,) relative error of the addends as the implementation has them, of sum |addend|. additions: (n,), if other
-    than the number of addends that are not 0, less one.
+    than the number of addends that are not 0, less one. shared: drifts by the name of the sum, for all contracts.
 
     [derived] an addend that is off by delta leaves over at most delta more. Where signs differ, or where a part of the
     addends is summed by itself, all of them may meet a lower place l 2^(-j/2): they drift by n l 2^(-j/2)/2 at most,
@@ -132,7 +146,13 @@ def growth_of(arithmetic: Arithmetic, addends: Array, stage: str, error: Any = 0
     if not np.any(error) and never_rounds(addends, fmt):
         return np.zeros(len(addends))
     levels = max(LEVELS, math.ceil(math.log2(additions.max() / LEAST / 2.0) / PER_OCTAVE) + 1)
-    drift = drift_of_one(addends, np.abs(addends).sum(1), fmt, levels) + np.asarray(error) / fmt.unit_roundoff
+    known = np.asarray(error) / fmt.unit_roundoff
+    if np.all(SAFETY * known >= additions):
+        return g
+    shared = {} if shared is None else shared
+    if name not in shared:
+        shared[name] = drift_of_one(addends, np.abs(addends).sum(1), fmt, levels)
+    drift = shared[name] + known
     scattered = growth(scattered_height(additions[:, None], 1, drift)[:, 0], fmt.unit_roundoff)
     return np.where(additions < ANY_ORDER, g, np.minimum(g, scattered))
 

@@ -84,8 +84,9 @@ class Bounds:
             return any_order
         known = share(np.asarray(error), size.sum()) + a.roundings(6.0, 5.0)
         addends = np.concatenate([losses.addends for losses in self._losses])
-        orders = (addends.ravel(), addends.sum(1))
-        return min(any_order, max(float(growth_of(a, x[None], "wide", known)[0]) for x in orders))
+        orders = {"at once": addends.ravel(), "rows": addends.sum(1)}
+        found = (growth_of(a, x[None], "wide", known, None, self.exact.shared, n) for n, x in orders.items())
+        return min(any_order, max(float(growth[0]) for growth in found))
 
     def layer(self, block: Block, gradient: Array) -> dict[str, Array]:
         """Bounds of dC/db, dC/dw and dC/da_prev, from the bound of dC/dz."""

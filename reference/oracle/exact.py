@@ -45,6 +45,8 @@ class Exact:
             self.factor: Number = self.backend.array(self.targets.upstream) / self.denominator
         self.divided = bool(self.backend.sign(self.denominator) != 0)
         """Whether the denominator is not 0."""
+        self.shared: dict[str, Array] = {}
+        """What bounds under several contracts find of sums over all rows, by name."""
 
     def blocks(self) -> Iterator[Block]:
         """Row blocks in order; a layer's or network's logits come as one block."""
