@@ -17,7 +17,7 @@ from xentcheck.errors import AdapterError, UnavailableError, foreign, told
 from xentcheck.reference.bounds.contracts import DEFAULT
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
-from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, REFUSED
+from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, refusal
 
 LABELS = "labels"
 """Class indices as targets, in reasons and declarations."""
@@ -51,6 +51,19 @@ class Capabilities:
     quantities: tuple[str, ...] = QUANTITIES
     heads: tuple[str, ...] = ("logits",)
     labels: bool = True
+
+
+class Lack(str):
+    """Why a problem is not supported, in words; `lacks` and `refused` say it apart, as in a record."""
+
+    lacks: tuple[str, ...]
+    refused: str
+
+    def __new__(cls, *lacks: str, refused: str = "") -> Lack:
+        """What is not supported, and the exception of that where nobody declared it."""
+        made = super().__new__(cls, refusal(lacks, refused))
+        made.lacks, made.refused = lacks, refused
+        return made
 
 
 class Adapter(ABC):
@@ -179,7 +192,7 @@ class Adapter(ABC):
         if problem.dtype not in c.dtypes:
             return self._because("dtype", problem.dtype)
         if problem.head not in c.heads:
-            return f"head {problem.head}"
+            return Lack("head", problem.head)
         if problem.reduction not in c.reductions:
             return self._because("reduction", problem.reduction)
         if not (problem.probabilities or c.labels):
@@ -188,7 +201,7 @@ class Adapter(ABC):
         return self._because("option", missing[0]) if missing else ""
 
     def _because(self, kind: str, name: str) -> str:
-        return f"{kind} {name}" + (f", {REFUSED} {self.refused[name]}" if name in self.refused else "")
+        return Lack(kind, name, refused=self.refused.get(name, ""))
 
 
 @cache

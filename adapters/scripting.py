@@ -24,13 +24,14 @@ INPUT_NAMES = {**LEAF_NAMES, "target": "y", "weight": "c", "upstream": "u", "v":
 class Failure:
     """A problem that fails: how, the exact value and its bound (inf where the format overflows).
 
-    changed: the input that was written into. form: whether shape or dtype are what is wrong.
+    raised: the type of the exception. changed: the input that was written into. form: whether shape or dtype are what
+    is wrong.
     """
 
     problem: Problem
     quantity: str
     outcome: str
-    reason: str = ""
+    raised: str = ""
     changed: str = ""
     form: bool = False
     exact: Array | None = None
@@ -72,11 +73,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Writer:
-    """How one framework is written. wide: the expression that makes an array of it one of float64 in NumPy."""
+    """How one framework is written. wide: the expression that makes an array of it one of float64 in NumPy.
+
+    own: the lines that make `loss` the framework's own.
+    """
 
     imports: Callable[[Problem], list[str]]
     body: Callable[[Failure, str, str, Call], list[str]]
     wide: str
+    own: Callable[[Problem], list[str]]
 
 
 def text_of(x: Any) -> str:

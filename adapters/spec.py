@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.wrap.functions import from_process
-from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.implementation import WRAPPERS, adapter_of
 from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.errors import AdapterError, foreign, require_named, told
 from xentcheck.vocabulary import TIMEOUT
@@ -23,7 +23,7 @@ from .registry import built_in, get, names
 if TYPE_CHECKING:
     from .base import Adapter
 
-FRAMEWORKS = ("torch", "jax", "numpy", "process")
+FRAMEWORKS = (*WRAPPERS, "process")
 """What an implementation may be written in; `process`: a program with the protocol of docs/other-languages.md."""
 
 GUESSED = "guessed"

@@ -56,9 +56,6 @@ def _jax(failure: Failure, variant: str, device: str, call: Call) -> list[str]:
     return [*lines, f"result = jax.jvp(lambda z: jax.vjp(f, z)[1]({up})[0], [z], [v])[1]"]
 
 
-JAX = Writer(_jax_imports, _jax, "np.asarray({}, float)")
-
-
 def jax_loss(p: Problem) -> list[str]:
     """`adapters.jax_loss.cross_entropy`, less the lines that this problem does not reach."""
     axis, wide = axis_of(p), "float64" if p.dtype == "float64" else "float32"
@@ -86,3 +83,6 @@ def jax_loss(p: Problem) -> list[str]:
         count = f"({f'jnp.where(kept, {each}, 0)' if ignored else each}).astype(jnp.{wide}).sum()"
     found = {"none": "rows", "sum": "rows.sum()", "mean": f"(rows.sum() / {count}).astype(z.dtype)"}
     return [*lines, f"    return {found[p.reduction]}"]
+
+
+WRITER = Writer(_jax_imports, _jax, "np.asarray({}, float)", lambda p: ["", *jax_loss(p)])

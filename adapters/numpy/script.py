@@ -42,4 +42,9 @@ def _numpy(failure: Failure, variant: str, device: str, call: Call) -> list[str]
     return lines if place is None else [*lines, f"result = gradients[{place}]"]
 
 
-NUMPY = Writer(_numpy_imports, _numpy, "np.asarray({}, float)")
+WRITER = Writer(
+    _numpy_imports,
+    _numpy,
+    "np.asarray({}, float)",
+    lambda p: ["from xentcheck.adapters.numpy.adapter import value_and_gradient as loss"],
+)

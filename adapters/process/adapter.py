@@ -28,7 +28,7 @@ from xentcheck.errors import (
     UnavailableError,
 )
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import NOT_CALLED, TIMEOUT
+from xentcheck.vocabulary import TIMEOUT
 
 from .program import Program
 from .requests import request, unfit_of
@@ -192,11 +192,11 @@ class ProcessAdapter(Adapter):
         A program that was killed in the middle is asked once more: what is to blame was killed then, too.
         """
         if kind and self.patience and not self._answered and self._silent >= SILENT:
-            raise ProcessTimeout(f"{NOT_CALLED}: it has answered none of {SILENT} calls")
+            raise ProcessTimeout(f"not called: it has answered none of {SILENT} calls", called=False)
         for outcome, patience in self.patience.items():
             if self._ended[kind, outcome] >= patience:
                 ended = ProcessTimeout if outcome == "timeout" else ProcessEnded
-                raise ended(f"{NOT_CALLED}: the last {patience} calls of this kind ended in a {outcome}")
+                raise ended(f"not called: the last {patience} calls of this kind ended in a {outcome}", called=False)
         if self._program is None:
             self._program = Program(self.command_line, self.variables)
             self._met.clear()
@@ -218,8 +218,10 @@ class ProcessAdapter(Adapter):
         for outcome in PATIENCE:
             self._ended.pop((kind, outcome), None)
         if (found := answer.text.get("message")) == "error":
-            kind_of_error = Refused if "refused" in answer.text else ImplementationError
-            raise kind_of_error(answer.text.get("text", "no message"))
+            text = answer.text.get("text", "no message")
+            if "refused" in answer.text:
+                raise Refused(answer.text.get("lacks", text), answer.text.get("raised", ""))
+            raise ImplementationError(text)
         if found != message.text["message"]:
             self.close()
             raise ProtocolError(f"{self.name} answers {message.text['message']!r} with {found!r}")

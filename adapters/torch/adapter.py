@@ -7,23 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from xentcheck.adapters.base import Adapter, Capabilities, Result, keywords
-from xentcheck.adapters.layout import OwnCopies
-from xentcheck.errors import AdapterError, Refused, UnavailableError, told
+from xentcheck.adapters.base import Adapter, Capabilities, Lack, Result, keywords
+from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, ONE_BACKWARD, REFUSED, VALUES
+from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
+
+from .tensors import Leaves, Tensors, gradients, head, to_numpy
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 DEVICES = ("cpu", "cuda")
-
-Leaves = dict[str, list["Tensor"]]
-"""Tensors by the gradient that is taken with respect to them."""
 
 
 class TorchFunction(Adapter):
@@ -162,7 +157,7 @@ class TorchAdapter(TorchFunction):
         """Besides what is declared: uint8 targets of (N, C, d1..dk), or with weights, smoothing and mean at once."""
         weighted = problem.weight is not None and problem.label_smoothing and problem.reduction == "mean"
         if str(problem.target.dtype) == "uint8" and (len(problem.logits_shape) > 2 or weighted):
-            return "option uint8_targets"
+            return Lack("option", "uint8_targets")
         return super().unsupported(problem)
 
     def steps(self, problem: Problem) -> dict[str, Array]:
@@ -221,93 +216,3 @@ def poisoned_memory(torch: Any) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(asked, warn_only=warn)
         torch.utils.deterministic.fill_uninitialized_memory = fill
-
-
-def from_numpy(array: Array) -> Tensor:
-    """An array as a tensor over the same memory; PyTorch does not know the bfloat16 of `ml_dtypes`."""
-    import torch
-
-    if str(array.dtype) == "bfloat16":
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
-
-
-def to_numpy(tensor: Tensor) -> Array:
-    """The inverse of `from_numpy`, from any device."""
-    import torch
-
-    plain = tensor.detach().cpu()
-    if plain.dtype == torch.bfloat16:
-        return np.asarray(plain.contiguous().view(torch.int16).numpy().view("bfloat16"))
-    return np.asarray(plain.numpy(force=True))
-
-
-class Tensors:
-    """A problem's arrays as tensors of the same strides, in memory of their own on the device."""
-
-    def __init__(self, problem: Problem, device: str) -> None:
-
-        arrays = problem.arrays()
-        arrays["upstream"] = np.asarray(problem.upstream, problem.dtype)
-        self._copies = OwnCopies(arrays)
-        self._buffers = {name: from_numpy(copy.buffer).to(device) for name, copy in self._copies.items()}
-        # .to(device) on the array itself closes the gaps of a slice; as_strided makes views, not plain leaves
-        self._tensors = {
-            name: buffer.new_empty(0).set_(buffer.untyped_storage(), layout.offset, layout.shape, layout.strides)
-            for (name, buffer), layout in zip(self._buffers.items(), self._copies.values(), strict=True)
-        }
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._tensors[name]
-
-    def changed(self) -> tuple[str, ...]:
-        """Names of the inputs that were overwritten."""
-        return self._copies.changed({name: to_numpy(buffer) for name, buffer in self._buffers.items()})
-
-
-def head(problem: Problem, inputs: Tensors) -> tuple[Tensor, Leaves]:
-    """The logits, and for each gradient the leaves that it is taken with respect to (the hidden layer's first)."""
-    import torch
-
-    if problem.head == "logits":
-        logits = inputs["logits"].requires_grad_(torch.is_grad_enabled())
-        return logits, {"dC/dz": [logits]}
-    needs = problem.needs or ("a_prev", "w", "b")
-    a_prev = inputs["a_prev"].requires_grad_(torch.is_grad_enabled() and "a_prev" in needs)
-    last = linear(inputs["w"], inputs["b"])
-    if problem.head == "layer":
-        last.weight.requires_grad_("w" in needs)
-        last.bias.requires_grad_("b" in needs)
-        leaves: Leaves = {"dC/db": [last.bias], "dC/dw": [last.weight], "dC/da_prev": [a_prev]}
-        return last(a_prev), {q: found for q, found in leaves.items() if q in problem.quantities}
-    hidden = linear(inputs["hidden_w"], inputs["hidden_b"])
-    weights: list[Tensor] = [hidden.weight, last.weight]
-    biases: list[Tensor] = [hidden.bias, last.bias]
-    return last(torch.sigmoid(hidden(a_prev))), {"dC/db": biases, "dC/dw": weights, "dC/da_prev": [a_prev]}
-
-
-def linear(w: Tensor, b: Tensor) -> torch.nn.Linear:
-    """`nn.Linear` over these very tensors; made on the meta device, as it would draw random numbers."""
-    import torch
-
-    layer = torch.nn.Linear(w.shape[1], w.shape[0], device="meta")
-    layer.weight, layer.bias = torch.nn.Parameter(w), torch.nn.Parameter(b)
-    return layer
-
-
-def gradients(problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor) -> dict[str, Tensor]:
-    """Gradient per quantity, that of several leaves as one vector; of several backwards, the last."""
-    import torch
-
-    upstream = upstream.to(output.dtype)
-    flat = [leaf for group in leaves.values() for leaf in group]
-    for _ in range(problem.backwards - 1):
-        torch.autograd.grad(output, flat, grad_outputs=-2 * upstream, retain_graph=True)
-    try:
-        found = iter(torch.autograd.grad(output, flat, grad_outputs=upstream))
-    except RuntimeError as error:
-        if problem.backwards == 1:
-            raise
-        raise Refused(f"{ONE_BACKWARD}, {REFUSED} {told(error)}") from error
-    groups = {quantity: [next(found) for _ in group] for quantity, group in leaves.items()}
-    return {q: g[0] if len(g) == 1 else torch.cat([x.flatten() for x in g]) for q, g in groups.items()}

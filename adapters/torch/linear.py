@@ -8,7 +8,8 @@ from xentcheck.adapters.base import Capabilities
 from xentcheck.adapters.layer import LAYER, OF, QUANTITIES
 from xentcheck.reference.problem import Problem
 
-from .adapter import DEVICES, Leaves, Tensors, TorchFunction
+from .adapter import DEVICES, TorchFunction
+from .tensors import Leaves, Tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

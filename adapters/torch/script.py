@@ -57,4 +57,9 @@ def _torch(failure: Failure, variant: str, device: str, call: Call) -> list[str]
     return [*lines, f"(result,) = torch.autograd.grad(g, [{'u' if q == 'jvp' else 'z'}], v)"]
 
 
-TORCH = Writer(_torch_imports, _torch, "{}.detach().double().cpu().numpy()")
+WRITER = Writer(
+    _torch_imports,
+    _torch,
+    "{}.detach().double().cpu().numpy()",
+    lambda p: ["from torch.nn.functional import cross_entropy as loss"],
+)

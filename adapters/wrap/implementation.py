@@ -33,6 +33,8 @@ WRAPPERS: dict[str, Callable[..., Adapter]] = {
     "jax": from_jax,
     "numpy": from_numpy,
 }
+"""Framework -> what makes an adapter of a function in it."""
+
 IMPORTED = ("torch", "jax")
 """Frameworks that are known by being imported; NumPy always is."""
 

@@ -102,7 +102,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_power",
         "test_power_of_quick",
     ),
-    f"{ROOT}/running/comparison.py": (
+    f"{ROOT}/running/comparison/run.py": ("test_public_interface", "test_conventions", "test_executors"),
+    f"{ROOT}/running/comparison/recorded.py": (
         "test_executors::test_a_worker_that_dies_is_replaced",
         "test_public_interface::test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_another",
         "test_power::test_zero_is_vacuous_where_wrong_and_trivial_where_right",
@@ -131,12 +132,14 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/judging/conventions.py": ("test_conventions",),
     f"{ROOT}/running/deviations.py": ("test_deviations",),
     f"{ROOT}/studies/laws.py": LAWS,
+    f"{ROOT}/studies/properties.py": LAWS,
     f"{ROOT}/studies/asker.py": LAWS,
     f"{ROOT}/api.py": RUNS,
     f"{ROOT}/running/journal.py": ("test_journal", *RUNS),
+    f"{ROOT}/running/collect.py": ("test_journal", *RUNS),
     f"{ROOT}/running/executors/futures.py": ("test_executors", *RUNS),
     f"{ROOT}/running/executors/local.py": ("test_executors",),
-    f"{ROOT}/records/file.py": ("test_reports_runfile", "test_handed_on", "test_journal"),
+    f"{ROOT}/records/file/lines.py": ("test_reports_runfile", "test_handed_on", "test_journal"),
     f"{ROOT}/studies/projection/check.py": ("test_projection",),
     f"{ROOT}/studies/projection/rows.py": ("test_projection",),
     f"{ROOT}/cli/commands/grade.py": ("test_exit_codes", "test_handed_on"),
@@ -151,8 +154,10 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_exit_codes",
         "test_documented_behaviour",
     ),
-    f"{ROOT}/running/zeros.py": ("test_weaker", "test_handed"),
+    f"{ROOT}/running/comparison/zeros.py": ("test_weaker", "test_handed"),
     f"{ROOT}/cli/commands/run.py": ("test_handed_on", "test_exit_codes", "test_promises"),
+    f"{ROOT}/cli/request.py": ("test_handed_on", "test_exit_codes", "test_promises"),
+    f"{ROOT}/cli/asked.py": ("test_handed_on", "test_promises"),
     f"{ROOT}/cli/options.py": ("test_handed_on", "test_promises"),
     f"{ROOT}/running/subjects.py": (
         "test_handed_on",
@@ -187,6 +192,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "adapters/base.py": ("test_adapters_base", "test_promises", "test_adapters_numpy"),
     "adapters/numpy/adapter.py": ("test_adapters_numpy", "test_adapters_base"),
+    "adapters/torch/tensors.py": ("test_adapters_torch", "test_documented_behaviour"),
     "adapters/torch/adapter.py": ("test_adapters_torch", "test_documented_behaviour"),
     "adapters/layout.py": ("test_adapters_base", "test_adapters_numpy"),
     "adapters/wrap/functions.py": (
@@ -209,7 +215,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 
-SHARE = {"reference/bounds/softmax_errors.py": 24, "reference/bounds/rows.py": 24, f"{ROOT}/studies/laws.py": 12}
+SHARE = {"reference/bounds/softmax_errors.py": 24, "reference/bounds/rows.py": 24, f"{ROOT}/studies/properties.py": 12}
 """How many changes by rule of a file are tried by default, other than `EACH`."""
 
 EACH = 6

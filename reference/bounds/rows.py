@@ -88,8 +88,8 @@ class RowBounds:
         kept = stored if self.arithmetic.stores("between") else error
         zero = np.zeros(())
         output = finished(stored, self.arithmetic)
-        found = (np.where(t.kept, x, zero) for x in (output, kept * SLACK, size, raw))
-        return LossBounds(*found, np.where(t.kept[:, None], addends, zero))
+        output, kept, size, raw = (np.where(t.kept, x, zero) for x in (output, kept * SLACK, size, raw))
+        return LossBounds(output, kept, size, raw, np.where(t.kept[:, None], addends, zero))
 
     def _hard_loss(self) -> tuple[Array, ...]:
         t, b = self.block.targets, self.base
@@ -282,7 +282,8 @@ class RowBounds:
         elements = self.growth_of("g", g, "row_sum", share(error[:, 0], np.abs(g).sum(1)))[:, None]
         b = self.base
         activations = self.errors.sum_growth(self.errors.gradient_softmax_sum() * b.total, 1)
-        return np.minimum(any_order, together(np.maximum(elements, activations), 2.0 * a.wide.unit_roundoff))
+        either = together(np.maximum(elements, activations), 2.0 * a.wide.unit_roundoff)
+        return np.asarray(np.minimum(any_order, either))
 
     @cached_property
     def pivots(self) -> Array:

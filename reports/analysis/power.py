@@ -136,6 +136,8 @@ def _extents(decided: dict[Step, bool]) -> list[str]:
     for j in range(len(ROW_STEPS) + 1):
         met = sorted(i for i, rows in decided if rows == j)
         rows = "" if not j else f" in more than {ROW_STEPS[j - 1]} rows"
+        if j and any(more > j for _, more in decided):
+            rows = f" in {ROW_STEPS[j - 1] + 1} to {ROW_STEPS[j]} rows"
         open_steps = [i for i in met if not decided[i, j]]
         if open_steps == met:
             found += [rows or f" in up to {ROW_STEPS[0]} rows"] if met else []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from xentcheck.records.record import SHARE_EDGES, Place, Record, order_key, place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe, printable
-from xentcheck.vocabulary import EXECUTED, FAILING, NOT_CALLED, ONE_BACKWARD, OUTCOMES, REFUSED
+from xentcheck.vocabulary import EXECUTED, FAILING, OBSERVED_LACKS, OUTCOMES
 
 from .grades import Grade, grades
 from .power import Group, power_groups, undecided, undecided_altogether
@@ -91,7 +91,7 @@ def summarize(run: RunFile) -> Summary:
     >>> summarize(RunFile(Header(**plain, planned=0), ())).reasons
     ('no comparison was executed',)
     """
-    records = sorted(run.records, key=order_key)
+    records = in_order(run.records)
     counts = _counts(records)
     executed = sum(counts.get(outcome, 0) for outcome in EXECUTED)
     groups = power_groups(records)
@@ -132,6 +132,11 @@ def summarize(run: RunFile) -> Summary:
     )
 
 
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """The records in canonical order."""
+    return sorted(records, key=order_key)
+
+
 def _observations(records: Iterable[Record]) -> tuple[str, ...]:
     """What implementations do, or refuse, that users may need to know; with the number of comparisons."""
     found: Counter[str] = Counter()
@@ -140,7 +145,7 @@ def _observations(records: Iterable[Record]) -> tuple[str, ...]:
         found.update(f"{place} {printable(note)}" for note in r.notes)
         if r.result_dtype:
             found[f"{place} returns {r.quantity} of {r.dtype} in {r.result_dtype}, and is judged as such"] += 1
-        if r.outcome == "unsupported" and r.reason.startswith((ONE_BACKWARD, "reduction")) and REFUSED in r.reason:
+        if r.refused and r.lacks[0] in OBSERVED_LACKS:
             found[f"{place} is not judged on {printable(r.reason)}"] += 1
     return tuple(f"{text} ({n} comparison{'s' if n > 1 else ''})" for text, n in found.items())
 
@@ -161,7 +166,7 @@ def _counts(records: Iterable[Record]) -> dict[str, int]:
 
 def _severity(r: Record) -> tuple[bool, int, float]:
     """Failures in order: worst outcome, then largest share; what was not even called comes last."""
-    return (r.reason.startswith(NOT_CALLED), OUTCOMES.index(r.outcome), -rank(r.share))
+    return (r.not_called, OUTCOMES.index(r.outcome), -rank(r.share))
 
 
 def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reasons: int) -> str:

@@ -23,12 +23,15 @@ from xentcheck.records.words import printable
 from xentcheck.reports.analysis.summary import Row, summarize
 from xentcheck.vocabulary import EXECUTED, FAILING
 
-SCHEMA = 2
+SCHEMA = 3
 TOOL = "xentcheck"
 FOLDER = Path("baselines")
 """Where a baseline lies that is given by its name alone."""
 
 Range = tuple[float, float]
+
+Counts = Mapping[str, int]
+"""Outcome -> how many comparisons of a row had it, in the order of the vocabulary."""
 
 HEADER = {"version": str, "generator": int, "profile": str, "seed": int, "selection": list, "environment": dict}
 """Fields of the first line."""
@@ -39,10 +42,10 @@ TEXTS = ("answer", "grade", "failing", "failure")
 
 @dataclass(frozen=True)
 class Span:
-    """One row over all runs: the cases by a digest, their outcomes in words, and the ranges of the worst numbers."""
+    """One row over all runs: the cases by a digest, the counts of each different run, ranges of the worst numbers."""
 
     cases: str
-    outcomes: tuple[str, ...]
+    outcomes: tuple[Counts, ...]
     share: Range | None = None
     ulp: Range | None = None
 
@@ -131,14 +134,23 @@ def _cases(run: RunFile) -> dict[str, str]:
 
 
 def _span(found: Sequence[tuple[Row, str]]) -> Span:
-    told = (", ".join(f"{n} {outcome}" for outcome, n in row.counts.items()) for row, _ in found)
+    counts = {counted(row.counts): row.counts for row, _ in found}
     shares = [row.worst.share for row, _ in found if row.worst is not None]
     return Span(
         cases="+".join(sorted({digest for _, digest in found})),
-        outcomes=tuple(sorted(set(told))),
+        outcomes=tuple(counts[text] for text in sorted(counts)),
         share=_range(shares),
         ulp=_range([row.ulp for row, _ in found]),
     )
+
+
+def counted(counts: Counts) -> str:
+    """The counts of a row in words.
+
+    >>> counted({"agree": 3, "vacuous": 2})
+    '3 agree, 2 vacuous'
+    """
+    return ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
 
 
 def _range(values: Iterable[float | None]) -> Range | None:
@@ -163,8 +175,7 @@ def _answers(run: RunFile) -> Iterator[tuple[str, str]]:
     """What degenerate cases and probes gave."""
     for r in run.records:
         if r.outcome == "convention":
-            convention, _, seen = r.reason.partition(": ")
-            yield f"{_name(place_of(r), r.quantity)} {convention}", seen
+            yield f"{_name(place_of(r), r.quantity)} {r.convention}", r.returned
     for p in run.probes:
         yield f"{p.adapter}/{p.variant}/{p.device} probe {p.probe}", f"{p.value}; {p.gradient}"
 

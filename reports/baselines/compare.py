@@ -6,15 +6,15 @@ leaves the range is told.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from xentcheck.records.record import rank
+from xentcheck.reports.sections.section import Column, Section
 from xentcheck.vocabulary import EXECUTED
 
-from .baseline import Baseline, Range, Span
+from .baseline import Baseline, Range, Span, counted
 
 KINDS = ("failure", "gone", "fewer", "worse", "better", "new", "cases", "answer", "grade")
 BAD = KINDS[:4]
@@ -25,7 +25,7 @@ gone or compares less than before, a worse number.
 NOT_MET = "perhaps not met: other cases"
 """What is known of a failure that is gone where the cases are not the same."""
 
-COLUMNS = ["change", "where", "what", "before", "after"]
+COLUMNS = tuple(map(Column, ("change", "where", "what", "before", "after")))
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,17 @@ class Comparison:
         return f"{'no worse' if self.ok else 'WORSE'}: {found}"
 
     @property
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """Column names and rows."""
-        return COLUMNS, [[c.kind, c.where, c.what, c.before, c.after] for c in (*self.versions, *self.changes)]
+    def section(self) -> Section:
+        """All of it as a table."""
+        rows = tuple((c.kind, c.where, c.what, c.before, c.after) for c in (*self.versions, *self.changes))
+        return Section("What changed", COLUMNS, rows)
 
 
 def compare(base: Baseline, new: Baseline) -> Comparison:
     """What changed from one installation to another.
 
-    >>> row = Span("1f2e", ("3 agree",), (0.2, 0.25), (1.0, 1.0))
-    >>> worse = Span("1f2e", ("3 agree",), (0.3, 0.3), (1.0, 1.0))
+    >>> row = Span("1f2e", ({"agree": 3},), (0.2, 0.25), (1.0, 1.0))
+    >>> worse = Span("1f2e", ({"agree": 3},), (0.3, 0.3), (1.0, 1.0))
     >>> print(compare(Baseline({}, {"jax/loss": row}), Baseline({}, {"jax/loss": worse})).changes[0].after)
     0.3 of the bound, 1 ULP
     """
@@ -93,9 +94,9 @@ def _rows(base: Baseline, new: Baseline) -> Iterator[Change]:
         before, after = base.rows.get(name), new.rows.get(name)
         if before is None or after is None:
             kind = "new" if before is None else "gone"
-            yield Change(kind, name, "row", before.outcomes[0] if before else "", after.outcomes[0] if after else "")
+            yield Change(kind, name, "row", *(counted(row.outcomes[0]) if row else "" for row in (before, after)))
             continue
-        outcomes = _either(before.outcomes), _either(after.outcomes)
+        outcomes = _either(map(counted, before.outcomes)), _either(map(counted, after.outcomes))
         if (same_plan or before.cases == after.cases) and executed(after)[1] < executed(before)[0]:
             yield Change("fewer", name, "outcomes", *outcomes)
             continue
@@ -105,19 +106,17 @@ def _rows(base: Baseline, new: Baseline) -> Iterator[Change]:
             yield Change(kind, name, "worst", _numbers(before), _numbers(after))
         if before.cases != after.cases:
             yield Change("cases", name, "cases", *outcomes)
-        elif name not in failing and not set(before.outcomes) & set(after.outcomes):
+        elif name not in failing and not any(counts in after.outcomes for counts in before.outcomes):
             yield Change("answer", name, "outcomes", *outcomes)
 
 
 def executed(row: Span) -> tuple[int, int]:
     """How many comparisons of a row compared numbers, at least and at most in a run.
 
-    >>> executed(Span("1f2e", ("2 convention, 10 vacuous, 70 agree, 7 unsupported", "3 convention, 79 agree")))
+    >>> executed(Span("1f2e", ({"convention": 2, "vacuous": 10, "agree": 70}, {"convention": 3, "agree": 79})))
     (79, 80)
     """
-    found = [
-        sum(int(n) for n, outcome in re.findall(r"(\d+) (\w+)", text) if outcome in EXECUTED) for text in row.outcomes
-    ]
+    found = [sum(counts.get(outcome, 0) for outcome in EXECUTED) for counts in row.outcomes]
     return min(found), max(found)
 
 

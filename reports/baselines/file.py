@@ -12,7 +12,10 @@ from xentcheck.errors import RunFileError
 from xentcheck.records.run import RunFile
 from xentcheck.vocabulary import OUTCOMES
 
-from .baseline import HEADER, SCHEMA, TEXTS, TOOL, Baseline, Range, Span, baseline_of
+from .baseline import HEADER, SCHEMA, TEXTS, TOOL, Baseline, Counts, Range, Span, baseline_of
+
+READABLE = (2, SCHEMA)
+"""Schemas that are read: the first has counts as text."""
 
 
 def load(path: Path) -> Baseline:
@@ -34,12 +37,13 @@ def _parsed(path: Path, lines: list[str]) -> Baseline:
     header = _object(path, 1, lines[0])
     if header.pop("tool", None) != TOOL or header.pop("kind", None) != "baseline":
         raise RunFileError(f"baseline {path}, line 1 is no header of {TOOL}: another program's file?")
-    if (schema := header.pop("schema", None)) != SCHEMA:
-        raise RunFileError(f"baseline {path} has schema {schema!r}; allowed: {SCHEMA} (written by another version)")
-    for name, allowed in HEADER.items():
-        if not isinstance(header.get(name), allowed):
+    if (schema := header.pop("schema", None)) not in READABLE:
+        allowed = ", ".join(map(str, READABLE))
+        raise RunFileError(f"baseline {path} has schema {schema!r}; allowed: {allowed} (written by another version)")
+    for name, type_ in HEADER.items():
+        if not isinstance(header.get(name), type_):
             raise RunFileError(
-                f"baseline {path}, line 1: {name} is {header.get(name)!r}; allowed: of type {allowed.__name__}"
+                f"baseline {path}, line 1: {name} is {header.get(name)!r}; allowed: of type {type_.__name__}"
             )
     if not isinstance(header["environment"].get("adapters", {}), dict):
         raise RunFileError(f"baseline {path}, line 1: adapters of the environment are no object")
@@ -94,11 +98,25 @@ def _row(data: dict[str, Any]) -> Span:
     share, ulp = (_numbers(data.pop(name)) if name in data else None for name in ("share", "ulp"))
     if unknown := set(data) - {"cases", "outcomes"}:
         raise ValueError(f"unknown field {min(unknown)}")
-    outcomes = _texts(data["outcomes"])
-    for text in outcomes:
-        if not all(re.fullmatch(rf"\d+ ({'|'.join(OUTCOMES)})", part) for part in text.split(", ")):
-            raise ValueError(f"{text!r} is no count of outcomes")
-    return Span(_text(data["cases"]), outcomes, share, ulp)
+    outcomes = data["outcomes"]
+    if not isinstance(outcomes, list) or not outcomes:
+        raise TypeError(f"{outcomes!r} is no list of counts")
+    return Span(_text(data["cases"]), tuple(map(_counts, outcomes)), share, ulp)
+
+
+def _counts(value: object) -> Counts:
+    """Outcome -> number; schema 2 has them as text, "3 agree, 2 vacuous"."""
+    if isinstance(value, str):
+        parts = [re.fullmatch(r"(\d{1,18}) (\w+)", part) for part in value.split(", ")]
+        value = {part[2]: int(part[1]) for part in parts if part} if all(parts) else value
+    known = isinstance(value, dict) and value and set(value) <= set(OUTCOMES)
+    if not (isinstance(value, dict) and known and all(map(_natural, value.values()))):
+        raise ValueError(f"{value!r} is no count of outcomes")
+    return value
+
+
+def _natural(n: object) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and n >= 0
 
 
 def _numbers(values: Any) -> Range:

@@ -7,21 +7,21 @@ from typing import Any
 
 from xentcheck.errors import UnavailableError
 from xentcheck.records.run import RunFile
+from xentcheck.reports.analysis.summary import in_order
 from xentcheck.reports.baselines.compare import Comparison
-from xentcheck.reports.sections.page import records_of, view_of
+from xentcheck.reports.sections.page import page_of
 
 from .plots import plots
 
 
 def html(run: RunFile) -> str:
     """The page of a run. Raises UnavailableError without jinja2 or matplotlib."""
-    return _render("report.html.j2", lambda: {"view": view_of(run), "plots": plots(records_of(run))})
+    return _render("report.html.j2", lambda: {"page": page_of(run), "plots": plots(in_order(run.records))})
 
 
 def comparison_html(found: Comparison) -> str:
     """The page of a comparison. Raises UnavailableError without jinja2."""
-    columns, rows = found.table
-    told = {"title": "What changed", "ok": found.ok, "verdict": found.verdict, "columns": columns, "rows": rows}
+    told = {"title": "What changed", "ok": found.ok, "verdict": found.verdict, "section": found.section}
     return _render("compare.html.j2", lambda: told)
 
 
@@ -33,5 +33,4 @@ def _render(template: str, values: Callable[[], Mapping[str, Any]]) -> str:
     environment = Environment(
         loader=PackageLoader("xentcheck.reports.formats"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["zip"] = zip
     return environment.get_template(template).render(values())

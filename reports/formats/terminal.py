@@ -13,7 +13,7 @@ from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe, printable
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.reports.analysis.suspicion import suspicion
-from xentcheck.vocabulary import EXECUTED, FAILING, ONE_BACKWARD, REFUSED
+from xentcheck.vocabulary import EXECUTED, FAILING, OBSERVED_LACKS
 
 SHOWN = 5
 CAPTION = "share: largest error / bound; apart: conventions, vacuous, trivial, unsupported"
@@ -67,10 +67,10 @@ def _refused(run: RunFile) -> dict[str, list[str]]:
     """By implementation, what nobody declared and it raises an exception for, and which."""
     found: dict[str, list[str]] = {}
     for r in run.records:
-        what, refused, error = r.reason.partition(REFUSED)
-        text = f"{what.rstrip(', ').partition(' ')[2]} ({printable(error)})"
-        told = r.reason.startswith((ONE_BACKWARD, "reduction"))  # among the observations
-        if r.outcome == "unsupported" and refused and not told and text not in found.setdefault(r.adapter, []):
+        if not r.refused or r.lacks[0] in OBSERVED_LACKS:
+            continue
+        text = f"{r.lacks[-1]} ({printable(r.refused)})"
+        if text not in found.setdefault(r.adapter, []):
             found[r.adapter].append(text)
     return found
 

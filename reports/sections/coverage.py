@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from xentcheck.records.run import RunFile
+from xentcheck.reports.analysis.summary import Summary
 
-from xentcheck.records.findings import Coverage
+from .section import Column, Section
 
-COLUMNS = ["implementation", "pairs met", "of", "share", "not met"]
-SHOWN = 12
+PROSE = (
+    "Pairs of option levels (classes, rows, rank, dtype, target, weights, ignore_index, smoothing, reduction, "
+    "upstream, layout, family) that an implementation was really compared on, of all that go together."
+)
+
+COLUMNS = (Column("implementation"), Column("pairs met"), Column("of"), Column("share"), Column("not met"))
+
+GAPS_SHOWN = 12
 
 
-def coverage_table(found: Iterable[Coverage]) -> tuple[list[str], list[list[str]]]:
-    """Column names and rows; of many gaps the first are named."""
+def coverage(run: RunFile, summary: Summary) -> Section:
+    """A row for each implementation; of many gaps the first are named."""
     rows = []
-    for c in sorted(found, key=lambda c: (c.adapter, c.variant, c.device)):
-        gaps = ", ".join(c.gaps[:SHOWN]) + (f" and {len(c.gaps) - SHOWN} more" if len(c.gaps) > SHOWN else "")
+    for c in sorted(run.coverages, key=lambda c: (c.adapter, c.variant, c.device)):
+        more = f" and {len(c.gaps) - GAPS_SHOWN} more" if len(c.gaps) > GAPS_SHOWN else ""
+        gaps = ", ".join(c.gaps[:GAPS_SHOWN]) + more
         share = f"{c.met / c.possible:.1%}" if c.possible else "-"
-        rows.append([f"{c.adapter} {c.variant} {c.device}", str(c.met), str(c.possible), share, gaps or "-"])
-    return COLUMNS, rows
+        rows.append((f"{c.adapter} {c.variant} {c.device}", str(c.met), str(c.possible), share, gaps or "-"))
+    return Section("Coverage", COLUMNS, tuple(rows), PROSE, opened=False)

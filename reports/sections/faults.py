@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from xentcheck.records.findings import CAUGHT, FaultResult, is_right
+from xentcheck.records.findings import CAUGHT, MISSED, FaultResult, is_right
+from xentcheck.records.run import RunFile
+from xentcheck.reports.analysis.summary import Summary
 
-COLUMNS = ("fault", "what is wrong", "reported as", "in")
+from .section import Column, Section
+
+PROSE = (
+    "Wrong implementations that the harness plants to prove itself: the check and the case by which each profile first "
+    "catches them, and whether other checks notice them."
+)
+
+COLUMNS = (Column("fault"), Column("what is wrong", "text"), Column("reported as"), Column("in"))
 
 
-def fault_table(found: Iterable[FaultResult]) -> tuple[list[str], list[list[str]]]:
-    """Column names and rows: per profile the check and the first case, then what the other checks notice."""
+def fault_section(found: Iterable[FaultResult]) -> Section:
+    """A row for each fault: per profile the check and the first case, then what the other checks notice."""
     results = sorted(found, key=lambda f: (f.fault, f.framework))
     profiles, rivals = _columns(results)
-    columns = [*COLUMNS, *(f"{profile}: {what}" for profile in profiles for what in ("by", "first case")), *rivals]
+    kinds = (("by", "plain"), ("first case", "code"))
+    columns = [Column(f"{profile}: {what}", kind, bad=MISSED) for profile in profiles for what, kind in kinds]
+    columns += [Column(rival, bad=MISSED) for rival in rivals]
     rows = []
     for f in results:
         kills = [cell for profile in profiles for cell in f.kills.get(profile, (f.silence(profile), "-"))]
-        rows.append([f.fault, f.text, f.issue or "-", f.framework, *kills, *(f.rivals.get(r, "-") for r in rivals)])
-    return columns, rows
+        rows.append((f.fault, f.text, f.issue or "-", f.framework, *kills, *(f.rivals.get(r, "-") for r in rivals)))
+    prose = " ".join(filter(None, (PROSE, fault_text(results))))
+    return Section("Planted faults", (*COLUMNS, *columns), tuple(rows), prose, opened=False)
+
+
+def faults(run: RunFile, summary: Summary) -> Section:
+    """The section of a run."""
+    return fault_section(run.faults)
 
 
 def fault_text(found: Sequence[FaultResult]) -> str:

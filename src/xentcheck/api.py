@@ -14,11 +14,11 @@ from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import Summary, summarize
+from xentcheck.running.collect import collect
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.environment import header_of
 from xentcheck.running.executors.futures import Sent, execute_on, wrapped_as
 from xentcheck.running.executors.local import execute
-from xentcheck.running.journal import collect
 from xentcheck.running.subjects import subjects_of
 from xentcheck.running.tasks import Task, groups_of
 from xentcheck.studies.laws import LawStudy

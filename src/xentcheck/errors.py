@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from xentcheck.vocabulary import refusal
+
 
 class XentcheckError(Exception):
     """Base class of all errors that xentcheck raises about its input."""
@@ -83,20 +85,30 @@ class ImplementationError(Exception):
 
 
 class Refused(Exception):
-    """What an implementation may refuse loudly, and whoever uses it can do without: it is `unsupported`, not wrong."""
+    """What an implementation may refuse loudly, and whoever uses it can do without: it is `unsupported`, not wrong.
+
+    lacks: what it is that is refused; raised: the exception that it is refused with, in words.
+    """
+
+    def __init__(self, lacks: str, raised: str = "") -> None:
+        super().__init__(refusal((lacks,), raised))
+        self.lacks = lacks
+        self.raised = raised
 
 
 class ProcessEnded(Exception):
     """The process of an implementation ended while it was asked: how, and the tail of its standard error.
 
-    killed: by SIGKILL or SIGTERM, which come from outside more often than from within.
+    killed: by SIGKILL or SIGTERM, which come from outside more often than from within. called: whether it was asked;
+    it is not where it has ended like this often enough.
     """
 
     outcome = "crash"
 
-    def __init__(self, text: str = "", *, killed: bool = False) -> None:
+    def __init__(self, text: str = "", *, killed: bool = False, called: bool = True) -> None:
         super().__init__(text)
         self.killed = killed
+        self.called = called
 
 
 class ProcessTimeout(ProcessEnded):
@@ -117,6 +129,15 @@ def told(error: BaseException) -> str:
         lines = []
     first = (lines or ["no message"])[0]
     return first if isinstance(error, ImplementationError) else f"{type(error).__name__}: {first}"
+
+
+def kind_of(error: BaseException) -> str:
+    """The type of an exception of somebody else's code: of one from another process, which its text starts with.
+
+    >>> kind_of(ValueError("no: more")), kind_of(ImplementationError("IndexError: 3"))
+    ('ValueError', 'IndexError')
+    """
+    return told(error).partition(":")[0] if isinstance(error, ImplementationError) else type(error).__name__
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 """Storage dtypes that the harness can judge, widest first; bfloat16 arrays are those of `ml_dtypes`."""
 
@@ -85,12 +87,6 @@ EXECUTED = ("disagree", "deviation", "vacuous", "trivial", "agree")
 TIMEOUT = 60.0
 """Seconds for a call of an implementation in a process of its own."""
 
-REFUSED = "which raises"
-"""In the reason of `unsupported`: before the exception of an option that nobody declared."""
-
-NOT_CALLED = "not called"
-"""How the reason of a `timeout` or `crash` starts whose call was not made, as those before it ended so."""
-
 OVERWRITABLE = ("logits",)
 """Inputs that a call may overwrite without failing, as kernels do that say so: nobody reads the logits again once their
 gradient is known. Labels and class weights belong to the caller, who uses them again, and the upstream gradient to
@@ -98,4 +94,16 @@ autograd, which may hand it to others as well.
 """
 
 ONE_BACKWARD = "one backward only"
-"""The reason of `unsupported` where a second backward is refused with an exception."""
+"""What an implementation lacks that refuses a second backward with an exception."""
+
+OBSERVED_LACKS = (ONE_BACKWARD, "reduction")
+"""What is told among the observations of a run where an implementation refuses it: users may need to know."""
+
+
+def refusal(lacks: Iterable[str], raised: str = "") -> str:
+    """What is not supported, in words, and the exception that says so where nobody declared it.
+
+    >>> refusal(("option", "k_dims"), "ValueError: rank 3"), refusal(("head", "network"))
+    ('option k_dims, which raises ValueError: rank 3', 'head network')
+    """
+    return " ".join(lacks) + (f", which raises {raised}" if raised else "")

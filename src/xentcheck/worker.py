@@ -40,7 +40,8 @@ def main() -> None:
                 adapter = adapter or imported(Spec(name, framework))
                 answer = respond(adapter, message)
         except Refused as error:
-            answer = Message({"message": "error", "text": str(error), "refused": "yes"})
+            apart = {"lacks": error.lacks, "raised": error.raised} if error.raised else {}
+            answer = Message({"message": "error", "text": str(error), "refused": "yes", **apart})
         except Exception as error:
             answer = Message({"message": "error", "text": told(error)})
         _send(answers, answer)

@@ -10,7 +10,7 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.records.findings import ProbeResult
-from xentcheck.reports.sections.probes import probe_table
+from xentcheck.reports.sections.probes import probe_section
 from xentcheck.running.subjects import subjects_of
 from xentcheck.studies.probes import PROBES, probe
 
@@ -91,8 +91,7 @@ def test_the_table_says_who_answers_alike() -> None:
     place = {"variant": "eager", "device": "cpu", "probe": "p", "text": "what"}
     same = [ProbeResult(adapter=a, **place, value="nan", gradient="0") for a in ("x", "y")]
     other = ProbeResult(adapter="z", **place, value="0", gradient="0")
-    assert probe_table(same) == (
-        ["probe", "what", "all alike", "x eager cpu", "y eager cpu"],
-        [["p", "what", "yes", "nan; 0", "nan; 0"]],
-    )
-    assert probe_table([*same, other])[1][0][2:] == ["no", "nan; 0", "nan; 0", "0; 0"]
+    found = probe_section(same)
+    assert [column.title for column in found.columns] == ["probe", "what", "all alike", "x eager cpu", "y eager cpu"]
+    assert found.rows == (("p", "what", "yes", "nan; 0", "nan; 0"),)
+    assert probe_section([*same, other]).rows[0][2:] == ("no", "nan; 0", "nan; 0", "0; 0")

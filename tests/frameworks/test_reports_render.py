@@ -21,7 +21,9 @@ from xentcheck.errors import OutputError, UnavailableError
 from xentcheck.reports.formats.markdown import markdown
 from xentcheck.reports.formats.terminal import print_summary
 from xentcheck.reports.formats.write import write_report
-from xentcheck.reports.sections.page import FAILURES_SHOWN
+from xentcheck.reports.sections import page as page_module
+from xentcheck.reports.sections.comparisons import FAILURES_SHOWN
+from xentcheck.reports.sections.section import KINDS, Column, Section
 
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
@@ -151,6 +153,37 @@ def test_every_section_is_there(render: object) -> None:
         assert part in text
 
 
+ONE_OF_EACH = Section(
+    "Weather",
+    tuple(Column(f"sky {kind}", kind, good="blue" if kind == "text" else "") for kind in KINDS),
+    (tuple(f"grey {kind}" if kind != "link" else "https://example.org/sky" for kind in KINDS),),
+    "What is above.",
+)
+
+
+@pytest.mark.parametrize("cards", [False, True])
+def test_a_new_section_needs_no_format_to_know_it(cards: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row of the table of sections: each format shows title, prose, columns and cells, by their kinds."""
+    made = (lambda run, summary: replace(ONE_OF_EACH, cards=cards), *page_module.SECTIONS)
+    monkeypatch.setattr(page_module, "SECTIONS", made)
+    monkeypatch.setattr("xentcheck.reports.formats.html.plots", lambda records: [])  # which take seconds
+    shown = html(varied())
+    for text in (shown, markdown(varied())):
+        for part in ("Weather", "What is above.", *(f"grey {kind}" for kind in KINDS if kind != "link")):
+            assert part in text
+    assert ('<td class="text bad">grey text</td>' in shown) != cards
+
+
+def test_formats_know_kinds_and_no_titles() -> None:
+    """Neither a title nor a column of any section stands in the code or the template of a format."""
+    folder = Path(page_module.__file__).parents[1] / "formats"
+    shown = "".join((folder / name).read_text() for name in ("markdown.py", "html.py", "templates/report.html.j2"))
+    sections = page_module.page_of(varied()).sections
+    assert len(sections) > 10
+    titles = {s.title for s in sections} | {c.title for s in sections for c in s.columns if " " in c.title}
+    assert not [title for title in titles if f'"{title}"' in shown or f">{title}<" in shown]
+
+
 def test_margin_plot_shows_the_bound_as_a_line() -> None:
     """The figure has a point per margin and one line, the derived bound."""
     from xentcheck.reports.formats.plots import margin_figure
@@ -210,7 +243,7 @@ def test_failures_beyond_the_list_are_counted() -> None:
     many = run(*(record(outcome="disagree", share=2.0, case=f"c{i}") for i in range(FAILURES_SHOWN + 3)))
     assert f"{FAILURES_SHOWN} of {FAILURES_SHOWN + 3} are shown" in html(many)
     assert f"{FAILURES_SHOWN} of {FAILURES_SHOWN + 3} are shown" in markdown(many)
-    assert html(many).count('class="failure"') == FAILURES_SHOWN
+    assert html(many).count('class="card"') == FAILURES_SHOWN
 
 
 def test_gaps_of_power_are_shown() -> None:

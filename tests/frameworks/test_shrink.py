@@ -367,8 +367,8 @@ def test_a_script_that_breaks_repeats_nothing() -> None:
     """An import that fails, a syntax error, another exception, silence: none is the failure."""
     problem = Problem(logits=np.zeros((1, 2)), target=np.array([0]))
     wrong = Failure(problem, "cost", "disagree")
-    raised = Failure(problem, "cost", "error", "ZeroDivisionError: division by zero")
-    ours = Failure(problem, "cost", "error", "AdapterError: loss returned a loss of shape ()")
+    raised = Failure(problem, "cost", "error", "ZeroDivisionError")
+    ours = Failure(problem, "cost", "error", "AdapterError")
     says = 'print("got", 1); import sys; sys.exit(1)'
     assert repeats(says, wrong)
     assert repeats("1 / 0", raised)

@@ -71,8 +71,9 @@ def test_an_exception_is_a_refusal_with_its_reason() -> None:
     assert {"strided", "empty_batch", "upstream"} <= adapter.capabilities.options
     run = xentcheck.check(rows_only, "numpy", dtypes=["float32"])
     assert run.ok
-    reasons = {r.reason for r in run.records if r.outcome == "unsupported"}
-    assert "option probabilities, which raises NotImplementedError: labels" in reasons
+    reasons = {r.reason: (r.lacks, r.refused) for r in run.records if r.outcome == "unsupported"}
+    told = reasons["option probabilities, which raises NotImplementedError: labels"]
+    assert told == (("option", "probabilities"), "NotImplementedError: labels")
 
 
 def test_what_is_declared_is_an_error() -> None:

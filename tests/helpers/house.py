@@ -34,7 +34,7 @@ WINGS: dict[str, tuple[str, ...]] = {
 MOST = 9
 """Modules that a folder may have."""
 
-PARALLEL = ("xentcheck.museum", "xentcheck.cli.commands")
+PARALLEL = ("xentcheck.museum", "xentcheck.cli.commands", "xentcheck.reports.sections")
 """Folders of files of one kind, of which there may be more."""
 
 

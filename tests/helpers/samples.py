@@ -113,6 +113,9 @@ def run(
     return RunFile(header, records, failures, (("5x10.f32", 0.5),))
 
 
+NAN = {"convention": "all-ignored", "returned": "nan", "reason": "all-ignored: nan"}
+
+
 def varied() -> RunFile:
     """A run with every kind of section."""
     hostile = '<script>alert("x")</script> | [a](b) `c`'
@@ -121,7 +124,7 @@ def varied() -> RunFile:
         record(adapter="jax", variant="jit", contract="fused", shares={"fused": 0.5}),
         record(quantity="cost", outcome="vacuous", reason="a result of zeros would pass as well", case="b"),
         record(quantity="loss", outcome="trivial", reason="zero is right", case="c"),
-        record(quantity="cost", outcome="convention", reason="all-ignored: nan", share=None, ulp=None, case="d"),
+        record(quantity="cost", outcome="convention", **NAN, share=None, ulp=None, case="d"),
         record(outcome="deviation", reason="known", link="https://example.org/1", case="e"),
         record(adapter="mine", outcome="disagree", share=12.0, reason=hostile, case="f"),
         record(adapter="absent", outcome="unavailable", reason="absent is not installed", share=None, ulp=None),

@@ -16,7 +16,7 @@ from xentcheck.adapters.spec import Spec, _isolated, imported
 from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases import Case
 from xentcheck.records.findings import LawResult
-from xentcheck.reports.sections.laws import law_table
+from xentcheck.reports.sections.laws import law_section
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.studies.laws import MEMORY, laws
@@ -175,6 +175,6 @@ def test_only_its_own_memory_can_tell_whether_it_is_shared() -> None:
     (law,) = laws(subject, "float32")  # all others ask it, and it has not started
     assert law.law == MEMORY
     assert law.kept
-    assert law_table([law])[1][0][3:5] == ["not asked: only copies of its results leave the program", "-"]
+    assert law_section([law]).rows[0][3:5] == ("not asked: only copies of its results leave the program", "-")
     assert LawResult.from_json(law.to_json()) == law
     assert "unasked" not in replace(law, unasked="").to_json()

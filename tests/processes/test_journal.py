@@ -14,7 +14,7 @@ import pytest
 
 from xentcheck.cases import Case
 from xentcheck.cli import cli
-from xentcheck.cli.commands import run as run_command
+from xentcheck.cli import request as run_command
 from xentcheck.errors import OutputError, RunFileError
 from xentcheck.records.findings import LawResult
 from xentcheck.records.run import RunFile
@@ -97,7 +97,7 @@ def test_a_resumed_run_that_is_cut_again_goes_on(whole: bytes) -> None:
     """What a resumed run appends is as good as what was there."""
     Path("cut.jsonl.partial").write_bytes(whole[: whole.index(b'"kind": "timing"') + 5])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xentcheck.running.comparison.build", lambda case: 1 / 0)
+        patch.setattr("xentcheck.running.comparison.run.build", lambda case: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             call(*RUN, "--out", "cut.jsonl", "--resume")
     assert b'"name": "probes"' in Path("cut.jsonl.partial").read_bytes()
@@ -108,7 +108,7 @@ def test_a_resumed_run_that_is_cut_again_goes_on(whole: bytes) -> None:
 def test_a_run_file_stays_until_the_next_one_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that dies leaves the file of the run before as it was."""
     Path("run.jsonl").write_text("precious")
-    monkeypatch.setattr("xentcheck.running.comparison.build", lambda case: 1 / 0)
+    monkeypatch.setattr("xentcheck.running.comparison.run.build", lambda case: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         call(*RUN, "--out", "run.jsonl")
     assert Path("run.jsonl").read_text() == "precious"

@@ -374,6 +374,8 @@ def test_what_never_answers_is_not_asked_forever() -> None:
             adapter.compute(make("float32"), ["cost"], device="cpu", variant="eager")
         said.append(str(found.value).partition(":")[0])
     assert said == ["no answer after 0.06 s"] * (SILENT - 1) + ["not called"] * (len(TRIED) + 2 - SILENT)
+    (record,) = {r.outcome: r for r in records_of(adapter, OTHERS[0])}.values()
+    assert (record.outcome, record.check, record.not_called) == ("timeout", "raises", True)
 
 
 @pytest.mark.usefixtures("mine")

@@ -11,13 +11,10 @@ from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import outputs
-from xentcheck.records.failures import FORMS, check_of
+from xentcheck.records.facts import CHECKS
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import QUANTITIES
-
-CHECKS = ("raises", *FORMS.values(), *(f"bound of {quantity}" for quantity in QUANTITIES))
-"""Every check that a record can fail."""
 
 CASES = [case for case in cases("quick") if case.dtype == "float32"]
 FEW = CASES[::6]
@@ -36,7 +33,7 @@ WITNESSES = {
 def noticing(adapter: Adapter, chosen: Sequence[Case]) -> set[str]:
     """The checks that notice an implementation on some cases."""
     subjects = subjects_of(adapter)[:1]
-    return {check_of(record) for case in chosen for record in run_case(case, subjects)} - {""}
+    return {record.check for case in chosen for record in run_case(case, subjects)} - {""}
 
 
 @pytest.mark.parametrize("chosen", [FEW, pytest.param(CASES, marks=pytest.mark.nightly)], ids=["few", "all"])

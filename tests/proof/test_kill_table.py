@@ -21,9 +21,9 @@ from xentcheck.errors import OutputError
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.records.findings import RIGHT, FaultResult
 from xentcheck.reports.formats.markdown import markdown
-from xentcheck.reports.sections.faults import fault_table, fault_text
+from xentcheck.reports.sections.faults import fault_section, fault_text
+from xentcheck.running.collect import collect
 from xentcheck.running.deviations import Deviations
-from xentcheck.running.journal import collect
 from xentcheck.running.tasks import Finished, run_task
 from xentcheck.studies.kill_table import faults, rivals
 from xentcheck.studies.kill_table.faults import FaultSearch, by_name, first_kill, result_of, witnesses
@@ -155,7 +155,8 @@ def test_results_survive_json() -> None:
 def test_the_table_says_who_missed_what() -> None:
     """A column for each profile and each other check; what was not asked is a dash."""
     found = [fault(), fault(fault="E99-new", kills={}, rivals={}), fault(fault=RIGHT, kills={}, rivals={})]
-    columns, rows = fault_table(found)
+    section = fault_section(found)
+    columns, rows = [column.title for column in section.columns], section.rows
     by = columns.index("quick: by")
     assert [row[by] for row in rows] == ["bound of dC/dz", "missed", "no alarm"]
     assert [row[columns.index("gradcheck fast")] for row in rows] == ["missed", "-", "-"]

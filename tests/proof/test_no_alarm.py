@@ -21,11 +21,11 @@ from xentcheck.cases.profiles.reserved import tiny_cases
 from xentcheck.cases.selection import selected
 from xentcheck.records.record import Record
 from xentcheck.reference.bounds.contracts import CATALOGUE
+from xentcheck.running.collect import collect
 from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.environment import header_of
 from xentcheck.running.executors.local import execute
-from xentcheck.running.journal import collect
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, EXECUTED, FAILING
 

@@ -14,8 +14,8 @@ from xentcheck import reference as ref
 from xentcheck.cases.build import build
 from xentcheck.cases.case import SOFT, Case
 from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
-from xentcheck.cases.profiles.named import OPTION_SETS
 from xentcheck.cases.profiles.named import cases as cases_of
+from xentcheck.cases.profiles.sets import OPTION_SETS
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.judging.conventions import convention_of

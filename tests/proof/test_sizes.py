@@ -25,12 +25,9 @@ from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING
 
 SMALL, LARGE = size_of(10, 5), size_of(4096, 3)
-CLAIMED = {
-    *(f"{c} classes/1-100 rows" for c in ("1-30", "31-1000", "1001-30000", "30001-")),
-    *(f"{c} classes/101-4096 rows" for c in ("1-30", "31-1000", "1001-30000")),
-}
-"""The sizes that `quick` has sharp cases of in every dtype; more than 4096 rows have some in float32 alone, and more
-than 100 rows of more than 30000 classes are in `full`.
+CLAIMED = ((30, 5), (1000, 5), (30000, 5), (30001, 5), (30, 101), (1000, 101), (30000, 101))
+"""The sizes that `quick` has sharp cases of in every dtype; more than 4096 rows have some in float32, and more than 100
+rows of more than 30000 classes are in `full`.
 """
 
 
@@ -41,10 +38,12 @@ def sized(size: str, *rejected: str, **changes: Any) -> Any:
 
 
 def test_the_steps_end_where_they_say() -> None:
-    """30, 1000 and 30000 classes, 100 and 4096 rows; each belongs to the step that it ends."""
-    ends = [size_of(c, n) for c in (30, 31, 1000, 1001, 30000, 30001) for n in (100, 101, 4096, 4097)]
-    assert len(set(ends)) == len(STEPS) == 12
-    assert set(ends) == set(STEPS)
+    """30, 1000 and 30000 classes, 100 rows, and 4096 in wide dtypes; each belongs to the step that it ends."""
+    classes = (30, 31, 1000, 1001, 30000, 30001)
+    ends = [size_of(c, n) for c in classes for n in (100, 101, 4096, 4097)]
+    narrow = [size_of(c, n, "float16") for c in classes for n in (100, 101, 4097)]
+    assert (len(set(ends)), len(set(narrow))) == (12, 8)
+    assert {*ends, *narrow} == set(STEPS)
     assert (size_of(1, 1), size_of(10, 0)) == ("1-30 classes/1-100 rows", "")
 
 
@@ -57,13 +56,14 @@ def test_quick_has_sharp_cases_of_each_size_that_it_claims(dtype: str) -> None:
         if case.dtype != dtype or case.inputs or reserved_for(case):
             continue
         rows = int(np.prod([case.shape[0], *case.shape[2:]])) if len(case.shape) > 1 else 1
-        size = size_of(case.classes, rows)
+        size = size_of(case.classes, rows, dtype)
         found.setdefault(size, set()).update(quantities_of(case))
         if not case.options and case.upstream == "one" and case.target == "index":
             plain.setdefault(size, set()).update(quantities_of(case))
     every = {"a", "log_a", "loss", "cost", "dC/dz"}
-    assert {size for size in found if every <= found[size]} >= CLAIMED
-    assert {size for size in plain if every <= plain[size]} >= CLAIMED
+    claimed = {size_of(*size, dtype) for size in CLAIMED}
+    assert {size for size in found if every <= found[size]} >= claimed
+    assert {size for size in plain if every <= plain[size]} >= claimed
 
 
 def test_what_a_small_comparison_rejects_is_not_proven_of_a_large_one() -> None:

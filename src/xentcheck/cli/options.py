@@ -1,19 +1,15 @@
-"""What the commands' options share: their names, and how text becomes subjects, processes and numbers."""
+"""What the commands' options share: their names, and how text becomes processes and numbers."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from xentcheck.vocabulary import DTYPES, OVERWRITABLE, TIMEOUT
-
-if TYPE_CHECKING:
-    from xentcheck.adapters.promises import Promised
+from xentcheck.vocabulary import DTYPES
 
 
 def finite(what: str) -> Callable[[click.Context, click.Parameter, float], float]:
@@ -27,35 +23,6 @@ def finite(what: str) -> Callable[[click.Context, click.Parameter, float], float
     return check
 
 
-adapter_option = click.option(
-    "--adapter", "adapters", multiple=True, metavar="NAME", help="Built-in adapter; repeatable."
-)
-impl_option = click.option("--impl", "implementation", metavar="PKG.MOD:FN", help="A function of your own.")
-framework_option = click.option(
-    "--framework", metavar="torch|jax|numpy|process", help="What --impl is written in; process: IMPL is a command line."
-)
-overwrites_option = click.option(
-    "--overwrites",
-    multiple=True,
-    type=click.Choice(OVERWRITABLE),
-    help="What --impl says that it overwrites; that is shown, and no failure.",
-)
-isolation_option = click.option(
-    "--isolation",
-    default="process",
-    show_default=True,
-    type=click.Choice(["process", "none"]),
-    help="Run what is not built in in a process of its own, so that it may crash or hang; none: for debuggers, as "
-    "a crash or os._exit() then ends the run, never with exit code 0.",
-)
-timeout_option = click.option(
-    "--timeout",
-    default=TIMEOUT,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True, max=1e6),
-    callback=finite("seconds"),
-    help="Seconds for one call in that process; the first of each kind, which may compile, has three times as many.",
-)
 dtype_option = click.option(
     "--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all."
 )
@@ -67,13 +34,6 @@ seed_option = click.option(
 )
 deviations_option = click.option(
     "--deviations", type=click.Path(path_type=Path), help="TOML file of known faults, besides the built-in one."
-)
-contract_option = click.option(
-    "--contract",
-    "contracts",
-    multiple=True,
-    metavar="[DTYPE=]NAME",
-    help="The arithmetic promised, whatever is declared; repeatable, one for each dtype.",
 )
 FROM_0 = click.IntRange(min=0, max=10**9)
 FROM_1 = click.IntRange(min=1, max=10**9)
@@ -88,14 +48,9 @@ MOST_JOBS = 1000
 LARGEST_SIZE = 10**9
 """No machine has memory for a row of more classes, or time for more rows."""
 
+out_option = click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+
 jobs_option = click.option("-j", "--jobs", default="1", show_default=True, metavar="N|auto", help="Worker processes.")
-
-
-def contracts_of(texts: Sequence[str], option: str = "--contract") -> Promised:
-    """The contracts named on the command line. Raises AdapterError."""
-    from xentcheck.adapters.promises import parsed
-
-    return parsed(texts, option)
 
 
 def jobs_of(text: str) -> int:

@@ -58,11 +58,11 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
         return (pattern or _precision(exact, found, limit, quantity) or UNSURE,)
 
 
-def suspects_of_error(reason: str) -> tuple[str, ...]:
+def suspects_of_error(told: str) -> tuple[str, ...]:
     """What an exception's text says."""
-    if "returned a loss of shape" in reason:
+    if "returned a loss of shape" in told:
         return ("B26: the output has another shape than the reduction and the logits ask for",)
-    if "IndexError" in reason or "out of bounds" in reason or "out of range" in reason:
+    if "IndexError" in told or "out of bounds" in told or "out of range" in told:
         return ("C32: a label or the sentinel is used as an index that is not there",)
     return ()
 

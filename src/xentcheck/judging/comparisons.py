@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from xentcheck.judging.power.measure import Power
+from xentcheck.records.facts import Facts
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import Contract
@@ -64,7 +65,7 @@ class Verdict:
 
     tally: Tally
     power: Power
-    mismatch: str = ""
+    mismatch: Facts | None = None
     shares: dict[str, float] = field(default_factory=dict)
     margins: list[Margin] = field(default_factory=list)
 
@@ -119,14 +120,14 @@ class Comparisons:
         }
         self.mismatches = self._mismatches()
 
-    def _mismatches(self) -> dict[tuple[int, str], str]:
+    def _mismatches(self) -> dict[tuple[int, str], Facts]:
         shapes = self.problem.shapes
         found = {
             (i, q): shape_and_dtype(np.asarray(got), shapes[q], self.problem.dtype)
             for i, s in enumerate(self.submissions)
             for q, got in s.values.items()
         }
-        return {key: text for key, text in found.items() if text}
+        return {key: facts for key, facts in found.items() if facts}
 
     def compared(self, quantity: str) -> Iterator[tuple[int, Array]]:
         """Subjects whose result for the quantity has the right shape and dtype, with it: by row, unless summed."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from xentcheck.records.facts import Facts
 from xentcheck.records.record import SHARE_EDGES, ULP_EDGES
 from xentcheck.reference.formats import Array, Format, wider
 
@@ -33,13 +34,13 @@ def overflows(got: Array, hi: Array, bound: Array, fmt: Format) -> Array:
         return np.asarray(np.isinf(got) & (np.sign(got) == np.sign(hi)) & (np.abs(hi) + bound >= threshold))
 
 
-def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> str:
-    """Why a result is not even comparable, or an empty string; a wider floating dtype is."""
+def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> Facts | None:
+    """Why a result is not even comparable, or None; a wider floating dtype is."""
     if got.shape != shape:
-        return f"shape {got.shape}, expected {shape}"
+        return Facts(check="shape", form=(str(got.shape), str(shape)))
     if str(got.dtype) not in (dtype, *wider(dtype)):
-        return f"dtype {got.dtype}, expected {dtype}"
-    return ""
+        return Facts(check="dtype", form=(str(got.dtype), dtype))
+    return None
 
 
 @dataclass

@@ -128,7 +128,7 @@ class Judgement(Comparisons):
             judged_by = submission.contract_for(q)
             power = self.views[judged_by].powers[q]
             shares = {c.name: self.tallies[i, q, c].share for c in submission.contracts[q]}
-            mismatch = self.mismatches.get((i, q), "")
+            mismatch = self.mismatches.get((i, q))
             tally = self.tallies[i, q, judged_by]
             out[q] = Verdict(
                 tally, power, mismatch, {} if mismatch else shares, self.margins[i] if q == "dC/dz" else []

@@ -18,7 +18,7 @@ class Plain:
     """A dataclass that travels as JSON."""
 
     def to_json(self) -> dict[str, Any]:
-        """The fields for JSON; an empty one that has a default is left out, a number never.
+        """The fields for JSON; an empty one, or False, that has a default is left out, a number never.
 
         Infinities and nan become strings.
         """
@@ -54,7 +54,7 @@ def plain(value: Any) -> Any:
 
 
 def _empty(value: Any) -> bool:
-    return value is None or (isinstance(value, (str, tuple, Mapping)) and not value)
+    return value is None or value is False or (isinstance(value, (str, tuple, Mapping)) and not value)
 
 
 def _fields(cls: type[Any]) -> tuple[dict[str, Reader], frozenset[str]]:

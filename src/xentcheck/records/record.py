@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from xentcheck.vocabulary import OUTCOMES, QUANTITIES
 
 from .codec import Plain
+from .facts import Facts
 
 ULP_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1024.0, 1048576.0)
 """Lower edges of the bins of `Record.ulp_counts`; the last bin has no upper end."""
@@ -19,9 +20,10 @@ Place = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record(Plain):
-    """One comparison: adapter variant x device x dtype x quantity x case.
+class Record(Facts, Plain):
+    """One comparison: adapter variant x device x dtype x quantity x case; the facts say why it has its outcome.
 
+    reason: the facts as a sentence for people; whoever asks for a fact reads its field.
     share: largest observed error / bound. ulp: largest error in units in the last place of the exact value.
     got, expected, bound: the worst element, as hexadecimal floats ("inf", "nan" where they are). index: its position.
     applicable, rejected: the standard wrong answers that this comparison could have told from the right one, and those

@@ -17,7 +17,6 @@ from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.judging.metric import error_of
-from xentcheck.records.failures import CHANGED
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.records.record import Record
 from xentcheck.records.words import passing
@@ -111,7 +110,7 @@ def _print_smallest(
 def _told_by(failing: Sequence[Record]) -> str:
     """The quantity whose script shows the failure: a gradient, where the call itself fails, which may be backward."""
     first = failing[0]
-    if first.outcome != "disagree" or first.reason.startswith(CHANGED):
+    if first.outcome != "disagree" or first.changed:
         return next((r.quantity for r in failing if r.quantity not in ("a", "log_a", *VALUES)), first.quantity)
     return first.quantity
 

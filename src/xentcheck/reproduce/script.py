@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -12,19 +13,13 @@ import numpy as np
 
 from xentcheck.adapters import built_in
 from xentcheck.adapters.base import Adapter
-from xentcheck.adapters.jax.script import JAX, jax_loss
-from xentcheck.adapters.numpy.script import NUMPY
 from xentcheck.adapters.process import wire
 from xentcheck.adapters.process.requests import request
 from xentcheck.adapters.scripting import INPUT_NAMES, Call, Failure, Writer, text_of
 from xentcheck.adapters.spec import Spec
-from xentcheck.adapters.torch.script import TORCH
 from xentcheck.errors import AdapterError
 from xentcheck.running.subjects import Subject
 from xentcheck.vocabulary import DTYPES
-
-WRITERS: dict[str, Writer] = {"torch": TORCH, "jax": JAX, "numpy": NUMPY}
-
 
 NAMES = {kind: name for kind, name in wire.DTYPES.items() if name in (*DTYPES, "int64", "uint8")}
 """Names of dtypes in messages, of those that a problem has."""
@@ -42,10 +37,10 @@ def script_of(failure: Failure, spec: Spec, subject: Subject, case: str) -> str:
     lines = [f'"""{about}. Found by xentcheck {version("xentcheck")}, shrunk from {case}."""']
     if spec.framework == "process":
         return _text([*lines, *_process(failure, spec, subject)])
-    writer = WRITERS.get(adapter.package)
-    if writer is None or not adapter.calling:
-        raise AdapterError(f"no script can call adapter {adapter.name}; allowed: functions of {', '.join(WRITERS)}")
-    lines += ["import sys", "", *writer.imports(failure.problem), *_implementation(failure, spec, adapter), ""]
+    if adapter.package not in built_in() or not adapter.calling:
+        raise AdapterError(f"no script can call adapter {adapter.name}; allowed: functions of {', '.join(built_in())}")
+    writer: Writer = import_module(f"xentcheck.adapters.{adapter.package}.script").WRITER
+    lines += ["import sys", "", *writer.imports(failure.problem), *_implementation(failure, spec, adapter, writer), ""]
     lines += writer.body(failure, subject.variant, subject.device, Call.of(adapter.calling))
     return _text([*lines, *_judged(failure, writer)])
 
@@ -65,9 +60,9 @@ def repeats(script: str, failure: Failure) -> bool:
     if failure.outcome == "disagree":
         return done.returncode == 1 and done.stdout.startswith("got")
     last = (done.stderr.strip().splitlines() or [""])[-1]
-    raised, expected = (text.partition(":")[0].rpartition(".")[2].strip() for text in (last, failure.reason))
-    ours = expected.endswith(("AdapterError", "ProtocolError")) or "subprocess.run(" in script
-    return done.returncode != 0 and (raised not in ("", *OF_A_SCRIPT) if ours else raised == expected)
+    raised = last.partition(":")[0].rpartition(".")[2].strip()
+    ours = failure.raised in ("AdapterError", "ProtocolError") or "subprocess.run(" in script
+    return done.returncode != 0 and (raised not in ("", *OF_A_SCRIPT) if ours else raised == failure.raised)
 
 
 PATIENCE = 300.0
@@ -81,7 +76,7 @@ def _text(lines: list[str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _implementation(failure: Failure, spec: Spec, adapter: Adapter) -> list[str]:
+def _implementation(failure: Failure, spec: Spec, adapter: Adapter, writer: Writer) -> list[str]:
     """The lines that make `loss` the implementation."""
     if spec.framework:
         module, _, attribute = spec.name.partition(":")
@@ -90,11 +85,7 @@ def _implementation(failure: Failure, spec: Spec, adapter: Adapter) -> list[str]
         return [f"from {module} import {attribute}" + (" as loss" if attribute != "loss" else "")]
     if spec.name not in built_in():
         return ["from xentcheck import adapters", "", f'loss = adapters.get("{spec.name}").function']
-    return {
-        "torch": ["from torch.nn.functional import cross_entropy as loss"],
-        "jax": ["", *jax_loss(failure.problem)],
-        "numpy": ["from xentcheck.adapters.numpy.adapter import value_and_gradient as loss"],
-    }[spec.name]
+    return writer.own(failure.problem)
 
 
 def _judged(failure: Failure, writer: Writer) -> list[str]:

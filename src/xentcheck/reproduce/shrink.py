@@ -16,8 +16,7 @@ from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.scripting import Failure
 from xentcheck.errors import OracleError, ProblemError
 from xentcheck.judging.metric import overflows
-from xentcheck.records.failures import CHANGED, check_of
-from xentcheck.records.record import Record
+from xentcheck.records.facts import FORMS
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
@@ -57,19 +56,12 @@ def failure_of(subject: Subject, problem: Problem, quantity: str) -> Failure | N
         problem,
         quantity,
         record.outcome,
-        record.reason,
-        _changed(record),
-        check_of(record) in ("shape", "dtype"),
+        record.raised,
+        record.changed[0].removeprefix("beside_") if record.changed else "",
+        record.check in FORMS,
         hi,
         np.where(overflows(signed, hi, bound, FORMATS[record.result_dtype or problem.dtype]), np.inf, bound),
     )
-
-
-def _changed(record: Record) -> str:
-    """The input that the call overwrote, where it failed by that; else an empty string."""
-    if not record.reason.startswith(CHANGED):
-        return ""
-    return record.reason.removeprefix(CHANGED).split(",")[0].strip().removeprefix("beside_")
 
 
 def shrink(subject: Subject, problem: Problem, quantity: str, seconds: float = SECONDS) -> Failure:

@@ -10,25 +10,37 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Result
+from xentcheck.adapters.base import Lack, Result
 from xentcheck.adapters.process.adapter import ProcessAdapter
-from xentcheck.errors import ProcessEnded, Refused, foreign, told
+from xentcheck.errors import ProcessEnded, Refused, foreign, kind_of, told
+from xentcheck.records.facts import Facts, sentence
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import NO_IGNORE, Problem
 
 from .subjects import Subject
 
+NOTHING = Facts()
+
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a subject did with a problem: a result, or the outcome and reason that stand in its place; its warnings."""
+    """What a subject did with a problem: a result, or the outcome that stands in its place, and why; its warnings.
+
+    told: what the implementation, or its process, says of that.
+    """
 
     subject: Subject
     quantities: tuple[str, ...]
     result: Result | None = None
     outcome: str = ""
-    reason: str = ""
+    facts: Facts = NOTHING
+    told: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why there is no result, for people."""
+        return sentence(self.facts, self.outcome, told=self.told)
 
     def copied(self) -> Attempt:
         """The same with results in memory that no later call can write into."""
@@ -45,7 +57,7 @@ def attempt(subject: Subject, problem: Problem, quantities: Sequence[str]) -> At
     """
     wanted = tuple(q for q in quantities if q in subject.adapter.capabilities.quantities)
     if subject.missing:
-        return Attempt(subject, wanted, outcome="unavailable", reason=subject.missing)
+        return Attempt(subject, wanted, outcome="unavailable", told=subject.missing)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         done = _attempt(subject, problem, wanted)
@@ -57,17 +69,25 @@ def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Att
     try:
         with foreign():
             if reason := subject.adapter.unsupported(problem):
-                return Attempt(subject, wanted, outcome="unsupported", reason=reason)
+                return Attempt(subject, wanted, outcome="unsupported", facts=_lacking(reason))
             if not wanted:
                 return Attempt(subject, wanted)
             result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
     except ProcessEnded as error:
-        return Attempt(subject, wanted, outcome=error.outcome, reason=str(error))
+        facts = Facts(check="raises", not_called=not error.called)
+        return Attempt(subject, wanted, outcome=error.outcome, facts=facts, told=str(error))
     except Refused as error:
-        return Attempt(subject, wanted, outcome="unsupported", reason=str(error))
+        facts = Facts(lacks=(error.lacks,), refused=error.raised)
+        return Attempt(subject, wanted, outcome="unsupported", facts=facts)
     except Exception as error:
-        return Attempt(subject, wanted, outcome="error", reason=told(error))
+        facts = Facts(check="raises", raised=kind_of(error))
+        return Attempt(subject, wanted, outcome="error", facts=facts, told=told(error))
     return Attempt(subject, wanted, result, warnings=result.warnings)
+
+
+def _lacking(reason: str) -> Facts:
+    """What is lacking: of an adapter that says it in words of its own, those."""
+    return Facts(lacks=reason.lacks, refused=reason.refused) if isinstance(reason, Lack) else Facts(lacks=(reason,))
 
 
 def served(subject: Subject, kind: str, text: Mapping[str, str]) -> Any:

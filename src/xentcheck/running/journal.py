@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from xentcheck.errors import OutputError, RunFileError
-from xentcheck.records.file import OF_A_PLAN, Finding, Header, Reader, RunWriter, journal_of
-from xentcheck.records.findings import FaultResult, LawResult
-from xentcheck.records.record import Record
+from xentcheck.records.file import OF_A_PLAN, Header, Reader, RunWriter, journal_of
 from xentcheck.records.run import RunFile
-from xentcheck.vocabulary import FAILING
 
-from .coverage import coverages
-from .deviations import Deviations
 from .tasks import Finished, Task
 
 try:
@@ -136,33 +131,3 @@ def _same(path: Path, reader: Reader, header: Header) -> None:
                 "" if name in ("catalogue", "environment", "plan", "code") else f", {there!r} there and {here!r} here"
             )
             raise RunFileError(f"{path} is of another run: its {name} differs{told}; allowed: without --resume")
-
-
-def collect(
-    header: Header,
-    finished: Iterator[Finished],
-    deviations: Deviations,
-    *,
-    stop: bool = False,
-    progress: Callable[[Finished], None] = lambda done: None,
-) -> RunFile:
-    """Gather what the tasks of a run find, and what follows from all of it: pairs met, and failures of the whole.
-
-    stop: go no further than the first task with a failing record.
-    """
-    findings: list[Finding] = []
-    timings: list[tuple[str, float]] = []
-    stopped = False
-    for done in finished:
-        findings += [deviations.apply(found) if isinstance(found, Record) else found for found in done.findings]
-        timings.append((done.name, done.seconds))
-        progress(done)
-        if stop and any(record.outcome in FAILING for record in done.records):
-            stopped = True
-            break
-    met = coverages([found for found in findings if isinstance(found, Record)])
-    failures = deviations.failures(header.profile if header.complete and not stopped else "")
-    failures += ["stopped at the first failure"] if stopped else []
-    failures += [str(found) for found in findings if isinstance(found, LawResult) and not found.kept]
-    failures += [str(found) for found in findings if isinstance(found, FaultResult) and not found.ok]
-    return RunFile.of(header, [*findings, *met], failures, timings)

@@ -12,13 +12,13 @@ import numpy as np
 from xentcheck.adapters.promises import code, words
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cases.case import SMOOTHING
-from xentcheck.cases.profiles.named import EAGER, EAGER_SHAPE, SHARP
 from xentcheck.cases.profiles.reserved import COMBINED, reserved_for
+from xentcheck.cases.profiles.sets import EAGER, EAGER_SHAPE, SHARP
 from xentcheck.errors import AdapterError, DtypeError, UnavailableError, declaring
 from xentcheck.judging.power.required import NARROW
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract, get
-from xentcheck.vocabulary import QUANTITIES, REFUSED
+from xentcheck.vocabulary import QUANTITIES, refusal
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -113,8 +113,8 @@ def subjects_named(
         for dtype in dtypes:
             if by_name and dtype not in adapter.capabilities.dtypes:
                 allowed = ", ".join(adapter.capabilities.dtypes)
-                why = f", {REFUSED} {adapter.refused[dtype]}" if dtype in adapter.refused else ""
-                raise DtypeError(f"adapter {adapter.name} has no dtype {dtype}{why}; allowed: {allowed}")
+                why = refusal(("dtype", dtype), adapter.refused.get(dtype, ""))
+                raise DtypeError(f"adapter {adapter.name} has no {why}; allowed: {allowed}")
         subjects += subjects_of(adapter, devices or None, spec.command)
     if not subjects:
         raise AdapterError(f"no adapter has a device among {', '.join(devices)}; allowed: cpu, cuda, gpu")

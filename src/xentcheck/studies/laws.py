@@ -1,205 +1,21 @@
-"""Laws: properties that need no exact value, with tolerances from the same bounds; and how inputs and outputs are kept.
-
-Each law compares results of one implementation on related problems. Directions are signed and never constant
-along the classes, which would lie in the null space of the softmax's Jacobian, but where that is the question.
-"""
+"""Laws: an implementation is asked for each property, in its own process if it has one, and what comes of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
-from xentcheck.cases.randomness import Stream
 from xentcheck.errors import told
 from xentcheck.records.findings import LawResult
-from xentcheck.reference.labels import one_hot
-from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import served
 from xentcheck.running.subjects import Subject
 
-from .asker import Answer, Asker, Failed, Misshapen, Residual, Unanswered, compare
-
-SHAPE = (6, 7)
-SHIFT = 64.0
-LARGE = (1030, 1003)
-IGNORED = -100
-
-
-Law = Callable[[Asker, Problem], Residual]
-
-
-def base(dtype: str, shape: tuple[int, int] = SHAPE) -> Problem:
-    """Multiples of 1/8 up to 4, so that shifts by 64 and permutations are exact in every dtype but bfloat16 (1/4)."""
-    s = Stream(f"laws.{dtype}")
-    step = 2 if dtype == "bfloat16" else 8
-    logits = s.integers(-2 * step, 2 * step + 1, shape) / step
-    upstream = (s.integers(1, 5, shape[:1]) / 2.0) * s.signs(shape[:1])
-    return Problem(
-        logits=logits.astype(dtype),
-        target=s.integers(0, shape[1], shape[:1]),
-        reduction="none",
-        upstream=upstream.astype(dtype),
-    )
-
-
-def _rows_sum_to_0(ask: Asker, p: Problem) -> Residual:
-    g = ask(p, "dC/dz")
-    return g["dC/dz"].sum(1), g.bounds["dC/dz"].sum(1)
-
-
-def _shift(ask: Asker, p: Problem) -> Residual:
-    moved = replace(p, logits=(np.asarray(p.logits) + np.asarray(SHIFT, p.dtype)).astype(p.dtype))
-    return compare(ask(p, "loss", "dC/dz"), ask(moved, "loss", "dC/dz"), ("loss", "dC/dz"))
-
-
-def _permutation(ask: Asker, p: Problem) -> Residual:
-    order = np.argsort(Stream("laws.permutation").uniform(0, 1, (SHAPE[1],)), kind="stable")
-    inverse = np.argsort(order)
-    moved = replace(p, logits=np.asarray(p.logits)[:, order].copy(), target=inverse[p.target])
-    first, other = ask(p, "loss", "dC/dz"), ask(moved, "loss", "dC/dz")
-    back = Answer(
-        p,
-        {"loss": other["loss"], "dC/dz": other["dC/dz"][:, inverse]},
-        {"loss": other.bounds["loss"], "dC/dz": other.bounds["dC/dz"][:, inverse]},
-    )
-    return compare(first, back, ("loss", "dC/dz"))
-
-
-def _one_hot(ask: Asker, p: Problem) -> Residual:
-    if not ask.labels:
-        raise Unanswered("it takes no class indices")
-    return compare(ask(p, "loss", "dC/dz"), ask(one_hot(p), "loss", "dC/dz"), ("loss", "dC/dz"))
-
-
-def _batch(ask: Asker, p: Problem, first: int = 1) -> Residual:
-    """The first rows alone, and the others alone, have the losses and gradients that they have together."""
-    whole = ask(p, "loss", "dC/dz")
-    z = np.asarray(p.logits)
-    found, limit = [], []
-    for part in (slice(0, first), slice(first, None)):
-        piece = replace(p, logits=z[part].copy(), target=p.target[part].copy(), upstream=p.upstream[part].copy())
-        alone = ask(piece, "loss", "dC/dz")
-        for q in ("loss", "dC/dz"):
-            found.append((whole[q][part] - alone[q]).ravel())
-            limit.append((whole.bounds[q][part] + alone.bounds[q]).ravel())
-    return np.concatenate(found), np.concatenate(limit)
-
-
-def _sum_of_rows(ask: Asker, p: Problem) -> Residual:
-    """The sum over rows is the sum of the losses, and its gradient that of every row with an upstream of 1."""
-    total = ask(replace(p, reduction="sum", upstream=np.ones((), p.dtype)), "cost", "dC/dz")
-    rows = ask(replace(p, upstream=np.ones(SHAPE[0], p.dtype)), "loss", "dC/dz")
-    found = np.concatenate([[total["cost"] - rows["loss"].sum()], (total["dC/dz"] - rows["dC/dz"]).ravel()])
-    value = total.bounds["cost"] + rows.bounds["loss"].sum()
-    return found, np.concatenate([[value], (total.bounds["dC/dz"] + rows.bounds["dC/dz"]).ravel()])
-
-
-def _upstream(ask: Asker, p: Problem) -> Residual:
-    """Twice the upstream gradient with the other sign, -2 times the gradient."""
-    once, other = ask(p, "dC/dz"), ask(replace(p, upstream=(-2 * p.upstream).astype(p.dtype)), "dC/dz")
-    return 2 * once["dC/dz"] + other["dC/dz"], 2 * once.bounds["dC/dz"] + other.bounds["dC/dz"]
-
-
-def _independent(ask: Asker, p: Problem) -> Residual:
-    """A call in between, on other data, changes neither what was returned before nor what is returned after."""
-    before = ask(p, "loss", "dC/dz", shared=True)
-    kept = {q: before[q].copy() for q in ("loss", "dC/dz")}
-    ask(replace(p, logits=(-np.asarray(p.logits)).astype(p.dtype)), "loss", "dC/dz")
-    moved = [(before[q] - kept[q]).ravel() for q in kept]
-    after = ask(p, "loss", "dC/dz")
-    found = moved + [(after[q] - kept[q]).ravel() for q in kept]
-    limit = [np.zeros(kept[q].size) for q in kept] + [2 * before.bounds[q].ravel() for q in kept]
-    return np.concatenate(found), np.concatenate(limit)
-
-
-def _value_alone(ask: Asker, p: Problem) -> Residual:
-    """The loss that is asked for alone is the one that comes with a gradient."""
-    return compare(ask(p, "loss"), ask(p, "loss", "dC/dz"), ("loss",))
-
-
-def _additive(ask: Asker, p: Problem) -> Residual:
-    """The gradients of two upstream gradients add up to that of their sum."""
-    one = np.abs(p.upstream)
-    other = (one[::-1] + 3).astype(p.dtype)
-    parts = [ask(replace(p, upstream=u), "dC/dz") for u in (one, other, (one + other).astype(p.dtype))]
-    g = [part["dC/dz"] for part in parts]
-    return g[0] + g[1] - g[2], np.asarray(sum(part.bounds["dC/dz"] for part in parts))
-
-
-def _chunks(ask: Asker, p: Problem) -> Residual:
-    """More rows and classes than a block or a vector holds are what they are in two parts."""
-    large = base(p.dtype, shape=LARGE)
-    return _batch(ask, large, LARGE[0] // 2)
-
-
-def _fresh_memory(ask: Asker, p: Problem) -> Residual:
-    """Nothing is returned that was never written: rows that are ignored are where that is forgotten."""
-    if not ask.labels:
-        return compare(ask(p, "loss", "dC/dz", poisoned=True), ask(p, "loss", "dC/dz"), ("loss", "dC/dz"))
-    labels = np.where(np.arange(SHAPE[0]) % 3 == 0, IGNORED, p.target)
-    ignoring = replace(p, target=labels, ignore_index=IGNORED)
-    whole = ask(ignoring, "loss", "dC/dz", poisoned=True)
-    return compare(whole, ask(ignoring, "loss", "dC/dz"), ("loss", "dC/dz"))
-
-
-def _direction(p: Problem, name: str) -> Problem:
-    """With a direction of multiples of 1/4."""
-    v = Stream(f"laws.{name}").integers(-8, 9, SHAPE) / 4
-    return replace(p, v=v.astype(p.dtype))
-
-
-def _forward_is_reverse(ask: Asker, p: Problem) -> Residual:
-    """The derivative of a row's loss along v is the product of its gradient with v."""
-    along = _direction(p, "v")
-    v = np.asarray(along.v).astype(np.float64)
-    jvp, g = ask(along, "jvp"), ask(replace(p, upstream=np.ones_like(p.upstream)), "dC/dz")
-    return jvp["jvp"] - (g["dC/dz"] * v).sum(1), jvp.bounds["jvp"] + (g.bounds["dC/dz"] * np.abs(v)).sum(1)
-
-
-def _hessian_symmetric(ask: Asker, p: Problem) -> Residual:
-    """w H v = v H w, row by row."""
-    answers = [ask(_direction(p, name), "hvp") for name in ("v", "w")]
-    v, w = (np.asarray(x.problem.v).astype(np.float64) for x in answers)
-    found = (w * answers[0]["hvp"]).sum(1) - (v * answers[1]["hvp"]).sum(1)
-    return found, (np.abs(w) * answers[0].bounds["hvp"]).sum(1) + (np.abs(v) * answers[1].bounds["hvp"]).sum(1)
-
-
-def _hessian_null(ask: Asker, p: Problem) -> Residual:
-    """The Hessian takes the direction of ones to 0, and its rows sum to 0 along any other."""
-    ones = ask(replace(p, v=np.ones(SHAPE, p.dtype)), "hvp")
-    other = ask(_direction(p, "v"), "hvp")
-    return (
-        np.concatenate([ones["hvp"].ravel(), other["hvp"].sum(1)]),
-        np.concatenate([ones.bounds["hvp"].ravel(), other.bounds["hvp"].sum(1)]),
-    )
-
-
-LAWS: dict[str, tuple[str, Law]] = {
-    "rows-sum-to-0": ("the rows of dC/dz sum to 0", _rows_sum_to_0),
-    "shift": ("adding 64 to all logits changes nothing", _shift),
-    "permutation": ("permuting the classes permutes the gradient", _permutation),
-    "one-hot": ("one-hot probabilities are class indices", _one_hot),
-    "batch": ("a row alone is what it is among others", _batch),
-    "sum-of-rows": ("the sum over the batch is the sum of its rows", _sum_of_rows),
-    "upstream": ("the gradient is linear in the upstream gradient", _upstream),
-    "additive": ("the gradients of two upstream gradients add up to that of their sum", _additive),
-    "chunks": ("a large batch is what its halves are", _chunks),
-    "forward-reverse": ("the derivative along a direction is the gradient's product with it", _forward_is_reverse),
-    "hessian-symmetric": ("the Hessian is symmetric", _hessian_symmetric),
-    "hessian-null": ("the Hessian takes ones to 0, and its products sum to 0", _hessian_null),
-    "fresh-memory": ("nothing is returned that was never written", _fresh_memory),
-    "independent": ("a call on other data changes no other call's results", _independent),
-    "value-alone": ("the value does not depend on whether a gradient is asked for", _value_alone),
-}
-"""Name -> what it says, and the comparison."""
-
-
-MEMORY = "independent"
-"""The law that looks at the memory of what was returned, of which only copies leave another process."""
+from .asker import Asker, Failed, Misshapen, Unanswered
+from .properties import LAWS, MEMORY, base
 
 
 def laws(subject: Subject, dtype: str) -> Iterator[LawResult]:

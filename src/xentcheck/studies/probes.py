@@ -10,7 +10,7 @@ import numpy as np
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.wrap.fused import as_layer
-from xentcheck.errors import ProcessEnded, told
+from xentcheck.errors import ProcessEnded, kind_of
 from xentcheck.records.findings import ProbeResult
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
@@ -115,7 +115,7 @@ def _anywhere(subject: Subject, p: Probe) -> ProbeResult | None:
     except ProcessEnded as error:
         return _result(subject, p, error.outcome, error.outcome)
     except Exception as error:
-        name = told(error).partition(":")[0]
+        name = kind_of(error)
         return _result(subject, p, name, name)
     return found and ProbeResult.from_json(found)
 
@@ -132,7 +132,7 @@ def probe_result(subject: Subject, p: Probe) -> ProbeResult | None:
     if done.outcome in ("unavailable", "unsupported"):
         return None
     if done.result is None:
-        name = done.outcome if done.outcome in ("crash", "timeout") else done.reason.partition(":")[0]
+        name = done.facts.raised or done.outcome
         return _result(subject, p, name, name)
     value, gradient = (_numbers(done.result.values.get(q)) for q in ("cost", gradient_of))
     return _result(subject, p, value, gradient)

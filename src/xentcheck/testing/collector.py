@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from xentcheck.errors import XentcheckError
-from xentcheck.records.file import Header
+from xentcheck.records.file import Finding, Header
 from xentcheck.records.findings import LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
@@ -18,7 +18,7 @@ from xentcheck.records.words import describe
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.reports.analysis.suspicion import suspicion
 from xentcheck.reports.formats.write import write_report
-from xentcheck.running.coverage import coverages
+from xentcheck.running.collect import run_of
 from xentcheck.running.deviations import Deviations
 from xentcheck.vocabulary import QUANTITIES
 
@@ -69,7 +69,6 @@ class Collector:
 
     def run(self) -> RunFile:
         """The records in the order of the plan, with what spans all of them."""
-        header, complete = self.plan.run_header(len(self.records))
         order = {str(case): i for i, case in enumerate(c for g in self.plan.groups for c in g.cases)}
         places = self.plan.places
         deviations = Deviations(self.plan.known)
@@ -77,11 +76,8 @@ class Collector:
             self.records,
             key=lambda r: (order[r.case], places.index((r.adapter, r.variant, r.device)), QUANTITIES.index(r.quantity)),
         )
-        records = tuple(map(deviations.apply, ordered))
-        laws = tuple(sorted(self.laws, key=str))
-        failures = deviations.failures(self.plan.profile if complete else "")
-        failures += [str(law) for law in laws if not law.kept]
-        return RunFile(header, records, tuple(failures), coverages=tuple(coverages(records)), laws=laws)
+        findings: list[Finding] = [*map(deviations.apply, ordered), *sorted(self.laws, key=str)]
+        return run_of(self.plan.run_header(len(ordered)), findings, deviations)
 
     def _write(self, run: RunFile) -> None:
         try:

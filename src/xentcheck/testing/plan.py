@@ -115,11 +115,6 @@ class Plan:
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
 
-    @property
-    def whole(self) -> bool:
-        """Whether the options leave the profile whole."""
-        return not (self.patterns or self.dtypes or self.devices)
-
     def header_lines(self) -> list[str]:
         """What pytest prints first."""
         from importlib.metadata import version
@@ -158,7 +153,8 @@ class Plan:
     @cached_property
     def header(self) -> Header:
         """The first line of the run file of all of the plan."""
-        return header_of(self.cases, self.subjects, self.profile, self.seed, 1, self.patterns)
+        narrowed = {"dtypes": self.dtypes, "devices": self.devices}
+        return header_of(self.cases, self.subjects, self.profile, self.seed, 1, self.patterns, **narrowed)
 
     @cached_property
     def places(self) -> list[Place]:
@@ -169,13 +165,13 @@ class Plan:
         """Take over from a worker what only started frameworks know: the controller starts none."""
         vars(self).update(header=header, places=places)
 
-    def run_header(self, records: int) -> tuple[Header, bool]:
-        """The first line of the run file, and whether so many records are all of the plan."""
+    def run_header(self, records: int) -> Header:
+        """The first line of the run file; fewer records than planned are a selection."""
         header = self.header
         if records == header.planned:
-            return header, self.whole
+            return header
         part = (*self.patterns, f"{records} of {header.planned} comparisons")
-        return replace(header, planned=records, selection=part), False
+        return replace(header, planned=records, selection=part)
 
 
 def _ids(config: pytest.Config) -> str:

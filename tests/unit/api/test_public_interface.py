@@ -28,7 +28,8 @@ from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject, contracts_of, subjects_of
 from xentcheck.running.tasks import CaseGroup, Finished
 from xentcheck.studies.asker import Answer, compare
-from xentcheck.studies.laws import LAWS, SHAPE, base, laws
+from xentcheck.studies.laws import LAWS, base, laws
+from xentcheck.studies.properties import SHAPE
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
 GIVEN: dict[str, Any] = {

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from xentcheck.cases.build import SMOOTHINGS, build
 from xentcheck.cases.case import IGNORE, LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, WEIGHTS, Case, quantities_of
 from xentcheck.cases.families import ALL_LAYER_FAMILIES, FAMILIES, FAR, LAYER_FAMILIES, LOGIT_FAMILIES
-from xentcheck.cases.profiles.named import OPTION_SETS, PROFILES, SHAPES, cases
+from xentcheck.cases.profiles.named import PROFILES, cases
+from xentcheck.cases.profiles.sets import OPTION_SETS, SHAPES
 from xentcheck.errors import CaseError, ProfileError
 from xentcheck.reference.problem import Problem, digest_of
 from xentcheck.running.comparison import planned

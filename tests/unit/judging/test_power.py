@@ -13,7 +13,7 @@ from wrong_answers import everything
 from xentcheck import adapters
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.profiles.named import OPTION_SETS
+from xentcheck.cases.profiles.sets import OPTION_SETS
 from xentcheck.judging.comparisons import Submission
 from xentcheck.judging.power.measure import NEGLIGIBLE, THRESHOLD, Power, largest, ratio
 from xentcheck.judging.power.required import required

@@ -27,8 +27,8 @@ from xentcheck.reports.formats.markdown import markdown
 from xentcheck.reports.formats.terminal import print_summary
 from xentcheck.reports.formats.write import to_json
 from xentcheck.running.comparison import run_case
+from xentcheck.running.comparison.zeros import CLASS_COUNTS, case_of, zeros_pass_from
 from xentcheck.running.subjects import subjects_of
-from xentcheck.running.zeros import CLASS_COUNTS, case_of, zeros_pass_from
 
 CASE = Case.parse("gaussian.5x10.bf16.index.plain.mean.up-one.contig.s0")
 CONTRACTS = tuple(CATALOGUE)

@@ -79,11 +79,11 @@ def edited(tmp_path: Path, line: int, change: dict[str, object] | str) -> Path:
 @pytest.mark.parametrize(
     ("line", "change", "text"),
     [
-        (0, {"schema": 3}, "line 1 has schema 3; allowed: 1 or 2"),
+        (0, {"schema": 4}, "line 1 has schema 4; allowed: 1, 2, 3"),
         (0, {"tool": "other"}, "line 1 is no header of xentcheck"),
         (0, {"planned_": 1}, "line 1: malformed header: fields planned_ are unknown"),
         (0, "[]", "line 1 is not an object"),
-        (1, {"colour": "red"}, "line 2: malformed record: fields colour are unknown; allowed: adapter, variant"),
+        (1, {"colour": "red"}, "line 2: malformed record: fields colour are unknown; allowed: check, raised"),
         (
             1,
             {"kind": "picture"},

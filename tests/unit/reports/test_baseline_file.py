@@ -29,13 +29,23 @@ def damaged(change: str) -> str:
             "a failure twice": [*failing[:-1], *failing[2:]],
             "no JSON": [lines[0], "<<<<<<< HEAD", *lines[1:]],
             "foreign": [json.dumps({"kind": "baseline", "tool": "other"}), *lines[1:]],
-            "newer": [json.dumps({**header, "schema": 3}), *lines[1:]],
+            "newer": [json.dumps({**header, "schema": 4}), *lines[1:]],
             "no object": [lines[0], "[]", *lines[1:]],
             "unknown kind": [lines[0], '{"knot": "x", "seen": ["y"]}', *lines[1:]],
             "unknown field": [lines[0], lines[1].replace('"cases"', '"knots"'), *lines[2:]],
             "wrong type": [lines[0], lines[1].replace('"cases": "', '"cases": 3, "x": "'), *lines[2:]],
             "no outcome": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": []', lines[1]), *lines[2:]],
             "one outcome": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": "1 agree"', lines[1]), *lines[2:]],
+            "half a count": [
+                lines[0],
+                re.sub(r'"outcomes": \[.*?\]', '"outcomes": [{"agree": 1.5}]', lines[1]),
+                *lines[2:],
+            ],
+            "unknown outcome": [
+                lines[0],
+                re.sub(r'"outcomes": \[.*?\]', '"outcomes": [{"fine": 1}]', lines[1]),
+                *lines[2:],
+            ],
             "no number": [lines[0], re.sub(r'"share": \[.*?\]', '"share": [NaN, 1]', lines[1]), *lines[2:]],
             "no count": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": ["x agree"]', lines[1]), *lines[2:]],
             "no seed": [json.dumps({**header, "seed": "x"}), *lines[1:]],
@@ -56,15 +66,17 @@ def damaged(change: str) -> str:
         ("a failure twice", r"line \d is malformed: ValueError: '.*' is there twice"),
         ("no JSON", "line 2 is not JSON: truncated, or merged by hand"),
         ("foreign", "line 1 is no header of xentcheck: another program's file?"),
-        ("newer", r"has schema 3; allowed: 2 \(written by another version\)"),
+        ("newer", r"has schema 4; allowed: 2, 3 \(written by another version\)"),
         ("no object", "line 2 is not an object"),
         ("unknown kind", "line 2 is malformed: KeyError: 'knot'"),
         ("unknown field", "line 2 is malformed: ValueError: unknown field knots"),
         ("wrong type", "line 2 is malformed: "),
-        ("no outcome", r"line 2 is malformed: TypeError: \[\] is no list of texts"),
-        ("one outcome", "line 2 is malformed: TypeError: '1 agree' is no list of texts"),
+        ("no outcome", r"line 2 is malformed: TypeError: \[\] is no list of counts"),
+        ("one outcome", "line 2 is malformed: TypeError: '1 agree' is no list of counts"),
         ("no number", "line 2 is not JSON: truncated, or merged by hand"),
         ("no count", "line 2 is malformed: ValueError: 'x agree' is no count of outcomes"),
+        ("half a count", "line 2 is malformed: ValueError: .* is no count of outcomes"),
+        ("unknown outcome", "line 2 is malformed: ValueError: .* is no count of outcomes"),
         ("no seed", "line 1: seed is 'x'; allowed: of type int"),
         ("no adapters", "line 1: adapters of the environment are no object"),
         ("one number", "line 2 is malformed: ValueError: "),
@@ -77,3 +89,14 @@ def test_a_damaged_baseline_is_one_line(change: str, text: str, tmp_path: Path) 
     with pytest.raises(RunFileError, match=text) as found:
         load(path)
     assert "\n" not in str(found.value)
+
+
+def test_counts_as_text_are_read_as_numbers(tmp_path: Path) -> None:
+    """A file of schema 2 is the baseline that it was."""
+    base = baseline_of([run(record(), record(case="b", outcome="vacuous"), record(case="c"))])
+    header, row, *rest = base.lines()
+    data = json.loads(row)
+    assert data["outcomes"] == [{"vacuous": 1, "agree": 2}]
+    old = [json.dumps({**json.loads(header), "schema": 2}), json.dumps({**data, "outcomes": ["1 vacuous, 2 agree"]})]
+    (tmp_path / "old.jsonl").write_text("\n".join([*old, *rest, ""]))
+    assert load(tmp_path / "old.jsonl").rows == base.rows

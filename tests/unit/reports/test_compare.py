@@ -73,7 +73,7 @@ def test_every_kind_has_a_test() -> None:
 
 def test_nothing_changes_between_a_run_and_itself() -> None:
     """Whatever the order of its records."""
-    convention = record(case="c", outcome="convention", reason="all-ignored: nan", share=None)
+    convention = record(case="c", outcome="convention", convention="all-ignored", returned="nan", share=None)
     both = run(record(), record(case="b"), convention)
     turned = replace(both, records=both.records[::-1])
     assert found_in(both, turned).changes == ()
@@ -126,7 +126,8 @@ def test_answers_to_probes_and_degenerate_cases_are_told() -> None:
     new = replace(BASE, probes=(probe(value="inf"), probe(adapter="other", value="1")))
     (change,) = found_in(base, new).changes
     assert (change.kind, change.where.partition("/")[0]) == ("answer", probe().adapter)
-    nan, zero = (record(outcome="convention", reason=f"all-ignored: {x}", share=None) for x in ("nan", "0"))
+    told = {"outcome": "convention", "convention": "all-ignored", "share": None}
+    nan, zero = (record(**told, returned=x) for x in ("nan", "0"))
     (change,) = found_in(run(nan), run(zero)).changes
     assert (change.kind, change.before, change.after) == ("answer", "nan", "0")
 

@@ -16,14 +16,16 @@ from xentcheck import adapters
 from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.api import Run
 from xentcheck.cases import Case
-from xentcheck.cases.profiles.named import EAGER_SHAPE, cases
+from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import reserved_for
+from xentcheck.cases.profiles.sets import EAGER_SHAPE
+from xentcheck.cli import request as cli_request
 from xentcheck.cli.commands import fuzz as command_fuzz
 from xentcheck.cli.commands import run as command_run
 from xentcheck.cli.commands.fuzz import FuzzRequest
-from xentcheck.cli.commands.run import RunRequest, execute_request
 from xentcheck.cli.main import COMMANDS as ALL
 from xentcheck.cli.main import cli, command_named
+from xentcheck.cli.request import RunRequest, execute_request
 from xentcheck.errors import AdapterError
 from xentcheck.running.subjects import Subject
 from xentcheck.studies.fuzzing import Fuzzed
@@ -165,15 +167,15 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def collect(header: Any, finished: Any, deviations: Any, *, progress: Any, **named: Any) -> Any:
         seen.append((header.planned, header.selection, header.complete, header.shard, deviations.entries, named))
 
-    monkeypatch.setattr(command_run, "execute", work)
+    monkeypatch.setattr(cli_request, "execute", work)
     for name in ("execute_parallel", "execute_on_dask"):
-        monkeypatch.setattr(command_run, name, lambda *given, _as=name: seen.append((_as, given)))
-    monkeypatch.setattr(command_run, "collect", collect)
-    monkeypatch.setattr(command_run.Journal, "complete", lambda journal, found: seen.append(journal.out))
+        monkeypatch.setattr(cli_request, name, lambda *given, _as=name: seen.append((_as, given)))
+    monkeypatch.setattr(cli_request, "collect", collect)
+    monkeypatch.setattr(cli_request.Journal, "complete", lambda journal, found: seen.append(journal.out))
 
     def of(request: RunRequest) -> str:
         seen.clear()
-        execute_request(request, command_run.Console(quiet=True))
+        execute_request(request, cli_request.Console(quiet=True))
         return repr(seen)
 
     return of

@@ -17,6 +17,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.running.subjects import Subject
 from xentcheck.studies import laws as module
 from xentcheck.studies.laws import LAWS, laws
+from xentcheck.studies.properties import _direction, base
 
 Signs = Callable[[Problem, int], Any]
 FUSED = get("fused")
@@ -43,9 +44,7 @@ def crossed(problem: Problem, call: int) -> Any:
     return np.sign(DIRECTIONS["w"]) if call == 0 else -np.sign(DIRECTIONS["v"])
 
 
-DIRECTIONS = {
-    name: np.asarray(module._direction(module.base("float32"), name).v).astype(np.float64) for name in ("v", "w")
-}
+DIRECTIONS = {name: np.asarray(_direction(base("float32"), name).v).astype(np.float64) for name in ("v", "w")}
 SIGNS: dict[str, Signs] = {
     "rows-sum-to-0": alike,
     "upstream": alike,

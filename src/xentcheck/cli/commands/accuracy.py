@@ -11,12 +11,13 @@ from rich.progress import Progress
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.spec import Spec, resolve, specs_of
-from xentcheck.cli.options import FROM_0, adapter_option, dtype_option, framework_option, impl_option, seed_option
+from xentcheck.cli.asked import ADAPTERS, IMPLEMENTATION
+from xentcheck.cli.options import FROM_0, dtype_option, out_option, seed_option
 from xentcheck.errors import DtypeError
 from xentcheck.records.findings import Accuracy
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.reports.formats.markdown import table
-from xentcheck.reports.sections.accuracy import accuracy_table
+from xentcheck.reports.sections.accuracy import accuracy_section
 from xentcheck.running.subjects import subjects_of
 from xentcheck.studies.accuracy import accuracies
 from xentcheck.vocabulary import DTYPES
@@ -65,7 +66,7 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
     if not found:
         return 1
     versions = dict.fromkeys(f"{s.adapter.package} {s.adapter.version()}" for s in subjects)
-    text = TEXT.format(seed=seed, rounds=rounds, versions=", ".join(versions)) + table(accuracy_table(found)) + "\n"
+    text = TEXT.format(seed=seed, rounds=rounds, versions=", ".join(versions)) + table(accuracy_section(found)) + "\n"
     if out is None:
         click.echo(text)
         return int(bool(silent))
@@ -75,13 +76,13 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
 
 
 @click.command()
-@adapter_option
-@impl_option
-@framework_option
+@ADAPTERS
+@IMPLEMENTATION[0]
+@IMPLEMENTATION[1]
 @dtype_option
 @seed_option
 @click.option("--rounds", default=30, show_default=True, type=FROM_0, help="Steps of the climb.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+@out_option
 def accuracy(
     adapters: tuple[str, ...],
     implementation: str | None,

@@ -64,7 +64,7 @@ def _line(change: Change) -> str:
 
 
 def _markdown(found: Comparison) -> str:
-    rows = table(found.table) if found.table[1] else ""
+    rows = table(found.section) if found.section.rows else ""
     return f"**{found.verdict}**\n\n{rows}\n"
 
 

@@ -14,12 +14,12 @@ from rich.text import Text
 
 from xentcheck import adapters
 from xentcheck.cases.profiles.named import PROFILES
-from xentcheck.cli.options import jobs_of, jobs_option
+from xentcheck.cli.options import jobs_of, jobs_option, out_option
 from xentcheck.errors import ProfileError
 from xentcheck.records.findings import FaultResult
 from xentcheck.records.paths import prepare_file, write_whole
-from xentcheck.reports.formats.markdown import FAULTS, table
-from xentcheck.reports.sections.faults import fault_table, fault_text
+from xentcheck.reports.formats.markdown import table
+from xentcheck.reports.sections.faults import PROSE, fault_section, fault_text
 from xentcheck.running.executors.futures import Asked
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.studies.kill_table.faults import fault_searches, frameworks_of
@@ -76,8 +76,8 @@ def faults_command(
 def _write(out: Path, command: str, found: Sequence[FaultResult]) -> None:
     tested = [adapters.get(name) for name in dict.fromkeys(f.framework for f in found)]
     versions = ", ".join(f"{a.package} {a.version()}" for a in tested)
-    text = TEXT.format(command=command, versions=versions, what=FAULTS, counts=fault_text(found))
-    write_whole(out, text + table(fault_table(found)) + "\n")
+    text = TEXT.format(command=command, versions=versions, what=PROSE, counts=fault_text(found))
+    write_whole(out, text + table(fault_section(found)) + "\n")
     click.echo(f"{fault_text(found)} Wrote {out}")
 
 
@@ -108,7 +108,7 @@ def _print(found: Sequence[FaultResult]) -> None:
 )
 @click.option("--rivals", is_flag=True, help="Also what assert_close, gradcheck and check_grads notice.")
 @jobs_option
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+@out_option
 def faults(frameworks: tuple[str, ...], profiles: tuple[str, ...], rivals: bool, jobs: str, out: Path | None) -> int:
     """Which check catches each of the planted faults first, and on which case.
 

@@ -16,23 +16,9 @@ from rich.text import Text
 
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
-from xentcheck.adapters.spec import Spec, specs_of
-from xentcheck.cli.options import (
-    FROM_1,
-    adapter_option,
-    contract_option,
-    contracts_of,
-    deviations_option,
-    device_option,
-    dtype_option,
-    finite,
-    framework_option,
-    impl_option,
-    isolation_option,
-    overwrites_option,
-    seed_option,
-    timeout_option,
-)
+from xentcheck.adapters.spec import Spec
+from xentcheck.cli.asked import asks_any
+from xentcheck.cli.options import FROM_1, deviations_option, device_option, dtype_option, finite, seed_option
 from xentcheck.errors import UnavailableError
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.words import describe
@@ -140,12 +126,7 @@ def _progress(console: Console, seconds: float) -> Iterator[Callable[[Fuzzed], N
 
 
 @click.command()
-@adapter_option
-@impl_option
-@framework_option
-@overwrites_option
-@isolation_option
-@timeout_option
+@asks_any
 @click.option(
     "--minutes",
     default=1.0,
@@ -154,7 +135,6 @@ def _progress(console: Console, seconds: float) -> Iterator[Callable[[Fuzzed], N
     callback=finite("minutes"),
     help="How long to go on.",
 )
-@contract_option
 @dtype_option
 @device_option
 @seed_option
@@ -174,14 +154,9 @@ def _progress(console: Console, seconds: float) -> Iterator[Callable[[Fuzzed], N
     help="Failing cases after which to stop.",
 )
 def fuzz(
-    adapters: tuple[str, ...],
-    implementation: str | None,
-    framework: str | None,
-    overwrites: tuple[str, ...],
-    isolation: str,
-    timeout: float,
+    specs: tuple[Spec, ...],
+    promised: Promised,
     minutes: float,
-    contracts: tuple[str, ...],
     dtypes: tuple[str, ...],
     devices: tuple[str, ...],
     seed: int,
@@ -190,8 +165,5 @@ def fuzz(
     most: int,
 ) -> int:
     """Random cases; those that fail are saved, and come first the next time. Exit code 1 if any fails."""
-    promised = contracts_of(contracts)
-    limit = timeout if isolation == "process" else 0
-    specs = specs_of(adapters, implementation, framework, limit, contracts=promised, overwrites=overwrites)
-    fuzzing = FuzzRequest(tuple(specs), dtypes, devices, 60 * minutes, seed, saved, deviations, most, promised)
+    fuzzing = FuzzRequest(specs, dtypes, devices, 60 * minutes, seed, saved, deviations, most, promised)
     return fuzz_command(fuzzing)

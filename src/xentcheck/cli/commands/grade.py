@@ -10,26 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xentcheck.adapters.spec import specs_of
-from xentcheck.cli.options import (
-    contract_option,
-    contracts_of,
-    device_option,
-    dtype_option,
-    framework_option,
-    impl_option,
-    jobs_of,
-    jobs_option,
-    seed_option,
-)
-from xentcheck.errors import AdapterError
+from xentcheck.adapters.spec import Spec
+from xentcheck.cli.asked import asks_one
+from xentcheck.cli.options import device_option, dtype_option, jobs_of, jobs_option, seed_option
+from xentcheck.cli.request import RunRequest, asked_of, execute_request
 from xentcheck.reports.analysis.grades import EVERYTHING
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.running.subjects import subjects_named
 from xentcheck.studies.heights import Height, heights, held_to
 from xentcheck.vocabulary import DTYPES
-
-from .run import RunRequest, asked_of, execute_request
 
 
 def grade_command(request: RunRequest) -> int:
@@ -77,21 +66,15 @@ def _height_table(found: list[Height]) -> Table:
 
 
 @click.command()
-@click.argument("adapter", required=False)
-@impl_option
-@framework_option
+@asks_one
 @click.option("--profile", default="full", show_default=True, metavar="quick|full|deep", help="How many cases.")
-@contract_option
 @dtype_option
 @device_option
 @seed_option
 @jobs_option
 def grade(
-    adapter: str | None,
-    implementation: str | None,
-    framework: str | None,
+    spec: Spec,
     profile: str,
-    contracts: tuple[str, ...],
     dtypes: tuple[str, ...],
     devices: tuple[str, ...],
     seed: int,
@@ -101,8 +84,4 @@ def grade(
 
     Exit code 1 if the run behind it is not ok, as where the declared contract is exceeded.
     """
-    promised = contracts_of(contracts)
-    specs = specs_of((adapter,) if adapter else (), implementation, framework, contracts=promised)
-    if len(specs) != 1:
-        raise AdapterError("grade needs one implementation: ADAPTER, or --impl with --framework")
-    return grade_command(RunRequest(tuple(specs), profile, dtypes, devices, seed, jobs_of(jobs), None, None))
+    return grade_command(RunRequest((spec,), profile, dtypes, devices, seed, jobs_of(jobs), None, None))

@@ -19,8 +19,8 @@ from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import summarize
 from xentcheck.reports.formats.terminal import print_summary
+from xentcheck.running.collect import collect
 from xentcheck.running.deviations import Deviations, load
-from xentcheck.running.journal import collect
 from xentcheck.running.tasks import Finished
 
 

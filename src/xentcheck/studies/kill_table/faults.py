@@ -11,7 +11,6 @@ from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
-from xentcheck.records.failures import check_of
 from xentcheck.records.findings import FaultResult, is_right
 from xentcheck.records.record import Record
 from xentcheck.running.comparison import run_case
@@ -43,7 +42,7 @@ def sides_at(subjects: Sequence[Subject], case: Case) -> dict[str, str]:
     for record in run_case(case, subjects):
         sides = found.setdefault(record.contract, {})
         if record.outcome in FAILING:
-            sides.setdefault(side_of(record), check_of(record))
+            sides.setdefault(side_of(record), record.check)
     if len(found) < len(subjects):
         return {}
     first, *others = found.values()

@@ -18,6 +18,7 @@ from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import AdapterError, DtypeError, ProblemError, UnavailableError
 from xentcheck.judging.metric import shape_and_dtype
+from xentcheck.records.facts import sentence
 from xentcheck.records.record import rank
 from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.formats import Array
@@ -144,9 +145,10 @@ class _Projector:
         for q, shape in (("loss", p.loss_shape), ("dC/dz", p.logits_shape)):
             if q not in quantities:
                 continue
-            found = shape_and_dtype(np.asarray(values[q]), shape, self.dtype) if q in values else "missing"
-            if found:
-                raise AdapterError(f"{name} cannot be projected: {q} is {found}")
+            if q not in values:
+                raise AdapterError(f"{name} cannot be projected: {q} is missing")
+            if found := shape_and_dtype(np.asarray(values[q]), shape, self.dtype):
+                raise AdapterError(f"{name} cannot be projected: {q} is {sentence(found, 'disagree')}")
         return {q: x.astype(np.float64) if q == "loss" else x for q, x in values.items()}
 
 

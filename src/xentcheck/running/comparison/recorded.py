@@ -1,0 +1,196 @@
+"""What is written down of one comparison: who was asked, what it is worth, why it is wrong, and the record of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xentcheck.adapters.base import Result, needed_options
+from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
+from xentcheck.judging.comparisons import Verdict
+from xentcheck.judging.conventions import seen
+from xentcheck.judging.power.required import required
+from xentcheck.judging.right_rows import RightRows
+from xentcheck.records.facts import Facts, sentence
+from xentcheck.records.record import Record
+from xentcheck.records.sizes import size_of
+from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.bounds.contracts import Contract
+from xentcheck.reference.formats import Array, wider
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem, index_of
+from xentcheck.running.attempts import Attempt
+from xentcheck.running.subjects import Subject, contracts_of
+from xentcheck.vocabulary import OVERWRITABLE
+
+from .zeros import zeros_pass_from
+
+MARGIN_POINTS = 32
+"""Rows whose margin and error a record keeps."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a subject says of itself, as far as a problem is concerned: contracts by quantity, and those for its grade.
+
+    options: those that the problem makes use of, and it supports. declared: quantities whose contract is its own.
+    """
+
+    subject: Subject
+    version: str
+    options: frozenset[str]
+    contracts: dict[str, Contract]
+    others: tuple[Contract, ...]
+    declared: frozenset[str]
+
+    @classmethod
+    def of(cls, problem: Problem, subject: Subject) -> Asked:
+        """Asks its adapter."""
+        adapter = subject.adapter
+        options = frozenset(needed_options(problem) & adapter.capabilities.options)
+        contracts, others = contracts_of(subject, problem.dtype)
+        declared = (q for q in contracts if adapter.declared_for(subject.device, problem.dtype, q))
+        return cls(subject, adapter.version(), options, contracts, others, frozenset(declared))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the judge finds: the outcome, the facts that say why, and the fields of a record that follow.
+
+    wrong: what disagrees, to be explained: problem, result and bound, plain in the rows that are not judged.
+    """
+
+    outcome: str
+    facts: Facts
+    fields: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    wrong: tuple[Problem, Array, Array] | None = None
+
+
+def described(problem: Problem, asked: Asked, quantity: str) -> dict[str, Any]:
+    """The fields of a record that are known before anything is computed: who is asked for what, and judged by what."""
+    subject, contract = asked.subject, asked.contracts[quantity].name
+    adapter = subject.adapter
+    place = (adapter.name, subject.variant, subject.device, problem.dtype)
+    size = problem.classes, int(np.prod(problem.loss_shape, dtype=np.int64))
+    described = quantity, problem.target_kind, problem.reduction, asked.options, problem.head, problem.dtype
+    return {
+        "adapter": adapter.name,
+        "variant": subject.variant,
+        "version": asked.version,
+        "device": subject.device,
+        "dtype": problem.dtype,
+        "quantity": quantity,
+        "group": "/".join((*place, quantity, problem.target_kind, problem.reduction)),
+        "size": size_of(*size, problem.dtype),
+        "contract": contract,
+        "required": required(*described, contract, size),
+    }
+
+
+def wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
+    """The dtype of a result that is wider than the problem's, or an empty string."""
+    if a.result is None or quantity not in a.result.values:
+        return ""
+    found = str(np.asarray(a.result.values[quantity]).dtype)
+    return found if found in wider(problem.dtype) else ""
+
+
+def found_of(
+    problem: Problem, right: RightRows, a: Attempt, asked: Asked, quantity: str, verdict: Verdict | None
+) -> Found:
+    """What is found of one quantity, from what was tried and the verdict on it."""
+    if a.result is None:
+        return Found(a.outcome, a.facts, {"required": ()})
+    if verdict is None:
+        return Found("error", Facts(check="present"), {})
+    got = np.asarray(a.result.values[quantity])
+    if right.excused and not verdict.mismatch and not _harmed(a.result):
+        facts = Facts(convention=right.excused.id, returned=seen(got))
+        return Found("convention", facts, {"required": (), "link": right.excused.seen})
+    notes = () if verdict.mismatch else right.note(got, quantity)
+    outcome, facts = _outcome(a.result, verdict, quantity)
+    t, p = verdict.tally, verdict.power
+    fields: dict[str, Any] = {
+        "elements": t.elements,
+        "applicable": p.applicable,
+        "rejected": p.rejected,
+        "blind_fraction": p.blind_fraction,
+        "shares": verdict.shares,
+        "ulp_counts": tuple(int(n) for n in t.ulp_counts),
+        "share_counts": tuple(int(n) for n in t.share_counts),
+        "margins": tuple(verdict.margins[:MARGIN_POINTS]),
+    }
+    if t.elements:
+        index = index_of(problem, quantity, right.position(t.position, quantity, problem.classes))
+        numbers = {"got": _hex(t.got), "expected": _hex(t.expected), "bound": _hex(t.bound)}
+        fields |= {"share": t.share, "ulp": t.ulp, "index": index, **numbers}
+    if outcome != "disagree":
+        return Found(outcome, facts, fields, notes)
+    fields["within"] = _within(a.result, asked, quantity, problem.dtype, verdict)
+    if facts.changed or facts.form or quantity not in EXAMINED:
+        return Found(outcome, facts, fields, notes)
+    contract = asked.contracts[quantity].returning(str(got.dtype), problem.dtype)
+    bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
+    return Found(outcome, facts, fields, notes, right.without_others(problem, quantity, got, bound))
+
+
+def _within(result: Result, asked: Asked, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
+    """The other contracts that allow what disagrees by the default; from how many classes on zeros pass under each."""
+    if _harmed(result) or quantity in asked.declared:
+        return {}
+    met = [name for name, share in verdict.shares.items() if share <= 1]
+    return {name: zeros_pass_from(name, dtype, quantity) for name in met}
+
+
+def suspected(a: Attempt, quantity: str, found: Found) -> tuple[str, ...]:
+    """The known mistakes that explain a failure."""
+    if a.result is None and found.outcome == "error":
+        return suspects_of_error(a.told)
+    if found.facts.changed:
+        return (f"E53: writes into its input {', '.join(found.facts.changed)}",)
+    if found.facts.form:
+        return (f"B26: {sentence(found.facts, found.outcome)}",)
+    if found.wrong is None:
+        return ()
+    problem, got, bound = found.wrong
+    return suspects(problem, quantity, got, bound)
+
+
+def record_of(base: dict[str, Any], found: Found, told: str, causes: tuple[str, ...]) -> Record:
+    """The record, whose reason is written from the facts; told: what the implementation says where it has no result."""
+    elements = found.fields.get("elements", 0)
+    reason = sentence(found.facts, found.outcome, base["quantity"], elements=elements, told=told)
+    known = {**base, **found.fields, **found.facts.given()}
+    return Record(**known, outcome=found.outcome, reason=reason, suspects=causes)
+
+
+def _harmed(result: Result) -> list[str]:
+    """The inputs that the call overwrote and must not."""
+    return [name for name in result.changed_inputs if name not in OVERWRITABLE]
+
+
+def notes_of(a: Attempt) -> tuple[str, ...]:
+    """What is shown of a call beside its outcome."""
+    found = [name for name in a.result.changed_inputs if name in OVERWRITABLE] if a.result else []
+    said = a.subject.adapter.overwrites
+    return tuple(f"overwrites its {name}, {'as' if name in said else 'which is not'} declared" for name in found)
+
+
+def _outcome(result: Result, verdict: Verdict, quantity: str) -> tuple[str, Facts]:
+    """Outcome and facts, by precedence: disagree, vacuous, trivial, agree."""
+    if harmed := _harmed(result):
+        return "disagree", Facts(check="inputs", changed=tuple(harmed))
+    if verdict.mismatch:
+        return "disagree", verdict.mismatch
+    if not verdict.agrees:
+        return "disagree", Facts(check=f"bound of {quantity}", failing=verdict.tally.failing)
+    if "zero" in verdict.power.applicable:
+        return ("agree" if "zero" in verdict.power.rejected else "vacuous"), Facts()
+    return "trivial", Facts()
+
+
+def _hex(x: float) -> str:
+    return float(x).hex()
