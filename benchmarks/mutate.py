@@ -30,7 +30,7 @@ from typing import Any
 import click
 import pytest
 from mutation.rules import Change, changes
-from mutation.tables import EACH, EQUIVALENT, SHARE, TESTS
+from mutation.tables import EACH, EQUIVALENT, SHARE, TESTS, place_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"reference": "reference", "adapters": "adapters", "reports": "reports", "museum": "tests/museum"}
@@ -138,7 +138,7 @@ def failing(tests: Sequence[str], folder: Path) -> str:
         return ""
     if os.waitstatus_to_exitcode(status) == STRANGE:
         raise RuntimeError(f"pytest does not start: {out.read_text()[-500:]}")
-    failed = re.search(r"^(?:FAILED|ERROR) tests/(\w+)\.py(::\S.*?)?(?: - |$)", out.read_text(), re.MULTILINE)
+    failed = re.search(r"^(?:FAILED|ERROR) tests/(?:\w+/)*(\w+)\.py(::\S.*?)?(?: - |$)", out.read_text(), re.MULTILINE)
     return f"{failed[1]}{failed[2] or ''}" if failed else Path(tests[0]).name.partition(".py")[0]
 
 
@@ -154,14 +154,14 @@ def at_work(temporary: str) -> None:
 def fails(tests: Sequence[str]) -> str:
     """The first of some tests, each a module or a part of one, that fails in the worker's copy as it is."""
     named = (test.partition("::") for test in tests)
-    paths = [f"{FOLDER / 'tests' / module}.py{separator}{name}" for module, separator, name in named]
+    paths = [f"{FOLDER / place_of(module)}{separator}{name}" for module, separator, name in named]
     return failing(paths, FOLDER)
 
 
 def digest(change: Change, killer: str) -> str:
     """Of the change and of the tests that its result rests on: the one that failed, or all that did not."""
     names = [test.partition("::")[0] for test in ((killer,) if killer else TESTS[change.file])]
-    tests = [ROOT / "tests" / f"{name}.py" for name in dict.fromkeys(names)]
+    tests = [ROOT / place_of(name) for name in dict.fromkeys(names)]
     text = "".join(test.read_text() for test in tests if test.exists())
     return sha256(f"{change.key} {change.line} {text}".encode()).hexdigest()[:16]
 

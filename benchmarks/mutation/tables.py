@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parents[2]
+
+
+@cache
+def place_of(module: str) -> Path:
+    """Where a test module stands, whose name there is once, from the root of the repository."""
+    (found,) = (HERE / "tests").rglob(f"{module}.py")
+    return found.relative_to(HERE)
+
+
 BOUNDS = (
     "test_pinned_bounds::test_bounds_are_those_of_the_table[bfloat16]",
     "test_pinned_bounds",
@@ -80,12 +93,14 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_wider_results::test_what_declares_no_rounding_between_kernels_is_not_rounded_at_the_end",
         "test_weaker::test_a_record_names_the_contracts_that_allow_it",
         "test_power",
+        "test_power_of_quick",
     ),
     f"{ROOT}/judging/comparisons.py": (
         "test_judge",
         "test_wider_results::test_what_declares_no_rounding_between_kernels_is_not_rounded_at_the_end",
         "test_weaker::test_a_record_names_the_contracts_that_allow_it",
         "test_power",
+        "test_power_of_quick",
     ),
     f"{ROOT}/running/comparison/run.py": ("test_public_interface", "test_conventions", "test_executors"),
     f"{ROOT}/running/comparison/recorded.py": (
@@ -150,6 +165,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_promises",
         "test_documented_behaviour",
         "test_power",
+        "test_power_of_quick",
     ),
     f"{ROOT}/running/attempts.py": (
         "test_handed_on",
@@ -157,6 +173,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_promises",
         "test_documented_behaviour",
         "test_power",
+        "test_power_of_quick",
     ),
     "adapters/spec.py": (
         "test_handed_on",
@@ -164,6 +181,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_promises",
         "test_documented_behaviour",
         "test_power",
+        "test_power_of_quick",
     ),
     f"{ROOT}/cli/early_exit.py": ("test_cli::test_a_loss_that_takes_the_process_or_its_output_is_no_green_run",),
     "reference/labels.py": (

@@ -3,7 +3,7 @@
 One set of cancellation-free equations (`rows`, `layers`) on a backend: double-double for float64 problems
 (absolute error below 2^-90 of the quantity's scale, and 2^-1074), float64 for narrower ones (below 1e-3 ULP of float32
 at that scale). The scale is |value| for a, log_a, loss and dC/dz with index targets, the sum of absolute terms
-elsewhere. Certified by ball arithmetic in `tests/test_oracle.py`.
+elsewhere. Certified by ball arithmetic in `tests/proof/test_oracle.py`.
 """
 
 from __future__ import annotations

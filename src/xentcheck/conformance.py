@@ -1,4 +1,4 @@
-"""The conformance tests of an implementation: one test per comparison, and one for the laws.
+"""The conformance tests of an implementation: one test per comparison, or per signature, and one for the laws.
 
 `pytest --pyargs xentcheck.conformance --xentcheck-impl pkg.mod:fn --xentcheck-framework torch`
 """
@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
 from xentcheck.cases import Case
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe
-from xentcheck.running.comparison import run_case
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject
 from xentcheck.studies.laws import laws
-from xentcheck.testing.plan import Key
+from xentcheck.testing.plan import Key, Plan
 from xentcheck.testing.plugin import COLLECTOR, plan_of
 
 from .vocabulary import FAILING
@@ -25,12 +24,15 @@ from .vocabulary import FAILING
 __all__ = ["pytest_generate_tests", "records", "test_laws", "test_matrix"]
 
 
+Rows = tuple[tuple[Case, Key], ...]
+"""The comparisons of one test."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The comparisons and laws that the options of the plugin ask for."""
     plan = plan_of(metafunc.config)
-    if "key" in metafunc.fixturenames:
-        rows = [pytest.param(case, key, id="-".join(key)) for case, key in plan.rows()]
-        metafunc.parametrize(("case", "key"), rows)
+    if "rows" in metafunc.fixturenames:
+        metafunc.parametrize("rows", [pytest.param(rows, id=name) for name, rows in plan.tests()])
     if "subject" in metafunc.fixturenames:
         found = [pytest.param(s, d, id=f"{s.adapter.name}-{s.variant}-{s.device}-{d}") for s, d in plan.law_rows()]
         metafunc.parametrize(("subject", "dtype"), found)
@@ -38,26 +40,38 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def records(pytestconfig: pytest.Config) -> Callable[[Case], dict[Key, Record]]:
-    """The records of a case on all implementations, computed when the first of its tests asks for them."""
+    """The records of a case on all implementations, found when the first of its tests asks for them."""
     plan = plan_of(pytestconfig)
 
     @cache
     def of(case: Case) -> dict[Key, Record]:
-        found = run_case(case, plan.subjects)
-        return {(r.case, r.adapter, r.variant, r.device, r.quantity): r for r in found}
+        return {(r.case, r.adapter, r.variant, r.device, r.quantity): r for r in plan.kept.of(case, plan.subjects)}
 
     return of
 
 
-def test_matrix(
-    case: Case, key: Key, records: Callable[[Case], dict[Key, Record]], pytestconfig: pytest.Config
-) -> None:
-    """The implementation is within its derived bound, or the reason why it was not judged is on record."""
-    record = records(case)[key]
-    pytestconfig.stash[COLLECTOR].records.append(record)
+def test_matrix(rows: Rows, records: Callable[[Case], dict[Key, Record]], request: pytest.FixtureRequest) -> None:
+    """The implementation is within its derived bound, or the reason why it was not judged is on record.
+
+    Where a test has more than one comparison, what is not simply right in one is a subtest.
+    """
+    config = request.config
+    for case, key in rows:
+        record = records(case)[key]
+        config.stash[COLLECTOR].records.append(record)
+        told = partial(tell, record, plan_of(config))
+        if len(rows) == 1:
+            told()
+        elif record.outcome in (*FAILING, "unavailable", "unsupported"):
+            with request.getfixturevalue("subtests").test("-".join(key)):
+                told()
+
+
+def tell(record: Record, plan: Plan) -> None:
+    """End the test as the record says."""
     if record.outcome in ("unavailable", "unsupported"):
         pytest.skip(f"{record.outcome}: {record.reason}")
-    if (known := Deviations(plan_of(pytestconfig).known).apply(record)).outcome == "deviation":
+    if (known := Deviations(plan.known).apply(record)).outcome == "deviation":
         pytest.xfail(f"deviation: {known.reason}")
     if record.outcome in FAILING:
         pytest.fail(f"{describe(record)}\n  {record.replay}", pytrace=False)

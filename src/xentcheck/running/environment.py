@@ -7,7 +7,10 @@ import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import declaring
@@ -24,6 +27,24 @@ if TYPE_CHECKING:
 
 GENERATOR = 2
 """Version of the laws that draw inputs: the same case id gives the same bits under the same generator."""
+
+
+WINGS = ("vocabulary", "reference", "records", "cases", "adapters", "judging", "diagnosis", "running")
+"""The parts of the package that a record comes from."""
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of their sources: what is being edited has one version for many states."""
+    sha = hashlib.sha256()
+    for wing in WINGS:
+        found = find_spec(f"xentcheck.{wing}")
+        assert found
+        roots = map(Path, found.submodule_search_locations or ())
+        files = [(path.relative_to(root), path) for root in roots for path in root.rglob("*.py")]
+        for name, path in sorted(files) if files else [(Path(wing), Path(str(found.origin)))]:
+            sha.update(f"{wing}/{name.as_posix()}\n".encode() + path.read_bytes())
+    return sha.hexdigest()[:16]
 
 
 def environment(subjects: Sequence[Subject]) -> dict[str, Any]:
@@ -73,6 +94,7 @@ def header_of(
         environment=environment(subjects),
         host=host(jobs),
         planned=planned(chosen, subjects),
+        code=code_digest(),
         selection=tuple(selection),
         **more,
     )

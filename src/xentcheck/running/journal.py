@@ -127,5 +127,7 @@ def _same(path: Path, reader: Reader, header: Header) -> None:
     for name in (*OF_A_PLAN, "shard"):
         there, here = getattr(reader.header, name), getattr(header, name)
         if there != here:
-            told = "" if name in ("catalogue", "environment", "plan") else f", {there!r} there and {here!r} here"
+            told = (
+                "" if name in ("catalogue", "environment", "plan", "code") else f", {there!r} there and {here!r} here"
+            )
             raise RunFileError(f"{path} is of another run: its {name} differs{told}; allowed: without --resume")

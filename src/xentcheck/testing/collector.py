@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from xentcheck.errors import XentcheckError
-from xentcheck.records.file import Finding
+from xentcheck.records.file import Finding, Header
 from xentcheck.records.findings import LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
@@ -35,6 +36,7 @@ class Collector:
         self.records: list[Record] = []
         self.laws: list[LawResult] = []
         self.summary: Summary | None = None
+        self.kept = Counter[str]()  # how many records were taken from the run of --xentcheck-from
         self.written: list[Path] = []
 
     def receive(self, text: str) -> None:
@@ -42,10 +44,20 @@ class Collector:
         found = json.loads(text)
         self.records += map(Record.from_json, found["records"])
         self.laws += map(LawResult.from_json, found["laws"])
+        self.kept.update(found["kept"])
+        if "header" in found:
+            self.plan.told(Header.from_json(found["header"]), [tuple(place) for place in found["places"]])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.kept.update(self.plan.kept.counts if "kept" in vars(self.plan) else {})
         if self.is_worker:
-            found = {"records": [r.to_json() for r in self.records], "laws": [law.to_json() for law in self.laws]}
+            found: dict[str, Any] = {
+                "records": [r.to_json() for r in self.records],
+                "laws": [law.to_json() for law in self.laws],
+            }
+            found["kept"] = dict(self.kept)
+            if self.records:
+                found |= {"header": self.plan.header.to_json(), "places": self.plan.places}
             session.config.workeroutput["xentcheck"] = json.dumps(found)  # type: ignore[attr-defined]  # xdist's
             return
         if self.records:
@@ -58,7 +70,7 @@ class Collector:
     def run(self) -> RunFile:
         """The records in the order of the plan, with what spans all of them."""
         order = {str(case): i for i, case in enumerate(c for g in self.plan.groups for c in g.cases)}
-        places = [(s.adapter.name, s.variant, s.device) for s in self.plan.subjects]
+        places = self.plan.places
         deviations = Deviations(self.plan.known)
         ordered = sorted(
             self.records,
@@ -84,6 +96,8 @@ class Collector:
         terminalreporter.section("xentcheck")
         for path in self.written:
             terminalreporter.write_line(f"wrote {path}")
+        if self.kept:
+            terminalreporter.write_line("records: " + ", ".join(f"{n} {what}" for what, n in self.kept.items()))
         for r in self.summary.failing[:SHOWN]:
             terminalreporter.write_line(describe(r), red=True)
             terminalreporter.write_line(f"  {r.replay}")

@@ -29,6 +29,8 @@ OPTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("isolation", "string", "process|none", "run what is not built in in a process of its own; default process"),
     ("timeout", "string", "SECONDS", "for one call in that process, compilation apart; default 60"),
     ("deviations", "string", "FILE", "TOML file of known faults, besides the built-in one"),
+    ("from", "string", "FILE", "run file of this installation, whose records are not computed again"),
+    ("ids", "string", "comparison|signature", "a test for each comparison, or for all of one signature"),
     ("out", "string", "FILE", "run file to write"),
     ("report", "string", "DIR", "folder for the report"),
 )

@@ -23,6 +23,7 @@ from xentcheck.running.subjects import Subject, subjects_named
 from xentcheck.running.tasks import groups_of
 from xentcheck.vocabulary import OVERWRITABLE, TIMEOUT
 
+from .kept import Kept
 from .options import option
 
 if TYPE_CHECKING:
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str, str, str]
 """case, adapter, variant, device, quantity."""
+
+Place = tuple[str, str, str]
+"""adapter, variant, device."""
+
+
+def has_workers(config: pytest.Config) -> bool:
+    """Whether this process only tells those of pytest-xdist what to do."""
+    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
 
 
 class Plan:
@@ -43,6 +52,7 @@ class Plan:
         self.patterns = tuple(option(config, "case"))
         self.out = option(config, "out")
         self.report = option(config, "report")
+        self.ids = _ids(config)
         self.dtypes = tuple(option(config, "dtype"))
         self.devices = tuple(option(config, "device"))
         try:
@@ -58,10 +68,16 @@ class Plan:
                 prepare(Path(self.report))
             if self.out:
                 prepare_file(Path(self.out))
+            if (kept := option(config, "from")) and not Path(kept).is_file():
+                raise pytest.UsageError(f"run file {kept} cannot be read: there is no such file")
+            self._kept = kept
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
-        if self.by_name or self.devices:
+        if self.devices or (self.by_name and not has_workers(config)):
             len(self.subjects)  # what was asked for and is not there is told before anything is collected
+        for adapter in adapters if self.by_name else ():
+            if missing := adapter.unavailable():  # which starts no framework where workers will do that
+                raise pytest.UsageError(f"adapter {adapter.name}: {missing}")
         self.versions = [f"{adapter.name} {adapter.version()}".strip() for adapter in adapters]
 
     def _specs(self, config: pytest.Config) -> list[Spec]:
@@ -91,6 +107,14 @@ class Plan:
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
 
+    @cached_property
+    def kept(self) -> Kept:
+        """Who has the records of a case, computed now or of an earlier run; asking for it starts the frameworks."""
+        try:
+            return Kept(Path(self._kept) if self._kept else None, self.subjects)
+        except XentcheckError as error:
+            raise pytest.UsageError(str(error)) from None
+
     def header_lines(self) -> list[str]:
         """What pytest prints first."""
         from importlib.metadata import version
@@ -111,20 +135,52 @@ class Plan:
             if quantity in subject.adapter.capabilities.quantities
         ]
 
+    def tests(self) -> list[tuple[str, tuple[tuple[Case, Key], ...]]]:
+        """The tests of the matrix, with their ids: a comparison each, or all those of a signature on a device."""
+        if self.ids == "comparison":
+            return [("-".join(row[1]), (row,)) for row in self.rows()]
+        found: dict[str, list[tuple[Case, Key]]] = {}
+        for case, key in self.rows():
+            found.setdefault(f"{case.signature}-{key[3]}", []).append((case, key))
+        return [(name, tuple(rows)) for name, rows in found.items()]
+
     def law_rows(self) -> list[tuple[Subject, str]]:
         """The main variants that are there, in the dtypes in which laws are checked."""
         dtypes = law_dtypes(self.cases, self.profile)
         main = [s for s in self.subjects if s.is_main and not s.missing]
         return [(s, d) for s in main for d in dtypes if d in s.adapter.capabilities.dtypes]
 
+    @cached_property
+    def header(self) -> Header:
+        """The first line of the run file of all of the plan."""
+        narrowed = {"dtypes": self.dtypes, "devices": self.devices}
+        return header_of(self.cases, self.subjects, self.profile, self.seed, 1, self.patterns, **narrowed)
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """Adapter, variant and device of each subject, in their order."""
+        return [(s.adapter.name, s.variant, s.device) for s in self.subjects]
+
+    def told(self, header: Header, places: list[Place]) -> None:
+        """Take over from a worker what only started frameworks know: the controller starts none."""
+        vars(self).update(header=header, places=places)
+
     def run_header(self, records: int) -> Header:
         """The first line of the run file; fewer records than planned are a selection."""
-        narrowed = {"dtypes": self.dtypes, "devices": self.devices}
-        header = header_of(self.cases, self.subjects, self.profile, self.seed, 1, self.patterns, **narrowed)
+        header = self.header
         if records == header.planned:
             return header
         part = (*self.patterns, f"{records} of {header.planned} comparisons")
         return replace(header, planned=records, selection=part)
+
+
+def _ids(config: pytest.Config) -> str:
+    ids: str = option(config, "ids") or "comparison"
+    allowed = ("comparison", "signature") if config.pluginmanager.hasplugin("subtests") else ("comparison",)
+    if ids not in allowed:
+        more = "" if len(allowed) > 1 else "; signature needs pytest 9"
+        raise pytest.UsageError(f"--xentcheck-ids is {ids!r}; allowed: {', '.join(allowed)}{more}")
+    return ids
 
 
 def _number(text: str, name: str, kind: type[Any]) -> Any:

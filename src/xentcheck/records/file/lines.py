@@ -39,7 +39,7 @@ class Header(Plain):
 
     catalogue: contract names in the order in which a grade is looked for. planned: number of records of a whole run.
     selection, dtypes, devices: what narrowed the profile; none means all of its cases. plan: digest of all tasks and of
-    whom they ask; shard: which of them this run has, as "2/3"; empty where it has all.
+    whom they ask; shard: which of them this run has, as "2/3"; empty where it has all. code: digest of the sources.
     """
 
     version: str
@@ -54,6 +54,7 @@ class Header(Plain):
     dtypes: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     plan: str = ""
+    code: str = ""
     shard: str = ""
 
     @property
@@ -73,6 +74,6 @@ def journal_of(out: Path) -> Path:
 
 OF_A_PLAN = (
     *("version", "generator", "profile", "seed", "selection", "dtypes", "devices"),
-    *("catalogue", "environment", "plan"),
+    *("catalogue", "environment", "plan", "code"),
 )
 """Fields of the header that all parts of one run share."""

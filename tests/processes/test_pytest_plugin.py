@@ -1,0 +1,356 @@
+"""The pytest plugin, in pytest runs of their own: options, exit codes, workers, marker and fixture."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from xentcheck.records.run import RunFile
+from xentcheck.testing.options import OPTIONS
+
+pytest_plugins = ["pytester"]
+
+MINE = """
+import os
+import numpy as np
+from xentcheck.reference import cross_entropy, cross_entropy_grad
+
+def right(logits, target, reduction="mean", upstream=1.0):
+    value = cross_entropy(logits, target, reduction=reduction)
+    return value, cross_entropy_grad(logits, target, reduction=reduction, upstream=upstream)
+
+def wrong(logits, target, reduction="mean", upstream=1.0):
+    value, gradient = right(logits, target, reduction, upstream)
+    return value, gradient * (len(logits) if reduction == "mean" else 1)
+
+def leaves(logits, target, reduction="mean", upstream=1.0):
+    if logits.ndim == 1:
+        os._exit(9)
+    return right(logits, target, reduction, upstream)
+"""
+
+CONFORMANCE = ("--pyargs", "xentcheck.conformance", "--xentcheck-framework", "numpy", "--xentcheck-dtype", "float32")
+CASES = ("--xentcheck-case", "*.plain.mean.*", "--xentcheck-case", "gaussian.10.*")
+
+
+@pytest.fixture
+def here(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A folder with implementations."""
+    pytester.makepyfile(mine=MINE)
+    return pytester
+
+
+def conformance(here: pytest.Pytester, name: str, *options: str) -> pytest.RunResult:
+    """The conformance tests of one implementation on a few cases."""
+    return here.runpytest_subprocess(*CONFORMANCE, "--xentcheck-impl", f"mine:{name}", *CASES, *options)
+
+
+def test_one_that_agrees_passes(here: pytest.Pytester) -> None:
+    """Exit code 0, the version in the header, one verdict line, and laws."""
+    done = conformance(here, "right", "-v")
+    assert done.ret == pytest.ExitCode.OK
+    done.stdout.re_match_lines([r"xentcheck: \S+, right \S+; profile quick, seed 0, \d+ cases"])
+    done.stdout.re_match_lines([r".*test_laws\[right-eager-cpu-float32\] PASSED.*"])
+    done.stdout.re_match_lines(
+        [r"=+ xentcheck =+", r"agreed: [1-9]\d* of \d+ comparisons within their derived bounds.*"]
+    )
+    assert len(re.findall("agreed: ", done.stdout.str())) == 1
+
+
+def test_one_that_does_not_fails_with_what_repeats_it(here: pytest.Pytester) -> None:
+    """Exit code 1; each failure has its replay; the verdict names the mistake."""
+    done = conformance(here, "wrong", "--junitxml", "junit.xml")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.re_match_lines([r"=+ FAILURES =+", r".* elements exceed their bound; .*", r"  xentcheck replay .*"])
+    done.stdout.re_match_lines(
+        [
+            r"=+ xentcheck =+",
+            r"suspected: does not divide: .*",
+            r"FAILED: \d+ disagree; \d+ of \d+ comparisons agree.*",
+        ]
+    )
+    command = next(line.split() for line in done.stdout.lines if line.startswith("  xentcheck replay "))
+    assert here.run(*command).ret == 1
+    suite = ElementTree.parse(here.path / "junit.xml").getroot()[0]
+    assert int(suite.attrib["failures"]) == done.parseoutcomes()["failed"]
+    assert "elements exceed their bound" in ElementTree.tostring(suite, encoding="unicode")
+
+
+BAD = {
+    "impl": (["--xentcheck-impl", "mine:absent"], "implementation 'mine:absent' cannot be imported: "),
+    "framework": (["--xentcheck-impl", "mine:right", "--xentcheck-framework", "mxnet"], "unknown framework 'mxnet'"),
+    "framework alone": (["--xentcheck-framework", "numpy"], "--xentcheck-framework goes with --xentcheck-impl"),
+    "adapter": (["--xentcheck-adapter", "mxnet"], "unknown adapter 'mxnet'; allowed: numpy, torch, jax"),
+    "profile": (["--xentcheck-profile", "slow"], "unknown profile 'slow'; allowed: quick, full, deep"),
+    "dtype": (["--xentcheck-dtype", "int8"], "dtype 'int8' is not judged; allowed: float64, "),
+    "device": (["--xentcheck-device", "tpu"], "no adapter has a device among tpu; allowed: cpu, cuda, gpu"),
+    "case": (["--xentcheck-case", "knots*"], "no case matches 'knots*'"),
+    "seed": (["--xentcheck-seed", "one"], "--xentcheck-seed is 'one'; allowed: a number"),
+    "seed below 0": (["--xentcheck-seed", "-1"], "--xentcheck-seed is -1; allowed: a number from 0"),
+    "timeout": (["--xentcheck-timeout", "0"], "--xentcheck-timeout is 0; allowed: a finite number above 0"),
+    "no implementation": (["--xentcheck-impl", ""], "--xentcheck-impl is '', which names nothing; allowed: PKG.MOD:FN"),
+    "isolation": (["--xentcheck-isolation", "jail"], "--xentcheck-isolation is 'jail'; allowed: process, none"),
+    "from": (["--xentcheck-from", "absent.jsonl"], "run file absent.jsonl cannot be read: there is no such file"),
+    "ids": (["--xentcheck-ids", "case"], "--xentcheck-ids is 'case'; allowed: comparison, signature"),
+    "deviations": (["--xentcheck-deviations", "absent.toml"], "deviation file absent.toml cannot be read"),
+    "report": (["--xentcheck-report", "mine.py/x"], "report folder mine.py/x cannot be written"),
+    "out": (["--xentcheck-out", "mine.py/x"], "mine.py/x cannot be written: "),
+}
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in OPTIONS])
+def test_no_option_takes_an_empty_text_for_its_default(name: str, pytester: pytest.Pytester) -> None:
+    """As of a variable that is not set, on the command line or in the ini file."""
+    for text in ("", " "):
+        with pytest.raises(pytest.UsageError, match=f"--xentcheck-{name} is '{text}', which names nothing; allowed: "):
+            pytester.parseconfigure(f"--xentcheck-{name}", text)
+    pytester.makeini(f"[pytest]\nxentcheck_{name} =\n")
+    with pytest.raises(pytest.UsageError, match=f"--xentcheck-{name} is '', which names nothing; allowed: "):
+        pytester.parseconfigure()
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_a_usage_error(name: str, here: pytest.Pytester) -> None:
+    """Exit code 4 and one line, before anything is collected."""
+    options, text = BAD[name]
+    done = here.runpytest_subprocess("--pyargs", "xentcheck.conformance", *options)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in done.stderr.lines if line]
+    assert line.startswith(f"ERROR: {text}")
+
+
+def test_workers_change_nothing(here: pytest.Pytester) -> None:
+    """One process, two, and no xdist: the same records and verdict; the controller alone writes."""
+    found = {}
+    for name, workers in {"one": ("-n", "0"), "two": ("-n", "2"), "none": ("-p", "no:xdist")}.items():
+        out = ("--xentcheck-out", f"{name}.jsonl", "--xentcheck-report", name)
+        done = conformance(here, "wrong", *workers, *out)
+        assert done.ret == pytest.ExitCode.TESTS_FAILED
+        assert done.stdout.str().count(f"wrote {name}.jsonl") == 1
+        assert (here.path / name / "report.html").is_file()
+        run = RunFile.load(here.path / f"{name}.jsonl")
+        found[name] = run.records, run.laws, run.failures, done.stdout.lines[-2]
+    assert len(found["one"][0]) > 20
+    assert found["one"][:3] == found["two"][:3] == found["none"][:3]
+
+
+def test_a_crash_is_one_failure(here: pytest.Pytester) -> None:
+    """The other tests go on, in a process of the implementation that is started anew."""
+    done = conformance(here, "leaves")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    outcomes = done.parseoutcomes()
+    assert outcomes["failed"] == 8
+    assert outcomes["passed"] > 20
+    done.stdout.fnmatch_lines(["*gaussian.10.*: crash, it exited with code 9", "FAILED: 8 crash; *"])
+
+
+def test_a_selection_is_judged_for_what_it_is(here: pytest.Pytester) -> None:
+    """`-k` runs some, `--lf` those that failed, `--collect-only` none; a run file of a part can be read."""
+    done = conformance(here, "wrong", "-k", "confident and not laws", "--xentcheck-out", "part.jsonl")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    first = done.parseoutcomes()
+    assert first["failed"] >= 1
+    assert RunFile.load(here.path / "part.jsonl").header.selection[-1].endswith(" comparisons")
+    again = conformance(here, "wrong", "--lf", "-k", "confident and not laws").parseoutcomes()
+    assert again["failed"] == first["failed"]
+    assert "passed" not in again
+    fixed = conformance(here, "right", "-k", "confident and not laws")
+    assert fixed.ret == pytest.ExitCode.OK
+    fixed.stdout.re_match_lines([r"agreed: [1-9]\d* of \d+ comparisons .*"])
+    listed = conformance(here, "wrong", "--collect-only", "-q", "--xentcheck-out", "none.jsonl")
+    assert listed.ret == pytest.ExitCode.OK
+    assert "FAILED" not in listed.stdout.str()
+    assert not (here.path / "none.jsonl").exists()
+    nothing = conformance(here, "right", "-k", "no_such_test")
+    assert nothing.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+DEVIATION = """
+[[deviation]]
+adapter = "right"
+case = "knots.*"
+reason = "never true"
+link = "https://example.org"
+"""
+
+
+def test_what_spans_all_tests_fails_the_session(here: pytest.Pytester) -> None:
+    """Every test passes, a deviation matches nothing: exit code 1, with one worker and with two."""
+    (here.path / "known.toml").write_text(DEVIATION)
+    options = (
+        "--xentcheck-impl",
+        "mine:right",
+        "--xentcheck-framework",
+        "numpy",
+        "--xentcheck-deviations",
+        "known.toml",
+    )
+    for workers in ("0", "2"):
+        done = here.runpytest_subprocess("--pyargs", "xentcheck.conformance", *options, "-n", workers)
+        assert "failed" not in done.parseoutcomes()
+        assert done.ret == pytest.ExitCode.TESTS_FAILED
+        done.stdout.fnmatch_lines(["deviation right/*knots.* matches no comparison", "FAILED: 1 failure of the run*"])
+
+
+def test_options_may_stand_in_the_ini_file(here: pytest.Pytester) -> None:
+    """Each has an equivalent; the command line comes first."""
+    here.makeini(
+        """
+        [pytest]
+        xentcheck_impl = mine:wrong
+        xentcheck_framework = numpy
+        xentcheck_dtype = float32
+        xentcheck_case = *.plain.mean.*
+        """
+    )
+    assert here.runpytest_subprocess("--pyargs", "xentcheck.conformance").ret == pytest.ExitCode.TESTS_FAILED
+    done = here.runpytest_subprocess("--pyargs", "xentcheck.conformance", "--xentcheck-impl", "mine:right")
+    assert done.ret == pytest.ExitCode.OK
+
+
+OWN = """
+import numpy as np
+import pytest
+from mine import right, wrong
+
+@pytest.mark.xentcheck(dtypes=["float32"], options={"upstream"}, reductions="mean", cases="gaussian.*")
+def test_right(xentcheck_case):
+    p = xentcheck_case.problem
+    value, gradient = right(p.logits, p.target, p.reduction, p.upstream)
+    xentcheck_case.assert_agrees({"cost": value, "dC/dz": gradient})
+
+@pytest.mark.xentcheck(dtypes="float32", options=(), reductions="mean", cases=["gaussian.*"])
+def test_wrong(xentcheck_case):
+    p = xentcheck_case.problem
+    value, gradient = wrong(p.logits, p.target)
+    xentcheck_case.assert_agrees({"cost": value, "dC/dz": gradient}, contract="fused", name="mine")
+
+@pytest.mark.xentcheck(dtypes="float32", options=(), reductions="mean", cases="gaussian.*")
+def test_nothing(xentcheck_case):
+    xentcheck_case.problem.logits
+
+@pytest.mark.xentcheck(dtypes="float32", options=("ignore_index", "weight", "upstream"), cases="*allign.mean*")
+def test_convention(xentcheck_case):
+    assert xentcheck_case.quantities == ("cost", "dC/dz")
+    xentcheck_case.assert_agrees({"cost": np.float32("nan"), "dC/dz": np.zeros_like(xentcheck_case.problem.logits)})
+
+@pytest.mark.xentcheck(dtypes="float32", options=(), reductions="mean", cases="gaussian.5x10.*")
+def test_refused(xentcheck_case):
+    p = xentcheck_case.problem
+    with pytest.raises(AssertionError, match="exceed their bound"):
+        xentcheck_case.assert_agrees({"cost": 2 * right(p.logits, p.target)[0]})
+"""
+
+
+def test_the_fixture_yields_cases(here: pytest.Pytester) -> None:
+    """As many as the marker selects; a gradient that is wrong fails, and so does a test that compares nothing."""
+    here.makepyfile(test_own=OWN)
+    done = here.runpytest_subprocess("--strict-markers", "-rA")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    text = done.stdout.str()
+    assert len(re.findall(r"PASSED test_own.py::test_right\[gaussian\.", text)) >= 2
+    assert re.search(r"PASSED test_own.py::test_refused\[gaussian\.", text)
+    assert len(re.findall(r"FAILED test_own.py::test_wrong\[gaussian\.", text)) >= 1
+    assert not re.search(r"PASSED test_own.py::test_(wrong|nothing|convention)", text)
+    assert re.search(r"SKIPPED .*allign.*: nothing in it can be decided \(a convention, ", text)
+    assert "nothing was compared; call xentcheck_case.assert_agrees" in text
+    assert re.search(r"mine/eager/cpu/float32 dC/dz of gaussian\..*elements exceed their bound", text)
+
+
+def test_options_narrow_the_cases_of_the_fixture(here: pytest.Pytester) -> None:
+    """The marker says which cases there are, the command line which of them run now."""
+    here.makepyfile(test_own=OWN)
+    options = ("--collect-only", "-q", "-k", "test_right or test_refused")
+    every = here.runpytest_subprocess(*options).stdout.str()
+    some = here.runpytest_subprocess(
+        *options, "--xentcheck-case", "*.5x10.*", "--xentcheck-dtype", "float32"
+    ).stdout.str()
+    none = here.runpytest_subprocess(*options, "--xentcheck-dtype", "float16").stdout.str()
+    found = [[line for line in text.splitlines() if "::test_" in line] for text in (every, some)]
+    assert found[1] == [line for line in found[0] if ".5x10." in line] != found[0]
+    assert "gaussian" not in none
+
+
+@pytest.mark.parametrize(
+    ("marker", "text"),
+    [
+        ("shape=3", "has 'shape'; allowed: profile, seed, dtypes, cases, options, reductions"),
+        ("options=['wings']", "has options 'wings'; allowed: weight, "),
+        ("dtypes='int8'", "has dtypes 'int8'; allowed: float64, "),
+        ("'quick'", "takes keywords only: "),
+        ("cases='knots.*'", "no case matches 'knots.*'"),
+    ],
+)
+def test_a_marker_that_makes_no_sense_is_an_error(marker: str, text: str, here: pytest.Pytester) -> None:
+    """The run does not pass, and one line says which marker."""
+    source = f"import pytest\n@pytest.mark.xentcheck({marker})\ndef test_one(xentcheck_case): pass\n"
+    here.makepyfile(test_own=source)
+    done = here.runpytest_subprocess()
+    assert done.ret in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+    assert text in done.stdout.str() + done.stderr.str()
+
+
+def test_a_run_that_does_not_use_it_pays_nothing(pytester: pytest.Pytester) -> None:
+    """No import but the plugin's own module, no line in header or summary; options and marker are explained."""
+    pytester.makepyfile(
+        """
+        import sys
+        def test_modules():
+            found = {name for name in sys.modules if name.startswith("xentcheck")}
+            assert found == {"xentcheck", "xentcheck.testing", "xentcheck.testing.options", "xentcheck.testing.plugin"}
+            assert not {"numpy", "torch", "jax", "rich", "click"} & set(sys.modules)
+        """
+    )
+    done = pytester.runpytest_subprocess("-p", "no:hypothesispytest")
+    assert done.ret == pytest.ExitCode.OK
+    assert "xentcheck: " not in done.stdout.str()
+    assert "= xentcheck =" not in done.stdout.str()
+    assert "@pytest.mark.xentcheck(profile, " in pytester.runpytest_subprocess("--markers").stdout.str()
+    text = pytester.runpytest_subprocess("--help").stdout.str()
+    assert "--xentcheck-impl=PKG.MOD:FN" in text
+    assert "xentcheck_impl (string):" in text
+
+
+def test_tests_of_ones_own_may_import_the_matrix(here: pytest.Pytester) -> None:
+    """Workers hand over their records even where no option told the controller that there would be any."""
+    here.makepyfile(test_mine="from xentcheck.conformance import *")
+    done = here.runpytest_subprocess("-n", "2", "-k", "numpy and ties and 5x10 and not laws")
+    assert done.ret == pytest.ExitCode.OK
+    done.stdout.re_match_lines([r"agreed: [1-9]\d* of \d+ comparisons .*"])
+
+
+def test_the_module_lies_where_pyargs_finds_it() -> None:
+    """`xentcheck.conformance` is a file of the package."""
+    import xentcheck.conformance
+
+    assert Path(xentcheck.conformance.__file__).name == "conformance.py"
+
+
+def test_what_a_run_has_found_is_not_computed_again(pytester: pytest.Pytester) -> None:
+    """The same run file, by two workers, with a test for each signature; a record of the
+    run that is wrong fails, which alone shows that the file was read.
+    """
+    chosen = ("--xentcheck-adapter", "numpy", "--xentcheck-dtype", "float32", *CASES, "-k", "not laws")
+    tests = ("--pyargs", "xentcheck.conformance", *chosen)
+    first = pytester.runpytest_subprocess(*tests, "--xentcheck-out", "run.jsonl")
+    each = first.parseoutcomes()["passed"]
+    first.assert_outcomes(passed=each)
+    ids = ("--xentcheck-ids", "signature", "--xentcheck-from", "run.jsonl", "-n", "2")
+    again = pytester.runpytest_subprocess(*tests, *ids, "--xentcheck-out", "again.jsonl")
+    assert 5 < again.parseoutcomes()["passed"] < each / 2
+    run = RunFile.load(pytester.path / "run.jsonl")
+    assert RunFile.load(pytester.path / "again.jsonl").records == run.records
+    again.stdout.fnmatch_lines([f"records: {each} taken from run.jsonl, 0 computed"])
+    wrong = next(r for r in run.records if r.case.startswith("gaussian.5x10.") and r.quantity == "dC/dz")
+    planted = [replace(r, outcome="disagree", reason="planted") if r is wrong else r for r in run.records]
+    replace(run, records=tuple(planted)).save(pytester.path / "run.jsonl")
+    narrow = (*ids, "--xentcheck-case", wrong.case.replace("one", "*"), "--junitxml", "junit.xml")
+    failing = pytester.runpytest_subprocess(*tests, *narrow)
+    assert failing.ret == pytest.ExitCode.TESTS_FAILED
+    name = "-".join((wrong.case, "numpy", "eager", "cpu", "dC/dz"))
+    failing.stdout.fnmatch_lines([f"  {wrong.replay}", f"SUBFAILED[[]{name}[]]*::test_matrix[[]*-cpu[]]*"])
+    assert wrong.replay in (pytester.path / "junit.xml").read_text()

@@ -1,0 +1,133 @@
+"""Suspects: the cause that a run names for a planted fault is the fault's own; where nothing fits, it is unsure."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from samples import record
+
+from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cases.profiles.named import cases
+from xentcheck.diagnosis.causes import causes
+from xentcheck.diagnosis.counterfactual import Counterfactual
+from xentcheck.diagnosis.layer_causes import layer_causes
+from xentcheck.diagnosis.suspects import UNSURE, suspects, suspects_of_error
+from xentcheck.reference.bounds import Bounds, bound
+from xentcheck.reference.bounds.contracts import CATALOGUE
+from xentcheck.reference.oracle import Exact
+from xentcheck.reports.analysis.suspicion import suspicion
+
+LAYERS = [c for c in cases("quick") if c.inputs and not c.hidden]
+
+
+def problem(case: str) -> Any:
+    return build(Case.parse(case))
+
+
+CASE = "gaussian.5x10.f64.index.w+ls+ign.mean.up-neg.contig.s0"
+LAYER_CASE = next(str(c) for c in LAYERS if c.dtype == "float64" and c.inputs == c.classes and c.reduction == "none")
+
+
+def judged(case: str, quantity: str, wrong: Any) -> tuple[str, ...]:
+    """What is suspected of a result made from the right one."""
+    p = problem(case)
+    exact = Exact(p)
+    right = exact.evaluate([quantity])[quantity][0]
+    bound = Bounds(exact, CATALOGUE["fused"]).evaluate([quantity])[quantity]
+    return suspects(p, quantity, np.asarray(wrong(right)), bound)
+
+
+def test_nothing_known_is_said_to_be_unknown() -> None:
+    """An arbitrary gradient is explained by nothing; other quantities are not looked at."""
+    noise = np.random.default_rng(3).normal(size=(5, 10))
+    assert judged(CASE, "dC/dz", lambda right: noise) == (UNSURE,)
+    assert judged("gaussian.5x10.f64.index.plain.mean.up-neg.contig.s0", "a", lambda right: right * 2) == ()
+
+
+SOFT_CASE = "gaussian.5x10.f64.signed.w+ls.mean.up-neg.contig.s0"
+ALL_CAUSES = [
+    *product((CASE, SOFT_CASE), ("cost", "dC/dz")),
+    *((LAYER_CASE, q) for q in ("loss", "dC/db", "dC/dw", "dC/da_prev")),
+]
+
+
+@pytest.mark.parametrize(("case", "quantity"), ALL_CAUSES)
+def test_every_cause_is_recognised_among_all_others(case: str, quantity: str) -> None:
+    """A result made by one cause is explained by it: alone this compares each cause with all others."""
+    p = problem(case)
+    right = Counterfactual.of(p)
+    recognised = 0
+    for code, text, wrong in (*causes(right), *layer_causes(right)):
+        with np.errstate(all="ignore"):
+            made = wrong.result(quantity)
+            same = np.array_equal(made, right.result(quantity))
+        if not same and np.isfinite(made).all():
+            found = judged(case, quantity, lambda right, made=made: made.reshape(right.shape))
+            assert f"{code}: {text}" in found
+            recognised += 1
+    assert recognised > 5
+
+
+@pytest.mark.parametrize("quantity", ["dC/db", "dC/dw", "dC/da_prev"])
+def test_where_a_gradient_of_a_layer_is_wrongly_zero_is_said(quantity: str) -> None:
+    """From a class or row on, or here and there."""
+    what = "row" if quantity == "dC/da_prev" else "class"
+
+    def from_third(right: Any) -> Any:
+        return np.where(np.arange(len(right)).reshape(-1, *[1] * (right.ndim - 1)) < 2, right, 0.0)
+
+    def second_and_fourth(right: Any) -> Any:
+        return np.where(np.isin(np.arange(len(right)), (1, 3)).reshape(-1, *[1] * (right.ndim - 1)), 0.0, right)
+
+    assert judged(LAYER_CASE, quantity, from_third) == (f"G94: no gradient from {what} 2 on: a lost shard or chunk",)
+    assert judged(LAYER_CASE, quantity, second_and_fourth) == ("E54: the wrong elements are all 0",)
+
+
+def test_the_right_computation_is_the_oracles() -> None:
+    """Without a mistake the counterfactual is what `stable` allows of float64 arithmetic in any order."""
+    for case in (
+        CASE,
+        "ties.3x5x3.f64.prob.w.none.up-rand.contig.s0",
+        "masked.5x10.f64.index.ign.mean.up-neg.contig.s0",
+        LAYER_CASE,
+    ):
+        p = problem(case)
+        for quantity in p.quantities[2:] if p.head == "logits" else p.quantities:
+            hi = Exact(p).evaluate([quantity])[quantity][0]
+            found = Counterfactual.of(p).result(quantity)
+            if quantity == "dC/dz" and hi.ndim > 2:
+                hi = np.moveaxis(hi, 1, -1).reshape(found.shape)
+            limit = bound(quantity, p, "stable")
+            if quantity == "dC/dz" and limit.ndim > 2:
+                limit = np.moveaxis(limit, 1, -1)
+            assert (np.abs(found - hi.reshape(found.shape)) <= limit.reshape(found.shape)).all()
+
+
+def test_errors_speak_for_themselves() -> None:
+    """A refused shape, an index out of range, and what says nothing."""
+    assert suspects_of_error("AdapterError: f returned a loss of shape (); allowed: (5,)")[0].startswith("B26")
+    assert suspects_of_error("IndexError: index -100 is out of bounds for axis 0 with size 10")[0].startswith("C32")
+    assert suspects_of_error("RuntimeError: out of registers") == ()
+
+
+def test_the_share_is_that_of_the_mistake_told() -> None:
+    """Two mistakes of one code are two; the numbers in a sentence do not make it another one."""
+    twice, half = ("B24: twice the right result",), ("B24: half of the right result",)
+    found = [record(outcome="disagree", suspects=s) for s in (twice, twice, twice, half, half)]
+    assert suspicion(found) == "suspected: twice the right result [B24], which explains 3 of 5 failures examined"
+    numbers = [
+        record(outcome="disagree", suspects=(f"B20: off by the factor {n}/5: divides by all rows",)) for n in (3, 4)
+    ]
+    assert suspicion(numbers) == "suspected: divides by all rows [B20], which explains 2 of 2 failures examined"
+
+
+@pytest.mark.parametrize("quantity", ["loss", "dC/db", "dC/da_prev"])
+def test_nan_beside_a_masked_class_is_just_that(quantity: str) -> None:
+    """Any mistake that gives nan would explain it."""
+    case = next(str(c) for c in LAYERS if c.family == "masked" and c.reduction == "none" and c.dtype == "float64")
+    found = judged(case, quantity, lambda right: np.full_like(right, np.nan))
+    assert found == ("A05: nan beside classes at -inf: 0 * inf, or inf - inf",)

@@ -1,0 +1,88 @@
+"""The pages of the documentation: their commands parse, their links lead somewhere, their YAML and TOML can be read."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from xentcheck.cli.main import COMMANDS, command_named
+from xentcheck.running.deviations import load
+from xentcheck.testing.options import OPTIONS
+from xentcheck.vocabulary import OPTIONS as SUPPORTED
+
+ROOT = Path(__file__).parents[3]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"))
+}
+
+
+PROSE = ("compares", "and", "ends", "stands")
+"""What follows the name of the tool at the start of a line of a sentence."""
+
+
+def text_of(page: str) -> str:
+    """A page, with `${{ ... }}` and backslashes at line ends as a shell would see them."""
+    text = PAGES[page].read_text(encoding="utf-8")
+    return re.sub(r"\$\{\{.*?\}\}", "1", text).replace("\\\n", " ")
+
+
+def commands(page: str) -> Iterator[list[str]]:
+    """The words of every line that calls xentcheck, in a code block or in backticks."""
+    text = re.sub(r"run: >\n\s+(.*?)\n\s+(-.*)", r"\1 \2", text_of(page))
+    for found in re.findall(r"(?:^|run: |`|\$ |- )(xentcheck (?!:)[^`\n]*)", text, re.MULTILINE):
+        line = found.partition("  #")[0].partition(" > ")[0]
+        if line.split()[1:2] and line.split()[1] in PROSE:
+            continue
+        yield shlex.split(line, comments=True)[1:]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_parse(page: str) -> None:
+    """Names, options and values, without running them."""
+    for arguments in commands(page):
+        if not arguments or arguments[0].startswith("-") or arguments[0] not in COMMANDS:
+            assert arguments in ([], ["--version"], ["--help"]), arguments
+            continue
+        one = command_named(arguments[0])
+        if len(arguments) > 1:
+            one.make_context(arguments[0], arguments[1:])
+
+
+def test_there_are_commands() -> None:
+    """The search finds those of the README and of the recipes."""
+    assert ["explain", "--logits", "1,2,3", "--target", "1"] in list(commands("README.md"))
+    assert any(arguments[0] == "fuzz" and "--seed" in arguments for arguments in commands("docs/ci.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """Relative ones, to files."""
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text_of(page)):
+        assert (PAGES[page].parent / target).exists(), target
+
+
+def test_the_recipes_of_ci_can_be_read(tmp_path: Path) -> None:
+    """YAML with jobs, options of the plugin that exist, a deviation file that loads."""
+    recipes = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text_of("docs/ci.md"), re.DOTALL)]
+    assert "gradients" in recipes[0]["jobs"]
+    assert recipes[1]["gradients"]["artifacts"]["reports"] == {"junit": "junit.xml"}
+    known = {f"--xentcheck-{name}" for name, *_ in OPTIONS}
+    for page in PAGES:
+        assert set(re.findall(r"--xentcheck-[a-z]+", text_of(page))) <= known
+    (deviations,) = re.findall(r"```toml\n(.*?)```", text_of("docs/ci.md"), re.DOTALL)
+    assert tomllib.loads(deviations)
+    (tmp_path / "known.toml").write_text(deviations)
+    assert [entry.adapter for entry in load(tmp_path / "known.toml")] == ["my_loss"]
+
+
+def test_every_option_is_explained() -> None:
+    """In the guide for adapters, which the page for other languages refers to."""
+    table = text_of("docs/write-an-adapter.md").partition("## Options")[2]
+    assert set(re.findall(r"`(\w+)`", table.partition("|---|---|")[2])) == set(SUPPORTED)
