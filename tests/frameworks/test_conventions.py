@@ -81,6 +81,16 @@ JUDGED: dict[str, dict[str, dict[str, Any]]] = {
         },
         "other labels": {"logits": Z, "target": np.array([0, 2]), "weight": weights(1, -1, 3)},
         "probabilities": {"logits": Z, "target": SOFT, "weight": weights(1, -1, 0)},
+        "many rows in 8 bits": {
+            "logits": np.zeros((4000, 3), "bfloat16"),
+            "target": np.arange(4000) % 3,
+            "weight": np.array([1, 2, 3], "bfloat16"),
+        },
+        "many rows of both signs in 8 bits": {
+            "logits": np.zeros((4000, 3), "bfloat16"),
+            "target": np.arange(4000) % 3,
+            "weight": np.array([1, -0.5, 3], "bfloat16"),
+        },
     },
     "zero-times-inf": {
         "index target": {"logits": MASKED, "target": np.array([0, 1])},

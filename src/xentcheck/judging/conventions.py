@@ -44,11 +44,19 @@ def _empty(p: Problem) -> bool:
 
 
 def _weights_vanish(p: Problem) -> bool:
-    """Whether the enclosure of the weighted mean's denominator holds 0."""
+    """Whether the weighted mean's denominator may be computed as 0: all weights are, or those of both signs cancel.
+
+    [derived] a sum of weights of one sign is at least the largest in every order and format, unless all of them are
+    subnormal and flushed. Of both signs, n - 1 roundings of the arithmetic format; where more are stored, the bound is
+    infinite (`Scaling.of`).
+    """
     if p.weight is None or p.reduction != "mean" or p.probabilities or _no_row_kept(p):
         return False
     w = Targets.of(p).label_weight
-    return bool(abs(w.sum()) <= len(w) * 2.0 * FORMATS[p.dtype].unit_roundoff * np.abs(w).sum())
+    if not (w.min() < 0 < w.max()):
+        return not np.abs(w).max(initial=0.0) >= FORMATS[p.dtype].smallest_normal
+    u = min(FORMATS[p.dtype].unit_roundoff, FORMATS["float32"].unit_roundoff)
+    return bool(abs(w.sum()) <= len(w) * 2.0 * u * np.abs(w).sum())
 
 
 def _zero_times_inf(p: Problem) -> bool | Array:
