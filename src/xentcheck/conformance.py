@@ -38,6 +38,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("subject", "dtype"), found)
 
 
+PROVES_NOTHING = ("unavailable", "unsupported", "convention", "vacuous")
+"""Outcomes that are skipped: a test that passes says that it could have failed."""
+
+
 @pytest.fixture(scope="module")
 def records(pytestconfig: pytest.Config) -> Callable[[Case], dict[Key, Record]]:
     """The records of a case on all implementations, found when the first of its tests asks for them."""
@@ -62,14 +66,14 @@ def test_matrix(rows: Rows, records: Callable[[Case], dict[Key, Record]], reques
         told = partial(tell, record, plan_of(config))
         if len(rows) == 1:
             told()
-        elif record.outcome in (*FAILING, "unavailable", "unsupported"):
+        elif record.outcome in (*FAILING, *PROVES_NOTHING):
             with request.getfixturevalue("subtests").test("-".join(key)):
                 told()
 
 
 def tell(record: Record, plan: Plan) -> None:
     """End the test as the record says."""
-    if record.outcome in ("unavailable", "unsupported"):
+    if record.outcome in PROVES_NOTHING:
         pytest.skip(f"{record.outcome}: {record.reason}")
     if (known := Deviations(plan.known).apply(record)).outcome == "deviation":
         pytest.xfail(f"deviation: {known.reason}")

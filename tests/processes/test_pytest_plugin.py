@@ -323,6 +323,20 @@ def test_tests_of_ones_own_may_import_the_matrix(here: pytest.Pytester) -> None:
     done.stdout.re_match_lines([r"agreed: [1-9]\d* of \d+ comparisons .*"])
 
 
+def test_what_could_not_have_failed_is_skipped(pytester: pytest.Pytester) -> None:
+    """A gradient that zeros would pass, too, is no green test, in JUnit neither; one that decides is."""
+    case = "gaussian.5x1003.bf16.index.plain.none.up-rand.contig.s0"
+    which = ("--xentcheck-adapter", "numpy", "--xentcheck-case", case, "-k", "not laws", "--junitxml", "junit.xml")
+    for contract, skipped in (("storage-accumulate", {"dC/dz"}), ("decisive", set())):
+        pytester.runpytest_subprocess("--pyargs", "xentcheck.conformance", *which, "--xentcheck-contract", contract)
+        tests = list(ElementTree.parse(pytester.path / "junit.xml").iter("testcase"))
+        told = {t.attrib["name"]: s.attrib["message"] for t in tests for s in t.iter("skipped")}
+        assert {q for q in ("a", "dC/dz") if any(f"{q}-" in name or f"-{q}" in name for name in told)} >= skipped
+        assert all(message == "vacuous: a result of zeros would pass as well" for message in told.values())
+        assert bool(told) == bool(skipped)
+        assert len(tests) > len(told)
+
+
 def test_the_module_lies_where_pyargs_finds_it() -> None:
     """`xentcheck.conformance` is a file of the package."""
     import xentcheck.conformance
@@ -337,8 +351,9 @@ def test_what_a_run_has_found_is_not_computed_again(pytester: pytest.Pytester) -
     chosen = ("--xentcheck-adapter", "numpy", "--xentcheck-dtype", "float32", *CASES, "-k", "not laws")
     tests = ("--pyargs", "xentcheck.conformance", *chosen)
     first = pytester.runpytest_subprocess(*tests, "--xentcheck-out", "run.jsonl")
-    each = first.parseoutcomes()["passed"]
-    first.assert_outcomes(passed=each)
+    outcomes = first.parseoutcomes()
+    assert set(outcomes) <= {"passed", "skipped"}
+    each = sum(outcomes.values())
     ids = ("--xentcheck-ids", "signature", "--xentcheck-from", "run.jsonl", "-n", "2")
     again = pytester.runpytest_subprocess(*tests, *ids, "--xentcheck-out", "again.jsonl")
     assert 5 < again.parseoutcomes()["passed"] < each / 2
