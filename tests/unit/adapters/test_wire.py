@@ -29,7 +29,7 @@ def sent(message: Message) -> bytes:
 
 @given(st.dictionaries(st.text(), st.text(), max_size=3), st.dictionaries(st.text(min_size=1), ARRAYS, max_size=3))
 def test_what_is_written_is_read_again(text: dict[str, str], arrays: dict[str, Any]) -> None:
-    """Texts, dtypes, shapes and bits; and the stream ends where the message does."""
+    """Texts, dtypes, shapes, bits, and the stream ends where the message does: alone for all that Hypothesis finds."""
     arrays.pop("__metadata__", None)
     stream = BytesIO(sent(Message(text, arrays)) * 2)
     for _ in range(2):

@@ -273,7 +273,7 @@ def test_groups_of_power_keep_apart_what_one_comparison_does_not_prove_for_anoth
                 kind = (r.adapter, r.variant, r.device, dtype, r.quantity, target, reduction)
                 assert groups.setdefault(r.group, kind) == kind
                 assert set(kind) - {target} <= set(r.group.split("/")) | {r.quantity}
-                assert r.size == size_of(*shape[::-1])
+                assert r.size == size_of(*shape[::-1], dtype)
     assert len(groups) >= len(subjects) * 2 * 3 * 2
 
 

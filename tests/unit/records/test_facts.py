@@ -157,7 +157,7 @@ def _looked_into(node: ast.AST, above: dict[ast.AST, ast.AST]) -> bool:
 
 
 def test_nobody_looks_into_a_sentence() -> None:
-    """Whoever needs a fact reads its field, in every module of the package but the reader of older files."""
+    """Whoever needs a fact reads its field, in every module but the reader of older files: this alone looks at all."""
     modules = {name: path.read_text() for name, path in house.modules().items() if name != READER}
     assert len(modules) > 200
     assert {name: found for name, source in modules.items() if (found := looks(source))} == {}

@@ -191,6 +191,8 @@ def test_an_entry_for_cases_of_a_later_profile_is_not_missed_before() -> None:
 
 
 def test_every_built_in_entry_has_cases_in_its_profile() -> None:
-    """No entry waits for a case that nobody runs."""
-    for entry in load():
-        assert any(fnmatchcase(str(case), entry.case) for case in cases(entry.profile))
+    """No entry waits for a case that nobody runs: this alone proves it, by the ids of whole profiles."""
+    entries = load()
+    ids = {profile: list(map(str, cases(profile))) for profile in {entry.profile for entry in entries}}
+    for entry in entries:
+        assert any(fnmatchcase(case, entry.case) for case in ids[entry.profile])
