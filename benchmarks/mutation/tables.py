@@ -30,7 +30,13 @@ BOUNDS = (
 )
 """`test_derived_bounds` has the cases of `test_pinned_bounds`, so that it notices no more."""
 
-EXACT = ("test_pinned_bounds", "test_double_double", "test_oracle", "test_directions::test_oracle_is_certified")
+EXACT = (
+    "test_pinned_bounds",
+    "test_double_double",
+    "test_oracle",
+    "test_directions::test_oracle_is_certified",
+    "test_pinned_bits",
+)
 LAWS = (
     "test_public_interface",
     "test_laws::test_nan_keeps_no_law",
@@ -67,7 +73,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/oracle/directions.py": BOUNDS,
     "reference/bounds/contracts.py": BOUNDS,
     "reference/formats.py": BOUNDS,
-    "reference/bounds/scattered.py": ("test_pinned_bounds", "test_scattered"),
+    "reference/bounds/scattered.py": ("test_pinned_bounds", "test_scattered", "test_long_sums"),
     "reference/oracle/block.py": EXACT,
     "reference/oracle/exact.py": EXACT,
     "reference/oracle/functions.py": EXACT,
@@ -204,7 +210,12 @@ TESTS: dict[str, tuple[str, ...]] = {
     "adapters/process/requests.py": ("test_adapters_base", "test_wrapping", "test_wire"),
     "adapters/process/wire.py": ("test_wire",),
     "adapters/promises.py": ("test_promises",),
-    "reports/baselines/baseline.py": ("test_public_interface", "test_baseline_file", "test_compare"),
+    "reports/baselines/baseline.py": (
+        "test_public_interface",
+        "test_baseline_file",
+        "test_compare",
+        "test_compared_runs",
+    ),
     "reports/analysis/summary.py": ("test_reports_summary", "test_sizes"),
     f"{ROOT}/records/findings.py": ("test_reports_summary", "test_sizes"),
     f"{ROOT}/records/sizes.py": ("test_reports_summary", "test_sizes"),

@@ -9,22 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bits import digests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xentcheck.cases.build import SMOOTHINGS, build
 from xentcheck.cases.case import IGNORE, LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, WEIGHTS, Case, quantities_of
 from xentcheck.cases.families import ALL_LAYER_FAMILIES, FAMILIES, FAR, LAYER_FAMILIES, LOGIT_FAMILIES
-from xentcheck.cases.profiles.named import PROFILES, cases
+from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.sets import OPTION_SETS, SHAPES
 from xentcheck.errors import CaseError, ProfileError
 from xentcheck.reference.problem import Problem, digest_of
 from xentcheck.running.comparison import planned
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
-
-PINNED = "e42ab1e556b6d3eded4d16abe81da8b7b56bebaeb3ddda4080275f3733b11597"
-"""SHA-256 of the ids and digests of all quick cases, in canonical order."""
 
 ALPHABET = set(string.ascii_lowercase + string.digits + ".+-")
 
@@ -148,11 +144,6 @@ def test_a_case_that_cannot_be_built_is_an_error(monkeypatch: pytest.MonkeyPatch
         build(case)
 
 
-def test_digests_of_the_quick_cases_are_pinned() -> None:
-    """The same id gives the same bits on every machine, in every version: that all of them do is seen here alone."""
-    assert digests()["quick cases"] == PINNED
-
-
 def test_a_digest_sees_values_options_and_nothing_of_the_layout() -> None:
     """One changed bit or option changes the digest; strides do not."""
     z, y = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1])
@@ -171,15 +162,6 @@ def test_a_digest_sees_values_options_and_nothing_of_the_layout() -> None:
         Problem(logits=z.copy(), target=y, upstream=np.array(2.0)),
     ):
         assert digest_of(other) != base
-
-
-@pytest.mark.parametrize("profile", PROFILES[:2])
-def test_profiles_have_unique_cases_in_a_fixed_order(profile: str) -> None:
-    """Cases, ids unique, the same list each time; another seed shares none of them: here alone all are made twice."""
-    found = [str(c) for c in cases(profile)]
-    assert len(found) == len(set(found)) > 500
-    assert found == [str(c) for c in cases(profile)]
-    assert not set(found) & {str(c) for c in cases(profile, seed=7)}
 
 
 def test_full_contains_quick() -> None:

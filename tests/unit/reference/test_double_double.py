@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bits import digests
 from flint import arb, ctx
 
 from xentcheck.cases.randomness import Stream
@@ -34,12 +33,6 @@ from xentcheck.reference.problem import Problem
 U = 2.0**-53
 SUBNORMAL = 2.0**-1074
 BITS = 400
-
-PINNED = {
-    "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
-    "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
-    "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",
-}
 
 EXP_RANGES = {"near-0": (-1e-3, 0.0), "unit": (-1.0, 0.0), "normal": (-672.0, 0.0)}
 LOG_RANGES = {"tiny": (0.0, 1e-12), "below-a-step": (0.0, 2.0**-8), "unit": (0.0, 4.0), "large": (0.0, 1e6)}
@@ -299,11 +292,3 @@ def test_the_storage_dtype_decides_the_backend() -> None:
     for dtype, factor in (("float32", 2.0**127), ("bfloat16", 2.0**127), ("float16", 65504.0)):
         given = {"logits": z.astype(dtype), "weight": np.full(2, factor, dtype)}
         assert backend_for(Problem(target=y, **given)) is FLOAT64
-
-
-@pytest.mark.parametrize("name", PINNED)
-def test_bits_are_pinned(name: str) -> None:
-    """exp, log1p and the double-double oracle return the same bits on every platform and in every version: alone this
-    pins them.
-    """
-    assert digests()[name] == PINNED[name]
