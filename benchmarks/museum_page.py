@@ -10,6 +10,7 @@ from pathlib import Path
 from xentcheck.museum import tables
 from xentcheck.museum.catalogue import MUSEUMS, Planted, planted
 from xentcheck.reports.formats.markdown import table
+from xentcheck.reports.sections.section import Column, Section
 
 PAGE = Path(__file__).parents[1] / "docs" / "museum.md"
 
@@ -34,7 +35,7 @@ logits it accepts a gradient of zeros.
 
 """
 
-COLUMNS = ["fault", "what is wrong", "reported as", "in", "side", "accused by"]
+COLUMNS = ("fault", "what is wrong", "reported as", "in", "side", "accused by")
 
 
 def page() -> str:
@@ -45,15 +46,15 @@ def page() -> str:
         for p in planted(framework):
             if p.fault.caught:
                 places.setdefault(p.fault.name, []).append(p)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, found in sorted(places.items()):
         first = found[0]
         accused = kills[first.framework][name]
         frameworks = ", ".join(p.framework for p in found)
         cases = ", ".join(dict.fromkeys(accused.values()))
-        rows.append([name, first.text, first.fault.issue or "-", frameworks, ", ".join(sorted(accused)), cases])
+        rows.append((name, first.text, first.fault.issue or "-", frameworks, ", ".join(sorted(accused)), cases))
     counts = TEXT.format(planted=sum(map(len, places.values())), faults=len(places))
-    return counts + table((COLUMNS, rows)) + "\n"
+    return counts + table(Section("The museum", tuple(map(Column, COLUMNS)), tuple(rows))) + "\n"
 
 
 if __name__ == "__main__":

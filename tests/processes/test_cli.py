@@ -87,8 +87,8 @@ BAD_INPUT = {
         "implementation 'mine' is not of the form package.module:function",
     ),
     "impl missing": (
-        ["run", "--impl", "absent:f", "--framework", "numpy"],
-        "implementation 'absent:f' cannot be imported: No module named 'absent'",
+        ["run", "--impl", "nowhere:f", "--framework", "numpy"],
+        "implementation 'nowhere:f' cannot be imported: No module named 'nowhere'",
     ),
     "impl no function": (
         ["run", "--impl", "mine:number", "--framework", "numpy"],

@@ -163,8 +163,10 @@ def test_an_answer_that_cannot_travel_disagrees() -> None:
 @pytest.mark.usefixtures("mine")
 def test_what_cannot_start_is_bad_input() -> None:
     """One line, as if it were in this process; an import that ends the process, too."""
-    with pytest.raises(AdapterError, match=r"^implementation 'absent:f' cannot be imported: No module named 'absent'$"):
-        resolve(Spec("absent:f", "numpy", 5.0))
+    with pytest.raises(
+        AdapterError, match=r"^implementation 'nowhere:f' cannot be imported: No module named 'nowhere'$"
+    ):
+        resolve(Spec("nowhere:f", "numpy", 5.0))
     Path("dies.py").write_text("import os; os._exit(7)")
     with pytest.raises(AdapterError, match=r"^implementation 'dies:f' cannot start: it exited with code 7$"):
         resolve(Spec("dies:f", "numpy", 5.0))

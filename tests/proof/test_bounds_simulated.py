@@ -45,6 +45,9 @@ LARGE = 4096
 FEW = 8
 """So many cases of a family are judged in the gate, and of the others each so many-th; all of them nightly."""
 
+LONG = 1024
+"""Cases of more classes are all judged in the gate: they tell trees of sums in storage from running sums."""
+
 
 @cache
 def chosen(family: str, dtype: str, head: str) -> tuple[list[Case], list[Case]]:
@@ -56,7 +59,8 @@ def chosen(family: str, dtype: str, head: str) -> tuple[list[Case], list[Case]]:
         and not (case.hidden or "dir" in case.options or len(case.shape) != 2 or case.shape[0] == 0)
     ]
     small = [case for case in found if case.classes <= LARGE]
-    gate = [*small[:FEW], *small[FEW::FEW]]
+    long = [case for case in small if case.classes > LONG]
+    gate = list(dict.fromkeys((*small[:FEW], *small[FEW::FEW], *long)))
     return gate, [case for case in found if case not in set(gate)]
 
 
