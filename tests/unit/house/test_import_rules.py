@@ -62,7 +62,7 @@ def test_no_circle() -> None:
 
 
 def test_the_picture_of_the_house_is_true() -> None:
-    """`docs/architecture.md` shows what `python tests/helpers/house.py` draws, and every wing: alone this looks there."""
+    """`docs/architecture.md` shows what `python tests/helpers/house.py` draws, and every wing: seen here alone."""
     page = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text()
     assert f"```mermaid\n{house.picture()}\n```" in page
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
