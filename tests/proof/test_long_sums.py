@@ -17,7 +17,7 @@ from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
-from xentcheck.reference.bounds.scattered import LEAST, drifts, lowest_bit, never_rounds
+from xentcheck.reference.bounds.scattered import LEAST, SAFETY, drift_of_one, drifts, lowest_bit, never_rounds
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Exact
@@ -203,6 +203,19 @@ def test_few_probabilities_are_added_up_within_few_roundings() -> None:
         exact, limit = right("gaussian", quantity, DEFAULT, **sparse)
         assert np.all(np.abs(got.astype(np.float64) - exact) <= limit)
         assert np.any(np.abs(exact) * 1e-3 > limit)
+
+
+def test_terms_of_few_sizes_may_be_sorted() -> None:
+    """Those of one size meet one last place: in descending order they err by more than their drift in any other."""
+    changes = {"shape": (3, 128256), **SOFT}
+    p = problem("few-active", **changes)
+    exact, limit = right("few-active", "dC/dz", DEFAULT, **changes)
+    assert np.all(np.abs(gradient(p, ORDERS["descending"]).astype(np.float64) - exact) <= limit)
+    q = np.asarray(p.target, np.float64)
+    total, fmt = q.sum(1), FORMATS["float32"]
+    error = np.abs(ORDERS["descending"](q).astype(np.float64) - total) / (total * fmt.unit_roundoff)
+    assert np.any(error > SAFETY * drifts(q, total, fmt).max(0))
+    assert np.all(error <= SAFETY * drift_of_one(q, total, fmt).max(0))
 
 
 def test_zeros_leave_nothing_over_and_hide_nothing() -> None:
