@@ -17,7 +17,8 @@ from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
-from xentcheck.reference.bounds.scattered import LEAST, SAFETY, drift_of_one, drifts, lowest_bit, never_rounds
+from xentcheck.reference.bounds.arithmetic import Arithmetic
+from xentcheck.reference.bounds.scattered import LEAST, LEVELS, SAFETY, drift_of_one, drifts, growth_of, lowest_bit, never_rounds
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Exact
@@ -247,3 +248,34 @@ def test_in_float64_any_order_is_allowed() -> None:
     assert np.array_equal(bound("a", p, "fused"), bound("a", p, free))
     single = problem("gaussian", **NONE)
     assert not np.array_equal(bound("a", single, "fused"), bound("a", single, free))
+
+
+def off(addends: Array) -> float:
+    """Error of a running sum in float32, in u of the sum of |addend|; the addends are exact in float32."""
+    exact = addends.sum(dtype=np.longdouble)
+    return float(abs(running(addends) - exact) / (np.abs(addends).sum() * FORMATS["float32"].unit_roundoff))
+
+
+def allowed(addends: Array, error: float) -> float:
+    """What `growth_of` allows a running sum in float32, in u."""
+    arithmetic = Arithmetic.of(CATALOGUE[DEFAULT], "float32")
+    return float(growth_of(arithmetic, addends[None], "wide", error)[0] / FORMATS["float32"].unit_roundoff)
+
+
+def test_addends_that_are_known_to_an_error_leave_that_over_too() -> None:
+    """Exact terms leave over as much to both sides; computed ones, off by up to 2^-8, all leave over 0.45 of it."""
+    exact = np.random.default_rng(0).uniform(0.5, 1.5, 2**17)
+    computed = (np.rint(exact * 2.0**8) + 0.45).astype(np.float32).astype(np.float64) * 2.0**-8
+    error = np.abs(computed - exact).sum() / exact.sum()
+    assert allowed(exact, 2.0**-24) < off(computed) <= allowed(exact, error) < len(exact)
+
+
+def test_addends_of_either_sign_may_all_meet_a_low_place() -> None:
+    """Terms that cancel keep a running sum at 2^13, an eighth and less of what it would be without signs: each leaves
+    over 0.45 of the last place there, and at higher places as much to the other side.
+    """
+    place = 2.0**-10
+    up, down = (2.0**10 - 1.0 + 0.45) * place, -(2.0**10 - 0.45) * place
+    addends = np.append(12000.0, np.tile([up, down], 2**16)).astype(np.float32).astype(np.float64)
+    height = drift_of_one(addends[None], np.abs(addends).sum(keepdims=True), FORMATS["float32"], LEVELS).max()
+    assert SAFETY * height < off(addends) <= allowed(addends, 2.0**-24)
