@@ -28,6 +28,7 @@ WINGS: dict[str, tuple[str, ...]] = {
     "conformance": ("records", "cases", "running", "studies", "testing"),
     "worker": ("adapters", "running", "studies"),
     "cli": ("reference", "records", "cases", "adapters", "reports", "running", "studies", "reproduce", "api"),
+    "__main__": ("cli",),
 }
 """Each wing, from the ground up, and what it may know besides the base; a wing knows wings above it in this table."""
 

@@ -14,7 +14,7 @@ from xentcheck.adapters.spec import resolve
 from xentcheck.cases import Case
 from xentcheck.cli.main import COMMANDS, cli, main
 from xentcheck.errors import AdapterError
-from xentcheck.studies import explain
+from xentcheck.studies.explain import steps
 from xentcheck.studies.fuzzing import Fuzzed
 
 MINE = """
@@ -48,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xentcheck.studies.probes.probe", lambda *given: iter(()))
     monkeypatch.setattr(adapters, "names", lambda: ("numpy",))
     monkeypatch.setattr(adapters, "available", lambda: {"numpy": adapters.get("numpy")})
-    monkeypatch.setattr(explain, "COLUMNS", {"numpy": explain.COLUMNS["numpy"]})
+    monkeypatch.setattr(steps, "COLUMNS", {"numpy": steps.COLUMNS["numpy"]})
 
 
 def call(*arguments: str) -> Any:
@@ -78,6 +78,8 @@ def call(*arguments: str) -> Any:
         (0, ("project", "numpy", *SHAPE)),
         (1, ("project", *WRONG, *SHAPE)),
         (0, ("explain",)),
+        (0, ("explain", "--steps")),
+        (2, ()),
     ],
     ids=lambda value: value if isinstance(value, int) else " ".join(value)[:40],
 )

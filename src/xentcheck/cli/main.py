@@ -31,7 +31,7 @@ COMMANDS = {
     "audit": "What an assertion of another suite would accept: zeros, and wrong gradients.",
     "project": "Losses and gradient of one large problem, by random projections.",
     "faults": "Which check catches each of the planted faults first, and on which case.",
-    "explain": "The derivation of dC/db = a - y in numbers, beside PyTorch's and JAX's.",
+    "explain": "Why dC/db = a - y: the chain rule in twelve lines, with your numbers.",
 }
 """Each command, a module of its name in `commands`, and what it does; the module is imported when it is asked for."""
 
@@ -75,10 +75,15 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings=CONTEXT)
+@click.group(cls=Commands, context_settings=CONTEXT, invoke_without_command=True)
 @click.version_option(package_name="xentcheck", prog_name="xentcheck")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> int:
     """Is a softmax cross-entropy right, is its gradient right, and how right, for its dtype?"""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+        return 2
+    return 0
 
 
 def main() -> None:

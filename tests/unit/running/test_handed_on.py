@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "compare": (("old", "new"), ("compare.compare_command",)),
     "report": (("run.jsonl",), ("report.write_report", "report.RunFile.load")),
     "merge": (("1.jsonl", "2.jsonl", "--out", "run.jsonl"), ("merge.merge_command",)),
-    "explain": ((), ("explain.explanation_of",)),
+    "explain": ((), ("explain.derivation", "explain.explanation_of", "explain.write_picture")),
 }
 """Command -> arguments that it needs, and the functions that do its work."""
 
@@ -91,7 +91,7 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, ...])
         )
     for command in ("replay", "project"):
         monkeypatch.setattr(f"xentcheck.cli.commands.{command}.resolve", lambda spec: spec)
-    monkeypatch.setattr("xentcheck.cli.commands.explain.render", lambda *given: None)
+    monkeypatch.setattr("xentcheck.cli.commands.explain.lines", lambda *given: [])
     if name != "report":
         monkeypatch.setattr("xentcheck.records.run.RunFile.load", lambda path: path)
     try:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import textwrap
+from pathlib import Path
+
 import click
-from rich.console import Console
 
 from xentcheck.cli.options import numbers_of
-from xentcheck.studies.explain import explain as explanation_of
-from xentcheck.studies.explain import render
+from xentcheck.studies.explain.derivation import derivation, lines
+from xentcheck.studies.explain.picture import write_picture
+from xentcheck.studies.explain.steps import explain as explanation_of
 from xentcheck.vocabulary import DTYPES
+
+WIDTH = 80
 
 
 @click.command()
 @click.option("--logits", default="1,2,3", show_default=True, help="Comma-separated numbers.")
-@click.option("--target", default=1, show_default=True, help="Index of the right class.")
+@click.option("--target", default=1, show_default=True, help="Index of the right class; it counts from 0.")
 @click.option("--a-prev", default="0.5,-1", show_default=True, help="Activations of the layer before.")
 @click.option("--dtype", default="float64", show_default=True, metavar="|".join(DTYPES))
-def explain(logits: str, target: int, a_prev: str, dtype: str) -> int:
-    """The derivation of dC/db = a - y in numbers, beside PyTorch's and JAX's."""
-    render(explanation_of(numbers_of(logits, "--logits"), target, numbers_of(a_prev, "--a-prev"), dtype), Console())
+@click.option("--steps", is_flag=True, help="Each step exactly, beside PyTorch's and JAX's, with errors.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page to play with instead.")
+def explain(logits: str, target: int, a_prev: str, dtype: str, steps: bool, html: Path | None) -> int:
+    """Why dC/db = a - y: the chain rule in twelve lines, with your numbers."""
+    given = numbers_of(logits, "--logits"), target, numbers_of(a_prev, "--a-prev"), dtype
+    if html:
+        click.echo(f"written: {write_picture(derivation(*given), html)}")
+    elif steps:
+        from rich.console import Console
+
+        from xentcheck.studies.explain.tables import render
+
+        render(explanation_of(*given), Console())
+    else:
+        for line in lines(derivation(*given)):
+            click.echo(textwrap.fill(line, WIDTH, subsequent_indent="     ", break_on_hyphens=False))
     return 0

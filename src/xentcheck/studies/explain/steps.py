@@ -1,11 +1,10 @@
-"""The derivation of dC/db = a - y in numbers: every step of the chain rule, exactly and as each framework has it."""
+"""Every step of the chain rule behind dC/db = a - y in numbers: exactly, and as each framework has it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,36 +18,24 @@ from xentcheck.reference.oracle import Exact, Pair
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DTYPES
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
 COLUMNS = {"numpy": "xentcheck", "torch": "PyTorch", "jax": "JAX"}
 """Adapters whose steps are shown, and what their columns are called."""
 
 LARGEST = 100
 """Most classes and activations: the Jacobian has their square."""
 
-ROWS = 16
-"""Most elements of one step that are printed."""
-
 EQUATIONS = {
     "z": ("z_j = sum_k w_jk a_prev_k + b_j, as given", "(unnumbered)"),
     "a": ("a_j = exp(z_j)/sum_k exp(z_k)", "(78)"),
     "cost": ("C = -ln a_y", "(80)"),
     "dC/da": ("dC/da_k = -1/a_y for k = y, else 0", "from (80)"),
-    "da/dz": ("da_k/dz_j = a_k ([j = k] - a_j)", "from (78)"),
-    "chain": ("sum_k dC/da_k da_k/dz_j, of each column's own factors", "(37)"),
-    "dC/dz": ("delta_j = a_j - y_j, as backward returns it", "(84)"),
+    "da/dz": ("da_k/dz_j = a_k ([j = k] - a_j), index k,j", "from (78)"),
+    "chain": ("sum_k dC/da_k da_k/dz_j, from each column's own a and dC/da", "(37)"),
+    "dC/dz": ("delta_j = a_j - y_j, as each one's backward pass has it", "(84)"),
     "dC/db": ("dC/db_j = delta_j", "(81)"),
-    "dC/dw": ("dC/dw_jk = a_prev_k delta_j", "(82)"),
+    "dC/dw": ("dC/dw_jk = a_prev_k delta_j, index j,k", "(82)"),
 }
 """The steps in order: what stands there, and its number in the book."""
-
-CLOSING = (
-    "The cost looks at one output only, yet all get a gradient: the softmax divides by the sum over all classes, so "
-    "that raising any other z_j lowers a_y (da_y/dz_j = -a_y a_j)."
-)
 
 
 @dataclass(frozen=True)
@@ -175,47 +162,3 @@ def _step(name: str, exact: Pair, found: Mapping[str, Mapping[str, Array]], dtyp
             ulp[column] = float((error / fmt.ulp(hi)).max())
     text, equation = EQUATIONS[name]
     return Step(name, text, equation, hi.shape, tuple(hi.ravel().tolist()), values, ulp)
-
-
-def render(explanation: Explanation, console: Console) -> None:
-    """Print one table per step; 76 columns are enough for any number.
-
-    >>> from rich.console import Console
-    >>> render(explain([1.0, 2.0], 0, [1.0]), Console(quiet=True))
-    """
-    from rich.text import Text
-
-    head = f"One example, y = {explanation.target}, {explanation.dtype}; values to 9 digits, errors in ULPs."
-    console.print(Text(head, style="bold"))
-    for step in explanation.steps:
-        console.print()
-        console.print(Text(f"{step.name}: {step.text}  {step.equation}", style="bold"))
-        console.print(_table(step, explanation))
-        if (more := len(step.exact) - ROWS) > 0:
-            console.print(Text(f"... and {more} more, all of them counted in the largest error."))
-    console.print()
-    console.print(Text(CLOSING))
-    for column, reason in explanation.missing.items():
-        console.print(Text(f"{column}: {reason}."))
-
-
-def _table(step: Step, explanation: Explanation) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0, show_footer=bool(step.ulp))
-    table.add_column("index", "max ULP", no_wrap=True)
-    table.add_column("exact", no_wrap=True, justify="right", min_width=16)
-    columns = list(COLUMNS.values()) if step.values else []
-    for column in columns:
-        footer = f"{step.ulp[column]:.3g}" if column in step.ulp else "-"
-        table.add_column(column, footer, no_wrap=True, justify="right", min_width=16)
-    for flat, exact in list(enumerate(step.exact))[:ROWS]:
-        cells = [f"{step.values[c][flat]:.9g}" if c in step.values else _absent(c, explanation) for c in columns]
-        index = ",".join(str(i) for i in np.unravel_index(flat, step.shape))
-        table.add_row(index, f"{exact:.9g}", *cells)
-    return table
-
-
-def _absent(column: str, explanation: Explanation) -> str:
-    return "not installed" if explanation.missing[column].endswith("not installed") else "cannot start"

@@ -1,0 +1,122 @@
+"""Why the gradient is a - y, in twelve lines: the chain rule (37) with the numbers of one example in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xentcheck.reference.formats import Array
+
+from .steps import exact_steps, problem_of
+
+SHOWN = 4
+"""Most numbers of a list that are printed."""
+
+BOOK = "Nielsen, Neural Networks and Deep Learning (current web edition), chapter 3"
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The exact numbers of one example, rounded to float64.
+
+    z, a, gradient: (K,). jacobian: (K, K), da_k/dz_j in row k. a_prev: (m,). factor: dC/da_y. weights: (K, m), dC/dw.
+    breaks: whether the separate steps, in the dtype, multiply an infinite factor by 0.
+    """
+
+    dtype: str
+    y: int
+    z: Array
+    a_prev: Array
+    a: Array
+    cost: float
+    factor: float
+    jacobian: Array
+    gradient: Array
+    weights: Array
+    breaks: bool
+
+
+def derivation(logits: list[float], target: int, a_prev: list[float], dtype: str = "float64") -> Derivation:
+    """The derivation (78)-(82) at one example; no framework is asked.
+
+    logits: K weighted inputs, rounded to the dtype; target: y; a_prev: the activations before, for dC/dw.
+    Raises DtypeError, ShapeError (no or too many numbers), ProblemError (not finite in the dtype) or TargetError.
+
+    >>> derivation([1.0, 2.0, 3.0], 1, [0.5]).gradient.round(3).tolist()
+    [0.09, -0.755, 0.665]
+    """
+    problem = problem_of(logits, target, a_prev, dtype)
+    exact = {name: np.asarray(pair[0]) for name, pair in exact_steps(problem, target).items()}
+    with np.errstate(all="ignore"):
+        inverse = np.asarray(-1.0, dtype) / exact["a"][target].astype(dtype)
+    return Derivation(
+        dtype=dtype,
+        y=target,
+        z=exact["z"],
+        a_prev=np.asarray(problem.a_prev, np.float64)[0],
+        a=exact["a"],
+        cost=float(exact["cost"]),
+        factor=float(exact["dC/da"][target]),
+        jacobian=exact["da/dz"],
+        gradient=exact["dC/dz"],
+        weights=exact["dC/dw"],
+        breaks=not np.isfinite(inverse.astype(np.float64)),
+    )
+
+
+def lines(d: Derivation) -> list[str]:
+    """The derivation as text, one thought a line.
+
+    >>> print(lines(derivation([1.0, 2.0, 3.0], 1, [0.5, -1.0]))[5].strip())
+    j = 1: (-1/a_1) a_1 (1 - a_1) = a_1 - 1  = -4.0862 * 0.18484 = -0.75527
+    """
+    y = d.y
+    factor = f" = {d.factor:.6g}" if np.isfinite(d.factor) else ""
+    return [
+        f"{BOOK}.",
+        f"z = {listed(d.z)}; a_prev = {listed(d.a_prev)}; the right class is y = {y} (they count from 0).",
+        f"(78) a_j = exp(z_j) / sum_k exp(z_k): a = {listed(d.a)}",
+        f"(80) C = -ln a_{y} = {d.cost:.6g}. It looks at a_{y} alone: dC/da_{y} = -1/a_{y}{factor}",
+        f"(37) dC/dz_j = sum_k dC/da_k da_k/dz_j. One dC/da_k is not 0, that of k = {y}:",
+        *_terms(d),
+        f"The sum in a_{y} holds every exp(z_j): all outputs get a gradient, not only {y}.",
+        f"So dC/dz_j = a_j - y_j (y_{y} = 1, the others 0): {listed(d.gradient)}",
+        "(81) dC/db_j = a_j - y_j, the same, as b_j is added to z_j.",
+        f"(82) dC/dw_jk = a_prev_k (a_j - y_j): row {y} is {listed(d.weights[y])}",
+        _saturated(d),
+    ]
+
+
+def _terms(d: Derivation) -> list[str]:
+    """The one term of the sum, for the right class and for another one."""
+    y = d.y
+    others = [j for j in range(len(d.z)) if j != y]
+    found = []
+    for j in [y, *others[:1]]:
+        product = f"(-1/a_{y}) a_{y} (1 - a_{y}) = a_{y} - 1" if j == y else f"(-1/a_{y}) (-a_{y} a_{j})    = a_{j}"
+        numbers = f" = {d.factor:.5g} * {d.jacobian[y, j]:.5g}" if np.isfinite(d.factor) else ""
+        found.append(f"     j = {j}: {product:33}{numbers} = {d.gradient[j] + 0.0:.5g}")
+    return found
+
+
+def _saturated(d: Derivation) -> str:
+    """What a right class that is all but impossible does to the separate steps."""
+    y = d.y
+    if d.breaks:
+        return (
+            f"Here -1/a_{y} is beyond {d.dtype}: step by step, (37) is -inf * 0 = nan. a - y divides by nothing "
+            "and stays right. So losses take logits, and do both steps at once."
+        )
+    return f"If a_{y} rounds to 0, (37) is -inf * 0 = nan, and a - y is right: --logits 0,1000"
+
+
+def listed(numbers: Sequence[float] | Array) -> str:
+    """Numbers to 6 digits; of many the first few.
+
+    >>> listed([1.0, 0.25]), listed(range(100))
+    ('1, 0.25', '0, 1, 2, 3, ... (100 numbers)')
+    """
+    shown = ", ".join(f"{x + 0.0:.6g}" for x in numbers[:SHOWN])
+    return shown if len(numbers) <= SHOWN else f"{shown}, ... ({len(numbers)} numbers)"

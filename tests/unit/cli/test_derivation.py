@@ -1,0 +1,114 @@
+"""`explain`: twelve lines that finish the derivation, and a page of exact numbers that runs its own script only."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from xentcheck.cli.commands.explain import explain
+from xentcheck.studies.explain.derivation import BOOK, SHOWN, derivation, lines, listed
+from xentcheck.studies.explain.picture import hashed, picture, write_picture
+from xentcheck.vocabulary import DTYPES
+
+DEFAULT = ([1.0, 2.0, 3.0], 1, [0.5, -1.0])
+
+
+def numbers(text: str) -> list[float]:
+    """The numbers that a line ends with, separated by commas."""
+    return [float(x) for x in re.split(r" (?=\S+(?:, \S+)*$)", text, maxsplit=1)[-1].split(", ")]
+
+
+def test_twelve_lines_of_80_columns() -> None:
+    """With the numbers of the default; the book, the count from 0 and the nan are in them."""
+    found = CliRunner().invoke(explain, [], standalone_mode=False).output.splitlines()
+    assert found == lines(derivation(*DEFAULT))
+    assert len(found) == 12
+    assert max(map(len, found)) <= 80
+    assert found[0] == f"{BOOK}."
+    assert "count from 0" in found[1]
+    assert "nan" in found[-1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_numbers_are_those_of_the_equations(dtype: str) -> None:
+    """(78), (80), (81), (82), and the two products of (37), against float64 arithmetic on the same logits."""
+    found = lines(derivation(*DEFAULT, dtype))
+    z = np.array(DEFAULT[0])
+    a = np.exp(z) / np.exp(z).sum()
+    delta = a - np.eye(3)[1]
+    assert np.allclose(numbers(found[2]), a, rtol=1e-5, atol=0)
+    assert np.allclose(numbers(found[8]), delta, rtol=1e-5, atol=0)
+    assert np.allclose(numbers(found[10]), delta[1] * np.array(DEFAULT[2]), rtol=1e-5, atol=0)
+    assert math.isclose(float(found[3].rpartition("= ")[2]), -1 / a[1], rel_tol=1e-5)
+    for line, factor, gradient in ((found[5], a[1] * (1 - a[1]), a[1] - 1), (found[6], -a[1] * a[0], a[0])):
+        product, result = line.split(" = ")[-2:]
+        left, right = map(float, product.split(" * "))
+        assert np.allclose([left, right, float(result)], [-1 / a[1], factor, gradient], rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(("dtype", "least"), [("float64", 709), ("float32", 88), ("bfloat16", 88), ("float16", 10)])
+def test_a_saturated_row_says_where_the_steps_break(dtype: str, least: int) -> None:
+    """From the logit on where -1/a_y is beyond the dtype, and not before; the gradient is finite in both."""
+    for gap, breaks in ((least, False), (2 * least, True)):
+        found = derivation([0.0, float(gap)], 0, [1.0], dtype)
+        assert found.breaks == breaks
+        assert np.isfinite(found.gradient).all()
+        assert (f"is beyond {dtype}" in lines(found)[-1]) == breaks
+
+
+def test_one_class_has_no_other_and_long_lists_are_cut() -> None:
+    """The line of another class is left out, and of many numbers the first few are shown."""
+    assert len(lines(derivation([5.0], 0, [1.0]))) == 11
+    assert not any("-0" in re.split(r"[ ,]", line) for line in lines(derivation([5.0], 0, [1.0])))
+    many = lines(derivation(list(np.arange(100.0)), 3, [1.0]))
+    assert many[2].endswith(", ... (100 numbers)")
+    assert listed(range(SHOWN)) == "0, 1, 2, 3"
+
+
+def test_the_page_shows_the_exact_numbers_and_runs_its_own_script_only() -> None:
+    """Each number stands in its cell before any script runs; the policy has the hashes of what is in the page."""
+    d = derivation(*DEFAULT)
+    page = picture(d)
+    cells = {
+        name: [float(x) for x in re.findall(rf'data-of="{name}">([^<]*)<', page)]
+        for name in ("z", "a", "gradient", "jacobian")
+    }
+    assert cells["z"] == DEFAULT[0]
+    assert np.allclose(cells["a"], d.a, rtol=1e-5, atol=0)
+    assert np.allclose(cells["gradient"], d.gradient, rtol=1e-5, atol=0)
+    assert np.allclose(cells["jacobian"], d.jacobian.ravel(), rtol=1e-5, atol=0)
+    assert len(re.findall('class="lit"', page)) == 1
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert f"default-src 'none'; style-src '{hashed(style)}'; script-src '{hashed(script)}'" in page
+    assert "$" not in page.replace("${", "")
+    (data,) = re.findall(r'id="numbers">(.*?)</script>', page, re.DOTALL)
+    assert json.loads(data) == {"z": DEFAULT[0], "y": 1}
+    assert hashed(script) != hashed(script + " ")
+
+
+def test_the_page_is_written_by_the_command(tmp_path: Path) -> None:
+    """And a folder that is no folder is bad input."""
+    file = tmp_path / "why.html"
+    assert CliRunner().invoke(explain, ["--html", str(file)], standalone_mode=False).output == f"written: {file}\n"
+    assert file.read_text("utf-8") == picture(derivation(*DEFAULT))
+    with pytest.raises(OSError, match="cannot be written"):
+        write_picture(derivation(*DEFAULT), file / "deeper.html")
+
+
+def test_twelve_lines_need_no_framework_and_no_rich() -> None:
+    """The front door opens fast: nothing of weight but NumPy is imported."""
+    code = (
+        "import sys\nfrom xentcheck.cli.commands.explain import explain\n"
+        "explain.main([], standalone_mode=False)\n"
+        "sys.exit(bool({'torch', 'jax', 'rich', 'jinja2'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
