@@ -32,7 +32,7 @@ Shares = dict[tuple[str, str, str], float]
 
 
 def judge(p: Problem, family: str) -> dict[str, dict[str, Verdict]]:
-    """The verdicts of every algorithm, each under the contract it meets; with shares under those that a test asks for."""
+    """The verdicts of every algorithm, each under the contract it meets; with the shares that a test asks for."""
     found = algorithms(p.dtype)
     others: tuple[Contract, ...] = ()
     if p.head == "logits" and p.dtype in GRADED:
