@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from xentcheck.records.record import Record
 
+UNSURE = "unsure: none of the known mistakes explains it"
+"""What the failures say that no cause explains: it is the answer where there are more than twice as many of them."""
+
 
 def suspicion(failing: Sequence[Record]) -> str:
     """One sentence on the cause that most failing records share, or an empty string if none was looked for.
@@ -21,7 +24,10 @@ def suspicion(failing: Sequence[Record]) -> str:
     if not examined:
         return ""
     kinds = Counter(kind for r in examined for kind in dict.fromkeys(map(_kind, r.suspects)))
-    kind, count = max(kinds.items(), key=lambda item: (item[1], not item[0].startswith("unsure")))
+    unsure = kinds.pop(UNSURE, 0)
+    kind, count = kinds.most_common(1)[0] if kinds else (UNSURE, unsure)
+    if unsure > 2 * count:
+        kind, count = UNSURE, unsure
     told = Counter(text for r in examined for text in r.suspects if _kind(text) == kind)
     code, _, sentence = told.most_common(1)[0][0].partition(": ")
     if len(told) > 1:  # in several wordings: what they have in common

@@ -18,7 +18,7 @@ from xentcheck.reference.rows import from_rows, to_rows
 
 from .counterfactual import Cause, Counterfactual
 
-CHUNKS = (2, 3, 4, 8, 16, 32, 64)
+CHUNKS = (*range(2, 17), 32, 64, 128)
 
 
 def causes(right: Counterfactual) -> Iterator[Cause]:
@@ -35,6 +35,7 @@ def _denominators(c: Counterfactual) -> Iterator[Cause]:
     t = c.targets
     rows, kept = len(t.kept), int(np.count_nonzero(t.kept))
     counted = float(t.label_weight.sum()) if t.probabilities is None else float(rows)
+    yield "B24", "divides by C as well, as a mean over all N C elements does", _over(c, c.denominator * t.classes)
     if not c.mean:
         yield "B23", "divides by the denominator of the mean although nothing is to be divided", _over(c, counted)
         yield "B23", "divides by the number of rows although nothing is to be divided", _over(c, float(rows))
@@ -50,15 +51,15 @@ def _denominators(c: Counterfactual) -> Iterator[Cause]:
     yield "B21", "does not divide: the sum instead of the mean", _over(c, 1.0)
     yield "B24", "divides twice by the denominator", _over(c, c.denominator**2)
     share = np.where(t.kept, t.label_weight, 0.0) if t.probabilities is None else np.ones(rows)
-    for size in dict.fromkeys((*CHUNKS, (rows + 1) // 2)):
-        if 0 < size < rows:
-            starts = np.arange(0, rows, size)
+    chunks = {f"{size} rows": np.arange(0, rows, size) for size in CHUNKS if size < rows}
+    for sentence, starts in {**chunks, "half of the rows": np.array([0, rows // 2])}.items():
+        if rows > 1:
             sums = np.add.reduceat(share, starts)
             with np.errstate(all="ignore"):
                 per_row = np.repeat(sums, np.diff([*starts, rows]))
                 per_row = np.where(per_row == 0, np.inf, per_row)
-            yield "B22", f"the mean over chunks of {size} rows of their means", _over(c, per_row * len(starts))
-            yield "B22", f"the sum over chunks of {size} rows of their means", _over(c, per_row)
+            yield "B22", f"the mean over chunks of {sentence} of their means", _over(c, per_row * len(starts))
+            yield "B22", f"the sum over chunks of {sentence} of their means", _over(c, per_row)
 
 
 def _over(c: Counterfactual, denominator: Any) -> Counterfactual:
@@ -124,7 +125,14 @@ def _options(c: Counterfactual) -> Iterator[Cause]:
     if t.probabilities is not None:
         clipped = replace(t, probabilities=np.clip(t.probabilities, 0.0, 1.0))
         yield "D44", "entries of target rows are clipped to 0 to 1", replace(c, q=np.asarray(clipped.terms(FLOAT64)))
+        positive = replace(t, probabilities=np.maximum(t.probabilities, 0.0))
+        yield "D44", "entries of target rows below 0 do not count", replace(c, q=np.asarray(positive.terms(FLOAT64)))
+        masked = np.where(t.probabilities < 0, 0.0, c.q)
+        yield "D44", "entries of target rows below 0 do not count, smoothed or not", replace(c, q=masked)
         yield "D44", "rows of probabilities are taken to sum to 1: a - q", replace(c, row_mass=1.0)
+        if t.smoothing and t.weight is not None:
+            outside = t.probabilities * weight * (1.0 - t.smoothing) + t.smoothing / t.classes
+            yield "D40", "rows of probabilities are weighted before they are smoothed", replace(c, q=outside)
 
 
 def _unweighted(c: Counterfactual) -> Array:
@@ -143,6 +151,8 @@ def _upstreams(c: Counterfactual) -> Iterator[Cause]:
         yield "E50", "the first row's upstream gradient is used for all rows", replace(c, upstream=ones * up[0])
         yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
     yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
+    added = replace(c, upstream=ones).result("dC/dz") + up[:, None]
+    yield "E50", "the upstream gradient is added, not multiplied", replace(c, given={"dC/dz": added})
     if c.problem.backwards > 1:
         yield "E53", "the second backward call finds what the first left behind", replace(c, upstream=-2.0 * up * up)
     yield "E54", "the result is 0", replace(c, factor=0.0)
@@ -179,6 +189,9 @@ def _axes(c: Counterfactual) -> Iterator[Cause]:
                 yield "F70", sentence, replace(c, z=to_rows(packed).astype(np.float64))
             else:
                 yield "F70", sentence, replace(c, upstream=packed.astype(np.float64).reshape(-1))
+        if p.logits is not None and not p.logits.flags.c_contiguous and p.logits.size:
+            written = replace(c, given={"dC/dz": to_rows(_written_packed(c, p.logits))})
+            yield "F72", "the gradient has the logits' strides, and is written as if it were packed", written
         if (masked := np.isneginf(z)).any():
             for value in (0.0, -1.0, -6.0, -10.0, -30.0):
                 sentence = f"classes at -inf count as logits of {value:g}"
@@ -218,6 +231,14 @@ def _packed(array: Array) -> Array:
     reach = sum((n - 1) * s for n, s in zip(array.shape, strides, strict=True)) // array.itemsize + 1
     memory = np.lib.stride_tricks.as_strided(array, (reach,), (array.itemsize,))
     return np.asarray(np.resize(memory, array.shape))
+
+
+def _written_packed(c: Counterfactual, logits: Array) -> Array:
+    """The right gradient, in the order of its elements, in memory that is read with the logits' order of axes."""
+    out = np.empty_like(logits, dtype=np.float64)
+    right = from_rows(c.result("dC/dz"), logits.shape)
+    np.lib.stride_tricks.as_strided(out, (out.size,), (out.itemsize,))[...] = right.ravel()
+    return out
 
 
 def _ranges(c: Counterfactual) -> Iterator[Cause]:
