@@ -61,9 +61,8 @@ def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
     scaled, rest = np.empty(e.shape[1], kind), np.empty(e.shape[1], kind)
     found[:, ~np.isfinite(total)] = np.inf
     for n in np.flatnonzero((total > 0) & np.isfinite(total)):
-        exponent = math.frexp(total[n])[1] - 1
-        row = np.ldexp(e[n], -exponent).astype(kind)
-        unit = fmt.unit_roundoff * math.ldexp(total[n], -exponent)
+        row, size = of_size_one(e[n], total[n], kind)
+        unit = fmt.unit_roundoff * size
         noise = 0.2304 * np.sqrt(np.add.reduceat(row != 0, starts, dtype=np.intp)).sum()
         for j in range(levels):
             place = 2.0 * fmt.unit_roundoff * 2.0 ** (-PER_OCTAVE * j)
@@ -82,18 +81,28 @@ def drift_of_one(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> A
     are, and scaled by half an octave.
     """
     found = drifts(e, total, fmt, levels)
-    kind = np.float32 if fmt.precision <= 24 else np.float64
+    kind, more = (np.float32, np.float64) if fmt.precision <= 24 else (np.float64, np.longdouble)
+    sums = np.empty(e.shape[1], kind)
     for n in np.flatnonzero((total > 0) & np.isfinite(total)) if e.shape[1] > ANY_ORDER else ():
-        exponent = math.frexp(total[n])[1] - 1
-        size = math.ldexp(total[n], -exponent)
-        by_size = np.sort(np.ldexp(e[n], -exponent).astype(kind))
+        row, size = of_size_one(e[n], total[n], kind)
+        row.sort()
         for scale in (1.0, math.sqrt(2.0)):
-            ascending = by_size * kind(scale)
-            exact = ascending.sum(dtype=np.longdouble)
+            ascending = row if scale == 1.0 else row * kind(scale)
+            exact = ascending.sum(dtype=more)
             for ordered in (ascending, ascending[::-1]):
-                error = abs(float(np.cumsum(ordered, dtype=kind)[-1] - exact))
+                error = abs(float(np.cumsum(ordered, dtype=kind, out=sums)[-1] - exact))
                 found[0, n] = max(found[0, n], error / (scale * size * fmt.unit_roundoff))
     return found
+
+
+def of_size_one(row: Array, total: float, kind: type[np.floating[Any]]) -> tuple[Array, float]:
+    """The row and its total over a power of two, so that the total is in [1, 2): a copy in another format."""
+    exponent = math.frexp(total)[1] - 1
+    size = math.ldexp(total, -exponent)
+    copy = np.empty(row.shape, kind)
+    if abs(exponent) < 1000:
+        return np.multiply(row, math.ldexp(1.0, -exponent), out=copy, casting="unsafe"), size
+    return np.ldexp(row, -exponent, out=copy, casting="unsafe"), size
 
 
 def scattered_height(additions: Array, sums: int, drift: Array) -> Array:

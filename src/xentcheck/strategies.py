@@ -103,7 +103,8 @@ def problems(
     not masked. Raises AdapterError.
 
     >>> from hypothesis import find
-    >>> p = find(problems(dtypes=["float64"], options=[]), lambda p: p.logits.shape == (2, 3))
+    >>> drawn = problems(dtypes=["float64"], options=[], rows=2, classes=3)
+    >>> p = find(drawn, lambda p: p.logits.shape == (2, 3))
     >>> p.logits.tolist(), p.target.tolist()
     ([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [0, 0])
     """

@@ -5,12 +5,14 @@ from __future__ import annotations
 import doctest
 import inspect
 import pkgutil
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import Phase, settings
 
 import xentcheck
 from xentcheck import adapters, museum, reference, reports
@@ -24,7 +26,18 @@ MODULES = sorted(
 FRAMEWORKS = {"xentcheck.adapters.torch.adapter": "torch", "xentcheck.adapters.jax.adapter": "jax"}
 
 
-@pytest.mark.usefixtures("ordinary")
+@pytest.fixture
+def unexplained() -> Iterator[None]:
+    """What Hypothesis finds, without the search for what of it matters, which only a message would tell."""
+    before = settings.default
+    settings.register_profile("unexplained", phases=[phase for phase in Phase if phase is not Phase.explain])
+    settings.load_profile("unexplained")
+    yield
+    settings.register_profile("before", before)
+    settings.load_profile("before")
+
+
+@pytest.mark.usefixtures("ordinary", "unexplained")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:
     """The examples of a module give what they show, on cases of one shape: nothing else runs them."""

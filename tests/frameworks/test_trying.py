@@ -14,7 +14,7 @@ from xentcheck.adapters.base import needed_options
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
-from xentcheck.cases import Case
+from xentcheck.cases import Case, selection
 from xentcheck.cli.main import cli
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.labels import one_hot
@@ -46,6 +46,17 @@ def broken(logits: Any, target: Any) -> Any:
     raise ValueError("always")
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profiles of the gaussian cases of (C,) logits, and of as many rows of them."""
+    every, shapes = selection.cases, ((10,), (11,), (5, 10))
+
+    def of_few_shapes(profile: str, seed: int = 0) -> list[Case]:
+        return [case for case in every(profile, seed) if case.family == "gaussian" and case.shape in shapes]
+
+    monkeypatch.setattr(selection, "cases", of_few_shapes)
+
+
 REFUSES = {
     "k_dims": "ValueError: too many values to unpack (expected 2)",
     "unbatched": "ValueError: not enough values to unpack (expected 2, got 1)",
@@ -63,6 +74,7 @@ def test_each_problem_needs_its_option(option: str, dtype: str) -> None:
     assert needed_options(TRIED[option](dtype)) == {option} | beside.get(option, set())
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_an_exception_is_a_refusal_with_its_reason() -> None:
     """Options and dtypes; the rest is supported, and agrees."""
     adapter = tried(adapter_of(rows_only, "numpy"))
@@ -76,6 +88,7 @@ def test_an_exception_is_a_refusal_with_its_reason() -> None:
     assert told == (("option", "probabilities"), "NotImplementedError: labels")
 
 
+@pytest.mark.usefixtures("alone")
 def test_what_is_declared_is_an_error() -> None:
     """By `options=`, or in an adapter of one's own."""
     for adapter in (adapters.from_numpy(rows_only), adapter_of(rows_only, "numpy", options=["unbatched"])):
@@ -84,6 +97,7 @@ def test_what_is_declared_is_an_error() -> None:
     assert {r.reason for r in run.records if r.outcome == "error"} == {REFUSES["unbatched"]}
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_wrong_answer_is_no_refusal() -> None:
     """Nor is an implementation refused anything that raises always."""
     assert "unbatched" not in tried(adapter_of(flattens, "numpy")).refused
@@ -127,7 +141,8 @@ def test_in_a_process_of_its_own(
     adapter = resolve(Spec("tried_here:loss", "numpy", 30.0))
     assert adapter.refused == {"probabilities": "NotImplementedError: labels only"}
     command = ["run", "--impl", "tried_here:loss", "--framework", "numpy", "--dtype", "float32"]
-    assert cli.main([*command, "--case", "*.plain.*"], standalone_mode=False) == 1
+    chosen = ["--case", "gaussian.11.*.plain.*", "--case", "gaussian.5x10.*.prob.*.mean.*"]
+    assert cli.main([*command, *chosen], standalone_mode=False) == 1
     text = capsys.readouterr().out
     assert "loss is not asked for what it refuses: probabilities (NotImplementedError: labels only)" in text
     assert "it exited with code 3" in text
@@ -161,6 +176,7 @@ def mistaken(logits: Any, target: Any, upstream: Any = 1.0) -> Any:
     return probabilities_only(logits, target, upstream)
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_labels_that_a_function_refuses_are_given_as_rows() -> None:
     """It is judged in its own reduction by one-hot rows, and by every law but the one about labels; examples that are
     ignored, which are no rows, are unsupported.

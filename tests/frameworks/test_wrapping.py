@@ -54,6 +54,7 @@ def summed_and_smoothed(
     return cross_entropy(logits, target, **options), cross_entropy_grad(logits, target, **options, upstream=upstream)
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_defaults_of_ones_own_are_not_mistakes() -> None:
     """What differs from PyTorch's is always passed; what the function then does is judged."""
     adapter = adapter_of(summed_and_smoothed, "numpy")
@@ -81,14 +82,15 @@ def test_a_device_that_it_does_not_have_is_an_error() -> None:
         xentcheck.check(mean_loss, "numpy", devices=["tpu"])
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_a_right_function_with_few_parameters_agrees_and_a_wrong_one_does_not() -> None:
     """Nothing has to be declared; what it cannot do is counted as unsupported."""
     run = xentcheck.check(mean_loss, "numpy", dtypes=["float32"])
     assert run.ok
     assert run.verdict.counts["unsupported"] > 0
 
-    def wrong(logits: Any, target: Any) -> tuple[Any, Any]:
-        loss, g = sum_loss(logits, target)
+    def wrong(logits: Any, target: Any, upstream: Any = 1.0) -> tuple[Any, Any]:
+        loss, g = mean_loss(logits, target, upstream)
         return loss, g * np.float32(1.001)
 
     with pytest.raises(xentcheck.Disagreement, match="dC/dz"):
@@ -113,6 +115,7 @@ def test_the_framework_is_asked_for_unless_it_is_clear(monkeypatch: pytest.Monke
         adapter_of(3, "numpy")
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_a_loss_class_is_made_with_the_options() -> None:
     """`torch.nn.CrossEntropyLoss` itself agrees; what its constructor does not take is unsupported."""
     torch = pytest.importorskip("torch")
@@ -122,6 +125,7 @@ def test_a_loss_class_is_made_with_the_options() -> None:
     xentcheck.assert_agrees(torch.nn.CrossEntropyLoss, contract="stash", dtypes=["float32"])
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_a_module_has_its_own_options() -> None:
     """An instance is tested with the reduction that it was made with."""
     torch = pytest.importorskip("torch")
@@ -139,6 +143,7 @@ def test_a_module_has_its_own_options() -> None:
         xentcheck.assert_agrees(Twice(), dtypes=["float32"])
 
 
+@pytest.mark.usefixtures("ordinary")
 def test_losses_of_optax_agree_as_they_are() -> None:
     """Losses per example, and their own axis argument."""
     optax = pytest.importorskip("optax")

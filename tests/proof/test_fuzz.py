@@ -113,7 +113,7 @@ def test_a_wrong_value_disagrees_on_the_smallest_problem() -> None:
 
     def disagrees(p: Problem) -> bool:
         try:
-            xentcheck.assert_values_agree(p, values_of(p, 1.01), name="mine")
+            xentcheck.assert_values_agree(p, values_of(p, 1.01), contract="fused")
         except xentcheck.Disagreement:
             return True
         return False

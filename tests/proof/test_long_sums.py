@@ -16,9 +16,18 @@ import pytest
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.reference.bounds import bound
-from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
 from xentcheck.reference.bounds.arithmetic import Arithmetic
-from xentcheck.reference.bounds.scattered import LEAST, LEVELS, SAFETY, drift_of_one, drifts, growth_of, lowest_bit, never_rounds
+from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
+from xentcheck.reference.bounds.scattered import (
+    LEAST,
+    LEVELS,
+    SAFETY,
+    drift_of_one,
+    drifts,
+    growth_of,
+    lowest_bit,
+    never_rounds,
+)
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Exact

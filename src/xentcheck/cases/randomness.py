@@ -39,9 +39,9 @@ class Stream:
         return (self._raw(shape) % span).astype(np.int64) + low
 
     def gaussian(self, shape: tuple[int, ...]) -> Array:
-        """Nearly normal: the sum of 12 uniform integers, exact in int64, so that no order of summation matters."""
-        words = (self._raw((*shape, 12)) >> np.uint64(12)).astype(np.int64)
-        return np.asarray(words.sum(-1).astype(np.float64) * 2.0**-52 - 6.0)
+        """Nearly normal: the sum of 12 uniform integers, exact in uint64, so that no order of summation matters."""
+        words = self._raw((*shape, 12)) >> np.uint64(12)
+        return np.asarray(np.einsum("...i->...", words).astype(np.float64) * 2.0**-52 - 6.0)
 
     def signs(self, shape: tuple[int, ...]) -> Array:
         """Float64 -1 or 1."""

@@ -19,7 +19,7 @@ from xentcheck.reference.oracle import Block, Exact
 from xentcheck.reference.problem import Problem
 
 from .margins import Margin
-from .metric import Tally, shape_and_dtype
+from .metric import Tally, error_of, shape_and_dtype
 from .right_rows import by_row, in_rows
 
 
@@ -146,5 +146,7 @@ class Comparisons:
     def add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
         """Compare elements of the i-th submission's result for a quantity, under each contract."""
         submission = self.submissions[i]
+        wide = got.astype(np.float64, copy=False)
+        error = error_of(wide, *exact)
         for c in submission.contracts[q]:
-            self.tallies[i, q, c].add(got, *exact, bounds[c], counts=c == submission.contract_for(q))
+            self.tallies[i, q, c].add(wide, *exact, bounds[c], counts=c == submission.contract_for(q), error=error)

@@ -65,10 +65,12 @@ class Tally:
     ulp_counts: Array = field(default_factory=lambda: np.zeros(len(ULP_EDGES), np.int64))
     share_counts: Array = field(default_factory=lambda: np.zeros(len(SHARE_EDGES), np.int64))
 
-    def add(self, got: Array, hi: Array, lo: Array, bound: Array, *, counts: bool = True) -> None:
-        """Compare elements that follow those added before."""
+    def add(
+        self, got: Array, hi: Array, lo: Array, bound: Array, *, counts: bool = True, error: Array | None = None
+    ) -> None:
+        """Compare elements that follow those added before; error: what `error_of` says of them, if it is known."""
         x = got.astype(np.float64, copy=False)
-        error = error_of(x, hi, lo)
+        error = error_of(x, hi, lo) if error is None else error
         nonfinite = ~np.isfinite(x)
         if nonfinite.any():
             error = np.where(overflows(x, hi, bound, self.format), 0.0, error)

@@ -43,7 +43,7 @@ def failure_of(subject: Subject, problem: Problem, quantity: str) -> Failure | N
     """How an implementation fails a problem, or None if it agrees, or is not judged."""
     if quantity not in problem.quantities:
         return None
-    records = run_problem(problem, "shrunk", asked_with(problem, quantity), [(subject, "")])
+    records = run_problem(problem, "shrunk", asked_with(problem, quantity), [(subject.outcomes_only(), "")])
     record = next((r for r in records if r.quantity == quantity), None)
     if record is None or record.outcome not in FAILING:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +27,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One adapter variant on one device; `missing` says why it cannot run here; `command` names it to a shell."""
+    """One adapter variant on one device; `missing` says why it cannot run here; `command` names it to a shell.
+
+    graded, explained: whether its records have the shares of the other contracts, and the causes of what disagrees.
+    """
 
     adapter: Adapter
     variant: str
     device: str
     command: str
     missing: str = ""
+    graded: bool = True
+    explained: bool = True
+
+    def outcomes_only(self) -> Subject:
+        """The same for who looks at outcomes only: without grades and causes, which most of the work is for."""
+        return replace(self, graded=False, explained=False)
 
     def replay(self, case: Case) -> str:
         """The line that runs one case again: a command, or Python for what no other process can import."""

@@ -115,7 +115,8 @@ def _judged(
     if not values:
         raise AdapterError(f"{where}: nothing to judge; allowed: some of {allowed}")
     arrays = {q: np.asarray(value) for q, value in values.items()}
-    subject = Subject(_Handed(arrays, contract, name), "eager", "cpu", "")
+    graded = not isinstance(contract, str)  # a failure tells which contracts would allow it, unless one was promised
+    subject = Subject(_Handed(arrays, contract, name), "eager", "cpu", "", graded=graded)
     records = run_problem(problem, where, [q for q in quantities if q in values], [(subject, again)])
     if bad := [record for record in records if record.outcome in FAILING]:
         raise Disagreement("\n".join(line for r in bad for line in _told(r)))

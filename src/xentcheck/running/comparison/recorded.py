@@ -52,6 +52,7 @@ class Asked:
         options = frozenset(needed_options(problem) & adapter.capabilities.options)
         contracts, others = contracts_of(subject, problem.dtype)
         declared = (q for q in contracts if adapter.declared_for(subject.device, problem.dtype, q))
+        others = others if subject.graded else ()
         return cls(subject, adapter.version(), options, contracts, others, frozenset(declared))
 
 
@@ -130,7 +131,7 @@ def found_of(
     if outcome != "disagree":
         return Found(outcome, facts, fields, notes)
     fields["within"] = _within(a.result, asked, quantity, problem.dtype, verdict)
-    if facts.changed or facts.form or quantity not in EXAMINED:
+    if facts.changed or facts.form or quantity not in EXAMINED or not asked.subject.explained:
         return Found(outcome, facts, fields, notes)
     contract = asked.contracts[quantity].returning(str(got.dtype), problem.dtype)
     bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]

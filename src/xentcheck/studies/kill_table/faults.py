@@ -25,8 +25,8 @@ LAW = "law"
 
 
 def subjects_for(fault: Planted) -> list[Subject]:
-    """The fault's implementation, once for each contract under which it has to be caught."""
-    return [subjects_of(adapter, ["cpu"])[0] for adapter in fault.adapters()]
+    """The fault's implementation, once for each contract under which it has to be caught: only whether it is."""
+    return [subjects_of(adapter, ["cpu"])[0].outcomes_only() for adapter in fault.adapters()]
 
 
 def side_of(record: Record) -> str:
