@@ -314,15 +314,16 @@ def test_a_program_in_the_standard_library_alone_is_judged(tmp_path: Path, monke
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_a_loss_in_javascript(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.nightly)], ids=["few", "all"])
+def test_a_loss_in_javascript(whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example agrees with its contract, on one small shape, and on rows that are too long for a call.
 
     Alone runs the program that is right; that the wrong one is not, and its mistake, is in the README's tests.
     """
-    whole = selection.cases
     shapes = ((5, 10), (3, 65536))
-    few = [case for case in whole("quick") if case.shape in shapes and case.dtype in ("float64", "float32")]
-    monkeypatch.setattr(selection, "cases", lambda profile, seed=0: few)
+    every = selection.cases("quick")
+    few = [case for case in every if case.shape in shapes and case.dtype in ("float64", "float32")]
+    monkeypatch.setattr(selection, "cases", lambda profile, seed=0: every if whole else few)
     right = xentcheck.check(adapters.from_process(["node", str(NODE / "loss.mjs")]))
     assert right.ok
     assert right.verdict.counts["agree"] > 100

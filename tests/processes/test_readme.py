@@ -33,8 +33,19 @@ FIVE_MINUTES = {
 """By framework: the example with a mistake, the implementation as the command line names it, and the mistake."""
 
 
-@pytest.mark.parametrize("framework", FIVE_MINUTES)
-def test_five_minutes(framework: str, tmp_path: Path) -> None:
+WHOLE = [
+    pytest.param(
+        name, whole, marks=pytest.mark.nightly if whole and name != "torch" else (), id=f"{name}{'-all' * whole}"
+    )
+    for name in FIVE_MINUTES
+    for whole in (True, False)
+    if name != "torch" or whole
+]
+"""Each framework on a few cases, and as the README shows it, which two of them are at night."""
+
+
+@pytest.mark.parametrize(("framework", "whole"), WHOLE)
+def test_five_minutes(framework: str, whole: bool, tmp_path: Path) -> None:
     """Ten lines, one of them wrong: a run names it, its command writes a script, which fails in a fresh interpreter.
 
     Alone shows that every line that the README shows is printed; it runs all float32 cases of quick.
@@ -46,7 +57,7 @@ def test_five_minutes(framework: str, tmp_path: Path) -> None:
     assert len(lines) <= 10
     for path in (EXAMPLES / example).parent.glob("*.*"):
         shutil.copy(path, tmp_path)
-    some = () if framework == "torch" else ("--case", "*.5x10.f32.*", "--case", "*.3x7x2.f32.*")
+    some = () if whole else ("--case", "*.5x10.f32.*", "--case", "*.3x7x2.f32.*")
     run = command(tmp_path, "run", "--impl", implementation, "--framework", framework, "--dtype", "float32", *some)
     assert run.returncode == 1
     if framework == "torch":
