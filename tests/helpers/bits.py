@@ -1,6 +1,7 @@
 """Digests of what promises the same bits everywhere; run as a script, prints them as JSON.
 
-`digests_without_dispatch` runs it in a process in which NumPy uses its baseline code instead of the CPU's vector units.
+`digests_elsewhere` runs it in a process with other environment variables: NumPy may use its baseline code there instead
+of the CPU's vector units.
 """
 
 from __future__ import annotations
@@ -63,11 +64,6 @@ def digests() -> dict[str, str]:
 def enabled() -> list[str]:
     """The CPU features that NumPy dispatches to on this machine."""
     return [name for name in features.__cpu_dispatch__ if features.__cpu_features__[name]]
-
-
-def digests_without_dispatch() -> dict[str, str]:
-    """The digests of a process of its own in which NumPy runs its baseline code."""
-    return digests_elsewhere(NPY_DISABLE_CPU_FEATURES=" ".join(enabled()))
 
 
 def digests_elsewhere(**variables: str) -> dict[str, str]:

@@ -54,7 +54,11 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
-@pytest.mark.parametrize("arguments", [("run", "--list-cases"), ("explain",)], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "--list-cases"), ("audit", "--atol", "0", "--rtol", "1e-6", "--shape", "4,5")],
+    ids=lambda words: words[0],
+)
 def test_a_full_disk_behind_standard_output_is_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """No traceback, and no exit code of agreement."""
     with open("/dev/full", "w") as full:

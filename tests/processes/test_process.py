@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from time import monotonic
 
 import numpy as np
 import pytest
+from command import xentcheck as command_line
 
 import xentcheck
 from xentcheck import adapters
@@ -19,7 +19,7 @@ from xentcheck.adapters.process.program import Program
 from xentcheck.adapters.process.wire import Message
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
-from xentcheck.cases import Case
+from xentcheck.cases import Case, selection
 from xentcheck.errors import AdapterError, ProcessEnded, ProcessTimeout, ProtocolError
 from xentcheck.records.record import Record
 from xentcheck.reference.problem import Problem
@@ -297,8 +297,10 @@ ZERO_LOSS = f"""
 """
 
 
-def test_a_program_in_the_standard_library_alone_is_judged(tmp_path: Path) -> None:
+def test_a_program_in_the_standard_library_alone_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Zeros disagree; the defaults of hello are the narrowest."""
+    few = [case for case in selection.cases("quick") if case.shape == (5, 10)]
+    monkeypatch.setattr(selection, "cases", lambda profile, seed=0: few)
     adapter = adapters.from_process(program(tmp_path, ZERO_LOSS.strip()), timeout=5)
     assert adapter.name == "stdlib"
     assert adapter.capabilities.dtypes == ("float32",)
@@ -312,14 +314,20 @@ def test_a_program_in_the_standard_library_alone_is_judged(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_a_loss_in_javascript() -> None:
-    """The example agrees with its contract; the wrong one does not, and the mistake is named."""
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.nightly)], ids=["few", "all"])
+def test_a_loss_in_javascript(whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example agrees with its contract, on one small shape, and on rows that are too long for a call.
+
+    Alone runs the program that is right; that the wrong one is not, and its mistake, is in the README's tests.
+    """
+    shapes = ((5, 10), (3, 65536))
+    every = selection.cases("quick")
+    few = [case for case in every if case.shape in shapes and case.dtype in ("float64", "float32")]
+    monkeypatch.setattr(selection, "cases", lambda profile, seed=0: every if whole else few)
     right = xentcheck.check(adapters.from_process(["node", str(NODE / "loss.mjs")]))
     assert right.ok
-    assert right.verdict.counts["agree"] > 150
-    wrong = xentcheck.check(adapters.from_process(["node", str(NODE / "wrong_loss.mjs")]))
-    assert not wrong.ok
-    assert "exp overflows" in wrong.verdict.explanation()
+    assert right.verdict.counts["agree"] > 100
+    assert any(r.outcome == "agree" and Case.parse(r.case).shape == (3, 65536) for r in right.records)
 
 
 def test_a_hello_has_the_fields_of_the_documentation() -> None:
@@ -330,20 +338,18 @@ def test_a_hello_has_the_fields_of_the_documentation() -> None:
 
 
 def test_a_run_survives_a_crash_whatever_the_number_of_workers(mine: Path) -> None:
-    """The cases that end the process crash, the others are judged; the exit code is 1."""
+    """The cases that end the process crash, the others agree; the exit code is 1."""
+    some = [word for glob in ("*.1?.f32.index.plain.*", "*.5x10.f32.index.plain.none.*") for word in ("--case", glob)]
     for jobs in ("1", "2"):
-        command = ("run", "--impl", "mine_in_process:leave", "--framework", "numpy", "--dtype", "float32", "-j", jobs)
-        code = "from xentcheck.cli.main import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code, *command, "--out", "run.jsonl"], cwd=mine, capture_output=True, check=False
-        )
-        assert done.returncode == 1
+        command = ("run", "--impl", "mine_in_process:leave", "--framework", "numpy", *some, "-j", jobs)
+        assert command_line(*command, "--out", "run.jsonl", cwd=mine).returncode == 1
         run = xentcheck.Run.load(mine / "run.jsonl")
         ended = {r.case for r in run.records if r.outcome == "crash"}
         called = {r.case for r in run.records if r.outcome != "unsupported"}
         assert ended == {case for case in called if len(Case.parse(case).shape) == 1}
         assert ended
-        assert run.verdict.counts["agree"] > 250
+        assert {r.outcome for r in run.records if r.case not in ended} <= {"agree", "convention", "vacuous"}
+        assert run.verdict.counts["agree"] > 20
 
 
 HOLDS = """

@@ -1,14 +1,23 @@
-"""The pytest plugin, in pytest runs of their own: options, exit codes, workers, marker and fixture."""
+"""The pytest plugin, in pytest sessions of their own: options, exit codes, workers, marker and fixture.
+
+A session runs in this process, where all is imported, unless the start of one is asked about; workers are processes.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command import xentcheck as command_line
 
+import xentcheck.conformance
+import xentcheck.testing.given  # imported once, and not by each session
+from xentcheck.adapters.spec import resolve
 from xentcheck.records.run import RunFile
 from xentcheck.testing.options import OPTIONS
 
@@ -34,19 +43,26 @@ def leaves(logits, target, reduction="mean", upstream=1.0):
 """
 
 CONFORMANCE = ("--pyargs", "xentcheck.conformance", "--xentcheck-framework", "numpy", "--xentcheck-dtype", "float32")
-CASES = ("--xentcheck-case", "*.plain.mean.*", "--xentcheck-case", "gaussian.10.*")
+CASES = (
+    *("--xentcheck-case", "*.5x10.*.index.plain.mean.up-neg.contig.*"),
+    *("--xentcheck-case", "gaussian.1?.*.index.plain.*"),
+)
+"""Eleven families on a small batch, and rows without a batch."""
 
 
 @pytest.fixture
-def here(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A folder with implementations."""
+def here(pytester: pytest.Pytester) -> Iterator[pytest.Pytester]:
+    """A folder with implementations, which no other session has imported."""
     pytester.makepyfile(mine=MINE)
-    return pytester
+    pytester.syspathinsert()
+    resolve.cache_clear()
+    yield pytester
+    resolve.cache_clear()
 
 
 def conformance(here: pytest.Pytester, name: str, *options: str) -> pytest.RunResult:
     """The conformance tests of one implementation on a few cases."""
-    return here.runpytest_subprocess(*CONFORMANCE, "--xentcheck-impl", f"mine:{name}", *CASES, *options)
+    return here.runpytest_inprocess(*CONFORMANCE, "--xentcheck-impl", f"mine:{name}", *CASES, *options)
 
 
 def test_one_that_agrees_passes(here: pytest.Pytester) -> None:
@@ -74,7 +90,7 @@ def test_one_that_does_not_fails_with_what_repeats_it(here: pytest.Pytester) -> 
         ]
     )
     command = next(line.split() for line in done.stdout.lines if line.startswith("  xentcheck replay "))
-    assert here.run(*command).ret == 1
+    assert command_line(*command[1:], cwd=here.path).returncode == 1
     suite = ElementTree.parse(here.path / "junit.xml").getroot()[0]
     assert int(suite.attrib["failures"]) == done.parseoutcomes()["failed"]
     assert "elements exceed their bound" in ElementTree.tostring(suite, encoding="unicode")
@@ -87,7 +103,10 @@ BAD = {
     "adapter": (["--xentcheck-adapter", "mxnet"], "unknown adapter 'mxnet'; allowed: numpy, torch, jax"),
     "profile": (["--xentcheck-profile", "slow"], "unknown profile 'slow'; allowed: quick, full, deep"),
     "dtype": (["--xentcheck-dtype", "int8"], "dtype 'int8' is not judged; allowed: float64, "),
-    "device": (["--xentcheck-device", "tpu"], "no adapter has a device among tpu; allowed: cpu, cuda, gpu"),
+    "device": (
+        ["--xentcheck-adapter", "numpy", "--xentcheck-device", "tpu"],
+        "no adapter has a device among tpu; allowed: cpu, cuda, gpu",
+    ),
     "case": (["--xentcheck-case", "knots*"], "no case matches 'knots*'"),
     "seed": (["--xentcheck-seed", "one"], "--xentcheck-seed is 'one'; allowed: a number"),
     "seed below 0": (["--xentcheck-seed", "-1"], "--xentcheck-seed is -1; allowed: a number from 0"),
@@ -117,25 +136,28 @@ def test_no_option_takes_an_empty_text_for_its_default(name: str, pytester: pyte
 def test_bad_input_is_a_usage_error(name: str, here: pytest.Pytester) -> None:
     """Exit code 4 and one line, before anything is collected."""
     options, text = BAD[name]
-    done = here.runpytest_subprocess("--pyargs", "xentcheck.conformance", *options)
+    done = here.runpytest_inprocess("--pyargs", "xentcheck.conformance", *options)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in done.stderr.lines if line]
     assert line.startswith(f"ERROR: {text}")
 
 
 def test_workers_change_nothing(here: pytest.Pytester) -> None:
-    """One process, two, and no xdist: the same records and verdict; the controller alone writes."""
-    found = {}
+    """One process, two, and no xdist: the same bytes, timings and host aside; the controller alone writes."""
+    found = []
     for name, workers in {"one": ("-n", "0"), "two": ("-n", "2"), "none": ("-p", "no:xdist")}.items():
-        out = ("--xentcheck-out", f"{name}.jsonl", "--xentcheck-report", name)
+        out = ("--xentcheck-out", f"{name}.jsonl", *(("--xentcheck-report", name) if name == "two" else ()))
         done = conformance(here, "wrong", *workers, *out)
         assert done.ret == pytest.ExitCode.TESTS_FAILED
         assert done.stdout.str().count(f"wrote {name}.jsonl") == 1
-        assert (here.path / name / "report.html").is_file()
         run = RunFile.load(here.path / f"{name}.jsonl")
-        found[name] = run.records, run.laws, run.failures, done.stdout.lines[-2]
-    assert len(found["one"][0]) > 20
-    assert found["one"][:3] == found["two"][:3] == found["none"][:3]
+        assert len(run.records) > 20
+        assert run.laws
+        lines = [json.loads(line) for line in (here.path / f"{name}.jsonl").read_text().splitlines()]
+        lines[0].pop("host")
+        found.append([json.dumps(line) for line in lines if line["kind"] != "timing"])
+    assert found[0] == found[1] == found[2]
+    assert (here.path / "two" / "report.html").is_file()
 
 
 def test_a_crash_is_one_failure(here: pytest.Pytester) -> None:
@@ -144,7 +166,7 @@ def test_a_crash_is_one_failure(here: pytest.Pytester) -> None:
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     outcomes = done.parseoutcomes()
     assert outcomes["failed"] == 8
-    assert outcomes["passed"] > 20
+    assert outcomes["passed"] > 15
     done.stdout.fnmatch_lines(["*gaussian.10.*: crash, it exited with code 9", "FAILED: 8 crash; *"])
 
 
@@ -178,8 +200,22 @@ link = "https://example.org"
 """
 
 
+NARROWED = """
+from xentcheck.cases import selection
+cases = selection.cases
+def few(profile, seed=0):
+    return [c for c in cases(profile, seed) if str(c).endswith(".5x10.f32.index.plain.mean.up-neg.contig.s0")]
+selection.cases = few
+"""
+"""A pytest plugin: a profile of a few cases, which workers have as well, so that a plan of all of it is soon done."""
+
+
 def test_what_spans_all_tests_fails_the_session(here: pytest.Pytester) -> None:
-    """Every test passes, a deviation matches nothing: exit code 1, with one worker and with two."""
+    """Every test passes, a deviation matches nothing: exit code 1, with one worker and with two.
+
+    Alone shows that the session is judged as a whole run; it starts two workers.
+    """
+    here.makepyfile(narrowed=NARROWED)
     (here.path / "known.toml").write_text(DEVIATION)
     options = (
         "--xentcheck-impl",
@@ -188,6 +224,8 @@ def test_what_spans_all_tests_fails_the_session(here: pytest.Pytester) -> None:
         "numpy",
         "--xentcheck-deviations",
         "known.toml",
+        "-p",
+        "narrowed",
     )
     for workers in ("0", "2"):
         done = here.runpytest_subprocess("--pyargs", "xentcheck.conformance", *options, "-n", workers)
@@ -204,11 +242,11 @@ def test_options_may_stand_in_the_ini_file(here: pytest.Pytester) -> None:
         xentcheck_impl = mine:wrong
         xentcheck_framework = numpy
         xentcheck_dtype = float32
-        xentcheck_case = *.plain.mean.*
+        xentcheck_case = *.5x10.*.index.plain.mean.up-neg.contig.*
         """
     )
-    assert here.runpytest_subprocess("--pyargs", "xentcheck.conformance").ret == pytest.ExitCode.TESTS_FAILED
-    done = here.runpytest_subprocess("--pyargs", "xentcheck.conformance", "--xentcheck-impl", "mine:right")
+    assert here.runpytest_inprocess("--pyargs", "xentcheck.conformance").ret == pytest.ExitCode.TESTS_FAILED
+    done = here.runpytest_inprocess("--pyargs", "xentcheck.conformance", "--xentcheck-impl", "mine:right")
     assert done.ret == pytest.ExitCode.OK
 
 
@@ -249,7 +287,7 @@ def test_refused(xentcheck_case):
 def test_the_fixture_yields_cases(here: pytest.Pytester) -> None:
     """As many as the marker selects; a gradient that is wrong fails, and so does a test that compares nothing."""
     here.makepyfile(test_own=OWN)
-    done = here.runpytest_subprocess("--strict-markers", "-rA")
+    done = here.runpytest_inprocess("--strict-markers", "-rA")
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     text = done.stdout.str()
     assert len(re.findall(r"PASSED test_own.py::test_right\[gaussian\.", text)) >= 2
@@ -265,11 +303,11 @@ def test_options_narrow_the_cases_of_the_fixture(here: pytest.Pytester) -> None:
     """The marker says which cases there are, the command line which of them run now."""
     here.makepyfile(test_own=OWN)
     options = ("--collect-only", "-q", "-k", "test_right or test_refused")
-    every = here.runpytest_subprocess(*options).stdout.str()
-    some = here.runpytest_subprocess(
+    every = here.runpytest_inprocess(*options).stdout.str()
+    some = here.runpytest_inprocess(
         *options, "--xentcheck-case", "*.5x10.*", "--xentcheck-dtype", "float32"
     ).stdout.str()
-    none = here.runpytest_subprocess(*options, "--xentcheck-dtype", "float16").stdout.str()
+    none = here.runpytest_inprocess(*options, "--xentcheck-dtype", "float16").stdout.str()
     found = [[line for line in text.splitlines() if "::test_" in line] for text in (every, some)]
     assert found[1] == [line for line in found[0] if ".5x10." in line] != found[0]
     assert "gaussian" not in none
@@ -289,7 +327,7 @@ def test_a_marker_that_makes_no_sense_is_an_error(marker: str, text: str, here: 
     """The run does not pass, and one line says which marker."""
     source = f"import pytest\n@pytest.mark.xentcheck({marker})\ndef test_one(xentcheck_case): pass\n"
     here.makepyfile(test_own=source)
-    done = here.runpytest_subprocess()
+    done = here.runpytest_inprocess()
     assert done.ret in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
     assert text in done.stdout.str() + done.stderr.str()
 
@@ -309,16 +347,22 @@ def test_a_run_that_does_not_use_it_pays_nothing(pytester: pytest.Pytester) -> N
     assert done.ret == pytest.ExitCode.OK
     assert "xentcheck: " not in done.stdout.str()
     assert "= xentcheck =" not in done.stdout.str()
-    assert "@pytest.mark.xentcheck(profile, " in pytester.runpytest_subprocess("--markers").stdout.str()
-    text = pytester.runpytest_subprocess("--help").stdout.str()
+    assert "@pytest.mark.xentcheck(profile, " in pytester.runpytest_inprocess("--markers").stdout.str()
+    text = pytester.runpytest_inprocess("--help").stdout.str()
     assert "--xentcheck-impl=PKG.MOD:FN" in text
     assert "xentcheck_impl (string):" in text
 
 
+ALONE = """
+from xentcheck import adapters
+adapters.built_in = lambda: ("numpy",)
+"""
+
+
 def test_tests_of_ones_own_may_import_the_matrix(here: pytest.Pytester) -> None:
     """Workers hand over their records even where no option told the controller that there would be any."""
-    here.makepyfile(test_mine="from xentcheck.conformance import *")
-    done = here.runpytest_subprocess("-n", "2", "-k", "numpy and ties and 5x10 and not laws")
+    here.makepyfile(test_mine="from xentcheck.conformance import *", narrowed=NARROWED + ALONE)
+    done = here.runpytest_subprocess("-n", "2", "-k", "not laws", "-p", "narrowed")
     assert done.ret == pytest.ExitCode.OK
     done.stdout.re_match_lines([r"agreed: [1-9]\d* of \d+ comparisons .*"])
 
@@ -328,7 +372,7 @@ def test_what_could_not_have_failed_is_skipped(pytester: pytest.Pytester) -> Non
     case = "gaussian.5x1003.bf16.index.plain.none.up-rand.contig.s0"
     which = ("--xentcheck-adapter", "numpy", "--xentcheck-case", case, "-k", "not laws", "--junitxml", "junit.xml")
     for contract, skipped in (("storage-accumulate", {"a", "dC/dz"}), ("decisive", set())):
-        pytester.runpytest_subprocess("--pyargs", "xentcheck.conformance", *which, "--xentcheck-contract", contract)
+        pytester.runpytest_inprocess("--pyargs", "xentcheck.conformance", *which, "--xentcheck-contract", contract)
         tests = list(ElementTree.parse(pytester.path / "junit.xml").iter("testcase"))
         told = {t.attrib["name"].rpartition("-")[2]: s.attrib["message"] for t in tests for s in t.iter("skipped")}
         assert set(told) == {f"{quantity}]" for quantity in skipped}
@@ -338,8 +382,6 @@ def test_what_could_not_have_failed_is_skipped(pytester: pytest.Pytester) -> Non
 
 def test_the_module_lies_where_pyargs_finds_it() -> None:
     """`xentcheck.conformance` is a file of the package."""
-    import xentcheck.conformance
-
     assert Path(xentcheck.conformance.__file__).name == "conformance.py"
 
 
@@ -347,14 +389,21 @@ def test_what_a_run_has_found_is_not_computed_again(pytester: pytest.Pytester) -
     """The same run file, by two workers, with a test for each signature; a record of the
     run that is wrong fails, which alone shows that the file was read.
     """
-    chosen = ("--xentcheck-adapter", "numpy", "--xentcheck-dtype", "float32", *CASES, "-k", "not laws")
-    tests = ("--pyargs", "xentcheck.conformance", *chosen)
-    first = pytester.runpytest_subprocess(*tests, "--xentcheck-out", "run.jsonl")
+    chosen = ("--xentcheck-adapter", "numpy", "--xentcheck-dtype", "float32", "-k", "not laws")
+    tests = (
+        "--pyargs",
+        "xentcheck.conformance",
+        *chosen,
+        *CASES,
+        "--xentcheck-case",
+        "gaussian.5x10.*.index.*.none.*.contig.*",
+    )
+    first = pytester.runpytest_inprocess(*tests, "--xentcheck-out", "run.jsonl")
     outcomes = first.parseoutcomes()
     assert set(outcomes) == {"passed", "skipped", "deselected"}
     each = outcomes["passed"] + outcomes["skipped"]
     ids = ("--xentcheck-ids", "signature", "--xentcheck-from", "run.jsonl", "-n", "2")
-    again = pytester.runpytest_subprocess(*tests, *ids, "--xentcheck-out", "again.jsonl")
+    again = pytester.runpytest_inprocess(*tests, *ids, "--xentcheck-out", "again.jsonl")
     assert 5 < again.parseoutcomes()["passed"] < each / 2
     run = RunFile.load(pytester.path / "run.jsonl")
     assert RunFile.load(pytester.path / "again.jsonl").records == run.records
@@ -363,7 +412,7 @@ def test_what_a_run_has_found_is_not_computed_again(pytester: pytest.Pytester) -
     planted = [replace(r, outcome="disagree", reason="planted") if r is wrong else r for r in run.records]
     replace(run, records=tuple(planted)).save(pytester.path / "run.jsonl")
     narrow = (*ids, "--xentcheck-case", wrong.case.replace("one", "*"), "--junitxml", "junit.xml")
-    failing = pytester.runpytest_subprocess(*tests, *narrow)
+    failing = pytester.runpytest_inprocess(*tests, *narrow)
     assert failing.ret == pytest.ExitCode.TESTS_FAILED
     name = "-".join((wrong.case, "numpy", "eager", "cpu", "dC/dz"))
     failing.stdout.fnmatch_lines([f"  {wrong.replay}", f"SUBFAILED[[]{name}[]]*::test_matrix[[]*-cpu[]]*"])

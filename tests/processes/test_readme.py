@@ -23,20 +23,6 @@ def block_after(text: str) -> list[str]:
     return match[1].splitlines()
 
 
-@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
-def test_the_failing_example_prints_what_the_readme_shows() -> None:
-    """Every line shown is printed, and the exit code is 1."""
-    command, *shown = block_after("ignored rows too) like this:")
-    arguments = command.removeprefix("$ xentcheck ").split()
-    code = "from xentcheck.cli.main import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT / "examples"
-    )
-    assert done.returncode == 1
-    printed = done.stdout.splitlines()
-    assert [line for line in shown if line != "..." and line not in printed] == []
-
-
 EXAMPLES = ROOT / "examples"
 
 FIVE_MINUTES = {
@@ -47,9 +33,23 @@ FIVE_MINUTES = {
 """By framework: the example with a mistake, the implementation as the command line names it, and the mistake."""
 
 
-@pytest.mark.parametrize("framework", FIVE_MINUTES)
-def test_five_minutes(framework: str, tmp_path: Path) -> None:
-    """Ten lines, one of them wrong: a run names it, its command writes a script, which fails in a fresh interpreter."""
+WHOLE = [
+    pytest.param(
+        name, whole, marks=pytest.mark.nightly if whole and name != "torch" else (), id=f"{name}{'-all' * whole}"
+    )
+    for name in FIVE_MINUTES
+    for whole in (True, False)
+    if name != "torch" or whole
+]
+"""Each framework on a few cases, and as the README shows it, which two of them are at night."""
+
+
+@pytest.mark.parametrize(("framework", "whole"), WHOLE)
+def test_five_minutes(framework: str, whole: bool, tmp_path: Path) -> None:
+    """Ten lines, one of them wrong: a run names it, its command writes a script, which fails in a fresh interpreter.
+
+    Alone shows that every line that the README shows is printed; it runs all float32 cases of quick.
+    """
     example, implementation, mistake = FIVE_MINUTES[framework]
     if (find_spec(framework) or shutil.which("node" if framework == "process" else "")) is None:
         pytest.skip(f"{framework} is not installed")
@@ -57,8 +57,13 @@ def test_five_minutes(framework: str, tmp_path: Path) -> None:
     assert len(lines) <= 10
     for path in (EXAMPLES / example).parent.glob("*.*"):
         shutil.copy(path, tmp_path)
-    run = command(tmp_path, "run", "--impl", implementation, "--framework", framework, "--dtype", "float32")
+    some = () if whole else ("--case", "*.5x10.f32.*", "--case", "*.3x7x2.f32.*")
+    run = command(tmp_path, "run", "--impl", implementation, "--framework", framework, "--dtype", "float32", *some)
     assert run.returncode == 1
+    if framework == "torch":
+        told, *shown = block_after("ignored rows too) like this:")
+        assert told == f"$ xentcheck run --impl {implementation} --framework torch --dtype float32"
+        assert [line for line in shown if line != "..." and line not in run.stdout.splitlines()] == []
     assert re.search(rf"^suspected: .* \[{mistake}\], which explains \d+ of \d+ failures examined$", run.stdout, re.M)
     first = next(line for line in run.stdout.splitlines() if line.startswith("  xentcheck replay "))
     assert command(tmp_path, *shlex.split(first)[1:], "--script", "repro.py").returncode == 1

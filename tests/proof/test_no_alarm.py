@@ -227,9 +227,12 @@ def reduced(losses: Any, reduction: str) -> Any:
 
 
 def grade(records: Sequence[Record]) -> str:
-    """The first contract of the catalogue within whose bounds all results are."""
-    shares = [r.shares for r in records if r.shares and r.outcome != "deviation"]
-    return next((name for name in CATALOGUE if name in shares[0] and all(s[name] <= 1 for s in shares)), "none")
+    """The first contract of the catalogue within whose bounds all results are that are judged by it."""
+    by: dict[str, list[float]] = {}
+    for record in records:
+        for name, share in record.shares.items() if record.outcome != "deviation" else ():
+            by.setdefault(name, []).append(share)
+    return next((name for name in CATALOGUE if name in by and all(share <= 1 for share in by[name])), "none")
 
 
 GRADES = {
