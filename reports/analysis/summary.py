@@ -11,6 +11,7 @@ from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe, printable
 from xentcheck.vocabulary import EXECUTED, FAILING, OBSERVED_LACKS, OUTCOMES
 
+from .causes import Cause, causes_of
 from .grades import Grade, grades
 from .power import Group, power_groups, undecided, undecided_altogether
 from .suspicion import suspicion
@@ -54,6 +55,7 @@ class Summary:
     family_grades: tuple[Grade, ...]
     failing: tuple[Record, ...]
     reasons: tuple[str, ...]
+    causes: tuple[Cause, ...] = ()
     weaker: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     observations: tuple[str, ...] = ()
@@ -126,6 +128,7 @@ def summarize(run: RunFile) -> Summary:
         family_grades=grades(records, run.header.catalogue, by_family=True),
         failing=failing,
         reasons=tuple(reasons),
+        causes=causes_of(records, failing),
         weaker=weaker(records, run.header.catalogue),
         undecided=unsure,
         observations=_observations(records),

@@ -23,12 +23,12 @@ def suspicion(failing: Sequence[Record]) -> str:
     examined = [r for r in failing if r.suspects]
     if not examined:
         return ""
-    kinds = Counter(kind for r in examined for kind in dict.fromkeys(map(_kind, r.suspects)))
+    kinds = Counter(kind for r in examined for kind in dict.fromkeys(map(kind_of, r.suspects)))
     unsure = kinds.pop(UNSURE, 0)
     kind, count = kinds.most_common(1)[0] if kinds else (UNSURE, unsure)
     if unsure > 2 * count:
         kind, count = UNSURE, unsure
-    told = Counter(text for r in examined for text in r.suspects if _kind(text) == kind)
+    told = Counter(text for r in examined for text in r.suspects if kind_of(text) == kind)
     code, _, sentence = told.most_common(1)[0][0].partition(": ")
     if len(told) > 1:  # in several wordings: what they have in common
         sentence = sentence.rpartition(": ")[2]
@@ -37,7 +37,7 @@ def suspicion(failing: Sequence[Record]) -> str:
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
 
 
-def _kind(text: str) -> str:
+def kind_of(text: str) -> str:
     """A mistake whatever its numbers, as those of rows and classes, and whatever comes before its last colon."""
     code, _, sentence = text.partition(": ")
     return f"{code}: {re.sub(r'[0-9]+', '#', sentence.rpartition(': ')[2])}"

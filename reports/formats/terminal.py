@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 
 from rich import box
@@ -10,12 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import describe, printable
+from xentcheck.records.words import decimal, printable
+from xentcheck.reports.analysis.causes import Cause, where
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.reports.analysis.suspicion import suspicion
+from xentcheck.reports.sections.section import short
 from xentcheck.vocabulary import EXECUTED, FAILING, OBSERVED_LACKS
 
 SHOWN = 5
+WIDTH = 80
 CAPTION = "share: largest error / bound; apart: conventions, vacuous, trivial, unsupported"
 
 
@@ -32,11 +36,12 @@ def print_summary(run: RunFile, console: Console) -> None:
         console.print(_plain(f"grade of {' '.join(grade.place)}: {grade.contract} (judged by {grade.declared})"))
     for text in summary.reasons:
         console.print(_plain(text, style="red"), soft_wrap=True)
-    for r in summary.failing[:SHOWN]:
-        console.print(_plain(describe(r), style="red"), soft_wrap=True)
-        console.print(_plain(f"  {r.replay}"), soft_wrap=True)
-    if len(summary.failing) > SHOWN:
-        console.print(f"... and {len(summary.failing) - SHOWN} more")
+    for number, cause in enumerate(summary.causes[:SHOWN], 1):
+        for line in told(cause, number, len(summary.failing)):
+            style = "" if line.lstrip().startswith("again") else "red" if line[0] != " " else "default"
+            console.print(_plain(line, style=style), soft_wrap=True)
+    if len(summary.causes) > SHOWN:
+        console.print(f"... and {len(summary.causes) - SHOWN} more causes")
     raised = Counter((r.adapter, r.reason) for r in summary.failing if r.outcome == "error")
     for (adapter, reason), times in raised.most_common(1):
         if times > 1:
@@ -61,6 +66,32 @@ def print_summary(run: RunFile, console: Console) -> None:
         console.print(_plain(f"{adapter}: unavailable, {reason}", style="yellow"))
     style = "bold red" if not summary.ok else "bold yellow" if summary.undecided else "bold green"
     console.print(_plain(summary.verdict, style=style), soft_wrap=True)
+
+
+def told(cause: Cause, number: int, failures: int) -> list[str]:
+    """A cause in few lines of 80 columns, but for the command: what, how many, where, the smallest case, what to do."""
+    r = cause.smallest
+    head = f"{number}. {cause.title}: {len(cause.records)} of {failures} failure{'s' if failures > 1 else ''}"
+    found = {"where": where(cause) + (f"; {cause.only}" if cause.only else ""), "case": f"{r.case} {r.quantity}"}
+    if r.expected:
+        at = f"at {list(r.index)} " if r.index else ""
+        numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)}"
+        found["wrong"] = f"{at}{numbers}: {short(r.share)} of the bound"
+    elif r.reason:
+        found["said"] = r.reason
+    if cause.mend:
+        found["mend"] = f"{cause.mend} (xentcheck rule {cause.code})"
+    lines = textwrap.wrap(printable(head), WIDTH, subsequent_indent="   ")
+    for name, text in found.items():
+        lines += textwrap.wrap(
+            printable(text),
+            WIDTH,
+            initial_indent=f"   {name:6}",
+            subsequent_indent=" " * 9,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return [*lines, f"   again {r.replay}"]
 
 
 def _refused(run: RunFile) -> dict[str, list[str]]:

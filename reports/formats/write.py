@@ -9,7 +9,10 @@ from typing import Any
 
 from xentcheck.records.codec import plain
 from xentcheck.records.paths import prepare, write_whole
+from xentcheck.records.record import place_of
 from xentcheck.records.run import RunFile
+from xentcheck.records.words import printable
+from xentcheck.reports.analysis.causes import Cause
 from xentcheck.reports.analysis.summary import Row, summarize
 
 from .html import html
@@ -42,11 +45,25 @@ def to_json(run: RunFile) -> str:
         "not_exercised": {g.name: g.not_exercised for g in s.not_exercised},
         "rows": [_row(row) for row in s.rows],
         "grades": {"/".join(g.place): g.contract for g in s.grades},
+        "causes": [_cause(cause) for cause in s.causes],
         "failing": [r.to_json() for r in s.failing],
         "environment": run.header.environment,
         "run": {k: v for k, v in asdict(run.header).items() if k not in ("environment", "host")},
     }
     return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    """A cause without its records, but for the smallest."""
+    smallest = {name: getattr(cause.smallest, name) for name in ("case", "quantity", "replay")}
+    return {
+        "code": cause.code,
+        "sentence": printable(cause.sentence),
+        "mend": cause.mend,
+        "failures": len(cause.records),
+        "only": cause.only,
+        "smallest": {"place": "/".join(place_of(cause.smallest)), **smallest},
+    }
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def failures(run: RunFile, summary: Summary) -> Section:
     hidden = f" {FAILURES_SHOWN} of {len(summary.failing)} are shown; the run file has the rest." if n > 0 else ""
     rows = tuple(map(_failure, summary.failing[:FAILURES_SHOWN]))
     prose = f"Worst first. The command repeats one check with all its numbers.{hidden}"
-    return Section("Failures", FAILURES, rows, prose, cards=True)
+    return Section("Failures", FAILURES, rows, prose, opened=False, cards=True)
 
 
 def _failure(r: Record) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.vocabulary import EXECUTED
 
 from .accuracy import accuracy
+from .causes import causes
 from .comparisons import agreement, apart, failures
 from .coverage import coverage
 from .excused import conventions, deviations, who_is_wrong
@@ -21,7 +22,7 @@ from .section import Section, readable
 from .setting import environment, host
 
 SECTIONS: tuple[Callable[[RunFile, Summary], Section], ...] = (
-    *(failures, agreement, power, gaps, grades),
+    *(causes, agreement, failures, power, gaps, grades),
     *(accuracy, laws, faults, coverage),
     *(who_is_wrong, deviations, conventions, probes, apart),
     *(environment, host),

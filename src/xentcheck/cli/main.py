@@ -31,6 +31,7 @@ COMMANDS = {
     "audit": "What an assertion of another suite would accept: zeros, and wrong gradients.",
     "project": "Losses and gradient of one large problem, by random projections.",
     "faults": "Which check catches each of the planted faults first, and on which case.",
+    "rule": "What the code of a cause means, how it looks, and the mend.",
     "explain": "Why dC/db = a - y: the chain rule in twelve lines, with your numbers.",
 }
 """Each command, a module of its name in `commands`, and what it does; the module is imported when it is asked for."""

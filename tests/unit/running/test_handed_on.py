@@ -117,8 +117,8 @@ def test_every_option_of_every_command_changes_what_is_asked_for(
 
 
 def test_all_commands_are_looked_at() -> None:
-    """But for the list of adapters, which takes no option."""
-    assert set(ALL) - set(COMMANDS) == {"adapters"}
+    """But for the list of adapters and the meaning of codes, which take no option."""
+    assert set(ALL) - set(COMMANDS) == {"adapters", "rule"}
     assert command_named("adapters").params == []
 
 

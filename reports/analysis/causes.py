@@ -1,0 +1,139 @@
+"""Causes: the failures of a run, put together by what explains them, and what all of a cause's failures share."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from xentcheck.records.record import Record, order_key, place_of, rank
+from xentcheck.records.rules import rules
+
+from .suspicion import UNSURE, kind_of
+from .traits import size_of, traits_of
+
+UNKNOWN = "cause unknown: none of the known mistakes explains it"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Failures with one cause, the smallest case first.
+
+    code: of `xentcheck rule`, or an empty string. only: what is in all of them and in no agreement, or in all of them.
+    """
+
+    code: str
+    sentence: str
+    mend: str
+    only: str
+    records: tuple[Record, ...]
+
+    @property
+    def title(self) -> str:
+        """The sentence with its code."""
+        return f"{self.sentence} [{self.code}]" if self.code else self.sentence
+
+    @property
+    def smallest(self) -> Record:
+        """The failure of the smallest case."""
+        return self.records[0]
+
+
+def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cause, ...]:
+    """The causes, that of most failures first; each failure has one. What is unknown comes last.
+
+    A failure that several mistakes explain has the one that explains most of the others.
+    """
+    agreeing: dict[tuple[str, str], list[Record]] = {}
+    for r in records:
+        if r.outcome == "agree":
+            agreeing.setdefault((r.adapter, r.variant), []).append(r)
+    left, found = list(failing), []
+    while left:
+        kinds = Counter(kind for r in left for kind in dict.fromkeys(_kinds(r)))
+        kind = min(kinds, key=lambda kind: (kind.startswith(UNSURE), -kinds[kind], kind))
+        members = sorted((r for r in left if kind in _kinds(r)), key=_smallness)
+        left = [r for r in left if kind not in _kinds(r)]
+        beside = [r for place in {(m.adapter, m.variant) for m in members} for r in agreeing.get(place, ())]
+        found.append(_cause(kind, tuple(members), beside))
+    return tuple(found)
+
+
+def _kinds(r: Record) -> list[str]:
+    """What explains a failure: its suspects, or else how it failed."""
+    return [kind_of(text) for text in r.suspects] or [f"{r.outcome}: {re.sub('[0-9]+', '#', r.reason)[:80]}"]
+
+
+def _cause(kind: str, members: tuple[Record, ...], agreeing: Sequence[Record]) -> Cause:
+    only = _only(members, agreeing)
+    if not members[0].suspects:
+        how = members[0].outcome if not members[0].reason else f"{members[0].outcome}: {members[0].reason}"
+        return Cause("", how, "", only, members)
+    told = Counter(text for r in members for text in r.suspects if kind_of(text) == kind)
+    text = told.most_common(1)[0][0]
+    code, _, sentence = text.partition(": ")
+    if code == "unsure":
+        return Cause("", UNKNOWN, "", only, members)
+    if len(told) > 1:  # in several wordings: what they have in common
+        sentence = sentence.rpartition(": ")[2]
+    known = rules().get(code)
+    return Cause(code, sentence, known.mend if known else "", only, members)
+
+
+def _smallness(r: Record) -> tuple[object, ...]:
+    """Small cases first; of them the one that is farthest beyond its bound."""
+    classes, rows = size_of(r)
+    return (classes * rows or 10**9, -rank(r.share), *order_key(r))
+
+
+def _only(failing: Sequence[Record], agreeing: Sequence[Record]) -> str:
+    """In words what is in all failures and in no agreement of the same quantities, or in as few of them as may be.
+
+    Traits that all failures have, as few of them as tell as much; and one of two, where each failure has either.
+    """
+    quantities = {r.quantity for r in failing}
+    beside = [traits_of(r) for r in agreeing if r.quantity in quantities]
+    if not beside:
+        return "in everything that was asked for"
+    failed = [traits_of(r) for r in failing]
+    fewest = min(size_of(r)[0] for r in failing)
+    if fewest:
+        large = f"{fewest} classes and more"
+        failed = [traits | {large} for traits in failed]
+        sizes = (size_of(r)[0] for r in agreeing if r.quantity in quantities)
+        beside = [traits | {large} if size >= fewest else traits for traits, size in zip(beside, sizes, strict=True)]
+    shared = frozenset.intersection(*failed)
+    left = [traits for traits in beside if shared <= traits]
+    pairs = combinations(sorted(frozenset.union(*failed) - shared), 2)
+    either = [pair for pair in pairs if all(not traits.isdisjoint(pair) for traits in failed)]
+    best = min(either, key=lambda pair: sum(not traits.isdisjoint(pair) for traits in left), default=())
+    after = [traits for traits in left if not traits.isdisjoint(best)]
+    if best and len(after) >= len(left):
+        best, after = (), left
+    elif not best:
+        after = left
+    needed = sorted(shared)
+    for text in sorted(shared, key=lambda text: -sum(text in traits for traits in beside)):
+        fewer = [other for other in needed if other != text]
+        others = [t for t in beside if t.issuperset(fewer) and (not best or not t.isdisjoint(best))]
+        if len(others) <= len(after) and (fewer or best):
+            needed = fewer
+    told = [*needed, *([" or ".join(best)] if best else [])]
+    if len(after) == len(beside):
+        return ""
+    return f"only with {', '.join(told)}" + (f" (as {len(after)} agreements)" if after else "")
+
+
+def where(cause: Cause) -> str:
+    """The implementations and quantities of a cause.
+
+    >>> place = dict(adapter="a", variant="v", device="cpu", dtype="float32", group="g", contract="c", case="c")
+    >>> where(Cause("B20", "divides by all rows", "", "", (Record(**place, quantity="cost", outcome="disagree"),)))
+    'a/v: cost'
+    """
+    places = list(dict.fromkeys("/".join(place_of(r)[:2]) for r in cause.records))
+    quantities = list(dict.fromkeys(r.quantity for r in sorted(cause.records, key=order_key)))
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return f"{', '.join(places[:3])}{more}: {', '.join(quantities)}"

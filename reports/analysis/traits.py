@@ -1,0 +1,78 @@
+"""What a case has, read from its id: the options of its loss, its dtype and its shape, in words."""
+
+from __future__ import annotations
+
+import math
+
+from xentcheck.records.record import Record
+
+WORDS = {
+    "w": "class weights",
+    "ign": "ignored rows",
+    "all": "ignored rows",
+    "ls": "label smoothing",
+    "dir": "a direction",
+    "index": "class indices",
+    "u8": "uint8 labels",
+    "prob": "rows of probabilities",
+    "sparse": "sparse rows of probabilities",
+    "signed": "signed target rows",
+    "trans": "transposed logits",
+    "sliced": "sliced logits",
+    "bcast": "expanded logits",
+    "tstr": "strided targets",
+    "twice": "a second backward",
+    "thrice": "a third backward",
+    "rand": "an upstream gradient per row",
+    "str": "a strided upstream gradient",
+    "exp": "an expanded upstream gradient",
+    "neg": "an upstream gradient other than 1",
+    "scale": "an upstream gradient of 2^14",
+}
+"""Words of an id, or what they begin with, and what people call that."""
+
+SOFT = ("prob", "sparse", "signed")
+
+
+def traits_of(r: Record) -> frozenset[str]:
+    """What a record's case has; the dtype alone of a case that is no recipe.
+
+    >>> place = dict(adapter="a", variant="v", device="cpu", dtype="float32", group="g", contract="c", quantity="cost")
+    >>> sample = Record(**place, case="gaussian.5x10.f32.index.w+ign.mean.up-one.contig.s0", outcome="agree")
+    >>> sorted(traits_of(sample))
+    ['class indices', 'class weights', 'dtype float32', 'ignored rows', 'reduction mean']
+    """
+    found = {f"dtype {r.dtype}"}
+    parts = r.case.split(".")
+    if len(parts) != 9:
+        return frozenset(found)
+    family, shape, _, target, options, reduction, upstream, layout, _ = parts
+    if family != "gaussian":
+        found.add(f"values {family}")
+    found.add(f"reduction {reduction}")
+    found.add(WORDS.get(target, target))
+    if target in SOFT:
+        found.add(WORDS["prob"])
+    words = [*(options.split("+") if options != "plain" else ()), *layout.split("+"), upstream.removeprefix("up-")]
+    for word in words:
+        for stem in (word, word[:3], word[:2], word[:1]):
+            if stem in WORDS:
+                found.add(WORDS[stem])
+                break
+    if "k" in shape:
+        found.add("a layer before")
+    if shape.partition("k")[0].count("x") > 1:
+        found.add("more than two axes")
+    if "x" not in shape:
+        found.add("a single unbatched row")
+    return frozenset(found)
+
+
+def size_of(r: Record) -> tuple[int, int]:
+    """Classes and rows of a record's case, 0 where its id does not say."""
+    parts = r.case.split(".")
+    numbers = parts[1].partition("k")[0].split("x") if len(parts) == 9 else []
+    if not numbers or not all(n.isdigit() for n in numbers):
+        return 0, 0
+    sizes = [int(n) for n in numbers]
+    return (sizes[0], 1) if len(sizes) == 1 else (sizes[1], sizes[0] * math.prod(sizes[2:]))

@@ -1,0 +1,36 @@
+"""Causes: the failures put together by what explains them, each with its smallest case and what to do."""
+
+from __future__ import annotations
+
+from xentcheck.records.run import RunFile
+from xentcheck.reports.analysis.causes import Cause, where
+from xentcheck.reports.analysis.summary import Summary
+
+from .section import Column, Section
+
+SHOWN = 20
+
+CAUSES = (
+    Column("cause", "name"),
+    Column("failures", "number"),
+    Column("where", "text"),
+    Column("in all of them", "text"),
+    Column("what to do", "text"),
+    Column("smallest case", "code"),
+    Column("replay", "command"),
+)
+
+
+def causes(run: RunFile, summary: Summary) -> Section:
+    """Every cause, that of most failures first."""
+    n = len(summary.causes) - SHOWN
+    hidden = f" {n} more causes are in the run file." if n > 0 else ""
+    prose = f"Each failure has one cause; the command repeats the smallest case of it.{hidden}"
+    return Section("Causes", CAUSES, tuple(map(_row, summary.causes[:SHOWN])), prose, cards=True)
+
+
+def _row(cause: Cause) -> tuple[str, ...]:
+    r = cause.smallest
+    mend = f"{cause.mend} (xentcheck rule {cause.code})" if cause.mend else ""
+    case = f"{r.case} {r.quantity}"
+    return (cause.title, str(len(cause.records)), where(cause), cause.only or "-", mend or "-", case, r.replay)

@@ -1,0 +1,166 @@
+"""Causes of a run: each failure has one, what its failures share and no agreement has is told, codes are explained."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from click.testing import CliRunner
+from samples import record, run
+
+from xentcheck.cases import Case
+from xentcheck.cases.build import build
+from xentcheck.cli.commands.rule import rule as command
+from xentcheck.diagnosis.causes import causes
+from xentcheck.diagnosis.counterfactual import Counterfactual
+from xentcheck.diagnosis.forgotten import forgotten
+from xentcheck.diagnosis.layer_causes import layer_causes
+from xentcheck.errors import CaseError
+from xentcheck.museum import heads
+from xentcheck.museum import numpy as numpy_museum
+from xentcheck.records.record import Record
+from xentcheck.records.rules import rule, rules
+from xentcheck.reports.analysis.causes import UNKNOWN, causes_of
+from xentcheck.reports.analysis.traits import size_of, traits_of
+from xentcheck.reports.formats.markdown import FAILING, PASSING, markdown
+from xentcheck.reports.formats.terminal import WIDTH, told
+
+ROWS = "B20: off by the factor valid/N = 3/5: divides by all rows"
+OTHER = "B24: twice the right result"
+UNSURE = "unsure: none of the known mistakes explains it"
+
+
+def failure(case: str, *suspects: str, **changes: object) -> Record:
+    common = {"outcome": "disagree", "quantity": "cost", "share": 3.0}
+    return record(case=case, suspects=suspects, **{**common, **changes})
+
+
+def agreement(case: str, **changes: object) -> Record:
+    return record(case=case, outcome="agree", **{"quantity": "cost", **changes})
+
+
+def case(options: str = "plain", reduction: str = "mean", shape: str = "5x10", target: str = "index") -> str:
+    return f"gaussian.{shape}.f32.{target}.{options}.{reduction}.up-one.contig.s0"
+
+
+def test_each_failure_has_one_cause_that_of_most_first() -> None:
+    """A failure that two mistakes explain has that of most of the others; what is unknown comes last."""
+    failing = [
+        failure(case("ign", shape="64x10"), ROWS),
+        failure(case("ign"), ROWS.replace("3/5", "2/5"), OTHER),
+        failure(case("w"), OTHER),
+        *(failure(case(shape=f"{n}x3"), UNSURE) for n in (3, 4, 5)),
+        failure(case("ls"), outcome="error", reason="ValueError: no"),
+    ]
+    found = causes_of([], failing)
+    assert [(c.code, len(c.records)) for c in found] == [("B20", 2), ("B24", 1), ("", 1), ("", 3)]
+    assert [c.sentence for c in found] == [
+        "divides by all rows",
+        "twice the right result",
+        "error: ValueError: no",
+        UNKNOWN,
+    ]
+    assert found[0].smallest.case == case("ign")
+    assert sum(len(c.records) for c in found) == len(failing)
+    assert found[0].mend == rule("B20").mend
+
+
+def test_what_is_in_all_failures_and_in_no_agreement_is_told() -> None:
+    """As few words as do; alternatives where each failure has one of two; a size where just the larger ones fail."""
+    agreeing = [
+        agreement(case(o, r)) for o in ("plain", "w", "ls", "ign") for r in ("mean", "sum") if (o, r) != ("ign", "mean")
+    ]
+
+    def only(failing: list[Record], agreeing: list[Record] = agreeing) -> str:
+        return causes_of(agreeing, failing)[0].only
+
+    assert only([failure(case("ign"), ROWS)]) == "only with ignored rows, reduction mean"
+    either = [a for a in agreeing if a.case != case("w")]
+    assert only([failure(case("ign"), ROWS), failure(case("w"), ROWS)], either) == (
+        "only with reduction mean, class weights or ignored rows"
+    )
+    small = [agreement(case(shape="5x10")), agreement(case(shape="7x99"))]
+    assert only([failure(case(shape="5x1003"), ROWS)], small) == "only with 1003 classes and more"
+    assert only([failure(case(reduction=r), ROWS) for r in ("mean", "sum")]) == ""
+    assert only([failure(case("ign"), ROWS)], []) == "in everything that was asked for"
+    assert only([failure(case("ls", "mean"), ROWS)]) == "only with label smoothing, reduction mean (as 1 agreements)"
+
+
+def test_an_agreement_of_another_quantity_or_implementation_says_nothing() -> None:
+    """A gradient that is right does not tell where a value is wrong."""
+    failing = [failure(case("ign"), ROWS)]
+    others = [agreement(case("ign"), quantity="dC/dz"), agreement(case("ign"), adapter="other"), agreement(case())]
+    assert causes_of(others, failing)[0].only == "only with ignored rows"
+
+
+def test_traits_are_read_from_ids() -> None:
+    """Of options, target, reduction, layout, upstream, layers and axes; of handed arrays the dtype alone."""
+    found = traits_of(record(case="deep.3x7x2.f32.prob.wn+lsh.none.up-rand.trans+twice.s0", dtype="float32"))
+    assert found == {
+        "dtype float32",
+        "values deep",
+        "rows of probabilities",
+        "class weights",
+        "label smoothing",
+        "reduction none",
+        "an upstream gradient per row",
+        "transposed logits",
+        "a second backward",
+        "more than two axes",
+    }
+    assert "a layer before" in traits_of(record(case="gaussian.5x10k4.f32.index.plain.mean.up-one.contig.s0"))
+    assert "a single unbatched row" in traits_of(record(case="gaussian.10.f32.index.plain.mean.up-one.contig.s0"))
+    assert traits_of(record(case="handed", dtype="float16")) == {"dtype float16"}
+    assert size_of(record(case="deep.3x7x2.f32.prob.wn.none.up-rand.trans.s0")) == (7, 6)
+    assert size_of(record(case="handed")) == (0, 0)
+
+
+def test_a_cause_fits_80_columns_but_for_its_command() -> None:
+    """Labelled lines: where, the smallest case, what is wrong, the mend."""
+    r = failure(
+        case("ign"), ROWS, index=(0, 1), got="0x1p-1", expected="0x1p-2", bound="0x1p-20", replay="xentcheck replay"
+    )
+    (cause,) = causes_of([agreement(case("w"))], [r])
+    *lines, command_line = told(cause, 1, 1)
+    labels = [line.split()[0] for line in (*lines, command_line) if line[3:4] != " "]
+    assert labels == ["1.", "where", "case", "wrong", "mend", "again"]
+    assert max(map(len, lines)) <= WIDTH
+    assert command_line == "   again xentcheck replay"
+
+
+def test_report_md_is_short_whatever_fails() -> None:
+    """At most 4,000 bytes for a pass and 16,000 for any failure; what is left out is counted: alone has 400 causes."""
+    assert len(markdown(run(agreement(case()))).encode()) <= PASSING
+    texts = [f"X{n:02}: {chr(65 + n % 26) * 300} {chr(97 + n // 26)} é" * 3 for n in range(400)]
+    many = [failure(case(shape=f"{n}x3"), t, adapter=f"a{n}", replay="x" * 5000) for n, t in enumerate(texts)]
+    text = markdown(run(*many))
+    assert len(text.encode()) <= FAILING
+    assert re.search(r"\.\.\. and \d+ more causes: the run file and report.html have them\.", text)
+
+
+def test_every_code_that_is_named_has_a_rule() -> None:
+    """Those of the causes, of the patterns and of the museum up to G, whose trackers are where they were met."""
+    named = set()
+    for text in (
+        "gaussian.5x10.f32.index.w+ls+ign.mean.up-neg.trans.s0",
+        "gaussian.7x9.f32.signed.w+ls.none.up-rand.contig.s0",
+    ):
+        c = Counterfactual.of(build(Case.parse(text)))
+        named |= {code for code, _, _ in (*causes(c), *forgotten(c), *layer_causes(c))}
+    sources = ("A01", "A04", "A05", "A09", "A10", "A11", "B26", "C32", "E51", "E59", "F74", "F78", "G94")
+    assert named | set(sources) <= set(rules())
+    museum = [f for f in (*numpy_museum.FAULTS, *heads.FAULTS) if f.name < "H"]
+    own = {code for f in museum for code in re.findall("[A-G][0-9]{2}", f.name.partition("-")[0])}
+    assert own - set(rules()) <= {"C38", "E57", "E58", "F77", "F80"}  # named by another code, or by none
+    for found in rules().values():
+        assert all((found.title, found.what, found.looks, found.mend))
+
+
+def test_a_code_is_explained_by_the_command() -> None:
+    """One, all, and none that there is not."""
+    one = CliRunner().invoke(command, ["b20"], standalone_mode=False)
+    assert one.output.splitlines()[0] == "B20: the mean divides by all rows"
+    assert max(map(len, one.output.splitlines())) <= 80
+    assert len(CliRunner().invoke(command, [], standalone_mode=False).output.splitlines()) == len(rules())
+    with pytest.raises(CaseError, match="unknown code 'Z99'; allowed: A01"):
+        rule("Z99")
