@@ -1,88 +1,64 @@
-"""report.md: the verdict, the causes and a line per implementation and dtype, short enough for a comment."""
+"""report.md: the verdict and the brief sections, short enough for a comment on a pull request."""
 
 from __future__ import annotations
 
 import html
 
-from xentcheck.records.record import rank
 from xentcheck.records.run import RunFile
-from xentcheck.reports.analysis.causes import Cause, where
-from xentcheck.reports.analysis.summary import Summary, summarize
-from xentcheck.reports.sections.section import Column, Section, short
+from xentcheck.reports.sections.page import page_of
+from xentcheck.reports.sections.section import Section
 
 PASSING, FAILING = 4_000, 16_000
-"""Bytes of the page of a run that agrees, and of one that fails, of which a comment on GitHub holds 65,536."""
+"""Bytes of the page of a run that agrees, and of one that fails; a comment on GitHub holds 65,536."""
 
 LONGEST = 600
 """Characters that are shown of a sentence, which somebody else may have written."""
 
-IMPLEMENTATIONS = (
-    *map(Column, ("implementation", "device", "dtype")),
-    *(Column(title, "number") for title in ("agree", "fail", "apart", "worst share")),
-)
-
 
 def markdown(run: RunFile) -> str:
-    """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails.
-
-    What does not fit is counted: causes come before implementations, and those before what was seen beside the verdict.
-    """
-    summary = summarize(run)
-    h = run.header
-    parts = [
-        f"# {_text(f'xentcheck {h.version}, profile {h.profile}, seed {h.seed}')}",
-        f"**{_text(summary.verdict)}**",
+    """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails; what does not fit is counted."""
+    page = page_of(run)
+    parts = [f"# {_text(page.title)}", f"**{_text(page.verdict)}**"]
+    room = (PASSING if page.ok else FAILING) - 300 - sum(map(_bytes, parts))
+    brief = [section for section in page.sections if section.brief]
+    blocks = [
+        ("reasons", [f"- {_text(text)}" for text in (*page.reasons, *page.weaker)]),
+        *((section.title.lower(), _lines(section)) for section in brief),
+        ("notes", [f"- {_text(text)}" for text in page.observations]),
     ]
-    room = (PASSING if summary.ok else FAILING) - 200 - _bytes(*parts)
-    kinds = {
-        "reasons": [f"- {_text(text)}" for text in (*summary.reasons, *summary.weaker)],
-        "causes": [_cause(number, cause) for number, cause in enumerate(summary.causes, 1)],
-        "implementations": table(_implementations(summary)).splitlines(),
-        "notes": [f"- {_text(text)}" for text in summary.observations],
-    }
-    for kind, texts in kinds.items():
+    for name, lines in blocks:
         shown = 0
-        while shown < len(texts) and _bytes(texts[shown]) <= room:
-            room -= _bytes(texts[shown])
+        while shown < len(lines) and _bytes(lines[shown]) <= room:
+            room -= _bytes(lines[shown])
             shown += 1
-        parts += ["\n".join(texts[:shown])] if kind == "implementations" else texts[:shown]
-        if shown < len(texts):
-            parts.append(f"... and {len(texts) - shown} more {kind}: the run file and report.html have them.")
+        parts.append("\n".join(lines[:shown]))
+        if shown < len(lines):
+            parts.append(f"... and {len(lines) - shown} more lines of {name} in report.html and in the run file.")
             room -= _bytes(parts[-1])
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _bytes(*parts: str) -> int:
-    """Of some paragraphs, with the empty lines between them."""
-    return sum(len(part.encode()) + 2 for part in parts)
+def _lines(section: Section) -> list[str]:
+    """A section, which can be cut after each of its lines."""
+    prose = [_text(section.prose), ""] if section.prose else []
+    if not section.cards:
+        return [f"## {section.title}", "", *prose, *table(section).splitlines()]
+    return [f"## {section.title}", "", *prose, *(_card(section, n, row) for n, row in enumerate(section.rows, 1))]
 
 
-def _cause(number: int, cause: Cause) -> str:
-    """A cause as one paragraph and a line of code."""
-    r = cause.smallest
-    told = f"{number}. **{_text(cause.title)}**: {len(cause.records)} failures. {_text(where(cause))}"
-    told += f"; {_text(cause.only)}." if cause.only else "."
-    told += f" {_text(cause.mend)}" if cause.mend else ""
-    return f"{told}\n   Smallest: {_text(r.case)} {_text(r.quantity)}\n\n       {' '.join(r.replay.split())[:LONGEST]}"
+def _card(section: Section, number: int, row: tuple[str, ...]) -> str:
+    """A row as an item of a list: its names, what else it has, and its commands."""
+    pairs = list(zip(section.columns, row, strict=True))
+    name = " ".join(cell for column, cell in pairs if column.kind == "name")
+    rest = [(c.title, cell) for c, cell in pairs if c.kind not in ("name", "command") and cell != "-"]
+    commands = [f"<br><code>{_text(cell)}</code>" for column, cell in pairs if column.kind == "command"]
+    told = "; ".join(f"{_text(title)}: {_text(cell)}" for title, cell in rest)
+    return f"{number}. **{_text(name)}** {told}{''.join(commands)}"
 
 
-def _implementations(summary: Summary) -> Section:
-    """One row per implementation, device and dtype."""
-    places: dict[tuple[str, ...], list[int]] = {}
-    worst: dict[tuple[str, ...], float | None] = {}
-    for row in summary.rows:
-        counts = places.setdefault(row.place, [0, 0, 0])
-        agree = row.counts.get("agree", 0)
-        for i, n in enumerate((agree, row.failing, sum(row.counts.values()) - agree - row.failing)):
-            counts[i] += n
-        share = row.worst.share if row.worst else None
-        worst[row.place] = max((worst.get(row.place), share), key=rank)
-    rows = tuple(
-        (f"{adapter} {variant}", device, dtype, *map(str, counts), short(worst[place]))
-        for place, counts in places.items()
-        for adapter, variant, device, dtype in [place]
-    )
-    return Section("Implementations", IMPLEMENTATIONS, rows)
+def _bytes(text: str) -> int:
+    """Of a line, with the empty one behind it."""
+    return len(text.encode()) + 2
 
 
 def table(section: Section) -> str:

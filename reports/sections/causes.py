@@ -26,7 +26,7 @@ def causes(run: RunFile, summary: Summary) -> Section:
     n = len(summary.causes) - SHOWN
     hidden = f" {n} more causes are in the run file." if n > 0 else ""
     prose = f"Each failure has one cause; the command repeats the smallest case of it.{hidden}"
-    return Section("Causes", CAUSES, tuple(map(_row, summary.causes[:SHOWN])), prose, cards=True)
+    return Section("Causes", CAUSES, tuple(map(_row, summary.causes[:SHOWN])), prose, cards=True, brief=True)
 
 
 def _row(cause: Cause) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from .comparisons import agreement, apart, failures
 from .coverage import coverage
 from .excused import conventions, deviations, who_is_wrong
 from .faults import faults
+from .implementations import implementations
 from .laws import laws
 from .power import gaps, grades, power
 from .probes import probes
@@ -22,7 +23,7 @@ from .section import Section, readable
 from .setting import environment, host
 
 SECTIONS: tuple[Callable[[RunFile, Summary], Section], ...] = (
-    *(causes, agreement, failures, power, gaps, grades),
+    *(causes, implementations, agreement, failures, power, gaps, grades),
     *(accuracy, laws, faults, coverage),
     *(who_is_wrong, deviations, conventions, probes, apart),
     *(environment, host),

@@ -36,7 +36,7 @@ class Section:
     """One section; without rows it is not shown.
 
     opened: whether it is, on a page that can fold it. cards: each row stands by itself, where there is room for that.
-    plotted: the pictures of the run stand below it.
+    plotted: the pictures of the run stand below it. brief: it is shown where there is room for little, too.
     """
 
     title: str
@@ -46,6 +46,7 @@ class Section:
     opened: bool = True
     cards: bool = False
     plotted: bool = False
+    brief: bool = False
 
     def readable(self) -> Section:
         """The same without control characters and surrogates, whoever has named what."""

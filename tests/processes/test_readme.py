@@ -65,7 +65,7 @@ def test_five_minutes(framework: str, whole: bool, tmp_path: Path) -> None:
         assert told == f"$ xentcheck run --impl {implementation} --framework torch --dtype float32"
         assert [line for line in shown if line != "..." and line not in run.stdout.splitlines()] == []
     assert re.search(rf"^suspected: .* \[{mistake}\], which explains \d+ of \d+ failures examined$", run.stdout, re.M)
-    first = next(line for line in run.stdout.splitlines() if line.startswith("  xentcheck replay "))
+    first = next(iter(re.findall(r"^   again (xentcheck replay .*)$", run.stdout, re.M)))
     assert command(tmp_path, *shlex.split(first)[1:], "--script", "repro.py").returncode == 1
     script = (tmp_path / "repro.py").read_text()
     assert len(script.splitlines()) <= 25

@@ -135,7 +135,7 @@ def test_report_md_is_short_whatever_fails() -> None:
     many = [failure(case(shape=f"{n}x3"), t, adapter=f"a{n}", replay="x" * 5000) for n, t in enumerate(texts)]
     text = markdown(run(*many))
     assert len(text.encode()) <= FAILING
-    assert re.search(r"\.\.\. and \d+ more causes: the run file and report.html have them\.", text)
+    assert re.search(r"\.\.\. and \d+ more lines of causes in report.html and in the run file\.", text)
 
 
 def test_every_code_that_is_named_has_a_rule() -> None:
