@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from itertools import combinations
 
 from xentcheck.records.record import Record, order_key, place_of, rank
 from xentcheck.records.rules import rules
+from xentcheck.records.words import printable
 
 from .suspicion import UNSURE, kind_of
 from .traits import size_of, traits_of
@@ -63,14 +63,14 @@ def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cau
 
 def _kinds(r: Record) -> list[str]:
     """What explains a failure: its suspects, or else how it failed."""
-    return [kind_of(text) for text in r.suspects] or [f"{r.outcome}: {re.sub('[0-9]+', '#', r.reason)[:80]}"]
+    return [kind_of(text) for text in r.suspects] or [" ".join((r.outcome, r.check, r.raised, *r.changed))]
 
 
 def _cause(kind: str, members: tuple[Record, ...], agreeing: Sequence[Record]) -> Cause:
     only = _only(members, agreeing)
     if not members[0].suspects:
-        how = members[0].outcome if not members[0].reason else f"{members[0].outcome}: {members[0].reason}"
-        return Cause("", how, "", only, members)
+        how = filter(None, (members[0].outcome, printable(members[0].reason)))
+        return Cause("", ": ".join(how), "", only, members)
     told = Counter(text for r in members for text in r.suspects if kind_of(text) == kind)
     text = told.most_common(1)[0][0]
     code, _, sentence = text.partition(": ")

@@ -78,7 +78,7 @@ def told(cause: Cause, number: int, failures: int) -> list[str]:
         numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)}"
         found["wrong"] = f"{at}{numbers}: {short(r.share)} of the bound"
     elif r.reason:
-        found["said"] = r.reason
+        found["said"] = printable(r.reason)
     if cause.mend:
         found["mend"] = f"{cause.mend} (xentcheck rule {cause.code})"
     lines = textwrap.wrap(printable(head), WIDTH, subsequent_indent="   ")

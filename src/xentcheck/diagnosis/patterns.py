@@ -39,13 +39,13 @@ def nan_where_masked(right: Counterfactual, exact: Array, got: Array, bound: Arr
 
 def not_finite(right: Counterfactual, exact: Array, got: Array) -> str:
     """What a nan or an infinity says by itself."""
-    bad = ~np.isfinite(got) & np.isfinite(exact)
+    bad = np.asarray(~np.isfinite(got) & np.isfinite(exact))
     if not bad.any():
         return ""
     if np.isneginf(right.z).any() and np.isnan(got[bad]).any():
         return NAN_WHERE_MASKED
     fmt = FORMATS["float64" if right.problem.dtype == "float64" else "float32"]
-    rows = bad.reshape(len(right.z), -1).any(1) if len(bad) == len(right.z) else None
+    rows = np.asarray(bad.reshape(len(right.z), -1).any(1)) if len(bad) == len(right.z) else None
     if np.abs(exact[bad]).min() > FORMATS["float16"].largest and fmt.largest > np.abs(exact).max():
         return "A09: infinite where the right value is beyond 65504: a sum in half precision"
     top, label = right.z.max(1), right.z[np.arange(len(right.z)), right.targets.label]
@@ -112,7 +112,7 @@ def _where_zero(quantity: str, exact: Array, got: Array, bound: Array) -> str:
     wrong = _wrong(exact, got, bound)
     if not wrong.any() or got[wrong].any():
         return ""
-    somewhere = wrong.reshape(len(wrong), -1).any(1)
+    somewhere = np.asarray(wrong.reshape(len(wrong), -1).any(1))
     first = int(np.argmax(somewhere))
     if first and somewhere[first:].all():
         what = "row" if quantity == "dC/da_prev" else "class"
