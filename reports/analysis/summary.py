@@ -13,6 +13,7 @@ from xentcheck.vocabulary import EXECUTED, FAILING, OBSERVED_LACKS, OUTCOMES
 
 from .causes import Cause, causes_of
 from .grades import Grade, grades
+from .not_asked import not_asked
 from .power import Group, power_groups, undecided, undecided_altogether
 from .suspicion import suspicion
 from .weaker import weaker
@@ -59,6 +60,7 @@ class Summary:
     weaker: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     observations: tuple[str, ...] = ()
+    not_asked: tuple[str, ...] = ()
 
     @property
     def blind(self) -> tuple[Group, ...]:
@@ -132,6 +134,7 @@ def summarize(run: RunFile) -> Summary:
         weaker=weaker(records, run.header.catalogue),
         undecided=unsure,
         observations=_observations(records),
+        not_asked=not_asked(records),
     )
 
 

@@ -23,7 +23,7 @@ from xentcheck.records.words import printable
 from xentcheck.reports.analysis.summary import Row, summarize
 from xentcheck.vocabulary import EXECUTED, FAILING
 
-SCHEMA = 3
+SCHEMA = 4
 TOOL = "xentcheck"
 FOLDER = Path("baselines")
 """Where a baseline lies that is given by its name alone."""
@@ -42,12 +42,17 @@ TEXTS = ("answer", "grade", "failing", "failure")
 
 @dataclass(frozen=True)
 class Span:
-    """One row over all runs: the cases by a digest, the counts of each different run, ranges of the worst numbers."""
+    """One row over all runs: the cases by a digest, the counts of each different run, ranges of the worst numbers.
+
+    case, replay: that of the worst share, and the command that repeats it; empty in a file of an older schema.
+    """
 
     cases: str
     outcomes: tuple[Counts, ...]
     share: Range | None = None
     ulp: Range | None = None
+    case: str = ""
+    replay: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class Baseline:
         for name, row in sorted(self.rows.items()):
             numbers = {"share": row.share, "ulp": row.ulp}
             given = {key: plain(value) for key, value in numbers.items() if value is not None}
-            yield json.dumps({"row": name, "outcomes": row.outcomes, "cases": row.cases, **given})
+            worst = {key: text for key, text in (("case", row.case), ("replay", row.replay)) if text}
+            yield json.dumps({"row": name, "outcomes": row.outcomes, "cases": row.cases, **given, **worst})
         for kind in TEXTS:
             for name, seen in sorted(self.texts.get(kind, {}).items()):
                 yield json.dumps({kind: name, "seen": seen})
@@ -135,12 +141,16 @@ def _cases(run: RunFile) -> dict[str, str]:
 
 def _span(found: Sequence[tuple[Row, str]]) -> Span:
     counts = {counted(row.counts): row.counts for row, _ in found}
-    shares = [row.worst.share for row, _ in found if row.worst is not None]
+    judged = [row.worst for row, _ in found if row.worst is not None]
+    shares = [worst.share for worst in judged]
+    worst = max(judged, key=lambda r: rank(r.share), default=None)
     return Span(
         cases="+".join(sorted({digest for _, digest in found})),
         outcomes=tuple(counts[text] for text in sorted(counts)),
         share=_range(shares),
         ulp=_range([row.ulp for row, _ in found]),
+        case=printable(worst.case) if worst else "",
+        replay=printable(worst.replay) if worst else "",
     )
 
 

@@ -14,8 +14,8 @@ from xentcheck.vocabulary import OUTCOMES
 
 from .baseline import HEADER, SCHEMA, TEXTS, TOOL, Baseline, Counts, Range, Span, baseline_of
 
-READABLE = (2, SCHEMA)
-"""Schemas that are read: the first has counts as text."""
+READABLE = (2, 3, SCHEMA)
+"""Schemas that are read: the first has counts as text, the second no worst case."""
 
 
 def load(path: Path) -> Baseline:
@@ -96,12 +96,13 @@ def _no_constant(text: str) -> float:
 
 def _row(data: dict[str, Any]) -> Span:
     share, ulp = (_numbers(data.pop(name)) if name in data else None for name in ("share", "ulp"))
+    worst = {name: _text(data.pop(name)) for name in ("case", "replay") if name in data}
     if unknown := set(data) - {"cases", "outcomes"}:
         raise ValueError(f"unknown field {min(unknown)}")
     outcomes = data["outcomes"]
     if not isinstance(outcomes, list) or not outcomes:
         raise TypeError(f"{outcomes!r} is no list of counts")
-    return Span(_text(data["cases"]), tuple(map(_counts, outcomes)), share, ulp)
+    return Span(_text(data["cases"]), tuple(map(_counts, outcomes)), share, ulp, **worst)
 
 
 def _counts(value: object) -> Counts:

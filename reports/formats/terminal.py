@@ -61,6 +61,8 @@ def print_summary(run: RunFile, console: Console) -> None:
     for adapter, refused in _refused(run).items():
         text = f"{adapter} is not asked for what it refuses: {', '.join(refused)}; options= would declare it"
         console.print(_plain(text, style="yellow"), soft_wrap=True)
+    for text in summary.not_asked:
+        console.print(_plain(text, style="yellow"), soft_wrap=True)
     missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
         console.print(_plain(f"{adapter}: unavailable, {reason}", style="yellow"))

@@ -45,6 +45,7 @@ def to_json(run: RunFile) -> str:
         "not_exercised": {g.name: g.not_exercised for g in s.not_exercised},
         "rows": [_row(row) for row in s.rows],
         "grades": {"/".join(g.place): g.contract for g in s.grades},
+        "not_asked": s.not_asked,
         "causes": [_cause(cause) for cause in s.causes],
         "failing": [r.to_json() for r in s.failing],
         "environment": run.header.environment,

@@ -59,7 +59,7 @@ def page_of(run: RunFile) -> Page:
         facts=_facts(run, summary),
         reasons=tuple(map(readable, summary.reasons)),
         weaker=tuple(map(readable, summary.weaker)),
-        observations=tuple(map(readable, summary.observations)),
+        observations=tuple(map(readable, (*summary.not_asked, *summary.observations))),
         sections=tuple(section for section in made if section.rows),
     )
 

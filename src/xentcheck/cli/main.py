@@ -23,6 +23,7 @@ COMMANDS = {
     "merge": "Put the shards of a run together.",
     "report": "Write report.html, report.md and report.json of a run file.",
     "compare": "What changed between two versions, devices or machines.",
+    "gate": "A run beside a baseline: red for what may not be merged, yellow for what moved.",
     "replay": "One case on one implementation: inputs, worst elements, exact steps.",
     "adapters": "What is installed: versions, devices, contracts and capabilities.",
     "fuzz": "Random cases; those that fail are saved, and come first the next time.",

@@ -46,6 +46,7 @@ class RunRequest:
     patterns: tuple[str, ...] = ()
     stop: bool = False
     as_json: bool = False
+    output_format: str = "text"
     deviations: Path | None = None
     save: str | None = None
     repeats: int = 1

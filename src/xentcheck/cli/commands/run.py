@@ -28,6 +28,7 @@ from xentcheck.cli.options import (
 from xentcheck.cli.request import RunRequest, execute_request
 from xentcheck.records.paths import prepare, prepare_file
 from xentcheck.reports.baselines.baseline import baseline_of, path_of
+from xentcheck.reports.formats.annotations import FORMATS, annotated
 from xentcheck.reports.formats.terminal import print_summary
 from xentcheck.reports.formats.write import to_json, write_report
 from xentcheck.running.executors.dask import address_of
@@ -35,7 +36,7 @@ from xentcheck.running.executors.dask import address_of
 
 def run_command(request: RunRequest) -> int:
     """Run it; the exit code is 0 if everything agreed, else 1. Raises XentcheckError for bad input."""
-    console = Console(stderr=request.as_json)
+    console = Console(stderr=request.as_json or request.output_format != "text")
     if request.report_dir:
         prepare(request.report_dir)
     if request.save is not None:
@@ -54,7 +55,7 @@ def run_command(request: RunRequest) -> int:
     code = _conclude(run, request, console)
     for number, repeat in enumerate(again, 2):
         if not repeat.ok:
-            click.echo(f"run {number} of {request.repeats}: {repeat.summary()}", err=request.as_json)
+            click.echo(f"run {number} of {request.repeats}: {repeat.summary()}", err=console.stderr)
             code = 1
     return code
 
@@ -66,6 +67,8 @@ def _conclude(run: Run, request: RunRequest, console: Console) -> int:
             console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     if request.as_json:
         click.echo(to_json(run.file), nl=False)
+    elif request.output_format != "text":
+        click.echo(annotated(run.file, request.output_format), nl=False)
     return 0 if run.ok else 1
 
 
@@ -96,6 +99,7 @@ def print_cases(request: RunRequest) -> int:
 @click.option("-x", "stop", is_flag=True, help="Stop at the first group of cases with a failure.")
 @deviations_option
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, and everything else on stderr.")
+@click.option("--output-format", default="text", type=click.Choice(FORMATS), help="Causes as annotations, on stdout.")
 @click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
 @click.option("--resume", is_flag=True, help="Go on with the run to --out that was cut short.")
@@ -124,6 +128,7 @@ def run(
     stop: bool,
     deviations: Path | None,
     as_json: bool,
+    output_format: str,
     faults: bool,
     out: Path | None,
     resume: bool,
@@ -139,6 +144,8 @@ def run(
     """
     if repeats > 1 and save is None:
         raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
+    if as_json and output_format != "text":
+        raise click.UsageError("--json and --output-format do not go together: both are on stdout")
     if resume and out is None:
         raise click.UsageError("--resume goes with --out FILE: what was found is beside that file")
     if executor is not None and jobs != "1":
@@ -157,6 +164,7 @@ def run(
         patterns=patterns,
         stop=stop,
         as_json=as_json,
+        output_format=output_format,
         deviations=deviations,
         save=save,
         repeats=repeats,

@@ -1,0 +1,161 @@
+"""The gate: what of a new run may not be merged, judged beside a baseline. Pure functions.
+
+Red: a comparison fails that did not, the run as a whole does, a grade is lower, a row is gone or compares less. Yellow:
+a worst share moved and is still below 1, which rounding may do; red only where a limit says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from xentcheck.errors import RunFileError
+from xentcheck.records.record import Record, place_of, rank
+from xentcheck.records.run import RunFile
+from xentcheck.reports.analysis.causes import Cause, causes_of, where
+from xentcheck.reports.analysis.summary import Row, summarize
+
+from .baseline import Baseline, Span, baseline_of
+from .compare import Change, compare
+
+MEASURES = ("share", "ratio")
+"""What a limit is about: a row's worst share of the bound, or how many times the one of the baseline it is."""
+
+_LIMIT = re.compile(r"\s*(share|ratio)\s*>\s*([0-9.]+(?:e-?[0-9]+)?)\s*")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A row is red whose measure is beyond a number, although it agrees."""
+
+    measure: str
+    most: float
+
+    @classmethod
+    def parse(cls, text: str) -> Limit:
+        """The limit of a text. Raises RunFileError for another one.
+
+        >>> Limit.parse("share > 0.5")
+        Limit(measure='share', most=0.5)
+        """
+        found = _LIMIT.fullmatch(text)
+        if not found:
+            raise RunFileError(f"limit {text!r}; allowed: share > NUMBER or ratio > NUMBER")
+        return cls(found[1], float(found[2]))
+
+    def exceeded(self, before: Span, after: Span) -> bool:
+        """Whether a row is beyond it; nan is beyond anything."""
+        if after.share is None:
+            return False
+        share = rank(after.share[1])
+        if self.measure == "share":
+            return not share <= self.most
+        return before.share is not None and not share <= self.most * before.share[1]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the gate: what it is, where, and the command that shows it."""
+
+    what: str
+    where: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What is red and what is yellow, and the causes of the failures that are new."""
+
+    red: tuple[Finding, ...]
+    yellow: tuple[Finding, ...]
+    causes: tuple[Cause, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is red."""
+        return not self.red
+
+    @property
+    def verdict(self) -> str:
+        """The gate in one sentence."""
+        colour = "RED" if self.red else "yellow" if self.yellow else "green"
+        counts = [f"{len(found)} {name}" for name, found in (("red", self.red), ("yellow", self.yellow)) if found]
+        return f"gate: {colour}" + (f", {', '.join(counts)}" if counts else ", nothing is worse than in the baseline")
+
+
+def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
+    """What a run finds that may not be merged beside a baseline."""
+    new = baseline_of([run])
+    summary = summarize(run)
+    known = base.texts.get("failing", {})
+    fresh = [r for r in summary.failing if f"{'/'.join(place_of(r))}/{r.quantity} of {r.case}" not in known]
+    causes = causes_of(run.records, fresh)
+    worst = {"/".join((*row.place, row.quantity)): row for row in summary.rows}
+    red = [Finding(f"{cause.title}: {_failures(cause)}", where(cause), cause.smallest.replay) for cause in causes]
+    changes = compare(base, new).changes
+    red += [Finding(change.after, "the run as a whole") for change in changes if _of_the_run(change)]
+    lost = [change for change in changes if change.kind in ("gone", "fewer")]
+    red += [Finding(_lost(change), change.where, _replay(base, worst, change.where)) for change in lost]
+    red += _lower_grades(base, new, run.header.catalogue, run.records)
+    yellow = []
+    for name in sorted({*base.rows, *new.rows}):
+        before, after = base.rows.get(name), new.rows.get(name)
+        if before is None or after is None:
+            continue
+        beyond = [limit for limit in limits if limit.exceeded(before, after)]
+        moved = any(change.kind == "worse" and change.where == name for change in changes)
+        told = f"worst share {_share(before)} -> {_share(after)}"
+        if beyond:
+            over = ", ".join(f"{limit.measure} > {limit.most:g}" for limit in beyond)
+            red.append(Finding(f"{told}, beyond {over}", name, _replay(base, worst, name)))
+        elif moved and not any(r.quantity == worst[name].quantity and place_of(r) == worst[name].place for r in fresh):
+            yellow.append(Finding(told, name, _replay(base, worst, name)))
+    return Gate(tuple(red), tuple(yellow), causes)
+
+
+def _failures(cause: Cause) -> str:
+    n = len(cause.records)
+    told = f"{n} new failure{'s' if n > 1 else ''}"
+    return f"{told}, {cause.only}" if cause.only else told
+
+
+def _of_the_run(change: Change) -> bool:
+    return change.kind == "failure" and change.where == "run"
+
+
+def _lost(change: Change) -> str:
+    if change.kind == "gone":
+        return f"compared no more: {change.before}"
+    return f"compares less: {change.before} -> {change.after}"
+
+
+def _share(row: Span) -> str:
+    return "-" if row.share is None else f"{row.share[1]:.3g}"
+
+
+def _replay(base: Baseline, worst: dict[str, Row], name: str) -> str:
+    """The command of a row's worst case, of the baseline where the run has none."""
+    if (row := worst.get(name)) and row.worst:
+        return row.worst.replay
+    return base.rows[name].replay if name in base.rows else ""
+
+
+def _lower_grades(
+    base: Baseline, new: Baseline, catalogue: Sequence[str], records: Sequence[Record]
+) -> Iterator[Finding]:
+    """Grades that are weaker contracts than those of the baseline; "none" is the weakest."""
+    height = {name: i for i, name in enumerate((*catalogue, "none"))}
+    before, after = base.texts.get("grade", {}), new.texts.get("grade", {})
+    for place in sorted(set(before) & set(after)):
+        old = max(height.get(name, -1) for text in before[place] for name in text.split(" or "))
+        now = max(height.get(name, -1) for text in after[place] for name in text.split(" or "))
+        if now > old:
+            names = [*catalogue, "none"]
+            witness = max(
+                (r for r in records if "/".join(place_of(r)) == place and names[old] in r.shares),
+                key=lambda r: rank(r.shares[names[old]]),
+                default=None,
+            )
+            told = f"the grade fell from {names[old]} to {names[now]}"
+            yield Finding(told, place, witness.replay if witness else "")

@@ -1,0 +1,61 @@
+"""What a gate says: lines for a terminal, and Markdown for a comment."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+
+from xentcheck.records.words import printable
+from xentcheck.reports.baselines.gate import Finding, Gate
+
+WIDTH = 80
+
+LONGEST = 16_000
+"""Bytes of a comment."""
+
+
+def told(gate: Gate, shown: int) -> list[str]:
+    """Red first; each finding in lines of 80 columns, but for its command."""
+    lines: list[str] = []
+    for colour, found in (("red", gate.red), ("yellow", gate.yellow)):
+        for finding in found[:shown]:
+            lines += _wrapped(f"{colour}: {printable(finding.what)}", "   ")
+            lines += _wrapped(f"   where {printable(finding.where)}", " " * 9)
+            lines += [f"   again {printable(finding.command)}"] if finding.command else []
+        if len(found) > shown:
+            lines.append(f"... and {len(found) - shown} more {colour}")
+    for cause in gate.causes:
+        if cause.mend:
+            lines += _wrapped(f"{cause.code}: {cause.mend} (xentcheck rule {cause.code})", "   ")
+    return lines
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def gate_markdown(gate: Gate) -> str:
+    """The same as Markdown of at most 16,000 bytes; what does not fit is counted."""
+    parts = [f"**{_text(gate.verdict)}**"]
+    items = [*(("red", f) for f in gate.red), *(("yellow", f) for f in gate.yellow)]
+    for i, (colour, finding) in enumerate(items):
+        text = _item(colour, finding)
+        if sum(len(part.encode()) + 2 for part in (*parts, text)) > LONGEST - 100:
+            parts.append(f"... and {len(items) - i} more")
+            break
+        parts.append(text)
+    mends = [f"`{cause.code}`: {_text(cause.mend)}" for cause in gate.causes if cause.mend]
+    return "\n\n".join([*parts, *mends[:5]]) + "\n"
+
+
+def _item(colour: str, finding: Finding) -> str:
+    mark = {"red": "&#x1F534;", "yellow": "&#x1F7E1;"}[colour]
+    command = f"<br><code>{_text(finding.command)}</code>" if finding.command else ""
+    return f"- {mark} {_text(finding.what)}: {_text(finding.where)}{command}"
+
+
+def _text(text: str) -> str:
+    flat = html.escape(printable(text)[:600], quote=False)
+    for character in "\\|`*_[]~":
+        flat = flat.replace(character, f"\\{character}")
+    return flat

@@ -1,0 +1,114 @@
+"""`xentcheck gate`: a run beside a baseline, red for what may not be merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from xentcheck.adapters.promises import Promised
+from xentcheck.adapters.spec import Spec
+from xentcheck.cli.asked import asks_any
+from xentcheck.cli.options import deviations_option, jobs_of, jobs_option
+from xentcheck.cli.request import RunRequest, execute_request
+from xentcheck.records.paths import prepare, prepare_file, write_whole
+from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
+from xentcheck.reports.baselines.file import load
+from xentcheck.reports.baselines.gate import Limit
+from xentcheck.reports.baselines.gate import gate as gate_of
+from xentcheck.reports.formats.annotations import FORMATS, annotated
+from xentcheck.reports.formats.gate import gate_markdown, told
+from xentcheck.reports.formats.write import write_report
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class GateRequest:
+    """The options of `xentcheck gate`."""
+
+    base: Path
+    run: RunRequest
+    limits: tuple[Limit, ...] = ()
+    markdown: Path | None = None
+    update: bool = False
+    output_format: str = "text"
+
+
+def gate_command(request: GateRequest) -> int:
+    """Run what the baseline has, and judge it; exit code 1 if it is red. Raises XentcheckError for bad input."""
+    missing = request.update and not request.base.exists()
+    base = None if missing else load(request.base)
+    if request.update:
+        prepare_file(request.base)
+    if request.run.report_dir:
+        prepare(request.run.report_dir)
+    console = Console(stderr=request.output_format != "text")
+    run = execute_request(planned(request.run, base), console)
+    found = gate_of(base or baseline_of([run.file]), run.file, request.limits)
+    for line in told(found, SHOWN):
+        console.print(Text(line), soft_wrap=True)
+    if request.run.report_dir:
+        write_report(run.file, request.run.report_dir)
+    if request.markdown:
+        write_whole(request.markdown, gate_markdown(found))
+    if request.output_format != "text":
+        click.echo(annotated(run.file, request.output_format), nl=False)
+    if request.update:
+        baseline_of([run.file]).save(request.base)
+        console.print(f"wrote {request.base}", highlight=False, soft_wrap=True)
+    style = "bold red" if not found.ok else "bold yellow" if found.yellow else "bold green"
+    console.print(Text(found.verdict, style=style), soft_wrap=True)
+    return int(not found.ok)
+
+
+def planned(request: RunRequest, base: Baseline | None) -> RunRequest:
+    """The run of the cases, dtypes and devices that the baseline has."""
+    if base is None:
+        return request
+    places = [name.split("/", 4) for name in base.rows]
+    return replace(
+        request,
+        profile=str(base.header["profile"]),
+        seed=int(base.header["seed"]),
+        patterns=tuple(base.header["selection"]),
+        dtypes=tuple(dict.fromkeys(parts[3] for parts in places)),
+        devices=tuple(dict.fromkeys(parts[2] for parts in places)),
+    )
+
+
+@click.command()
+@click.argument("base")
+@asks_any
+@jobs_option
+@deviations_option
+@click.option("--fail-if", "limits", multiple=True, metavar="LIMIT", help='Red, too: "share > 0.5", "ratio > 2".')
+@click.option("--update", is_flag=True, help="Write what is found to BASE, which need not be there yet.")
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
+@click.option("--output-format", default="text", show_default=True, type=click.Choice(FORMATS), help="On stdout.")
+@click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
+def gate(
+    base: str,
+    specs: tuple[Spec, ...],
+    promised: Promised,
+    jobs: str,
+    deviations: Path | None,
+    limits: tuple[str, ...],
+    update: bool,
+    markdown: Path | None,
+    output_format: str,
+    report_dir: Path | None,
+) -> int:
+    """Run what BASE has, and judge it beside BASE, a baseline or its name.
+
+    Red, and exit code 1: a new failure, a lower grade, a row that is gone or compares less, a run that fails as a
+    whole. Yellow, and exit code 0: a worst share that moved below 1, as rounding may.
+    """
+    run = RunRequest(
+        specs, "quick", (), (), 0, jobs_of(jobs), None, report_dir, deviations=deviations, contracts=promised
+    )
+    parsed = tuple(map(Limit.parse, limits))
+    return gate_command(GateRequest(path_of(base), run, parsed, markdown, update, output_format))
