@@ -21,7 +21,7 @@ from xentcheck.vocabulary import FAILING
 
 QUICK = [c for c in cases("quick") if not c.inputs and "dir" not in c.options and c.classes <= 2000]
 LAYERS = [c for c in cases("quick") if c.inputs and not c.hidden]
-ENOUGH = 12
+ENOUGH = 8
 """Failing comparisons of a fault that are looked at."""
 
 
