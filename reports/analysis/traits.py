@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from xentcheck.records.record import Record
 
@@ -42,8 +43,13 @@ def traits_of(r: Record) -> frozenset[str]:
     >>> sorted(traits_of(sample))
     ['class indices', 'class weights', 'dtype float32', 'ignored rows', 'reduction mean']
     """
-    found = {f"dtype {r.dtype}"}
-    parts = r.case.split(".")
+    return _traits(r.case, r.dtype)
+
+
+@cache
+def _traits(case: str, dtype: str) -> frozenset[str]:
+    found = {f"dtype {dtype}"}
+    parts = case.split(".")
     if len(parts) != 9:
         return frozenset(found)
     family, shape, _, target, options, reduction, upstream, layout, _ = parts

@@ -27,7 +27,7 @@ def without(names: tuple[str, ...], *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("framework", ["torch", "jax"])
+@pytest.mark.parametrize("framework", ["torch", pytest.param("jax", marks=pytest.mark.nightly)])
 def test_a_framework_that_is_absent_is_told_and_named_it_is_bad_input(framework: str) -> None:
     """Found missing by default it is `unavailable`, and the others are checked; named, it is an error."""
     other = {"torch": "jax", "jax": "torch"}[framework]

@@ -1,4 +1,4 @@
-"""`xentcheck gate` on a project: red with cause and command for a broken gradient, green or yellow for other rounding."""
+"""`xentcheck gate` on a project: red with cause and command for a broken gradient, not for other rounding."""
 
 from __future__ import annotations
 

@@ -167,7 +167,9 @@ CPU_GRADES = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", *(pytest.param(d, marks=pytest.mark.nightly) for d in OTHER_DTYPES)])
-@pytest.mark.parametrize("name", adapters.built_in())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.nightly if name == "jax" else ()) for name in adapters.built_in()]
+)
 def test_another_seed_raises_no_alarm_and_shows_the_same_grade(name: str, dtype: str) -> None:
     """The built-in adapter is within its bounds on another draw of `quick`, whose first contract is its arithmetic.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from xentcheck.cli.commands.gate import gate
 from xentcheck.cli.main import COMMANDS, command_named
 from xentcheck.running.deviations import load
 from xentcheck.testing.options import OPTIONS
@@ -72,7 +73,12 @@ def test_the_recipes_of_ci_can_be_read(tmp_path: Path) -> None:
     """YAML with jobs, options of the plugin that exist, a deviation file that loads."""
     recipes = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text_of("docs/ci.md"), re.DOTALL)]
     assert "gradients" in recipes[0]["jobs"]
-    assert recipes[1]["gradients"]["artifacts"]["reports"] == {"junit": "junit.xml"}
+    (gitlab,) = (recipe for recipe in recipes if "gradients" in recipe)
+    assert gitlab["gradients"]["artifacts"]["reports"] == {"junit": "junit.xml"}
+    gates = " ".join(text_of("docs/ci.md").split()).split("xentcheck gate ")[1:]
+    options = {option for parameter in gate.params for option in parameter.opts}
+    assert len(gates) == 3
+    assert {word for line in gates for word in line.partition(" #")[0].split()[:12] if word.startswith("--")} <= options
     known = {f"--xentcheck-{name}" for name, *_ in OPTIONS}
     for page in PAGES:
         assert set(re.findall(r"--xentcheck-[a-z]+", text_of(page))) <= known

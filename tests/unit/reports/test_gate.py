@@ -128,17 +128,17 @@ def test_a_baseline_keeps_the_worst_case_of_each_row(tmp_path: Path) -> None:
 
 
 def test_lines_fit_80_columns_and_a_comment_its_limit() -> None:
-    """Whatever the number of findings, which are counted where they are left out."""
+    """Whatever the number of findings, which are counted where they are left out: alone has many causes in a gate."""
     many = of(
         *(
             record(case=f"c{i}", adapter=f"a{i}", **{**WRONG, "suspects": (f"X{i}: {'w' * 90} {i}",)})
-            for i in range(300)
+            for i in range(120)
         )
     )
     result = gate(Baseline({}, {}), many)
     lines = [line for line in told(result, 20) if not line.startswith("   again ")]
     assert max(map(len, lines)) <= WIDTH + 20  # a word of 90 letters is not broken
-    assert "... and 280 more red" in "\n".join(lines) or len(result.red) < 300
+    assert "... and 100 more red" in "\n".join(lines)
     text = gate_markdown(result)
     assert len(text.encode()) <= LONGEST
     assert "... and " in text

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "compare": (("old", "new"), ("compare.compare_command",)),
     "report": (("run.jsonl",), ("report.write_report", "report.RunFile.load")),
     "merge": (("1.jsonl", "2.jsonl", "--out", "run.jsonl"), ("merge.merge_command",)),
+    "gate": (("base", *IMPL), ("gate.gate_command",)),
     "explain": ((), ("explain.derivation", "explain.explanation_of", "explain.write_picture")),
 }
 """Command -> arguments that it needs, and the functions that do its work."""
@@ -69,6 +70,8 @@ WORDS = {
     "--executor": "dask://host:7",
     "--reduction": "sum",
     "--upstream": "negative",
+    "--output-format": "github",
+    "--fail-if": "share > 7",
     "--logits": "7,8",
     "--a-prev": "7,8",
 }
@@ -143,7 +146,7 @@ CHANGED: dict[str, Any] = {
 }
 """Field of a request -> a value that is no default."""
 
-LATER = {"report_dir", "as_json", "save", "repeats", "resume"}
+LATER = {"report_dir", "as_json", "output_format", "save", "repeats", "resume"}
 """What is made of the records afterwards; what is resumed, has tests of its own (`test_journal`)."""
 
 
