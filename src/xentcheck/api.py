@@ -144,6 +144,7 @@ def assert_agrees(
 
     >>> assert_agrees("numpy", dtypes=["float64"])
     """
+    __tracebackhide__ = True  # pytest shows the caller's line
     run = check(
         implementation,
         framework,

@@ -417,3 +417,40 @@ def test_what_a_run_has_found_is_not_computed_again(pytester: pytest.Pytester) -
     name = "-".join((wrong.case, "numpy", "eager", "cpu", "dC/dz"))
     failing.stdout.fnmatch_lines([f"  {wrong.replay}", f"SUBFAILED[[]{name}[]]*::test_matrix[[]*-cpu[]]*"])
     assert wrong.replay in (pytester.path / "junit.xml").read_text()
+
+
+OF_ONES_OWN = """
+import xentcheck
+from hypothesis import given, settings
+from xentcheck.reference import cross_entropy
+
+def value(p):
+    return cross_entropy(
+        p.logits, p.target, weight=p.weight, ignore_index=p.ignore_index, reduction=p.reduction,
+        label_smoothing=p.label_smoothing,
+    )
+
+@settings(max_examples=20, deadline=None, database=None)
+{given}
+def test_right(problem):
+    {judged}
+
+def test_wrong():
+    problem = xentcheck.build("gaussian.5x10.f32.index.plain.mean.up-one.contig.s0")
+    xentcheck.assert_values_agree(problem, {{"cost": 2 * value(problem)}})
+"""
+
+
+def test_the_line_for_hypothesis_works_and_a_failure_shows_the_callers_line(pytester: pytest.Pytester) -> None:
+    """As the README has it; of a failure no line of this package is shown."""
+    text = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
+    (drawn,) = re.findall(r"`(@given\(problem=[^`]*)`", text)
+    (judged,) = re.findall(r"`(xentcheck\.assert_values_agree\(problem, \{\"cost\": \.\.\.\}\))`", text)
+    made = OF_ONES_OWN.format(given=drawn, judged=judged.replace("...", "value(problem)"))
+    pytester.makepyfile(made)
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    done.assert_outcomes(passed=1, failed=1)
+    shown = done.stdout.str()
+    assert 'xentcheck.assert_values_agree(problem, {"cost": 2 * value(problem)})' in shown
+    assert "def assert_values_agree" not in shown
+    assert "def _judged" not in shown

@@ -63,6 +63,7 @@ class HandedCase:
         contract leaves it open, as `assert_values_agree`; or AdapterError for a quantity that this case does not have,
         or for none.
         """
+        __tracebackhide__ = True  # pytest shows the caller's line
         again = f'xentcheck.build("{self.id}") has the inputs'
         self.handed = True
         try:
@@ -90,6 +91,7 @@ def assert_values_agree(
     >>> problem = Problem(logits=np.array([[1.0, 2.0, 4.0]]), target=np.array([1]))
     >>> assert_values_agree(problem, {"cost": cross_entropy(problem.logits, problem.target)})
     """
+    __tracebackhide__ = True
     decided, why = _judged("problem", problem, problem.quantities, values, contract, name, repr(problem))
     if not decided:
         _refuse(why)
@@ -108,6 +110,7 @@ def _judged(
 
     Raises AdapterError, Disagreement, or Undecided where it is not the problem that leaves it open.
     """
+    __tracebackhide__ = True
     allowed = ", ".join(quantities)
     for quantity in values:
         if quantity not in quantities:
@@ -147,6 +150,7 @@ def _told(r: Record) -> list[str]:
 
 def _refuse(lines: Sequence[str]) -> None:
     """Raise Undecided; in a test of Hypothesis the example counts as none, whatever else it shows."""
+    __tracebackhide__ = True
     hypothesis = sys.modules.get("hypothesis")
     if hypothesis is not None and hypothesis.currently_in_test_context():
         hypothesis.reject()
