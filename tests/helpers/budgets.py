@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-BUDGETS = {"unit": 250, "frameworks": 600, "proof": 1000, "processes": 1200, "absent": 50, "types": 120}
+BUDGETS = {"unit": 200, "frameworks": 450, "proof": 800, "processes": 700, "absent": 30, "types": 100}
 """CPU seconds that the tests of a folder may cost in the gate: half as much again as they cost on two busy cores, as
 the same work costs up to twice as much where others use the caches.
 """
@@ -61,7 +61,7 @@ def beyond(costs: Counter[str]) -> list[str]:
     """A line for each folder whose tests cost more than its budget.
 
     >>> beyond(Counter({"unit": 1e6, "absent": 0.1}))
-    ['the tests of unit cost 1000000 CPU seconds; allowed: 250']
+    ['the tests of unit cost 1000000 CPU seconds; allowed: 200']
     """
     return [
         f"the tests of {folder} cost {cost:.0f} CPU seconds; allowed: {BUDGETS[folder]}"

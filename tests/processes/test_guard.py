@@ -53,18 +53,22 @@ ENDED = {
 """Runs, and how many processes each has at least: the command, its workers, their guards and their implementations."""
 
 
-def begun(folder: Path, least: int, arguments: tuple[str, ...]) -> tuple[subprocess.Popen[bytes], list[int]]:
-    """A run that has found something, and all of its processes."""
+def begun(folder: Path, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    """A run in a folder of its own."""
     folder.mkdir()
     (folder / "slow_here.py").write_text(LOSS)
     command = [sys.executable, "-c", MAIN, "run", *arguments, "--dtype", "float32", "--out", "run.jsonl"]
-    run = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def processes_of(run: subprocess.Popen[bytes], folder: Path, least: int) -> list[int]:
+    """All processes of a run, once it has found something and they are as many as there have to be."""
     start = time.monotonic()
     while not (folder / "run.jsonl.partial").exists() or len(descendants(run.pid)) < least:
         assert run.poll() is None
         assert time.monotonic() - start < 90
         time.sleep(0.05)
-    return run, descendants(run.pid)
+    return descendants(run.pid)
 
 
 def test_no_process_outlives_a_run(tmp_path: Path) -> None:
@@ -72,23 +76,27 @@ def test_no_process_outlives_a_run(tmp_path: Path) -> None:
 
     Alone shows that signals, which nothing in the process can answer to, leave no worker and no implementation.
     """
-    runs: dict[tuple[str, signal.Signals], tuple[subprocess.Popen[bytes], list[int]]] = {}
+    runs: dict[tuple[str, signal.Signals], subprocess.Popen[bytes]] = {}
     with ExitStack() as stack:
-        for name, (least, arguments) in ENDED.items():
+        for name, (_, arguments) in ENDED.items():
             for number in (signal.SIGTERM, signal.SIGKILL):
-                runs[name, number] = begun(tmp_path / f"{name}-{number}", least, arguments)
-                stack.enter_context(runs[name, number][0])
-                stack.enter_context(ending(runs[name, number][0]))
-        for (_, number), (run, _) in runs.items():
+                run = runs[name, number] = begun(tmp_path / f"{name}-{number}", arguments)
+                stack.enter_context(run)
+                stack.enter_context(ending(run))
+        started = {
+            (name, number): processes_of(run, tmp_path / f"{name}-{number}", ENDED[name][0])
+            for (name, number), run in runs.items()
+        }
+        for (_, number), run in runs.items():
             run.send_signal(number)
-        for (name, number), (run, started) in runs.items():
+        for (name, number), run in runs.items():
             code = run.wait(timeout=20)
             told = run.stderr.read().decode() if run.stderr else ""
             if number == signal.SIGKILL:
                 assert code == -number, name
             else:
                 assert (code, "xentcheck: interrupted" in told) == (2, True), name
-            assert not left_after(started), name
+            assert not left_after(started[name, number]), name
             assert (tmp_path / f"{name}-{number}" / "run.jsonl.partial").exists(), name
 
 
