@@ -56,6 +56,7 @@ def test_the_page_opens_cleanly(executable: str, tmp_path: Path, width: int) -> 
         boxes = [plot.bounding_box() for plot in page.locator("figure svg").all()]
         visible = [plot.is_visible() for plot in page.locator("figure svg").all()]
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        links = page.locator("nav a").evaluate_all("found => found.map(a => a.hash.slice(1))")
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
         page.screenshot(path=str(tmp_path / "report.png"), full_page=True)
         browser.close()
@@ -67,6 +68,8 @@ def test_the_page_opens_cleanly(executable: str, tmp_path: Path, width: int) -> 
     assert overflow <= 0
     assert ids
     assert len(ids) == len(set(ids))
+    assert links
+    assert set(links) <= set(ids)
     assert (tmp_path / "report.png").stat().st_size > 10_000
 
 
