@@ -123,7 +123,9 @@ def _only(failing: Sequence[Record], agreeing: Sequence[Record]) -> str:
     told = [*needed, *([" or ".join(best)] if best else [])]
     if len(after) == len(beside):
         return ""
-    return f"only with {', '.join(told)}" + (f" (as {len(after)} agreements)" if after else "")
+    if after:
+        return f"all with {', '.join(told)} ({len(after)} agreement{'s' * (len(after) > 1)} too)"
+    return f"only with {', '.join(told)}"
 
 
 def where(cause: Cause) -> str:

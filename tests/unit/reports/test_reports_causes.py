@@ -83,7 +83,7 @@ def test_what_is_in_all_failures_and_in_no_agreement_is_told() -> None:
     assert only([failure(case(shape="5x1003"), ROWS)], small) == "only with 1003 classes and more"
     assert only([failure(case(reduction=r), ROWS) for r in ("mean", "sum")]) == ""
     assert only([failure(case("ign"), ROWS)], []) == "in everything that was asked for"
-    assert only([failure(case("ls", "mean"), ROWS)]) == "only with label smoothing, reduction mean (as 1 agreements)"
+    assert only([failure(case("ls", "mean"), ROWS)]) == "all with label smoothing, reduction mean (1 agreement too)"
 
 
 def test_an_agreement_of_another_quantity_or_implementation_says_nothing() -> None:
