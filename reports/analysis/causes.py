@@ -14,6 +14,8 @@ from xentcheck.records.words import printable
 from .suspicion import UNSURE, kind_of
 from .traits import size_of, traits_of
 
+UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
+
 UNKNOWN = "cause unknown: none of the known mistakes explains it"
 
 
@@ -42,8 +44,9 @@ class Cause:
 
 
 def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cause, ...]:
-    """The causes, that of most failures first; each failure has one. What is unknown comes last.
+    """The causes, that of most failures first; each failure has one.
 
+    What is unknown comes last, but before mistakes that explain less than half as many failures: some do by chance.
     A failure that several mistakes explain has the one that explains most of the others.
     """
     agreeing: dict[tuple[str, str], list[Record]] = {}
@@ -53,21 +56,34 @@ def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cau
     left, found = list(failing), []
     while left:
         kinds = Counter(kind for r in left for kind in dict.fromkeys(_kinds(r)))
-        kind = min(kinds, key=lambda kind: (kind.startswith(UNSURE), -kinds[kind], kind))
+        kind = min(kinds, key=lambda kind: (kind == UNEXAMINED, kind.startswith(UNSURE), -kinds[kind], kind))
         members = sorted((r for r in left if kind in _kinds(r)), key=_smallness)
         left = [r for r in left if kind not in _kinds(r)]
         beside = [r for place in {(m.adapter, m.variant) for m in members} for r in agreeing.get(place, ())]
         found.append(_cause(kind, tuple(members), beside))
-    return tuple(found)
+    unknown = sum(len(cause.records) for cause in found if cause.sentence == UNKNOWN)
+    return tuple(sorted(found, key=lambda cause: _place(cause, unknown)))
+
+
+def _place(cause: Cause, unknown: int) -> int:
+    if cause.sentence == UNEXAMINED:
+        return 3
+    if cause.sentence == UNKNOWN:
+        return 1
+    return 2 if cause.code and 2 * len(cause.records) < unknown else 0
 
 
 def _kinds(r: Record) -> list[str]:
     """What explains a failure: its suspects, or else how it failed."""
-    return [kind_of(text) for text in r.suspects] or [" ".join((r.outcome, r.check, r.raised, *r.changed))]
+    if r.suspects:
+        return [kind_of(text) for text in r.suspects]
+    return [UNEXAMINED if r.failing else " ".join((r.outcome, r.check, r.raised, *r.changed))]
 
 
 def _cause(kind: str, members: tuple[Record, ...], agreeing: Sequence[Record]) -> Cause:
     only = _only(members, agreeing)
+    if kind == UNEXAMINED:
+        return Cause("", UNEXAMINED, "", only, members)
     if not members[0].suspects:
         how = filter(None, (members[0].outcome, printable(members[0].reason)))
         return Cause("", ": ".join(how), "", only, members)

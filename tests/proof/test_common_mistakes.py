@@ -116,6 +116,29 @@ class TwiceCorrected(CrossEntropy):
         return label + self.cast(self.kept())[:, None] * w[None] * self.smoothing / self.classes
 
 
+class Focal(CrossEntropy):
+    def losses(self) -> Array:
+        p = self.a()[np.arange(len(self.labels())), np.where(self.kept(), self.labels(), 0)]
+        return super().losses() * (1 - p) ** 2
+
+
+class Temperature(CrossEntropy):
+    def rows(self, x: Array) -> Array:
+        found = super().rows(x)
+        return found / 2 if found.shape[-1] == self.classes and x is self.logits else found
+
+
+class ClassZeroIgnored(CrossEntropy):
+    def kept(self) -> Array:
+        return super().kept() & (self.labels() != 0)
+
+
+class Clamped(CrossEntropy):
+    def rows(self, x: Array) -> Array:
+        found = super().rows(x)
+        return np.clip(found, -10, 10) if found.shape[-1] == self.classes else found
+
+
 MISTAKES: list[tuple[str, type[CrossEntropy], Any, Any]] = [
     ("E52", LogitsReturned, GRADIENT, anywhere),
     ("E56", AtTheLabelOnly, GRADIENT, lambda c: c.target == "index" and "ls" not in c.options),
@@ -132,6 +155,10 @@ MISTAKES: list[tuple[str, type[CrossEntropy], Any, Any]] = [
     ("D43", RowWeight, BOTH, lambda c: c.target == "prob" and "w" in c.options),
     ("A12", Log2, VALUE, anywhere),
     ("D40", TwiceCorrected, BOTH, options("ls")),
+    ("A12", Focal, VALUE, lambda c: c.target == "index" and "ls" not in c.options),
+    ("A12", Temperature, BOTH, lambda c: c.target == "index"),
+    ("C34", ClassZeroIgnored, BOTH, lambda c: c.target == "index" and c.family == "gaussian"),
+    ("A12", Clamped, BOTH, lambda c: c.target == "index"),
 ]
 
 

@@ -25,6 +25,7 @@ def causes(right: Counterfactual) -> Iterator[Cause]:
     """Every mistake that could make a difference to this problem."""
     yield from _denominators(right)
     yield from _ignored(right)
+    yield from _ignored_classes(right)
     yield from _options(right)
     yield from _upstreams(right)
     yield from _axes(right)
@@ -91,6 +92,21 @@ def _ignored(c: Counterfactual) -> Iterator[Cause]:
         yield "C34", "the class ignore_index leaves the softmax", replace(c, z=z)
 
 
+def _ignored_classes(c: Counterfactual) -> Iterator[Cause]:
+    """Rows of class 0 or of the last class are taken for ignored ones, in the denominator too or not."""
+    t = c.targets
+    if t.probabilities is not None:
+        return
+    for label in dict.fromkeys((0, t.classes - 1)):
+        kept = t.kept & (t.label != label)
+        if kept.any() and not np.array_equal(kept, t.kept):
+            told = c.with_labels(t.label, kept)
+            sentence = f"rows of class {label} are taken for ignored ones"
+            yield "C34", sentence, told
+            if c.mean:
+                yield "C34", f"{sentence}, in the denominator too", _over(told, float(t.label_weight[kept].sum()))
+
+
 def _options(c: Counterfactual) -> Iterator[Cause]:
     t = c.targets
     hot = (np.arange(t.classes) == t.label[:, None]) & t.kept[:, None]
@@ -117,7 +133,17 @@ def _options(c: Counterfactual) -> Iterator[Cause]:
         if t.weight is not None and t.probabilities is None:
             mixed = base + t.label_weight[:, None] * t.smoothing / t.classes
             yield "D43", "smoothing is weighted by the label's class weight", replace(c, q=mixed)
+    if t.weight is not None and t.smoothing and t.probabilities is None:
+        for sentence, mass in (
+            ("eps/C", t.smoothing / t.classes),
+            ("eps/(C - 1)", t.smoothing / max(t.classes - 1, 1)),
+        ):
+            label = (1.0 - t.smoothing) * hot * t.label_weight[:, None]
+            told = f"smoothing without class weights: {sentence} for each class"
+            yield "D43", told, replace(c, q=label + t.kept[:, None] * mass)
+            yield "D43", f"{told}, none at the label", replace(c, q=np.where(hot, label, t.kept[:, None] * mass))
     if t.weight is not None:
+        yield "D43", "class weights reach y only: a - w y", replace(c, row_mass=t.kept[:, None] * 1.0)
         plain = replace(c, q=_unweighted(c))
         yield "D42", "class weights are left out of the terms", plain
         count = float(np.count_nonzero(t.kept)) if t.probabilities is None else float(len(t.kept))

@@ -17,6 +17,8 @@ from .counterfactual import Cause, Counterfactual
 CAPS = (5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 """Soft caps in use: cap tanh(z/cap)."""
 
+TEMPERATURES = (0.1, 0.5, 2.0, 4.0, 10.0)
+
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
 """Factors of lse^2 in use."""
 
@@ -27,6 +29,7 @@ def forgotten(c: Counterfactual) -> Iterator[Cause]:
         yield from _halves(c)
         yield from _logits(c)
         yield from _terms(c)
+        yield from _focal(c)
         yield from _labels(c)
         yield from _values(c)
 
@@ -67,6 +70,14 @@ def _logits(c: Counterfactual) -> Iterator[Cause]:
         yield "A12", f"soft cap: the logits are {cap:g} tanh(z/{cap:g})", capped
         slope = capped.result("dC/dz") * (1.0 - bent**2)
         yield "A12", f"soft cap: the logits are {cap:g} tanh(z/{cap:g}), with its derivative", _gradient(c, slope)
+        clamped = replace(c, z=np.clip(c.z, -cap, cap))
+        yield "A12", f"the logits are clamped to -{cap:g} to {cap:g}", clamped
+        inside = clamped.result("dC/dz") * (np.abs(c.z) < cap)
+        yield "A12", f"the logits are clamped to -{cap:g} to {cap:g}, with its derivative", _gradient(c, inside)
+    for t in TEMPERATURES:
+        for factor in dict.fromkeys((1.0, t, t * t, 1.0 / t)):
+            told = f"a temperature: z/{t:g} in the place of z" + (f", times {factor:g}" if factor != 1.0 else "")
+            yield "A12", told, replace(c, z=c.z / t, factor=factor)
     twice = replace(c, z=a)
     yield "A12", "softmax twice: probabilities are taken for logits", twice
     inner = twice.result("dC/dz")
@@ -110,6 +121,24 @@ def _terms(c: Counterfactual) -> Iterator[Cause]:
             f"soft cap: {cap:g} tanh(z/{cap:g}), with its derivative",
             _gradient(c, capped.result("dC/dz") * (1.0 - bent**2)),
         )
+
+
+def _focal(c: Counterfactual) -> Iterator[Cause]:
+    """The factor (1 - a_y)^gamma of a focal loss, and its gradient, with the factor as a constant or not."""
+    t = c.targets
+    if t.probabilities is not None or t.smoothing:
+        return
+    rows = np.arange(len(c.z))
+    p, log_p = c.softmax[0][rows, t.label], c.softmax[1][rows, t.label]
+    right = _scale(c) * (c.softmax[0] * c.q.sum(1, keepdims=True) - c.q)
+    for gamma in (1.0, 2.0, 5.0):
+        factor = (1.0 - p) ** gamma
+        losses = c.losses() * factor
+        whole = factor - gamma * (1.0 - p) ** (gamma - 1.0) * p * log_p
+        sentence = f"the factor (1 - a_y)^{gamma:g} of a focal loss is left on"
+        values = {"loss": losses / c.denominator, "cost": np.asarray((losses / c.denominator).sum())}
+        yield "A12", sentence, replace(c, given={**values, "dC/dz": right * factor[:, None]})
+        yield "A12", f"{sentence}, with its derivative", _gradient(c, right * whole[:, None])
 
 
 def _labels(c: Counterfactual) -> Iterator[Cause]:

@@ -20,7 +20,7 @@ from xentcheck.museum import heads
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.records.record import Record
 from xentcheck.records.rules import rule, rules
-from xentcheck.reports.analysis.causes import UNKNOWN, causes_of
+from xentcheck.reports.analysis.causes import UNEXAMINED, UNKNOWN, causes_of
 from xentcheck.reports.analysis.traits import size_of, traits_of
 from xentcheck.reports.formats.markdown import FAILING, PASSING, markdown
 from xentcheck.reports.formats.terminal import WIDTH, told
@@ -49,20 +49,29 @@ def test_each_failure_has_one_cause_that_of_most_first() -> None:
         failure(case("ign", shape="64x10"), ROWS),
         failure(case("ign"), ROWS.replace("3/5", "2/5"), OTHER),
         failure(case("w"), OTHER),
-        *(failure(case(shape=f"{n}x3"), UNSURE) for n in (3, 4, 5)),
+        *(failure(case(shape=f"{n}x3"), UNSURE) for n in (3, 4)),
+        failure(case(shape="9x3"), quantity="hvp", failing=3),
         failure(case("ls"), outcome="error", reason="ValueError: no"),
     ]
     found = causes_of([], failing)
-    assert [(c.code, len(c.records)) for c in found] == [("B20", 2), ("B24", 1), ("", 1), ("", 3)]
+    assert [(c.code, len(c.records)) for c in found] == [("B20", 2), ("B24", 1), ("", 1), ("", 2), ("", 1)]
     assert [c.sentence for c in found] == [
         "divides by all rows",
         "twice the right result",
         "error: ValueError: no",
         UNKNOWN,
+        UNEXAMINED,
     ]
     assert found[0].smallest.case == case("ign")
     assert sum(len(c.records) for c in found) == len(failing)
     assert found[0].mend == rule("B20").mend
+
+
+def test_a_mistake_that_explains_little_does_not_come_before_what_is_unknown() -> None:
+    """One in three failures may be explained by chance; half of them is no chance."""
+    unknown = [failure(case(shape=f"{n}x3"), UNSURE) for n in range(3, 6)]
+    assert [c.code for c in causes_of([], [*unknown, failure(case(), OTHER)])] == ["", "B24"]
+    assert [c.code for c in causes_of([], [*unknown, failure(case(), OTHER), failure(case("w"), OTHER)])] == ["B24", ""]
 
 
 def test_what_is_in_all_failures_and_in_no_agreement_is_told() -> None:
