@@ -10,6 +10,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ from xentcheck.records.run import RunFile
 from xentcheck.testing.options import OPTIONS
 
 pytest_plugins = ["pytester"]
+
+for name in ("matplotlib.figure", "matplotlib.backends.backend_svg"):
+    import_module(name)  # a session forgets what it imports; half of matplotlib would then be there twice
 
 MINE = """
 import os
