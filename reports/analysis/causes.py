@@ -10,8 +10,9 @@ from itertools import combinations
 from xentcheck.records.record import Record, order_key, place_of, rank
 from xentcheck.records.rules import rules
 from xentcheck.records.words import printable
+from xentcheck.vocabulary import UNSURE
 
-from .suspicion import UNSURE, kind_of
+from .suspicion import kind_of
 from .traits import size_of, traits_of
 
 UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"

@@ -7,9 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from xentcheck.records.record import Record
-
-UNSURE = "unsure: none of the known mistakes explains it"
-"""What the failures say that no cause explains: it is the answer where there are more than twice as many of them."""
+from xentcheck.vocabulary import UNSURE
 
 
 def suspicion(failing: Sequence[Record]) -> str:
@@ -26,7 +24,7 @@ def suspicion(failing: Sequence[Record]) -> str:
     kinds = Counter(kind for r in examined for kind in dict.fromkeys(map(kind_of, r.suspects)))
     unsure = kinds.pop(UNSURE, 0)
     kind, count = kinds.most_common(1)[0] if kinds else (UNSURE, unsure)
-    if unsure > 2 * count:
+    if unsure > 2 * count:  # few are explained by chance
         kind, count = UNSURE, unsure
     told = Counter(text for r in examined for text in r.suspects if kind_of(text) == kind)
     code, _, sentence = told.most_common(1)[0][0].partition(": ")

@@ -15,6 +15,7 @@ from xentcheck.records.record import Record, place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.causes import Cause, causes_of, where
 from xentcheck.reports.analysis.summary import Row, summarize
+from xentcheck.vocabulary import FAILING
 
 from .baseline import Baseline, Span, baseline_of
 from .compare import Change, compare
@@ -55,7 +56,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Reason:
     """One line of the gate: what it is, where, and the command that shows it."""
 
     what: str
@@ -65,11 +66,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Gate:
-    """What is red and what is yellow, and the causes of the failures that are new."""
+    """What is red and what is yellow, the causes of the failures that are new, and how many the baseline has."""
 
-    red: tuple[Finding, ...]
-    yellow: tuple[Finding, ...]
+    red: tuple[Reason, ...]
+    yellow: tuple[Reason, ...]
     causes: tuple[Cause, ...]
+    known: int = 0
 
     @property
     def ok(self) -> bool:
@@ -81,7 +83,8 @@ class Gate:
         """The gate in one sentence."""
         colour = "RED" if self.red else "yellow" if self.yellow else "green"
         counts = [f"{len(found)} {name}" for name, found in (("red", self.red), ("yellow", self.yellow)) if found]
-        return f"gate: {colour}" + (f", {', '.join(counts)}" if counts else ", nothing is worse than in the baseline")
+        told = f"gate: {colour}, {', '.join(counts) or 'nothing is worse than in the baseline'}"
+        return told + (f"; {self.known} failures are in the baseline, too" if self.known else "")
 
 
 def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
@@ -92,13 +95,13 @@ def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
     fresh = [r for r in summary.failing if f"{'/'.join(place_of(r))}/{r.quantity} of {r.case}" not in known]
     causes = causes_of(run.records, fresh)
     worst = {"/".join((*row.place, row.quantity)): row for row in summary.rows}
-    red = [Finding(f"{cause.title}: {_failures(cause)}", where(cause), cause.smallest.replay) for cause in causes]
+    red = [Reason(f"{cause.title}: {_failures(cause)}", where(cause), cause.smallest.replay) for cause in causes]
     changes = compare(base, new).changes
-    red += [Finding(change.after, "the run as a whole") for change in changes if _of_the_run(change)]
+    red += [Reason(change.after, "the run as a whole") for change in changes if _of_the_run(change)]
     lost = [change for change in changes if change.kind in ("gone", "fewer")]
-    red += [Finding(_lost(change), change.where, _replay(base, worst, change.where)) for change in lost]
+    red += [Reason(_lost(change), change.where, _replay(base, worst, change.where)) for change in lost]
     red += _lower_grades(base, new, run.header.catalogue, run.records)
-    yellow = []
+    yellow: list[Reason] = []
     for name in sorted({*base.rows, *new.rows}):
         before, after = base.rows.get(name), new.rows.get(name)
         if before is None or after is None:
@@ -108,10 +111,12 @@ def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
         told = f"worst share {_share(before)} -> {_share(after)}"
         if beyond:
             over = ", ".join(f"{limit.measure} > {limit.most:g}" for limit in beyond)
-            red.append(Finding(f"{told}, beyond {over}", name, _replay(base, worst, name)))
+            red.append(Reason(f"{told}, beyond {over}", name, _replay(base, worst, name)))
         elif moved and not any(r.quantity == worst[name].quantity and place_of(r) == worst[name].place for r in fresh):
-            yellow.append(Finding(told, name, _replay(base, worst, name)))
-    return Gate(tuple(red), tuple(yellow), causes)
+            row = worst[name].worst
+            fails = row is not None and row.outcome in FAILING
+            (red if fails else yellow).append(Reason(told, name, _replay(base, worst, name)))
+    return Gate(tuple(red), tuple(yellow), causes, len(summary.failing) - len(fresh))
 
 
 def _failures(cause: Cause) -> str:
@@ -143,7 +148,7 @@ def _replay(base: Baseline, worst: dict[str, Row], name: str) -> str:
 
 def _lower_grades(
     base: Baseline, new: Baseline, catalogue: Sequence[str], records: Sequence[Record]
-) -> Iterator[Finding]:
+) -> Iterator[Reason]:
     """Grades that are weaker contracts than those of the baseline; "none" is the weakest."""
     height = {name: i for i, name in enumerate((*catalogue, "none"))}
     before, after = base.texts.get("grade", {}), new.texts.get("grade", {})
@@ -158,4 +163,4 @@ def _lower_grades(
                 default=None,
             )
             told = f"the grade fell from {names[old]} to {names[now]}"
-            yield Finding(told, place, witness.replay if witness else "")
+            yield Reason(told, place, witness.replay if witness else "")

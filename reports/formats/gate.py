@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import textwrap
 
 from xentcheck.records.words import printable
-from xentcheck.reports.baselines.gate import Finding, Gate
+from xentcheck.reports.baselines.gate import Gate, Reason
+
+from .markdown import FAILING, escaped
 
 WIDTH = 80
-
-LONGEST = 16_000
-"""Bytes of a comment."""
 
 
 def told(gate: Gate, shown: int) -> list[str]:
@@ -36,26 +34,19 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 def gate_markdown(gate: Gate) -> str:
     """The same as Markdown of at most 16,000 bytes; what does not fit is counted."""
-    parts = [f"**{_text(gate.verdict)}**"]
+    parts = [f"**{escaped(gate.verdict)}**"]
+    mends = [f"`{cause.code}`: {escaped(cause.mend)}" for cause in gate.causes if cause.mend][:5]
     items = [*(("red", f) for f in gate.red), *(("yellow", f) for f in gate.yellow)]
     for i, (colour, finding) in enumerate(items):
         text = _item(colour, finding)
-        if sum(len(part.encode()) + 2 for part in (*parts, text)) > LONGEST - 100:
+        if sum(len(part.encode()) + 2 for part in (*parts, *mends, text)) > FAILING - 100:
             parts.append(f"... and {len(items) - i} more")
             break
         parts.append(text)
-    mends = [f"`{cause.code}`: {_text(cause.mend)}" for cause in gate.causes if cause.mend]
-    return "\n\n".join([*parts, *mends[:5]]) + "\n"
+    return "\n\n".join([*parts, *mends]) + "\n"
 
 
-def _item(colour: str, finding: Finding) -> str:
+def _item(colour: str, finding: Reason) -> str:
     mark = {"red": "&#x1F534;", "yellow": "&#x1F7E1;"}[colour]
-    command = f"<br><code>{_text(finding.command)}</code>" if finding.command else ""
-    return f"- {mark} {_text(finding.what)}: {_text(finding.where)}{command}"
-
-
-def _text(text: str) -> str:
-    flat = html.escape(printable(text)[:600], quote=False)
-    for character in "\\|`*_[]~":
-        flat = flat.replace(character, f"\\{character}")
-    return flat
+    command = f"<br><code>{escaped(finding.command)}</code>" if finding.command else ""
+    return f"- {mark} {escaped(finding.what)}: {escaped(finding.where)}{command}"

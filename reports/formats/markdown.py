@@ -18,13 +18,13 @@ LONGEST = 600
 def markdown(run: RunFile) -> str:
     """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails; what does not fit is counted."""
     page = page_of(run)
-    parts = [f"# {_text(page.title)}", f"**{_text(page.verdict)}**"]
+    parts = [f"# {escaped(page.title)}", f"**{escaped(page.verdict)}**"]
     room = (PASSING if page.ok else FAILING) - 300 - sum(map(_bytes, parts))
     brief = [section for section in page.sections if section.brief]
     blocks = [
-        ("reasons", [f"- {_text(text)}" for text in (*page.reasons, *page.weaker)]),
+        ("reasons", [f"- {escaped(text)}" for text in (*page.reasons, *page.weaker)]),
         *((section.title.lower(), _lines(section)) for section in brief),
-        ("notes", [f"- {_text(text)}" for text in page.observations]),
+        ("notes", [f"- {escaped(text)}" for text in page.observations]),
     ]
     for name, lines in blocks:
         shown = 0
@@ -40,7 +40,7 @@ def markdown(run: RunFile) -> str:
 
 def _lines(section: Section) -> list[str]:
     """A section, which can be cut after each of its lines."""
-    prose = [_text(section.prose), ""] if section.prose else []
+    prose = [escaped(section.prose), ""] if section.prose else []
     if not section.cards:
         return [f"## {section.title}", "", *prose, *table(section).splitlines()]
     return [f"## {section.title}", "", *prose, *(_card(section, n, row) for n, row in enumerate(section.rows, 1))]
@@ -51,9 +51,9 @@ def _card(section: Section, number: int, row: tuple[str, ...]) -> str:
     pairs = list(zip(section.columns, row, strict=True))
     name = " ".join(cell for column, cell in pairs if column.kind == "name")
     rest = [(c.title, cell) for c, cell in pairs if c.kind not in ("name", "command") and cell != "-"]
-    commands = [f"<br><code>{_text(cell)}</code>" for column, cell in pairs if column.kind == "command"]
-    told = "; ".join(f"{_text(title)}: {_text(cell)}" for title, cell in rest)
-    return f"{number}. **{_text(name)}** {told}{''.join(commands)}"
+    commands = [f"<br><code>{escaped(cell)}</code>" for column, cell in pairs if column.kind == "command"]
+    told = "; ".join(f"{escaped(title)}: {escaped(cell)}" for title, cell in rest)
+    return f"{number}. **{escaped(name)}** {told}{''.join(commands)}"
 
 
 def _bytes(text: str) -> int:
@@ -70,12 +70,13 @@ def table(section: Section) -> str:
     |---|
     | a\|b &lt;script&gt; |
     """
-    lines = [f"| {' | '.join(_text(c.title) for c in section.columns)} |", "|" + "---|" * len(section.columns)]
-    lines += [f"| {' | '.join(_text(cell) for cell in row)} |" for row in section.rows]
+    lines = [f"| {' | '.join(escaped(c.title) for c in section.columns)} |", "|" + "---|" * len(section.columns)]
+    lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in section.rows]
     return "\n".join(lines)
 
 
-def _text(cell: str) -> str:
+def escaped(cell: str) -> str:
+    """Text that cannot break Markdown, of at most LONGEST characters."""
     flat = html.escape(" ".join(cell.split())[:LONGEST], quote=False)
     for character in "\\|`*_[]~":
         flat = flat.replace(character, f"\\{character}")

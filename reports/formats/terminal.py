@@ -42,11 +42,6 @@ def print_summary(run: RunFile, console: Console) -> None:
             console.print(_plain(line, style=style), soft_wrap=True)
     if len(summary.causes) > SHOWN:
         console.print(f"... and {len(summary.causes) - SHOWN} more causes")
-    raised = Counter((r.adapter, r.reason) for r in summary.failing if r.outcome == "error")
-    for (adapter, reason), times in raised.most_common(1):
-        if times > 1:
-            text = f"{adapter} raises in {times} of {len(summary.failing)} failing comparisons: {printable(reason)}"
-            console.print(_plain(text, style="red"), soft_wrap=True)
     for text in summary.weaker:
         console.print(_plain(text, style="yellow"), soft_wrap=True)
     if sentence := suspicion(summary.failing):

@@ -96,6 +96,9 @@ autograd, which may hand it to others as well.
 ONE_BACKWARD = "one backward only"
 """What an implementation lacks that refuses a second backward with an exception."""
 
+UNSURE = "unsure: none of the known mistakes explains it"
+"""What stands in the place of a cause where none fits."""
+
 OBSERVED_LACKS = (ONE_BACKWARD, "reduction")
 """What is told among the observations of a run where an implementation refuses it: users may need to know."""
 

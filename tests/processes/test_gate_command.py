@@ -66,7 +66,7 @@ def test_a_broken_gradient_is_red_and_other_rounding_is_not(project: Path) -> No
 
 
 def test_the_gate_runs_what_the_baseline_has_and_updates_it(project: Path) -> None:
-    """Its cases, dtypes and devices; a baseline that is not there is bad input, unless it is to be written."""
+    """Its cases, dtypes and devices; a baseline that is not there is bad input."""
     before = load(project / "baselines" / "main.jsonl")
     assert xentcheck("gate", "main", *MINE, "--update", cwd=project).returncode == 0
     assert load(project / "baselines" / "main.jsonl") == before
@@ -75,6 +75,16 @@ def test_the_gate_runs_what_the_baseline_has_and_updates_it(project: Path) -> No
     assert "nowhere.jsonl cannot be read" in missing.stderr
     limit = xentcheck("gate", "main", *MINE, "--fail-if", "share < 1", cwd=project)
     assert (limit.returncode, "allowed: share > NUMBER" in limit.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_the_first_run_of_a_gate_has_to_agree(tmp_path: Path) -> None:
+    """It is written and judged: a wrong loss is red also where there is no baseline yet."""
+    write(tmp_path, factor="-1")
+    first = xentcheck("gate", "first", *MINE, "--update", cwd=tmp_path)
+    assert first.returncode == 1
+    assert first.stdout.splitlines()[-1].startswith("gate: RED")
+    assert (tmp_path / "baselines" / "first.jsonl").exists()
 
 
 def test_a_run_prints_its_causes_as_sarif(project: Path) -> None:

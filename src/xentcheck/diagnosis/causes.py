@@ -16,12 +16,12 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.rows import from_rows, to_rows
 
-from .counterfactual import Cause, Counterfactual
+from .counterfactual import Counterfactual, Mistake
 
 CHUNKS = (*range(2, 17), 32, 64, 128)
 
 
-def causes(right: Counterfactual) -> Iterator[Cause]:
+def causes(right: Counterfactual) -> Iterator[Mistake]:
     """Every mistake that could make a difference to this problem."""
     yield from _denominators(right)
     yield from _ignored(right)
@@ -32,7 +32,7 @@ def causes(right: Counterfactual) -> Iterator[Cause]:
     yield from _ranges(right)
 
 
-def _denominators(c: Counterfactual) -> Iterator[Cause]:
+def _denominators(c: Counterfactual) -> Iterator[Mistake]:
     t = c.targets
     rows, kept = len(t.kept), int(np.count_nonzero(t.kept))
     counted = float(t.label_weight.sum()) if t.probabilities is None else float(rows)
@@ -67,7 +67,7 @@ def _over(c: Counterfactual, denominator: Any) -> Counterfactual:
     return replace(c, denominator=denominator)
 
 
-def _ignored(c: Counterfactual) -> Iterator[Cause]:
+def _ignored(c: Counterfactual) -> Iterator[Mistake]:
     t, p = c.targets, c.problem
     if t.kept.all() or t.probabilities is not None:
         return
@@ -92,7 +92,7 @@ def _ignored(c: Counterfactual) -> Iterator[Cause]:
         yield "C34", "the class ignore_index leaves the softmax", replace(c, z=z)
 
 
-def _ignored_classes(c: Counterfactual) -> Iterator[Cause]:
+def _ignored_classes(c: Counterfactual) -> Iterator[Mistake]:
     """Rows of class 0 or of the last class are taken for ignored ones, in the denominator too or not."""
     t = c.targets
     if t.probabilities is not None:
@@ -107,7 +107,7 @@ def _ignored_classes(c: Counterfactual) -> Iterator[Cause]:
                 yield "C34", f"{sentence}, in the denominator too", _over(told, float(t.label_weight[kept].sum()))
 
 
-def _options(c: Counterfactual) -> Iterator[Cause]:
+def _options(c: Counterfactual) -> Iterator[Mistake]:
     t = c.targets
     hot = (np.arange(t.classes) == t.label[:, None]) & t.kept[:, None]
     weight = np.ones(t.classes) if t.weight is None else t.weight
@@ -169,7 +169,7 @@ def _unweighted(c: Counterfactual) -> Array:
     return np.asarray(hot * t.kept[:, None])
 
 
-def _upstreams(c: Counterfactual) -> Iterator[Cause]:
+def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
     up = c.upstream
     ones = np.ones_like(up)
     yield "E50", "the upstream gradient is ignored", replace(c, upstream=ones)
@@ -187,7 +187,7 @@ def _upstreams(c: Counterfactual) -> Iterator[Cause]:
     yield "B24", "half of the right result", replace(c, factor=0.5)
 
 
-def _axes(c: Counterfactual) -> Iterator[Cause]:
+def _axes(c: Counterfactual) -> Iterator[Mistake]:
     p, z = c.problem, c.z
     with np.errstate(all="ignore"):
         yield "F73", "softmax over the rows instead of the classes", _softmaxed(c, z, 0)
@@ -267,7 +267,7 @@ def _written_packed(c: Counterfactual, logits: Array) -> Array:
     return out
 
 
-def _ranges(c: Counterfactual) -> Iterator[Cause]:
+def _ranges(c: Counterfactual) -> Iterator[Mistake]:
     dtype = np.dtype(c.problem.dtype)
     a = c.softmax[0]
     with np.errstate(all="ignore"):

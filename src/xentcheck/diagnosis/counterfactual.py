@@ -99,5 +99,5 @@ class Counterfactual:
         return np.asarray(delta.T @ a_prev if quantity == "dC/dw" else delta @ w)
 
 
-Cause = tuple[str, str, Counterfactual]
+Mistake = tuple[str, str, Counterfactual]
 """Code, sentence, and the computation with that mistake."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from xentcheck.reference.formats import Array
 
-from .counterfactual import Cause, Counterfactual
+from .counterfactual import Counterfactual, Mistake
 
 CAPS = (5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 """Soft caps in use: cap tanh(z/cap)."""
@@ -23,7 +23,7 @@ PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
 """Factors of lse^2 in use."""
 
 
-def forgotten(c: Counterfactual) -> Iterator[Cause]:
+def forgotten(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
     with np.errstate(all="ignore"):
         yield from _halves(c)
@@ -39,7 +39,7 @@ def _scale(c: Counterfactual) -> Array:
     return np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])[:, None]
 
 
-def _halves(c: Counterfactual) -> Iterator[Cause]:
+def _halves(c: Counterfactual) -> Iterator[Mistake]:
     a, mass, s = c.softmax[0], c.q.sum(1, keepdims=True), _scale(c)
     right = s * (a * mass - c.q)
     flows = "no gradient flows through the log of the sum, as behind stop_gradient or detach"
@@ -61,7 +61,7 @@ def _gradient(c: Counterfactual, values: Array) -> Counterfactual:
     return replace(c, given={"dC/dz": values})
 
 
-def _logits(c: Counterfactual) -> Iterator[Cause]:
+def _logits(c: Counterfactual) -> Iterator[Mistake]:
     """Something is done to the logits on the way, or another function stands in the place of the softmax or of ln."""
     a, log_a = c.softmax
     for cap in CAPS:
@@ -96,7 +96,7 @@ def _logits(c: Counterfactual) -> Iterator[Cause]:
     yield "A12", "log2 in the place of ln", replace(c, log_a=log_a / np.log(2.0))
 
 
-def _terms(c: Counterfactual) -> Iterator[Cause]:
+def _terms(c: Counterfactual) -> Iterator[Mistake]:
     t = c.targets
     kept = t.kept.astype(np.float64)
     top = c.z.max(1, keepdims=True, initial=-np.inf)
@@ -123,7 +123,7 @@ def _terms(c: Counterfactual) -> Iterator[Cause]:
         )
 
 
-def _focal(c: Counterfactual) -> Iterator[Cause]:
+def _focal(c: Counterfactual) -> Iterator[Mistake]:
     """The factor (1 - a_y)^gamma of a focal loss, and its gradient, with the factor as a constant or not."""
     t = c.targets
     if t.probabilities is not None or t.smoothing:
@@ -141,7 +141,7 @@ def _focal(c: Counterfactual) -> Iterator[Cause]:
         yield "A12", f"{sentence}, with its derivative", _gradient(c, right * whole[:, None])
 
 
-def _labels(c: Counterfactual) -> Iterator[Cause]:
+def _labels(c: Counterfactual) -> Iterator[Mistake]:
     t, p = c.targets, c.problem
     if t.probabilities is not None:
         if t.weight is not None:
@@ -167,7 +167,7 @@ def _labels(c: Counterfactual) -> Iterator[Cause]:
         yield "F76", sentence, c.with_labels(label.astype(np.intp), t.kept)
 
 
-def _values(c: Counterfactual) -> Iterator[Cause]:
+def _values(c: Counterfactual) -> Iterator[Mistake]:
     """Rows whose factors do not sum to 1: lse - q.z; and a smoothing that is corrected once too often."""
     t = c.targets
     top = c.z.max(1, keepdims=True, initial=-np.inf)

@@ -9,10 +9,10 @@ import numpy as np
 
 from xentcheck.reference.formats import Array
 
-from .counterfactual import Cause, Counterfactual
+from .counterfactual import Counterfactual, Mistake
 
 
-def layer_causes(c: Counterfactual) -> Iterator[Cause]:
+def layer_causes(c: Counterfactual) -> Iterator[Mistake]:
     """Every mistake of a layer that could make a difference to this problem; none where there is no layer."""
     if not c.layer:
         return
@@ -20,7 +20,7 @@ def layer_causes(c: Counterfactual) -> Iterator[Cause]:
     yield from _gradients(c)
 
 
-def _logits(c: Counterfactual) -> Iterator[Cause]:
+def _logits(c: Counterfactual) -> Iterator[Mistake]:
     a_prev, w, b = c.layer
     yield "G91", "the bias is left out of the logits", replace(c, z=a_prev @ w.T)
     yield "G91", "the bias is added twice to the logits", replace(c, z=c.z + b)
@@ -29,7 +29,7 @@ def _logits(c: Counterfactual) -> Iterator[Cause]:
         yield "G90", "the weights are used transposed", replace(c, z=a_prev @ w + b)
 
 
-def _gradients(c: Counterfactual) -> Iterator[Cause]:
+def _gradients(c: Counterfactual) -> Iterator[Mistake]:
     a_prev, w, _ = c.layer
     delta = c.result("dC/dz")
     right = _summed(delta, a_prev)

@@ -7,7 +7,7 @@ import numpy as np
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
-from xentcheck.vocabulary import LAYER_GRADIENTS
+from xentcheck.vocabulary import LAYER_GRADIENTS, UNSURE
 
 from .causes import causes
 from .counterfactual import Counterfactual
@@ -26,8 +26,6 @@ OF_ONE = 0.001
 
 LARGEST = 200_000
 """Elements of the logits or of the weights beyond which nobody waits for a guess."""
-
-UNSURE = "unsure: none of the known mistakes explains it"
 
 
 def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple[str, ...]:

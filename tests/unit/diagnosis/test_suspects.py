@@ -15,11 +15,12 @@ from xentcheck.cases.profiles.named import cases
 from xentcheck.diagnosis.causes import causes
 from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.diagnosis.layer_causes import layer_causes
-from xentcheck.diagnosis.suspects import UNSURE, suspects, suspects_of_error
+from xentcheck.diagnosis.suspects import suspects, suspects_of_error
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
 from xentcheck.reports.analysis.suspicion import suspicion
+from xentcheck.vocabulary import UNSURE
 
 LAYERS = [c for c in cases("quick") if c.inputs and not c.hidden]
 

@@ -17,7 +17,8 @@ from xentcheck.reports.baselines.baseline import Baseline, baseline_of
 from xentcheck.reports.baselines.file import load
 from xentcheck.reports.baselines.gate import Gate, Limit, gate
 from xentcheck.reports.formats.annotations import annotated
-from xentcheck.reports.formats.gate import LONGEST, WIDTH, gate_markdown, told
+from xentcheck.reports.formats.gate import WIDTH, gate_markdown, told
+from xentcheck.reports.formats.markdown import FAILING
 
 CATALOGUE = ("fused", "stash", "storage")
 
@@ -104,6 +105,19 @@ def test_what_failed_before_is_not_new() -> None:
     assert not found(of(*bad.records[:1], record(case="b", shares=GRADED, **WRONG)), base=bad).ok
 
 
+def test_failures_of_the_baseline_are_counted_and_may_not_grow() -> None:
+    """Green says how many there are; the same failure farther beyond its bound is red, and a first run has new ones."""
+    bad = of(record(shares=GRADED, **WRONG), record(case="b", shares=GRADED))
+    assert found(bad, base=bad).verdict.endswith("; 1 failures are in the baseline, too")
+    farther = of(record(shares=GRADED, **{**WRONG, "share": 70.0}), record(case="b", shares=GRADED))
+    assert [f.what for f in found(farther, base=bad).red] == ["worst share 7 -> 70"]
+    known = of(record(outcome="deviation", share=7.0, shares=GRADED), record(case="b", shares=GRADED))
+    moved = of(record(outcome="deviation", share=8.0, shares=GRADED), record(case="b", shares=GRADED))
+    assert found(moved, base=known).ok
+    assert not gate(Baseline({}, {}), bad).ok
+    assert gate(Baseline({}, {}), BASE).ok
+
+
 def test_none_is_the_lowest_grade_and_a_higher_one_is_green() -> None:
     """The order is that of the catalogue of the run."""
     none = of(record(shares=dict.fromkeys(GRADED, 1.5)), record(case="b", shares=GRADED))
@@ -140,7 +154,7 @@ def test_lines_fit_80_columns_and_a_comment_its_limit() -> None:
     assert max(map(len, lines)) <= WIDTH + 20  # a word of 90 letters is not broken
     assert "... and 100 more red" in "\n".join(lines)
     text = gate_markdown(result)
-    assert len(text.encode()) <= LONGEST
+    assert len(text.encode()) <= FAILING
     assert "... and " in text
 
 

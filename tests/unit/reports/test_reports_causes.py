@@ -24,10 +24,10 @@ from xentcheck.reports.analysis.causes import UNEXAMINED, UNKNOWN, causes_of
 from xentcheck.reports.analysis.traits import size_of, traits_of
 from xentcheck.reports.formats.markdown import FAILING, PASSING, markdown
 from xentcheck.reports.formats.terminal import WIDTH, told
+from xentcheck.vocabulary import UNSURE
 
 ROWS = "B20: off by the factor valid/N = 3/5: divides by all rows"
 OTHER = "B24: twice the right result"
-UNSURE = "unsure: none of the known mistakes explains it"
 
 
 def failure(case: str, *suspects: str, **changes: object) -> Record:
@@ -161,7 +161,13 @@ def test_every_code_that_is_named_has_a_rule() -> None:
     museum = [f for f in (*numpy_museum.FAULTS, *heads.FAULTS) if f.name < "H"]
     own = {code for f in museum for code in re.findall("[A-G][0-9]{2}", f.name.partition("-")[0])}
     assert own - set(rules()) <= {"C38", "E57", "E58", "F77", "F80"}  # named by another code, or by none
+    met = {f.issue for f in museum} | {
+        "optax#1792",
+        "jax#17117",
+        "Paddle#74070",
+    }  # and three that have no fault of their own
     for found in rules().values():
+        assert set(found.seen) <= met, found.code
         assert all((found.title, found.what, found.looks, found.mend))
 
 

@@ -48,7 +48,7 @@ def gate_command(request: GateRequest) -> int:
         prepare(request.run.report_dir)
     console = Console(stderr=request.output_format != "text")
     run = execute_request(planned(request.run, base), console)
-    found = gate_of(base or baseline_of([run.file]), run.file, request.limits)
+    found = gate_of(base or Baseline({}, {}), run.file, request.limits)
     for line in told(found, SHOWN):
         console.print(Text(line), soft_wrap=True)
     if request.run.report_dir:
