@@ -47,16 +47,15 @@ class Format:
         """Unit in the last place at |x|: the spacing of the format's numbers in x's binade (subnormal spacing
         below).
         """
-        magnitude = np.abs(np.asarray(x, np.float64))
-        if not np.isfinite(magnitude).all():
-            magnitude = np.where(np.isfinite(magnitude), magnitude, 1.0)
-        magnitude = np.clip(magnitude, self.smallest_normal, self.largest)
-        binade = (magnitude.view(np.int64) & EXPONENT_BITS).view(np.float64)
-        return np.asarray(binade * 2.0 ** (1 - self.precision))
+        binade = np.asarray((np.asarray(x, np.float64).view(np.int64) & EXPONENT_BITS).view(np.float64))
+        top = 2.0**self.emax
+        if not binade.max(initial=0.0) <= top:
+            binade = np.where(np.isfinite(binade), np.minimum(binade, top), 1.0)
+        return np.asarray(np.maximum(binade, self.smallest_normal) * 2.0 ** (1 - self.precision))
 
 
 EXPONENT_BITS = np.int64(0x7FF0000000000000)
-"""Of a float64: a positive normal number with its significand cleared is the power of two below it."""
+"""Of a float64: a normal number without its sign and significand is the power of two below its magnitude."""
 
 FORMATS = {
     "float64": Format("float64", 53, -1022, 1023),

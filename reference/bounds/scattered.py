@@ -8,6 +8,7 @@ Left over to both sides alike, the errors cancel; left over to one side (equal a
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,82 @@ SAFETY = 3.0
 NEGLIGIBLE = 2.0**-24
 """What any order allows in float64 up to 5e8 terms hides nothing."""
 
+AT_ONCE = 2**16
+"""Numbers that are looked at together, so that they stay in the cache."""
+
+BLOCK = 64
+"""So many sorted addends are taken to meet one last place."""
+
+LOWEST = -60
+"""Exponent of the smallest running sum whose last place is looked at: what smaller ones leave over is nothing."""
+
 MOST_PRODUCTS = 2**23
 """A matrix product of more products than these may be added in any order: looking at each would take too long."""
+
+
+@dataclass(frozen=True)
+class Addends:
+    """Rows of addends for which something is to be found: those with a sum that is finite and not 0.
+
+    used: their indices. parts: (rows, CHUNKS, any), each row over a power of two, so that `size`, its sum of |e| over
+    the same power, is in [1, 2); filled up with zeros, which add exactly. kind: float32 for formats of up to 24 bits.
+    """
+
+    used: Array
+    parts: Array
+    size: Array
+
+    @classmethod
+    def of(cls, e: Array, total: Array, fmt: Format) -> Addends:
+        """Of e (n, C); total (n,): the sums of |e|."""
+        used = np.flatnonzero((total > 0) & np.isfinite(total))
+        e, total = (e, total) if len(used) == len(e) else (e[used], total[used])
+        kind = np.float32 if fmt.precision <= 24 else np.float64  # a few addends near the total lose their last bits
+        width = -(-e.shape[1] // (CHUNKS * 4)) * 4
+        parts = np.zeros((len(e), CHUNKS, width), kind)
+        row = parts.reshape(len(e), -1)[:, : e.shape[1]]
+        exponent = np.frexp(total)[1] - 1
+        if (np.abs(exponent) < 1000).all():
+            np.multiply(e, np.ldexp(1.0, -exponent)[:, None], out=row, casting="unsafe")
+        else:
+            np.ldexp(e, -exponent[:, None], out=row, casting="unsafe")
+        return cls(used, parts, np.ldexp(total, -exponent))
+
+    def left_over(self, places: Array) -> Array:
+        """(levels, rows): sum over parts of |sum of e - l rint(e/l)| for each last place l, in l."""
+        parts = self.parts.reshape(-1, self.parts.shape[2])
+        inverse = (1.0 / places).astype(parts.dtype)[:, None, None]
+        found = np.empty((len(places), len(parts)))
+        step = max(1, AT_ONCE // (len(places) * parts.shape[1]))
+        for i in range(0, len(parts), step):
+            found[:, i : i + step] = _rest(parts[None, i : i + step] * inverse)
+        return np.asarray(np.abs(found).reshape(len(places), len(self.parts), CHUNKS).sum(2))
+
+    def sorted_drift(self, fmt: Format) -> Array:
+        """(rows,): what one running sum of ascending, or of descending, addends errs by, in units u of size 1.
+
+        By blocks of `BLOCK` addends, each with the last place of the running sum at its end. It may be another place
+        for the block in which the running sum grows beyond a power of two: off by at most BLOCK u there, so by 2 BLOCK
+        in all, far below `LEAST`.
+        """
+        rows = np.sort(self.parts.reshape(len(self.parts), -1), axis=1).reshape(len(self.parts), -1, BLOCK)
+        sums = rows.sum(2).astype(np.float64)
+        upwards = sums.cumsum(1)
+        found = np.zeros(len(rows))
+        for scale in (1.0, math.sqrt(2.0)):
+            addends = rows if scale == 1.0 else rows * rows.dtype.type(scale)
+            for running in (upwards, upwards[:, -1:] - upwards + sums):
+                exponent = np.maximum(np.frexp(scale * running)[1] - 1, LOWEST)
+                inverse = np.ldexp(0.5 / fmt.unit_roundoff, -exponent).astype(rows.dtype)
+                left = _rest(addends * inverse[:, :, None])
+                found = np.maximum(found, np.abs(np.ldexp(left, exponent + 1).sum(1)) / scale)
+        return found
+
+
+def _rest(scaled: Array) -> Array:
+    """Sums over the last axis of x - rint(x), in float64; x is overwritten."""
+    scaled -= np.rint(scaled)
+    return np.asarray(scaled.sum(-1), np.float64)
 
 
 def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
@@ -53,25 +128,7 @@ def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
     the mean of |sum| of k uniform numbers in (-1/2, 1/2) is 0.2304 sqrt(k). Addends of 0 are none. total: the sum of
     |e|, which no running sum exceeds.
     """
-    found = np.zeros((levels, len(e)))
-    if e.shape[1] <= ANY_ORDER:
-        return found
-    starts = np.linspace(0, e.shape[1], CHUNKS, endpoint=False).astype(np.intp)
-    kind = np.float32 if fmt.precision <= 24 else np.float64  # a few addends near the total lose their last bits
-    scaled, rest = np.empty(e.shape[1], kind), np.empty(e.shape[1], kind)
-    found[:, ~np.isfinite(total)] = np.inf
-    for n in np.flatnonzero((total > 0) & np.isfinite(total)):
-        row, size = of_size_one(e[n], total[n], kind)
-        unit = fmt.unit_roundoff * size
-        noise = 0.2304 * np.sqrt(np.add.reduceat(row != 0, starts, dtype=np.intp)).sum()
-        for j in range(levels):
-            place = 2.0 * fmt.unit_roundoff * 2.0 ** (-PER_OCTAVE * j)
-            np.multiply(row, kind(1.0 / place), out=scaled)
-            np.rint(scaled, out=rest)
-            np.subtract(scaled, rest, out=rest)
-            left_over = float(np.abs(np.add.reduceat(rest, starts)).sum())
-            found[j, n] = max(left_over - noise, 0.0) * place / unit
-    return found
+    return _drifts(e, total, fmt, levels)
 
 
 def drift_of_one(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
@@ -80,29 +137,25 @@ def drift_of_one(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> A
     Sorted addends of one size meet one last place, so that what is left over to both sides does not cancel. As they
     are, and scaled by half an octave.
     """
-    found = drifts(e, total, fmt, levels)
-    kind, more = (np.float32, np.float64) if fmt.precision <= 24 else (np.float64, np.longdouble)
-    sums = np.empty(e.shape[1], kind)
-    for n in np.flatnonzero((total > 0) & np.isfinite(total)) if e.shape[1] > ANY_ORDER else ():
-        row, size = of_size_one(e[n], total[n], kind)
-        row.sort()
-        for scale in (1.0, math.sqrt(2.0)):
-            ascending = row if scale == 1.0 else row * kind(scale)
-            exact = ascending.sum(dtype=more)
-            for ordered in (ascending, ascending[::-1]):
-                error = abs(float(np.cumsum(ordered, dtype=kind, out=sums)[-1] - exact))
-                found[0, n] = max(found[0, n], error / (scale * size * fmt.unit_roundoff))
+    return _drifts(e, total, fmt, levels, one=True)
+
+
+def _drifts(e: Array, total: Array, fmt: Format, levels: int, *, one: bool = False) -> Array:
+    found = np.zeros((levels, len(e)))
+    if e.shape[1] <= ANY_ORDER:
+        return found
+    found[:, ~np.isfinite(total)] = np.inf
+    places = 2.0 * fmt.unit_roundoff * np.exp2(-PER_OCTAVE * np.arange(levels))
+    step = max(1, AT_ONCE // e.shape[1])
+    for start in range(0, len(e), step):
+        some = slice(start, start + step)
+        addends = Addends.of(e[some], total[some], fmt)
+        noise = 0.2304 * np.sqrt(np.count_nonzero(addends.parts, axis=2)).sum(1)
+        left = np.maximum(addends.left_over(places) - noise, 0.0) * (places / fmt.unit_roundoff)[:, None]
+        if one:
+            left[0] = np.maximum(left[0], addends.sorted_drift(fmt))
+        found[:, start + addends.used] = left / addends.size
     return found
-
-
-def of_size_one(row: Array, total: float, kind: type[np.floating[Any]]) -> tuple[Array, float]:
-    """The row and its total over a power of two, so that the total is in [1, 2): a copy in another format."""
-    exponent = math.frexp(total)[1] - 1
-    size = math.ldexp(total, -exponent)
-    copy = np.empty(row.shape, kind)
-    if abs(exponent) < 1000:
-        return np.multiply(row, math.ldexp(1.0, -exponent), out=copy, casting="unsafe"), size
-    return np.ldexp(row, -exponent, out=copy, casting="unsafe"), size
 
 
 def scattered_height(additions: Array, sums: int, drift: Array) -> Array:

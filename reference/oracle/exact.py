@@ -9,6 +9,7 @@ elsewhere. Certified by ball arithmetic in `tests/proof/test_oracle.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,7 @@ class Exact:
     def blocks(self) -> Iterator[Block]:
         """Row blocks in order; a layer's or network's logits come as one block."""
         B = self.backend
+        _keep_freed_memory()
         if self.problem.logits is None:
             with np.errstate(all="ignore"):
                 z, masked = layers.logits(B, self.problem)
@@ -143,6 +145,15 @@ class Exact:
                 shape = p.loss_shape if quantity == "loss" else p.logits_shape
                 out[quantity] = _join(pairs, shape, rows=quantity != "loss")
         return {q: out[q] for q in quantities}
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Freed arrays of a block stay with the process: else each of its arrays may be mapped page by page again.
+
+    glibc keeps as much as twice the largest array that was freed, up to 32 MiB, and starts with 128 KiB.
+    """
+    np.empty(2**25 - 2**16, np.uint8)
 
 
 def _join(pairs: list[Pair], shape: tuple[int, ...], rows: bool) -> Pair:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import Array
-from xentcheck.reference.numbers.backends import WIDE_RANGE, Backend, Number
+from xentcheck.reference.numbers.backends import FLOAT64, WIDE_RANGE, Backend, Number
 from xentcheck.reference.targets import Targets
 
 HUGE = 2.0**800
@@ -150,7 +150,7 @@ class RowSoftmax:
         at_label = rest * ratio
         if self.low.any():
             at_label = B.where(first & self.low, B.scale(self.lifted * ratio, -LIFT), at_label)
-        return replace(B, self._times(ratio), label, -at_label)
+        return put(B, self._times(ratio), label, -at_label)
 
     def _uniform_gradient(self, targets: Targets, factor: Number) -> Number:
         B = self.backend
@@ -186,22 +186,20 @@ def sum_of_others(backend: Backend, t: Number, e: Number, argmax: Array) -> tupl
 
 
 def sum_except(backend: Backend, e: Number, index: Array) -> Number:
-    """Row sums of e without the element at `index`, which nothing cancels."""
-    return backend.sum(replace(backend, e, index, 0.0))
+    """Row sums of e without the element at `index`, which nothing cancels; e is as it was afterwards."""
+    taken = e[np.arange(len(index)), index]
+    others = backend.sum(put(backend, e, index, 0.0))
+    put(backend, e, index, taken)
+    return others
 
 
-def replace(backend: Backend, x: Number, index: Array, value: Any) -> Number:
-    """A copy of x (n, C) with x[n, index[n]] = value[n]."""
+def put(backend: Backend, x: Number, index: Array, value: Any) -> Number:
+    """x (n, C) with x[n, index[n]] = value[n], in place where it can be: not in the wide range, whose result is new."""
     rows = np.arange(len(index))
     if backend.name == WIDE_RANGE.name:
         new = backend.array(value) + np.zeros(len(index))
         return backend.where(np.arange(x.shape[1]) == index[:, None], new[:, None], x)
-    hi, lo = backend.pair(x)
-    new_hi, new_lo = backend.pair(value)
-    hi = hi.copy()
-    hi[rows, index] = new_hi
-    if backend.name == "float64":
-        return hi
-    lo = lo.copy()
-    lo[rows, index] = new_lo
-    return type(x)(hi, lo)
+    parts = slice(0, 1 if backend.name == FLOAT64.name else 2)
+    for part, new in zip(backend.pair(x)[parts], backend.pair(value)[parts], strict=True):
+        part[rows, index] = new
+    return x

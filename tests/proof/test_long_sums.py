@@ -19,9 +19,11 @@ from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
 from xentcheck.reference.bounds.scattered import (
+    BLOCK,
     LEAST,
     LEVELS,
     SAFETY,
+    Addends,
     drift_of_one,
     drifts,
     growth_of,
@@ -226,6 +228,30 @@ def test_terms_of_few_sizes_may_be_sorted() -> None:
     error = np.abs(ORDERS["descending"](q).astype(np.float64) - total) / (total * fmt.unit_roundoff)
     assert np.any(error > SAFETY * drifts(q, total, fmt).max(0))
     assert np.all(error <= SAFETY * drift_of_one(q, total, fmt).max(0))
+
+
+@pytest.mark.parametrize("kind", ["exponentials", "equal", "few-sizes", "both-signs", "grid"])
+def test_what_sorted_addends_leave_over_is_the_error_of_their_running_sum(kind: str) -> None:
+    """Off by at most `BLOCK` rounding errors where the sum grows beyond a power of two, so by twice as many in all."""
+    rng, fmt = np.random.default_rng(1), FORMATS["float32"]
+    z = rng.standard_normal(50021)
+    addends = {
+        "exponentials": np.exp(z - z.max()),
+        "equal": np.full_like(z, 0.1),
+        "few-sizes": np.exp(z.round(1)),
+        "both-signs": z,
+        "grid": rng.integers(1, 7, len(z)) / 7.0,
+    }[kind]
+    addends = addends.astype(np.float32).astype(np.float64)
+    total = np.abs(addends).sum(keepdims=True)
+    found = Addends.of(addends[None], total, fmt)
+    ascending, size = np.sort(addends), total[0] / found.size[0]
+    computed = [
+        off(terms) * np.abs(terms).sum() / (scale * size)
+        for scale in (1.0, 2.0**0.5)
+        for terms in ((scale * order).astype(np.float32).astype(np.float64) for order in (ascending, ascending[::-1]))
+    ]
+    assert abs(found.sorted_drift(fmt)[0] - max(computed)) <= 2 * BLOCK
 
 
 def test_zeros_leave_nothing_over_and_hide_nothing() -> None:

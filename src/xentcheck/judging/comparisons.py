@@ -22,6 +22,9 @@ from .margins import Margin
 from .metric import Tally, error_of, shape_and_dtype
 from .right_rows import by_row, in_rows
 
+AT_ONCE = 2**15
+"""Elements that are compared together, so that they stay in the cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class Submission:
@@ -146,7 +149,14 @@ class Comparisons:
     def add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
         """Compare elements of the i-th submission's result for a quantity, under each contract."""
         submission = self.submissions[i]
-        wide = got.astype(np.float64, copy=False)
-        error = error_of(wide, *exact)
-        for c in submission.contracts[q]:
-            self.tallies[i, q, c].add(wide, *exact, bounds[c], counts=c == submission.contract_for(q), error=error)
+        flat = [x.reshape(-1) for x in (got, *exact)]
+        limits = [(c, bounds[c].reshape(-1)) for c in submission.contracts[q]]
+        for start in range(0, got.size, AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            x, hi, lo = (values[some] for values in flat)
+            wide = x.astype(np.float64, copy=False)
+            error = error_of(wide, hi, lo)
+            for c, limit in limits:
+                self.tallies[i, q, c].add(
+                    wide, hi, lo, limit[some], counts=c == submission.contract_for(q), error=error
+                )

@@ -16,14 +16,13 @@ def margins_of(block: Block, got: Array, exact: tuple[Array, Array], bound: Arra
 
     got, bound: (n, C); exact: dC/dz as (hi, lo).
     """
-    rows, label = np.arange(len(got)), block.targets.label
-    right, low = exact[0][rows, label], exact[1][rows, label]
-    others = np.array(block.softmax.backend.pair(block.softmax.t)[0])
-    at_label = others[rows, label].copy()
-    others[rows, label] = -np.inf
-    margin = at_label - others.max(1, initial=-np.inf)
-    found = got[rows, label].astype(np.float64)
+    leading = np.flatnonzero(block.targets.label == block.softmax.argmax)
+    label = block.targets.label[leading]
+    right, low, found, limit = (x[leading, label].astype(np.float64) for x in (*exact, got, bound))
+    others = block.softmax.backend.pair(block.softmax.t)[0][leading]
+    others[np.arange(len(leading)), label] = -np.inf
+    margin = -others.max(1, initial=-np.inf)
     use = np.isfinite(margin) & (margin > 0) & (right != 0) & np.isfinite(found)
     error = np.abs((found - right) - low)[use] / np.abs(right[use])
-    points = zip(margin[use], error, bound[rows, label][use] / np.abs(right[use]), strict=True)
+    points = zip(margin[use], error, limit[use] / np.abs(right[use]), strict=True)
     return [(float(m), float(e), float(b)) for m, e, b in points]

@@ -76,13 +76,14 @@ class Tally:
             error = np.where(overflows(x, hi, bound, self.format), 0.0, error)
             self.nonfinite += int(np.count_nonzero(nonfinite))
         good = error <= bound
+        failing = x.size - int(np.count_nonzero(good))
         with np.errstate(all="ignore"):
             share = error / bound
-        if not np.isfinite(share.max(initial=0.0)):
+        if share.size and not np.isfinite(share.flat[share.argmax()]):  # of a nan, if there is one
             share = np.where(error == 0, 0.0, np.where(np.isinf(bound), 0.0, np.where(bound == 0, np.inf, share)))
-        if not good.all():
+        if failing:
             share = np.where(good, share, np.fmax(share, np.nextafter(1.0, 2.0)))
-        self.failing += x.size - int(np.count_nonzero(good))
+        self.failing += failing
         self._worst(share, x, hi, bound)
         if counts:
             self._count_ulps(error, hi)
@@ -107,8 +108,12 @@ class Tally:
 def counted(x: Array, edges: tuple[float, ...]) -> Array:
     """How many elements x >= 0 lie in each bin that starts at an edge: 0, then powers of two; the last has no end.
 
-    The exponent bits of an element say which bin it is in.
+    The leading 16 bits of an element, its exponent among them, order it among powers of two.
     """
-    exponents = np.bincount(np.ascontiguousarray(x).view(np.int64).ravel() >> 52, minlength=2048)
-    starts = np.array(edges).view(np.int64) >> 52
-    return np.add.reduceat(exponents, starts)
+    leading, starts = (_leading(numbers) for numbers in (np.ascontiguousarray(x), np.array(edges[1:])))
+    above = [np.count_nonzero(leading >= start) for start in starts]
+    return -np.diff([x.size, *above, 0])
+
+
+def _leading(x: Array) -> Array:
+    return np.asarray((x.view(np.int64) >> 48).astype(np.int16))
