@@ -8,6 +8,7 @@ Left over to both sides alike, the errors cancel; left over to one side (equal a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +50,6 @@ AT_ONCE = 2**16
 BLOCK = 64
 """So many sorted addends are taken to meet one last place."""
 
-LOWEST = -60
-"""Exponent of the smallest running sum whose last place is looked at: what smaller ones leave over is nothing."""
-
 MOST_PRODUCTS = 2**23
 """A matrix product of more products than these may be added in any order: looking at each would take too long."""
 
@@ -60,8 +58,8 @@ MOST_PRODUCTS = 2**23
 class Addends:
     """Rows of addends for which something is to be found: those with a sum that is finite and not 0.
 
-    used: their indices. parts: (rows, CHUNKS, any), each row over a power of two, so that `size`, its sum of |e| over
-    the same power, is in [1, 2); filled up with zeros, which add exactly. kind: float32 for formats of up to 24 bits.
+    used: their indices. parts: (rows, CHUNKS, any), filled up with zeros, which add exactly, each row in units of l:
+    the last place of a running sum in [1, 2) times a power of two, as `size` is, the row's sum of |e|.
     """
 
     used: Array
@@ -70,29 +68,30 @@ class Addends:
 
     @classmethod
     def of(cls, e: Array, total: Array, fmt: Format) -> Addends:
-        """Of e (n, C); total (n,): the sums of |e|."""
+        """Of e (n, C); total (n,): the sums of |e|. In float32 for formats of up to 24 bits."""
         used = np.flatnonzero((total > 0) & np.isfinite(total))
         e, total = (e, total) if len(used) == len(e) else (e[used], total[used])
         kind = np.float32 if fmt.precision <= 24 else np.float64  # a few addends near the total lose their last bits
-        width = -(-e.shape[1] // (CHUNKS * 4)) * 4
-        parts = np.zeros((len(e), CHUNKS, width), kind)
-        row = parts.reshape(len(e), -1)[:, : e.shape[1]]
+        parts = np.zeros((len(e), CHUNKS, -(-e.shape[1] // (CHUNKS * 4)) * 4), kind)
+        rows = parts.reshape(len(e), -1)[:, : e.shape[1]]
         exponent = np.frexp(total)[1] - 1
-        if (np.abs(exponent) < 1000).all():
-            np.multiply(e, np.ldexp(1.0, -exponent)[:, None], out=row, casting="unsafe")
+        to_places = fmt.precision - 1 - exponent
+        if (np.abs(to_places) < 1000).all():
+            np.multiply(e, np.ldexp(1.0, to_places)[:, None], out=rows, casting="unsafe")
         else:
-            np.ldexp(e, -exponent[:, None], out=row, casting="unsafe")
+            np.ldexp(e, to_places[:, None], out=rows, casting="unsafe")
         return cls(used, parts, np.ldexp(total, -exponent))
 
-    def left_over(self, places: Array) -> Array:
-        """(levels, rows): sum over parts of |sum of e - l rint(e/l)| for each last place l, in l."""
+    def left_over(self, levels: int) -> Array:
+        """(levels, rows): sum over parts of |sum of e - l' rint(e/l')|, in l' = l 2^(-j/2), for each level j."""
         parts = self.parts.reshape(-1, self.parts.shape[2])
-        inverse = (1.0 / places).astype(parts.dtype)[:, None, None]
-        found = np.empty((len(places), len(parts)))
-        step = max(1, AT_ONCE // (len(places) * parts.shape[1]))
+        found = np.empty((levels, len(parts)))
+        step = max(1, AT_ONCE // parts.shape[1])
         for i in range(0, len(parts), step):
-            found[:, i : i + step] = _rest(parts[None, i : i + step] * inverse)
-        return np.asarray(np.abs(found).reshape(len(places), len(self.parts), CHUNKS).sum(2))
+            for odd, (grains, unit) in enumerate(_grains(parts[i : i + step])):
+                for level in range(odd, levels, 2):
+                    found[level, i : i + step] = _rest(grains * (unit * grains.dtype.type(2.0 ** (level // 2))))
+        return np.asarray(np.abs(found).reshape(levels, len(self.parts), CHUNKS).sum(2))
 
     def sorted_drift(self, fmt: Format) -> Array:
         """(rows,): what one running sum of ascending, or of descending, addends errs by, in units u of size 1.
@@ -102,23 +101,34 @@ class Addends:
         in all, far below `LEAST`.
         """
         rows = np.sort(self.parts.reshape(len(self.parts), -1), axis=1).reshape(len(self.parts), -1, BLOCK)
-        sums = rows.sum(2).astype(np.float64)
+        sums = rows.sum(2, dtype=np.float64)
         upwards = sums.cumsum(1)
         found = np.zeros(len(rows))
-        for scale in (1.0, math.sqrt(2.0)):
-            addends = rows if scale == 1.0 else rows * rows.dtype.type(scale)
+        for scale, (grains, unit) in zip((1.0, math.sqrt(2.0)), _grains(rows), strict=True):
             for running in (upwards, upwards[:, -1:] - upwards + sums):
-                exponent = np.maximum(np.frexp(scale * running)[1] - 1, LOWEST)
-                inverse = np.ldexp(0.5 / fmt.unit_roundoff, -exponent).astype(rows.dtype)
-                left = _rest(addends * inverse[:, :, None])
+                exponent = np.maximum(np.frexp(scale * running)[1] - fmt.precision, np.frexp(unit)[1])
+                left = _rest(grains * np.ldexp(unit, -exponent)[:, :, None])
                 found = np.maximum(found, np.abs(np.ldexp(left, exponent + 1).sum(1)) / scale)
         return found
+
+
+def _grains(parts: Array) -> Iterator[tuple[Array, Any]]:
+    """The addends, and those times sqrt 2, as multiples of a grain, and the grain: 2^-10 of a last place in float32.
+
+    [derived] what is left over of up to 2^15 of them is added up exactly, in any order. n addends are off by n/2 grains
+    at most: n 2^-10 u, beside at least n/128 additions that are allowed.
+    """
+    kind = parts.dtype.type
+    grain = kind(2.0 ** (-10 if kind == np.float32 else -30))
+    for scale in (1.0, math.sqrt(2.0)):
+        grains = parts * (kind(scale) / grain)
+        yield np.rint(grains, out=grains), grain
 
 
 def _rest(scaled: Array) -> Array:
     """Sums over the last axis of x - rint(x), in float64; x is overwritten."""
     scaled -= np.rint(scaled)
-    return np.asarray(scaled.sum(-1), np.float64)
+    return np.asarray(np.einsum("...i->...", scaled), np.float64)
 
 
 def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
@@ -145,16 +155,16 @@ def _drifts(e: Array, total: Array, fmt: Format, levels: int, *, one: bool = Fal
     if e.shape[1] <= ANY_ORDER:
         return found
     found[:, ~np.isfinite(total)] = np.inf
-    places = 2.0 * fmt.unit_roundoff * np.exp2(-PER_OCTAVE * np.arange(levels))
+    places = 2.0 * np.exp2(-PER_OCTAVE * np.arange(levels))[:, None]
     step = max(1, AT_ONCE // e.shape[1])
     for start in range(0, len(e), step):
         some = slice(start, start + step)
         addends = Addends.of(e[some], total[some], fmt)
         noise = 0.2304 * np.sqrt(np.count_nonzero(addends.parts, axis=2)).sum(1)
-        left = np.maximum(addends.left_over(places) - noise, 0.0) * (places / fmt.unit_roundoff)[:, None]
+        drift = np.maximum(addends.left_over(levels) - noise, 0.0) * places
         if one:
-            left[0] = np.maximum(left[0], addends.sorted_drift(fmt))
-        found[:, start + addends.used] = left / addends.size
+            drift[0] = np.maximum(drift[0], addends.sorted_drift(fmt))
+        found[:, start + addends.used] = drift / addends.size
     return found
 
 
