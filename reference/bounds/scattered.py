@@ -72,8 +72,9 @@ class Addends:
         used = np.flatnonzero((total > 0) & np.isfinite(total))
         e, total = (e, total) if len(used) == len(e) else (e[used], total[used])
         kind = np.float32 if fmt.precision <= 24 else np.float64  # a few addends near the total lose their last bits
-        parts = np.zeros((len(e), CHUNKS, -(-e.shape[1] // (CHUNKS * 4)) * 4), kind)
-        rows = parts.reshape(len(e), -1)[:, : e.shape[1]]
+        width = -(-e.shape[1] // BLOCK) * BLOCK
+        parts = np.zeros((len(e), CHUNKS, width // CHUNKS), kind)
+        rows = parts.reshape(len(e), width)[:, : e.shape[1]]
         exponent = np.frexp(total)[1] - 1
         to_places = fmt.precision - 1 - exponent
         if (np.abs(to_places) < 1000).all():
@@ -100,7 +101,8 @@ class Addends:
         for the block in which the running sum grows beyond a power of two: off by at most BLOCK u there, so by 2 BLOCK
         in all, far below `LEAST`.
         """
-        rows = np.sort(self.parts.reshape(len(self.parts), -1), axis=1).reshape(len(self.parts), -1, BLOCK)
+        n, _, width = self.parts.shape
+        rows = np.sort(self.parts.reshape(n, CHUNKS * width), axis=1).reshape(n, CHUNKS * width // BLOCK, BLOCK)
         sums = rows.sum(2, dtype=np.float64)
         upwards = sums.cumsum(1)
         found = np.zeros(len(rows))

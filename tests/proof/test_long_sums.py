@@ -264,6 +264,16 @@ def test_zeros_leave_nothing_over_and_hide_nothing() -> None:
     assert drifts(e, total, fmt).max() > LEAST
 
 
+def test_rows_whose_sum_is_0_or_infinite_drift_by_nothing_and_by_anything() -> None:
+    """Alone, and beside a row of equal addends."""
+    e = np.repeat([[0.0], [np.inf], [0.3]], 8192, axis=1)
+    found = drift_of_one(e, e.sum(1), FORMATS["float32"]).max(0)
+    assert (found[0], found[1]) == (0.0, np.inf)
+    assert found[2] > LEAST
+    assert not drift_of_one(e[:1], e[:1].sum(1), FORMATS["float32"]).any()
+    assert np.isinf(drift_of_one(e[1:2], e[1:2].sum(1), FORMATS["float32"])).all()
+
+
 def test_sums_that_never_round_are_told_from_those_that_may() -> None:
     """Multiples of an eighth below 2^21 are exact in float32, up to the limit and not beyond."""
     fmt = FORMATS["float32"]
