@@ -190,6 +190,6 @@ def _most_ulps(records: Iterable[Record]) -> Witness | None:
 
 
 def _witness(r: Record, value: float, *, element: bool) -> Witness:
-    words = {"case": r.case, "replay": r.replay, "contract": r.judged_by}
-    named = Witness(value=value, **{name: printable(text) for name, text in words.items()})
+    case, replay, contract = map(printable, (r.case, r.replay, r.judged_by))
+    named = Witness(value=value, case=case, replay=replay, contract=contract)
     return replace(named, index=r.index, got=r.got, exact=r.expected, bound=r.bound) if element else named
