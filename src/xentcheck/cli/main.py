@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "Check implementations against the exact values.",
     "merge": "Put the shards of a run together.",
     "report": "Write report.html, report.md and report.json of a run file.",
+    "table": "The largest errors of libraries side by side, each with the case that shows it.",
     "compare": "What changed between two versions, devices or machines.",
     "gate": "A run beside a baseline: red for what may not be merged, yellow for what moved.",
     "replay": "One case on one implementation: inputs, worst elements, exact steps.",

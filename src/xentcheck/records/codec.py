@@ -43,7 +43,9 @@ class Plain:
 
 
 def plain(value: Any) -> Any:
-    """JSON has no infinity and no nan: they travel as strings."""
+    """JSON has no infinity and no nan: they travel as strings; what travels inside of something else does so too."""
+    if isinstance(value, Plain):
+        return value.to_json()
     if isinstance(value, float) and not (value == value and abs(value) != float("inf")):
         return repr(value)
     if isinstance(value, Mapping):
@@ -71,7 +73,7 @@ _known: dict[type[Any], tuple[dict[str, Reader], frozenset[str]]] = {}
 
 
 def _reader(hint: Any) -> Reader:
-    """How a value of a type is read: str, int, float, X | None, tuples, and mappings of str."""
+    """How a value of a type is read: str, int, float, X | None, tuples, mappings of str, and what travels itself."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is UnionType:
         (inner,) = (arg for arg in args if arg is not NoneType)
@@ -85,6 +87,8 @@ def _reader(hint: Any) -> Reader:
     if origin in (dict, Mapping):
         of_value = _reader(args[1])
         return lambda name, value: {k: of_value(name, v) for k, v in _typed(name, value, dict).items()}
+    if isinstance(hint, type) and issubclass(hint, Plain):
+        return lambda name, value: hint.from_json(_typed(name, value, dict))
     if hint is float:
         return _number
     if hint is Any:

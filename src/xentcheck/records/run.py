@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +62,20 @@ class RunFile:
             found[FIELDS[type(finding)]].append(finding)
         kinds = {name: tuple(items) for name, items in found.items()}
         return cls(header, failures=tuple(failures), timings=tuple(timings), **kinds)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that was found and with what, whatever the order: equal for equal runs, on any host.
+
+        >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, planned=0)
+        >>> one, other = (RunFile(Header(**plain, host={"cores": n})) for n in (1, 2))
+        >>> one.digest == other.digest != RunFile(one.header, failures=("a law is broken",)).digest
+        True
+        """
+        header = {name: value for name, value in self.header.to_json().items() if name != "host"}
+        found = [finding.to_json() for name in FIELDS.values() for finding in getattr(self, name)]
+        lines = [json.dumps(data, sort_keys=True) for data in (header, *found)]
+        return hashlib.sha256("\n".join(sorted([*lines, *self.failures])).encode()).hexdigest()[:16]
 
     def save(self, path: Path) -> None:
         """Write the run file. Raises OutputError."""

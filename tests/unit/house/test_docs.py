@@ -20,7 +20,7 @@ from xentcheck.vocabulary import OPTIONS as SUPPORTED
 ROOT = Path(__file__).parents[3]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path
-    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"))
+    for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md"))
 }
 
 
@@ -92,3 +92,27 @@ def test_every_option_is_explained() -> None:
     """In the guide for adapters, which the page for other languages refers to."""
     table = text_of("docs/write-an-adapter.md").partition("## Options")[2]
     assert set(re.findall(r"`(\w+)`", table.partition("|---|---|")[2])) == set(SUPPORTED)
+
+
+def test_findings_are_counted_and_of_the_tested_versions() -> None:
+    """The README counts them before its first commands; each has a number, and a version that is installed in CI."""
+    findings = re.split(r"^## (\d+)\. ", text_of("docs/findings.md"), flags=re.MULTILINE)[1:]
+    numbers, texts = findings[::2], findings[1::2]
+    assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
+    above = text_of("README.md").partition("pip install")[0]
+    assert f"[{len(numbers)} discrepancies in released software](docs/findings.md)" in above
+    tested = dict(re.findall(r"^(\w+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    for text in texts:
+        named = re.findall(r"\b(torch|jax|optax|scipy|numpy) (\d[\d.]*\d)", text.partition("```")[0])
+        assert named
+        assert [(name, tested[name]) for name, _ in named] == named
+
+
+def test_the_citation_is_of_this_version() -> None:
+    """CITATION.cff has what the format asks for, and the version, name and licence of the package."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {"cff-version", "message", "title", "authors", "version"} <= set(citation)
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert citation["title"].startswith(f"{project['name']}: ")
+    assert citation["authors"] == project["authors"]

@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "faults": ((), ("faults.faults_command",)),
     "compare": (("old", "new"), ("compare.compare_command",)),
     "report": (("run.jsonl",), ("report.write_report", "report.RunFile.load")),
+    "table": (("numpy",), ("table.table_command",)),
     "merge": (("1.jsonl", "2.jsonl", "--out", "run.jsonl"), ("merge.merge_command",)),
     "gate": (("base", *IMPL), ("gate.gate_command",)),
     "explain": ((), ("explain.derivation", "explain.explanation_of", "explain.write_picture")),
