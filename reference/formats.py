@@ -62,7 +62,9 @@ class Format:
         array([ 1., nan])
         """
         with np.errstate(all="ignore"):
-            return np.where(np.abs(exact) >= self.smallest_normal, error / self.ulp(exact), np.nan)
+            ulps = np.asarray(error / self.ulp(exact))
+            normal = np.abs(exact) >= self.smallest_normal
+            return ulps if np.all(normal) else np.where(normal, ulps, np.nan)
 
 
 EXPONENT_BITS = np.int64(0x7FF0000000000000)

@@ -102,7 +102,8 @@ class Tally:
 
     def _count_ulps(self, error: Array, hi: Array) -> None:
         ulps = self.format.ulps(error, hi)
-        ulps = ulps[~np.isnan(ulps)]
+        known = ~np.isnan(ulps)
+        ulps = ulps if known.all() else ulps[known]
         if ulps.size:
             self.ulp = max(self.ulp or 0.0, float(ulps.max()))
             self.ulp_counts += counted(ulps, ULP_EDGES)
