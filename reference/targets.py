@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -131,6 +132,13 @@ class Targets:
         [derived] q = w_y [i = y] (1 - eps) + (eps/C) w_i for labels, w_i (q_i (1 - eps) + eps/C) for probabilities
         (PyTorch's smoothing, of each entry: a row of sum Q gets the sum Q (1 - eps) + eps).
         """
+        return self._terms_in_float64 if backend.name == FLOAT64.name else self._terms(backend)
+
+    @cached_property
+    def _terms_in_float64(self) -> Array:
+        return np.asarray(self._terms(FLOAT64))
+
+    def _terms(self, backend: Backend) -> Number:
         weight = np.ones(self.classes) if self.weight is None else self.weight
         if self.probabilities is not None:
             return self.unweighted(backend) * weight[None, :]

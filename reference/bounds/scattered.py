@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import Array, Format
+from xentcheck.reference.numbers.fast import kernels
 
 from .arithmetic import Arithmetic, growth
 
@@ -91,7 +92,7 @@ class Addends:
         for i in range(0, len(parts), step):
             for odd, (grains, unit) in enumerate(_grains(parts[i : i + step])):
                 for level in range(odd, levels, 2):
-                    found[level, i : i + step] = _rest(grains * (unit * grains.dtype.type(2.0 ** (level // 2))))
+                    found[level, i : i + step] = _rest(grains, unit * unit.dtype.type(2.0 ** (level // 2)))
         return np.asarray(np.abs(found).reshape(levels, len(self.parts), CHUNKS).sum(2))
 
     def sorted_drift(self, fmt: Format) -> Array:
@@ -103,13 +104,14 @@ class Addends:
         """
         n, _, width = self.parts.shape
         rows = np.sort(self.parts.reshape(n, CHUNKS * width), axis=1).reshape(n, CHUNKS * width // BLOCK, BLOCK)
-        sums = rows.sum(2, dtype=np.float64)
-        upwards = sums.cumsum(1)
-        found = np.zeros(len(rows))
+        found = np.zeros(n)
         for scale, (grains, unit) in zip((1.0, math.sqrt(2.0)), _grains(rows), strict=True):
+            if scale == 1.0:
+                sums = grains.sum(2, dtype=np.float64) * unit
+                upwards = sums.cumsum(1)
             for running in (upwards, upwards[:, -1:] - upwards + sums):
                 exponent = np.maximum(np.frexp(scale * running)[1] - fmt.precision, np.frexp(unit)[1])
-                left = _rest(grains * np.ldexp(unit, -exponent)[:, :, None])
+                left = _rest(grains, np.ldexp(unit, -exponent))
                 found = np.maximum(found, np.abs(np.ldexp(left, exponent + 1).sum(1)) / scale)
         return found
 
@@ -127,8 +129,13 @@ def _grains(parts: Array) -> Iterator[tuple[Array, Any]]:
         yield np.rint(grains, out=grains), grain
 
 
-def _rest(scaled: Array) -> Array:
-    """Sums over the last axis of x - rint(x), in float64; x is overwritten."""
+def _rest(grains: Array, factor: Array) -> Array:
+    """Sums over the last axis of x - rint(x) for x = grains factor[..., None], in float64."""
+    if compiled := kernels(grains.size):
+        rows = grains.reshape(-1, grains.shape[-1])
+        factors = np.broadcast_to(factor, grains.shape[:-1]).reshape(-1)
+        return np.asarray(compiled.rest(rows, factors).reshape(grains.shape[:-1]))
+    scaled = grains * factor[..., None]
     scaled -= np.rint(scaled)
     return np.asarray(np.einsum("...i->...", scaled), np.float64)
 

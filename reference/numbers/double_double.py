@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .fast import kernels
+from .tables import SPLITTER
+
 Array = NDArray[np.float64]
 
 CHUNK = 8192
 """Elements that are worked on at a time: the temporaries stay in the cache."""
-
-SPLITTER = 134217729.0  # 2^27 + 1
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
@@ -78,7 +79,7 @@ class DoubleDouble:
 
     def __add__(self, other: Any) -> DoubleDouble:
         b = _double_double(other)
-        return DoubleDouble(*_blockwise(_add, self.hi, self.lo, b.hi, b.lo))
+        return self._compiled("add", b) or DoubleDouble(*_blockwise(_add, self.hi, self.lo, b.hi, b.lo))
 
     __radd__ = __add__
 
@@ -90,7 +91,8 @@ class DoubleDouble:
 
     def __mul__(self, other: Any) -> DoubleDouble:
         b = _double_double(other)
-        return DoubleDouble(*_blockwise(_multiply, self.hi, self.lo, b.hi, b.lo, *split(b.hi)))
+        whole = self._compiled("multiply", b)
+        return whole or DoubleDouble(*_blockwise(_multiply, self.hi, self.lo, b.hi, b.lo, *split(b.hi)))
 
     __rmul__ = __mul__
 
@@ -100,6 +102,16 @@ class DoubleDouble:
 
     def __rtruediv__(self, other: Any) -> DoubleDouble:
         return _double_double(other) / self
+
+    def _compiled(self, operation: str, b: DoubleDouble) -> DoubleDouble | None:
+        """The result by a compiled loop, if this is large and `b` is of its shape, a row, a column, or one number."""
+        compiled = kernels(self.hi.size)
+        if compiled is None or self.hi.ndim != 2 or np.broadcast_shapes(self.shape, b.shape) != self.shape:
+            return None
+        factors = (np.ascontiguousarray(np.atleast_2d(x)) for x in (b.hi, b.lo))
+        hi, lo = np.empty(self.shape), np.empty(self.shape)
+        getattr(compiled, operation)(np.ascontiguousarray(self.hi), np.ascontiguousarray(self.lo), *factors, hi, lo)
+        return DoubleDouble(hi, lo)
 
 
 def _double_double(x: Any) -> DoubleDouble:
@@ -155,6 +167,10 @@ def dd_sum(x: DoubleDouble) -> DoubleDouble:
     hi, lo = x.hi, x.lo
     if hi.shape[-1] == 0:
         return DoubleDouble(np.zeros(hi.shape[:-1]))
+    if hi.ndim == 2 and (compiled := kernels(hi.size)):
+        total, low = np.empty(len(hi)), np.empty(len(hi))
+        compiled.sums(np.ascontiguousarray(hi), np.ascontiguousarray(lo), total, low)
+        return DoubleDouble(total, low)
     while (n := hi.shape[-1]) > 1:
         half = n // 2
         right = np.s_[..., n - half :]

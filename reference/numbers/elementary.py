@@ -1,87 +1,35 @@
-"""exp and log1p in double-double, to 93 bits: argument reduction by tables from the standard library's `decimal`.
+"""exp and log1p in double-double, to 93 bits: argument reduction by tables (`tables`).
 
 Only + - * / on float64, integers and ldexp: the same bits everywhere, like `double_double`.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
-from functools import cache
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.reference.formats import Array
 
-from .double_double import CHUNK, SPLITTER, DoubleDouble, split
+from .double_double import CHUNK, DoubleDouble
+from .fast import kernels
+from .tables import (
+    FAR,
+    GRID,
+    LN2,
+    PER_STEP,
+    SPLITTER,
+    STEP_1,
+    STEP_2,
+    STEP_3,
+    STEPS,
+    TAYLOR,
+    THIRD,
+    exponentials,
+    logarithms,
+)
 
-STEPS = 4096
-"""Table entries of 2^(j/STEPS): the reduced argument s is small enough for s^3/6 in float64."""
-
-TAYLOR = (1 / 720, 1 / 120, 1 / 24, 1 / 6)
-"""Of exp(s), from the highest power down to s^3; s^2/2 is kept to more than float64."""
-
-_DIGITS = 60
-_FIXED = 128
 _NEAREST = 1.5 * 2.0**52
-_GRID = 1.5 * 2.0**12  # adding and subtracting it leaves a multiple of 2^-40
-_FAR = -1400.0
 _NORMAL = -600.0
-
-
-def _pair(x: Decimal) -> tuple[float, float]:
-    hi = float(x)
-    return hi, float(x - Decimal(hi))
-
-
-def _leading_bits(x: Decimal, bits: int) -> float:
-    """x rounded to `bits` significant bits, so that its products with small integers are exact."""
-    unit = Decimal(2) ** int(bits - np.frexp(float(x))[1])
-    return float((x * unit).to_integral_value() / unit)
-
-
-with localcontext() as _context:
-    _context.prec = _DIGITS
-    _LN2 = Decimal(2).ln()
-    _STEP = _LN2 / STEPS
-    _STEP_1 = _leading_bits(_STEP, 30)
-    _STEP_2 = _leading_bits(_STEP - Decimal(_STEP_1), 30)
-    _STEP_3 = float(_STEP - Decimal(_STEP_1) - Decimal(_STEP_2))
-    _PER_STEP = float(1 / _STEP)
-    LN2 = _pair(_LN2)
-    _THIRD = _pair(Decimal(1) / 3)
-
-
-class _Exponentials(NamedTuple):
-    """2^(j/STEPS) as hi + lo, and the leading 26 bits of hi."""
-
-    hi: Array
-    lo: Array
-    leading: Array
-
-
-@cache
-def _exponentials() -> _Exponentials:
-    """Products of two tables of 64 entries in fixed point with 128 bits: few logarithms, many integers."""
-    with localcontext() as context:
-        context.prec = _DIGITS
-        coarse, fine = (
-            [int((_STEP * (stride * j)).exp() * 2**_FIXED) for j in range(64)] for stride in (STEPS // 64, 1)
-        )
-    values = [(c * f) >> _FIXED for c in coarse for f in fine]
-    leading = [float(v) for v in values]
-    rest = [float(v - int(h)) for v, h in zip(values, leading, strict=True)]
-    hi, lo = (np.ldexp(np.array(x), -_FIXED) for x in (leading, rest))
-    return _Exponentials(hi, lo, split(hi)[0])
-
-
-@cache
-def _logarithms() -> Array:
-    """(2, 257): log(1 + j/256) as hi and lo."""
-    with localcontext() as context:
-        context.prec = 40
-        return np.array([_pair((1 + Decimal(j) / 256).ln()) for j in range(257)]).T
 
 
 def dd_exp(x: DoubleDouble, exponent: int = 0) -> DoubleDouble:
@@ -94,6 +42,9 @@ def dd_exp(x: DoubleDouble, exponent: int = 0) -> DoubleDouble:
     hi, lo = x.hi.ravel(), x.lo.ravel()
     out, out_low = np.empty(x.shape), np.empty(x.shape)
     flat, flat_low = out.reshape(-1), out_low.reshape(-1)
+    if compiled := kernels(hi.size):
+        compiled.exponentials(hi, lo, exponent, *exponentials(), flat, flat_low)
+        return DoubleDouble(out, out_low)
     size = min(CHUNK, hi.size)
     work, integers = np.empty((10, size)), np.empty((2, size), np.int64)
     for start in range(0, hi.size, CHUNK):
@@ -105,7 +56,7 @@ def dd_exp(x: DoubleDouble, exponent: int = 0) -> DoubleDouble:
             np.multiply(e, power, out=flat[part])
             np.multiply(e_low, power, out=flat_low[part])
             continue
-        far = ~(a >= _FAR)
+        far = ~(a >= FAR)
         e, e_low, power = _exp(np.where(far, 0.0, a), np.where(far, 0.0, b), w, i)
         k = np.where(far, -4000, (power.view(np.int64) >> 52) + (exponent - 1023)).astype(np.int32)
         flat[part], flat_low[part] = np.ldexp(e, k), np.ldexp(e_low, k)
@@ -117,7 +68,7 @@ def _exp(x: Array, x_low: Array, work: Array, integers: NDArray[np.int64]) -> tu
     s, low, j, power = _reduce(x, x_low, work, integers)
     p, p_low = _expm1(s, low, work)
     c, d, f, g, t, t1, t_low = work[2:9]
-    table = _exponentials()
+    table = exponentials()
     for values, out in ((table.hi, t), (table.leading, t1), (table.lo, t_low)):
         np.take(values, j, out=out, mode="clip")
     p_low *= t
@@ -159,7 +110,7 @@ def _reduce(
     """
     s, low, steps, product, d = work[:5]
     j, power = integers
-    np.multiply(x, _PER_STEP, out=steps)
+    np.multiply(x, PER_STEP, out=steps)
     steps += _NEAREST
     bits = steps.view(np.int64)
     np.bitwise_and(bits, STEPS - 1, out=j)
@@ -167,13 +118,13 @@ def _reduce(
     np.left_shift(power, 40, out=power)
     power += 1023 << 52
     steps -= _NEAREST
-    np.multiply(steps, _STEP_1, out=d)
+    np.multiply(steps, STEP_1, out=d)
     np.subtract(x, d, out=d)
-    np.multiply(steps, _STEP_2, out=product)
+    np.multiply(steps, STEP_2, out=product)
     np.subtract(d, product, out=s)
     d -= s
     d -= product
-    steps *= _STEP_3
+    steps *= STEP_3
     d -= steps
     d += x_low
     np.add(s, d, out=product)
@@ -186,8 +137,8 @@ def _reduce(
 def _expm1(s: Array, low: Array, work: Array) -> tuple[Array, Array]:
     """exp(s + low) - 1 as p + p_low in work[:2]; s = s1 + s2 with s1 a multiple of 2^-40, so that s1^2 is exact."""
     s1, s2, tail, q = work[2:6]
-    np.add(s, _GRID, out=s1)
-    s1 -= _GRID
+    np.add(s, GRID, out=s1)
+    s1 -= GRID
     np.subtract(s, s1, out=s2)
     np.multiply(s2, 0.5, out=q)
     q += s1
@@ -231,9 +182,9 @@ def dd_log1p(x: DoubleDouble) -> DoubleDouble:
     w = r / (r + 2.0)
     square = w * w
     rest = square.hi * (1 / 5 + square.hi * (1 / 7 + square.hi * (1 / 9)))
-    atanh = w + w * (square * (DoubleDouble(*_THIRD) + rest))
-    logarithms = _logarithms()
-    log_c = DoubleDouble(logarithms[0, j], logarithms[1, j])
+    atanh = w + w * (square * (DoubleDouble(*THIRD) + rest))
+    of_c = logarithms()
+    log_c = DoubleDouble(of_c[0, j], of_c[1, j])
     log_2k = DoubleDouble(*LN2) * k.astype(np.float64)
     result = log_2k + log_c + atanh * 2.0
     small = x.hi < 2.0**-200  # log1p(x) = x (1 - x/2 ...), and halving a subnormal x would round it

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from xentcheck.records.facts import Facts
 from xentcheck.records.record import SHARE_EDGES, ULP_EDGES
 from xentcheck.reference.formats import Array, Format, wider
+from xentcheck.reference.numbers.fast import kernels
+
+FEW = 4096
+"""Elements up to which a search for the bin of each is faster than a pass over all for each bin."""
 
 
 def error_of(got: Array, hi: Array, lo: Array) -> Array:
@@ -71,6 +76,9 @@ class Tally:
     ) -> None:
         """Compare elements that follow those added before; error: what `error_of` says of them, if it is known."""
         x = got.astype(np.float64, copy=False)
+        compiled = kernels(x.size) if error is None else None
+        if compiled and self._add_at_once(compiled.compared, x, hi, lo, bound, counts=counts):
+            return
         error = error_of(x, hi, lo) if error is None else error
         nonfinite = ~np.isfinite(x)
         if nonfinite.any():
@@ -91,11 +99,33 @@ class Tally:
             self.share_counts += counted(share, SHARE_EDGES)
         self.elements += x.size
 
+    def _add_at_once(self, compared: Any, got: Array, hi: Array, lo: Array, bound: Array, *, counts: bool) -> bool:
+        """The same by a compiled loop, unless something among the elements is not finite, or a bound is 0."""
+        edges = np.array(SHARE_EDGES), np.array(ULP_EDGES)
+        shares, ulps = (np.zeros(len(x), np.int64) for x in edges)
+        numbers = (np.ascontiguousarray(x.reshape(-1)) for x in (got, hi, lo, bound))
+        fmt = self.format
+        per_unit = 2.0 ** (fmt.precision - 1)
+        failing, share, at, ulp = compared(*numbers, fmt.smallest_normal, per_unit, edges, (shares, ulps))
+        if failing < 0:
+            return False
+        self.failing += failing
+        self._keep_worst(share, at, got, hi, bound)
+        if counts:
+            self.share_counts += -np.diff([*shares, 0])
+            self.ulp_counts += -np.diff([*ulps, 0])
+            if ulp >= 0.0:
+                self.ulp = max(self.ulp or 0.0, ulp)
+        self.elements += got.size
+        return True
+
     def _worst(self, share: Array, got: Array, hi: Array, bound: Array) -> None:
         if share.size == 0:
             return
         at = int(share.argmax())
-        worst = float(share.flat[at])
+        self._keep_worst(float(share.flat[at]), at, got, hi, bound)
+
+    def _keep_worst(self, worst: float, at: int, got: Array, hi: Array, bound: Array) -> None:
         if worst > self.share or (self.elements == 0 and not self.share):
             self.share, self.position = worst, self.elements + at
             self.got, self.expected, self.bound = (float(a.flat[at]) for a in (got, hi, bound))
@@ -112,8 +142,10 @@ class Tally:
 def counted(x: Array, edges: tuple[float, ...]) -> Array:
     """How many elements x >= 0 lie in each bin that starts at an edge: 0, then powers of two; the last has no end.
 
-    The leading 16 bits of an element, its exponent among them, order it among powers of two.
+    Among powers of two the leading 16 bits of an element order it, its exponent among them: fast where there are many.
     """
+    if x.size < FEW:
+        return np.bincount(np.searchsorted(edges, x.ravel(), "right") - 1, minlength=len(edges))
     leading, starts = (_leading(numbers) for numbers in (np.ascontiguousarray(x), np.array(edges[1:])))
     above = [np.count_nonzero(leading >= start) for start in starts]
     return -np.diff([x.size, *above, 0])

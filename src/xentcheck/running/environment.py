@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xentcheck.errors import declaring
 from xentcheck.records.file import Header
 from xentcheck.reference.bounds.contracts import CATALOGUE
+from xentcheck.reference.numbers.fast import described
 
 from .comparison import planned
 from .subjects import Subject
@@ -54,6 +55,7 @@ def environment(subjects: Sequence[Subject]) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "numpy": version("numpy"),
+        "loops": described(),
         "adapters": {name: _about(adapter) for name, adapter in adapters.items()},
         "unavailable": missing,
     }

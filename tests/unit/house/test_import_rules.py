@@ -16,8 +16,13 @@ import xentcheck
 
 FRAMEWORKS = ("torch", "jax", "optax")
 # the one library that the equations may use; errors and vocabulary, which everyone imports, use none
-LIBRARIES = {"reference": {"numpy", "ml_dtypes"}, "errors": set[str](), "vocabulary": set[str](), "records": set[str]()}
-HEAVY = ("numpy", "ml_dtypes", "torch", "jax", "matplotlib", "jinja2")
+LIBRARIES = {
+    "reference": {"numpy", "ml_dtypes", "numba"},
+    "errors": set[str](),
+    "vocabulary": set[str](),
+    "records": set[str](),
+}
+HEAVY = ("numpy", "ml_dtypes", "numba", "torch", "jax", "matplotlib", "jinja2")
 MODULES = house.modules()
 GRAPH = {name: house.arrows(name, path.read_text(), MODULES) for name, path in MODULES.items()}
 

@@ -1,0 +1,34 @@
+"""Whether loops over elements are compiled: where numba is installed (the extra `fast`), for large arrays."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from types import ModuleType
+
+ENOUGH = 2**14
+"""Elements from which on compiled loops are used: starting numba takes longer than some thousand smaller arrays."""
+
+
+def kernels(size: int) -> ModuleType | None:
+    """The module `compiled` for an array of so many elements, None where NumPy does it."""
+    return _compiled() if size >= ENOUGH else None
+
+
+@cache
+def _compiled() -> ModuleType | None:
+    if find_spec("numba") is None:
+        return None
+    from . import compiled  # numba starts at the first large array
+
+    return compiled
+
+
+def described() -> str:
+    """What compiles the loops, as a run file's environment says it.
+
+    >>> described().split()[0] in ("numba", "NumPy")
+    True
+    """
+    return f"numba {version('numba')}" if find_spec("numba") else "NumPy alone"

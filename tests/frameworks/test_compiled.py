@@ -1,0 +1,162 @@
+"""Compiled loops find the same numbers as NumPy's: bits of the oracle, verdicts, and what long sums leave over."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from subprocess import run
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xentcheck.judging.comparisons import Submission, Verdict
+from xentcheck.judging.metric import Tally
+from xentcheck.judging.verdict import Judgement
+from xentcheck.reference.bounds.contracts import get
+from xentcheck.reference.bounds.scattered import drift_of_one
+from xentcheck.reference.formats import FORMATS, Array
+from xentcheck.reference.numbers import fast
+from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum
+from xentcheck.reference.numbers.elementary import dd_exp
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+
+ROWS, CLASSES = 5, 4099
+
+
+@contextmanager
+def loops(compiled: bool) -> Iterator[None]:
+    """All arrays are large, or none is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast, "ENOUGH", 0 if compiled else sys.maxsize)
+        yield
+
+
+def both(compute: Any) -> tuple[Any, Any]:
+    """What is computed by compiled loops, and by NumPy's."""
+    with loops(True):
+        compiled = compute()
+    with loops(False):
+        return compiled, compute()
+
+
+def same(a: DoubleDouble, b: DoubleDouble) -> bool:
+    """Whether two numbers have the same bits, but for the sign of a zero."""
+    return np.array_equal(a.hi, b.hi) and np.array_equal(a.lo, b.lo)
+
+
+def numbers(seed: int, shape: tuple[int, ...] = (ROWS, CLASSES)) -> DoubleDouble:
+    """Normalised pairs of either sign, of exponents -100 to 100."""
+    rng = np.random.default_rng(seed)
+    hi = rng.standard_normal(shape) * 2.0 ** rng.integers(-100, 100, shape)
+    return DoubleDouble(hi, hi * 2.0**-54 * rng.uniform(-1, 1, shape))
+
+
+@pytest.mark.parametrize("shape", [(ROWS, CLASSES), (ROWS, 1), (1, CLASSES), (1, 1), (CLASSES,), ()], ids=str)
+def test_sums_and_products_have_the_same_bits(shape: tuple[int, ...]) -> None:
+    """Of two arrays, and of an array and a column, a row or a number."""
+    a, b = numbers(0), numbers(1, shape)
+    for operation in (lambda: a + b, lambda: a * b, lambda: b + a, lambda: b * a, lambda: a - b):
+        assert same(*both(operation))
+    assert same(*both(lambda: dd_sum(a)))
+    assert not same(a + b, a * b)
+
+
+@pytest.mark.parametrize("exponent", [0, 512])
+def test_exponentials_have_the_same_bits(exponent: int) -> None:
+    """Normal, subnormal and 0; of -inf and of what lies so far below that no table has it."""
+    x = -np.concatenate([np.geomspace(1e-300, 744.0, 4000), np.linspace(700.0, 1500.0, 400), [0.0, 1e6, np.inf]])
+    low = np.where(np.isfinite(x), x * 2.0**-54, 0.0)
+    compiled, plain = both(lambda: dd_exp(DoubleDouble(x, low), exponent))
+    assert same(compiled, plain)
+    assert 0.0 < plain.hi[plain.hi > 0].min() < FORMATS["float64"].smallest_normal * 2.0**exponent
+
+
+def test_what_addends_leave_over_is_the_same() -> None:
+    """In float32 and float64, for exponentials, equal addends and those of either sign."""
+    z = np.random.default_rng(0).standard_normal((3, 20011))
+    for fmt in (FORMATS["float32"], FORMATS["float64"]):
+        for e in (np.exp(z), np.full_like(z, 0.1), z):
+            compiled, plain = both(lambda e=e, fmt=fmt: drift_of_one(e, np.abs(e).sum(1), fmt, 9))
+            assert np.array_equal(compiled, plain)
+            assert plain.any()
+
+
+def judged(dtype: str, changed: Any, **given: Any) -> dict[str, Verdict]:
+    """The verdict on the rounded exact results after a change to dC/dz."""
+    rng = np.random.default_rng(3)
+    logits = (rng.standard_normal((ROWS, CLASSES)) * 3.0).astype(dtype)
+    if given.get("reduction") == "none":
+        given["upstream"] = np.arange(1.0, 1.0 + ROWS).astype(dtype)
+    p = Problem(logits=logits, target=rng.integers(CLASSES, size=ROWS), **given)
+    exact = Exact(p).evaluate(("loss" if p.reduction == "none" else "cost", "dC/dz"))
+    values = {q: np.asarray(hi).astype(dtype) for q, (hi, _) in exact.items()}
+    changed(values["dC/dz"])
+    return Judgement(p, tuple(values), [Submission(values, get("fused"), (get("storage"),))]).run()[0]
+
+
+def put(index: tuple[int, int], value: float) -> Any:
+    """A change of one element."""
+
+    def change(gradient: Array) -> None:
+        gradient[index] = value
+
+    return change
+
+
+CHANGES = {
+    "right": lambda gradient: None,
+    "one element": lambda gradient: gradient.__setitem__((2, 7), gradient[2, 7] * 1.5),
+    "doubled": lambda gradient: np.multiply(gradient, 2, out=gradient),
+    "zeros": lambda gradient: gradient.fill(0),
+    "nan": put((1, 1), np.nan),
+    "inf": put((4, CLASSES - 1), np.inf),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "smoothing": {"label_smoothing": 0.1},
+    "ignored": {"ignore_index": 7, "reduction": "none"},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_verdicts_are_the_same(dtype: str, options: str) -> None:
+    """Each field of each tally, the shares under all contracts, and the power: for right and wrong gradients."""
+    for changed in CHANGES.values():
+        compiled, plain = both(lambda changed=changed: judged(dtype, changed, **OPTIONS[options]))
+        for q, verdict in plain.items():
+            for name in (field.name for field in fields(Tally)):
+                assert repr(getattr(compiled[q].tally, name)) == repr(getattr(verdict.tally, name))
+            assert compiled[q].shares == verdict.shares
+            assert compiled[q].power == verdict.power
+    assert plain["dC/dz"].tally.nonfinite == 1
+
+
+def test_small_problems_do_not_start_numba() -> None:
+    """Neither the import of the package nor a verdict on ten classes needs what takes longer than both."""
+    script = (
+        "import sys, numpy as np, xentcheck\nfrom xentcheck.reference import Problem\n"
+        "p = Problem(logits=np.zeros((2, 10)), target=np.array([0, 1]))\n"
+        "xentcheck.assert_values_agree(p, {'cost': np.log(10.0)})\n"
+        "print('numba' in sys.modules)\n"
+        "p = Problem(logits=np.zeros((2, 10000)), target=np.array([0, 1]))\n"
+        "xentcheck.assert_values_agree(p, {'cost': np.log(10000.0)})\n"
+        "print('numba' in sys.modules)\n"
+    )
+    found = run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True"]
+
+
+def test_without_numba_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No module is looked for where none is installed; a run file says which loops there were."""
+    monkeypatch.setattr(fast, "_compiled", fast._compiled.__wrapped__)
+    assert fast.kernels(fast.ENOUGH) is not None
+    assert fast.kernels(fast.ENOUGH - 1) is None
+    assert fast.described().startswith("numba ")
+    monkeypatch.setattr(fast, "find_spec", lambda name: None)
+    assert fast.kernels(fast.ENOUGH) is None
+    assert fast.described() == "NumPy alone"
