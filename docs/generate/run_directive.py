@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from typing import ClassVar
 
 from docutils import nodes
@@ -38,7 +39,7 @@ class Run(SphinxDirective):
                 raise self.error(f"{line!r} is no command of xentcheck")
             done = printed_by(arguments, folder)
             if done.returncode != self.options.get("exits", 0):
-                raise self.error(f"{line!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
+                raise self.error(f"{line!r} ended with {done.returncode}: {done.stdout}")
             shown += [f"$ {line}", done.stdout.rstrip()]
             pages += [_frame(word) for word in arguments if word.endswith(".html")]
         text = "\n".join(shown)
@@ -49,7 +50,7 @@ def printed_by(arguments: list[str], folder: Path) -> subprocess.CompletedProces
     """A command of xentcheck, run in a folder as on a terminal of 80 columns."""
     environment = {**os.environ, "COLUMNS": WIDTH, "NO_COLOR": "1"}
     command = [sys.executable, "-m", "xentcheck", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, stdout=PIPE, stderr=STDOUT, text=True, check=False)
 
 
 def _frame(name: str) -> nodes.Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from generate import built, case_ids, contracts, tree
@@ -14,7 +15,7 @@ from generate.words import TITLES
 
 from xentcheck.cases.case import IGNORE, LAYOUTS, SMOOTHING, TARGETS, UPSTREAMS, WEIGHTS
 from xentcheck.cli.commands.rule import rule as command
-from xentcheck.cli.main import COMMANDS
+from xentcheck.cli.main import COMMANDS, command_named
 from xentcheck.errors import CaseError
 from xentcheck.records.rules import kinds_of_words, rules, word, words
 from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES
@@ -126,6 +127,8 @@ def test_built_pages_have_what_they_are_made_of() -> None:
     text = built.commands()
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == list(COMMANDS)
     assert "Usage: xentcheck replay [OPTIONS] CASE_ID" in text
+    options = [(name, option) for name in COMMANDS for option in command_named(name).params]
+    assert [(name, o.opts) for name, o in options if isinstance(o, click.Option) and not o.help] == []
     found = built.LINK.findall(built.readme())
     assert "../ci.md" in found
     assert [link for link in found if not (tree.DOCS / tree.BUILT / ".." / link.removeprefix("../")).exists()] == []

@@ -43,15 +43,17 @@ def audit_command(assertion: Assertion, seed: int) -> int:
 @click.option("--atol", required=True, type=float, help="Absolute tolerance.")
 @click.option("--rtol", required=True, type=float, help="Relative tolerance.")
 @click.option("--shape", required=True, metavar="N,C", help="Shape of the logits.")
-@click.option("--reduction", default="mean", show_default=True, metavar="mean|sum|none")
-@click.option("--dtype", default="float32", show_default=True, metavar="|".join(DTYPES))
-@click.option("--upstream", default="ones", show_default=True, metavar="ones|negative|random")
+@click.option("--reduction", default="mean", show_default=True, metavar="mean|sum|none", help="Of the losses.")
+@click.option("--dtype", default="float32", show_default=True, metavar="|".join(DTYPES), help="Of the logits.")
+@click.option(
+    "--upstream", default="ones", show_default=True, metavar="ones|negative|random", help="Upstream gradient."
+)
 @click.option("--scale", default=1.0, show_default=True, type=float, help="Standard deviation of the logits.")
 @seed_option
 def audit(
     atol: float, rtol: float, shape: str, reduction: str, dtype: str, upstream: str, scale: float, seed: int
 ) -> int:
-    """What an assertion of another suite on the gradient would accept: zeros, and wrong gradients.
+    """What the tolerances of another test suite would accept as gradient: zeros, and wrong ones.
 
     Exit code 1 if it accepts a wrong gradient.
     """
