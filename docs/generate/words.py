@@ -24,6 +24,7 @@ TITLES = {
     "numbers": "Numbers",
     "judging": "Judging",
     "asked": "What is asked",
+    "wrong": "Wrong answers",
 }
 """Headings of the kinds of words."""
 
@@ -44,11 +45,15 @@ def _cause(rule: Rule) -> str:
 
 
 def glossary() -> str:
-    """`docs/glossary.md`: the words by kind, each with a heading that can be linked."""
+    """`docs/glossary.md`: the words by kind, each with a heading that can be linked; wrong answers are a table."""
     parts = [GLOSSARY]
     for kind, about in kinds_of_words().items():
         parts += [f"## {TITLES[kind]}", about]
-        parts += [_word(word) for word in words().values() if word.kind == kind]
+        found = [word for word in words().values() if word.kind == kind]
+        if kind == "wrong":
+            parts.append(table(("wrong answer", "what it is"), ((f"`{word.name}`", word.text) for word in found)))
+        else:
+            parts += map(_word, found)
     conventions = [(f"`{c.id}`", c.seen) for c in CONVENTIONS]
     parts += ["## Conventions", CONVENTION, table(("convention", "what libraries return"), conventions)]
     return page("Words", *parts)

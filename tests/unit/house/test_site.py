@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from xentcheck.cases.case import IGNORE, LAYOUTS, SMOOTHING, TARGETS, UPSTREAMS,
 from xentcheck.cli.commands.rule import rule as command
 from xentcheck.cli.main import COMMANDS, command_named
 from xentcheck.errors import CaseError
+from xentcheck.judging.power.required import BY_OPTION, required
 from xentcheck.records.rules import kinds_of_words, rules, word, words
 from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES
 from xentcheck.reports.formats.terminal import CAPTION
-from xentcheck.vocabulary import OUTCOMES, REDUCTIONS, SHORT_DTYPES
+from xentcheck.vocabulary import DTYPES, OUTCOMES, QUANTITIES, REDUCTIONS, SHORT_DTYPES
 
 
 def behind_no_door(docs: Path) -> set[str]:
@@ -55,7 +57,9 @@ def test_every_code_and_word_has_its_heading() -> None:
         assert f"\n### {code}\n\n**{rule.title}**\n" in causes
         assert {text for text in (rule.what, rule.looks, rule.mend) if text not in causes} == set()
     for name, found in words().items():
-        assert f"\n### {name}\n\n{found.text}" in glossary
+        assert (
+            f"\n| `{name}` | {found.text} |" if found.kind == "wrong" else f"\n### {name}\n\n{found.text}"
+        ) in glossary
     assert set(TITLES) == set(kinds_of_words())
 
 
@@ -82,6 +86,18 @@ def test_every_word_of_a_run_is_defined() -> None:
     assert max(map(len, explained.splitlines())) <= 80
     with pytest.raises(CaseError, match=r"unknown code 'beside'; allowed: A01.* apart"):
         CliRunner().invoke(command, ["beside"], standalone_mode=False, catch_exceptions=False)
+
+
+def test_every_wrong_answer_is_in_words() -> None:
+    """All that a group of comparisons may have to reject, and no others."""
+    kinds = (("index", "probabilities"), REDUCTIONS, ((), BY_OPTION), ("logits", "layer"), DTYPES)
+    found = {
+        name
+        for quantity in QUANTITIES
+        for kind in itertools.product(*kinds)
+        for name in required(quantity, *kind, "decisive", (3, 1000))
+    }
+    assert found == {name for name, meant in words().items() if meant.kind == "wrong"}
 
 
 def test_every_part_of_an_id_is_explained() -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.cli.options import seed_option, sizes_of
+from xentcheck.records.rules import words
 from xentcheck.studies.audit import WRONG, Assertion
 from xentcheck.studies.audit import audit as wrong_gradients
 from xentcheck.vocabulary import DTYPES
@@ -32,7 +33,7 @@ def audit_command(assertion: Assertion, seed: int) -> int:
     for name, margin in found.margins.items():
         accepted = name in found.accepted
         verdict = Text("accepted", style="bold red") if accepted else Text("rejected", style="green")
-        table.add_row(name, WRONG[name], f"{margin:.3g}", verdict)
+        table.add_row(name, words()[name].text, f"{margin:.3g}", verdict)
     console.print(table)
     if left := [name for name in WRONG if name not in found.margins]:
         console.print(f"the same as the right one on this input: {', '.join(left)}", highlight=False, soft_wrap=True)
