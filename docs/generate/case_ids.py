@@ -15,30 +15,24 @@ from xentcheck.cases.case import (
     quantities_of,
 )
 from xentcheck.cases.families import ALL_LAYER_FAMILIES, LOGIT_FAMILIES
+from xentcheck.cases.reading import MEANING_OF_REDUCTIONS, fields_of, shape_of
 from xentcheck.vocabulary import SHORT_DTYPES
 
 from .markdown import code, page, table
 
 EXAMPLE = "confident.5x10.f32.index.wz+ls+ign.mean.up-neg.contig.s0"
 
-REDUCTIONS = {"mean": "the mean of the losses", "sum": "their sum", "none": "no reduction: one loss per row"}
-
-SHAPES = {
-    "5x10": "5 rows, 10 classes",
-    "10": "one row without a batch axis, 10 classes",
-    "3x7x2": "shape (N, C, d): 3 examples, 7 classes, 2 pixels each; up to five axes",
-    "6x9k8": "a last layer: 6 rows, 9 classes, 8 inputs; its weights, bias and inputs get gradients, too",
-    "6x9k8h4": "the same behind a layer of 4 sigmoid neurons",
-}
-"""Shapes as an id writes them, and what they mean."""
+SHAPES = ("5x10", "10", "3x7x2", "6x9k8", "6x9k8h4")
+"""Shapes as an id writes them, one of each kind."""
 
 ABOUT = f"""A case is a recipe for one problem: logits, targets, options. Its id is its recipe, so that a line of a
 report is all that a command needs to repeat it, with the same bits on every machine:
 
     xentcheck replay {EXAMPLE} --adapter numpy
 
-`xentcheck run --list-cases` prints the ids of a profile; `--case "*.f32.*.mean.*"` chooses some of them by a pattern.
-An id that is wrong is answered with what is allowed in its place. The nine fields of this one:"""
+`xentcheck rule ID` says in words what its fields say. `xentcheck run --list-cases` prints the ids of a profile;
+`--case "*.f32.*.mean.*"` chooses some of them by a pattern. An id that is wrong is answered with what is allowed in its
+place. The nine fields of this one:"""
 
 
 def case_ids() -> str:
@@ -48,13 +42,13 @@ def case_ids() -> str:
     return page(
         "Case ids",
         ABOUT,
-        table(("field", "here", "what it means"), fields(EXAMPLE)),
+        table(("field", "here", "what it means"), _example()),
         _section("Family", "How the logits are drawn. Each family is there for a kind of fault."),
         _meanings("family", {name: family.purpose for name, family in LOGIT_FAMILIES.items()}),
         "Families of layers draw the inputs, the weights and the bias:",
         _meanings("family", ALL_LAYER_FAMILIES),
-        _section("Shape", "Numbers with an `x` between them, as many as the logits have axes."),
-        _meanings("shape", {_readable(shape): meaning for shape, meaning in SHAPES.items()}),
+        _section("Shape", "Numbers with an `x` between them, one for each axis of the logits, of one to five."),
+        _meanings("shape", {shape: shape_of(Case.parse(_id_of(shape))) for shape in SHAPES}),
         _section("Dtype", "Of logits, weights, losses and gradients."),
         _meanings("dtype", {short: name for name, short in SHORT_DTYPES.items()}),
         _section("Target", "What says which class is right."),
@@ -65,7 +59,7 @@ def case_ids() -> str:
         _meanings("smoothing", SMOOTHING),
         _meanings("direction", {name: text for name, text in OPTIONS.items() if name not in kinds}),
         _section("Reduction", "What becomes of the losses of the rows."),
-        _meanings("reduction", REDUCTIONS),
+        _meanings("reduction", MEANING_OF_REDUCTIONS),
         _section("Upstream", "The upstream gradient, behind `up-`; one number, unless the reduction is `none`."),
         _meanings("upstream", {f"up-{name}": meaning for name, meaning in UPSTREAMS.items()}),
         _section("Layout", "How the arrays lie in memory, and how the loss is called; several are joined by `+`."),
@@ -76,21 +70,8 @@ def case_ids() -> str:
     )
 
 
-def fields(case_id: str) -> list[tuple[str, str, str]]:
-    """The fields of an id of logits and class indices, each as it is written and in words. Raises CaseError."""
-    case = Case.parse(case_id)
-    family, shape, dtype, target, options, reduction, upstream, layout, seed = case_id.split(".")
-    return [
-        ("[family](#family)", f"`{family}`", LOGIT_FAMILIES[case.family].purpose),
-        ("[shape](#shape)", f"`{shape}`", SHAPES[shape]),
-        ("[dtype](#dtype)", f"`{dtype}`", case.dtype),
-        ("[target](#target)", f"`{target}`", TARGETS[case.target]),
-        ("[options](#options)", f"`{options}`", "; ".join(OPTIONS[name] for name in case.options)),
-        ("[reduction](#reduction)", f"`{reduction}`", REDUCTIONS[case.reduction]),
-        ("[upstream](#upstream)", f"`{upstream}`", UPSTREAMS[case.upstream]),
-        ("[layout](#layout)", f"`{layout}`", "; ".join(LAYOUTS[name] for name in case.layout)),
-        ("[seed](#seed)", f"`{seed}`", f"draw {case.seed}"),
-    ]
+def _example() -> list[tuple[str, str, str]]:
+    return [(f"[{name}](#{name})", f"`{here}`", text) for name, here, text in fields_of(Case.parse(EXAMPLE))]
 
 
 def _section(title: str, about: str) -> str:
@@ -103,12 +84,6 @@ def _meanings(head: str, meanings: dict[str, str]) -> str:
 
 def _id_of(shape: str, options: str = "plain", reduction: str = "mean") -> str:
     return f"gaussian.{shape}.f32.index.{options}.{reduction}.up-one.contig.s0"
-
-
-def _readable(shape: str) -> str:
-    """The shape, which the parser takes. Raises CaseError."""
-    Case.parse(_id_of(shape))
-    return shape
 
 
 def _judged() -> list[tuple[str, str]]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 
 from xentcheck.reference.bounds.arithmetic import distinct
-from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, MEANING_OF_STAGES, UNLIMITED, Contract
+from xentcheck.reference.bounds.contracts import (
+    CATALOGUE,
+    DEFAULT,
+    MEANING_OF_FORMS,
+    MEANING_OF_STAGES,
+    UNLIMITED,
+    Contract,
+)
 
 from .docstrings import meanings
 from .markdown import code, page, table
@@ -29,11 +36,14 @@ BASE = "fused"
 def contracts() -> str:
     """`docs/contracts.md`."""
     wide = distinct(tuple(CATALOGUE.values()), "float64")
-    rows = [(f"[`{c.name}`](#{c.name})", c.log_form, c.gradient_form, stored(c)) for c in CATALOGUE.values()]
+    rows = [
+        (f"[`{c.name}`](#{c.name})", MEANING_OF_FORMS[c.log_form], MEANING_OF_FORMS[c.gradient_form], stored(c))
+        for c in CATALOGUE.values()
+    ]
     return page(
         "Contracts and grades",
         ABOUT,
-        table(("contract", "`log_form`", "`gradient_form`", "stored: what is rounded to the dtype"), rows),
+        table(("contract", "log a", "softmax in the gradient", "stored: what is rounded to the dtype"), rows),
         WIDE + code(c.name for c in wide) + ".",
         "Which form of a loss keeps which contract: [numerics.md](numerics.md), section 3.1.",
         *map(_contract, CATALOGUE.values()),

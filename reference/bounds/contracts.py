@@ -25,6 +25,14 @@ MEANING_OF_STAGES = {
 }
 """Where a result may be rounded to the storage dtype."""
 
+MEANING_OF_FORMS = {
+    "sub": "(z - m) - log S",
+    "lse": "z - (m + log S)",
+    "ratio": "exp(z - m)/S",
+    "exp": "exp of the kept log a",
+}
+"""Forms of log a, and of the softmax in the gradient."""
+
 STAGES = tuple(MEANING_OF_STAGES)
 
 DEFAULT = "decisive"

@@ -32,7 +32,7 @@ COMMANDS = {
     "audit": "What the tolerances of another test suite would accept: zeros, and wrong gradients.",
     "project": "Losses and gradient of one large problem, by random projections.",
     "faults": "Which check catches each of the planted faults first, and on which case.",
-    "rule": "What a code like B20, or a word like apart, means.",
+    "rule": "What a code like B20, a word like apart, or the id of a case means.",
     "explain": "Why dC/db = a - y: the chain rule in twelve lines, with your numbers.",
 }
 """Each command, a module of its name in `commands`, and what it does; the module is imported when it is asked for."""

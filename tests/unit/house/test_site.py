@@ -15,6 +15,7 @@ from generate.docstrings import laid_out, meanings
 from generate.words import TITLES
 
 from xentcheck.cases.case import IGNORE, LAYOUTS, SMOOTHING, TARGETS, UPSTREAMS, WEIGHTS
+from xentcheck.cases.reading import FIELDS, MEANING_OF_REDUCTIONS
 from xentcheck.cli.commands.rule import rule as command
 from xentcheck.cli.main import COMMANDS, command_named
 from xentcheck.errors import CaseError
@@ -23,6 +24,12 @@ from xentcheck.records.rules import kinds_of_words, rules, word, words
 from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES
 from xentcheck.reports.formats.terminal import CAPTION
 from xentcheck.vocabulary import DTYPES, OUTCOMES, QUANTITIES, REDUCTIONS, SHORT_DTYPES
+
+
+def explained(code: str) -> list[str]:
+    """What the command prints of a code, a word, a contract or a case. Raises CaseError."""
+    done = CliRunner().invoke(command, [code], standalone_mode=False, catch_exceptions=False)
+    return done.output.splitlines()
 
 
 def behind_no_door(docs: Path) -> set[str]:
@@ -81,11 +88,10 @@ def test_every_word_of_a_run_is_defined() -> None:
     )
     assert [name for name in shown if word(name) is None] == []
     assert [name for name in ("apart", "share") if name not in CAPTION] == []
-    explained = CliRunner().invoke(command, ["APART"], standalone_mode=False).output
-    assert explained.startswith("apart: Comparisons that neither agree nor fail")
-    assert max(map(len, explained.splitlines())) <= 80
-    with pytest.raises(CaseError, match=r"unknown code 'beside'; allowed: A01.* apart"):
-        CliRunner().invoke(command, ["beside"], standalone_mode=False, catch_exceptions=False)
+    assert explained("APART")[0].startswith("apart: Comparisons that neither agree nor fail")
+    assert max(map(len, explained("apart"))) <= 80
+    with pytest.raises(CaseError, match="unknown code 'beside'; allowed: a code like B20, a word like apart"):
+        explained("beside")
 
 
 def test_every_wrong_answer_is_in_words() -> None:
@@ -106,10 +112,15 @@ def test_every_part_of_an_id_is_explained() -> None:
     upstreams = {f"up-{name}" for name in UPSTREAMS}
     taken = {*WEIGHTS, *IGNORE, *SMOOTHING, *LAYOUTS, *TARGETS, *upstreams, *REDUCTIONS, *SHORT_DTYPES.values(), "dir"}
     assert {name for name in taken if f"\n| `{name}` | " not in page} == set()
-    assert set(case_ids.REDUCTIONS) == set(REDUCTIONS)
-    assert [here for _, here, _ in case_ids.fields(case_ids.EXAMPLE)][4:6] == ["`wz+ls+ign`", "`mean`"]
+    assert set(MEANING_OF_REDUCTIONS) == set(REDUCTIONS)
+    told = explained(case_ids.EXAMPLE)
+    assert told[0] == case_ids.EXAMPLE
+    assert [line.split()[0] for line in told if line[2:3].strip()][1:] == list(FIELDS)
+    assert "  upstream   up-neg        a negative scalar" in told
     with pytest.raises(CaseError, match="dtype is 'f31'"):
-        case_ids.fields(case_ids.EXAMPLE.replace("f32", "f31"))
+        CliRunner().invoke(
+            command, [case_ids.EXAMPLE.replace("f32", "f31")], standalone_mode=False, catch_exceptions=False
+        )
 
 
 def test_every_contract_stage_and_field_is_explained() -> None:
@@ -121,6 +132,10 @@ def test_every_contract_stage_and_field_is_explained() -> None:
     changed = {line.split("`")[1] for line in page.splitlines() if line.startswith("* `")}
     assert len(changed) > 10
     assert changed <= set(told)
+    assert explained("stash-sum")[:2] == [
+        "stash-sum: a contract",
+        "  rounds    logits, sum, log, log_a, between, reduction",
+    ]
     assert told["shifted"] == "the maximum is subtracted before exp, so that the largest exponential is 1"
 
 
