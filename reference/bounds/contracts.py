@@ -8,29 +8,32 @@ from typing import Any
 from xentcheck.errors import AdapterError
 from xentcheck.reference.formats import wider
 
-STAGES = (
-    "logits",
-    "exponents",
-    "exponentials",
-    "sum",
-    "log",
-    "log_a",
-    "between",
-    "backward_sum",
-    "row_sum",
-    "forward_sum",
-    "batch_sum",
-    "reduction",
-)
-"""Where a result may be rounded to the storage dtype.
+MEANING_OF_STAGES = {
+    "logits": "what a linear layer hands to the softmax; a fused kernel may keep them wide",
+    "exponents": "z - m, and every subtraction, product and quotient of the softmax",
+    "exponentials": "exp(z - m) and the softmax made of it",
+    "sum": "S, the sum of the exponentials",
+    "log": "log S",
+    "log_a": "the log-probabilities that are kept for the loss and the gradient",
+    "between": "every other tensor between two kernels: losses per row, a log-sum-exp, scaled upstream gradients, 1/N, "
+    "eps/C, the denominator",
+    "backward_sum": "sums over classes in the backward pass, accumulated in storage",
+    "row_sum": "sums of a row's gradient, accumulated in storage",
+    "forward_sum": "sums over classes in the forward pass, accumulated in storage",
+    "batch_sum": "sums over examples, accumulated in storage",
+    "reduction": "sums of the losses, and of the weights that a mean divides by, accumulated in storage",
+}
+"""Where a result may be rounded to the storage dtype."""
 
-logits: what a linear layer hands to the softmax; a fused kernel may keep them wide. exponents: z - m, and every
-subtraction, product and quotient of the softmax. exponentials: exp(z - m) and the softmax made of it. sum, log: S and
-log S. log_a: the log-probabilities kept for the loss and the gradient. between: every other tensor between two kernels
-(losses per row, a log-sum-exp, scaled upstream gradients, 1/N, eps/C, the denominator). forward_sum, backward_sum,
-batch_sum: sums over classes (forward and backward) and over examples are accumulated in storage; row_sum: those of a
-row's gradient; reduction: those of the losses and of the weights that a mean divides by.
-"""
+MEANING_OF_FORMS = {
+    "sub": "(z - m) - log S",
+    "lse": "z - (m + log S)",
+    "ratio": "exp(z - m)/S",
+    "exp": "exp of the kept log a",
+}
+"""Forms of log a, and of the softmax in the gradient."""
+
+STAGES = tuple(MEANING_OF_STAGES)
 
 DEFAULT = "decisive"
 """The contract that an implementation is judged by which declares none: it decides at every size."""

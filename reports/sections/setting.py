@@ -20,7 +20,7 @@ def environment(run: RunFile, summary: Summary) -> Section:
 def host(run: RunFile, summary: Summary) -> Section:
     """The host, and the seconds that each part took."""
     rows = (*_flat(run.header.host), *((name, f"{seconds:.3f} s") for name, seconds in run.timings))
-    prose = "Two equal runs may differ here and nowhere else."
+    prose = "What belongs to the machine and the moment. Everything else of two equal runs is the same."
     return Section("Host and timings", (Column("what"), Column("value")), rows, prose, opened=False)
 
 

@@ -256,7 +256,7 @@ def test_only_the_rows_concerned_are_excused(name: str, reduction: str, quantity
         right[at_pixel(0, quantity)] = right[at_pixel(3, quantity)] = anything
         record = judged(problem, quantity, right)
         assert record.outcome == "agree"
-        assert record.notes[0].startswith(f"{identifier} in 2 of 4 rows: ")
+        assert record.notes[0].startswith(f"convention {identifier}: 2 of 4 rows not judged, answer ")
         assert record.elements == right.size // 2
     xentcheck.assert_values_agree(problem, {quantity: right})
     for row in (1, 2):

@@ -64,7 +64,7 @@ def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
         files = [path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*.py")]
         expected |= {f"xentcheck/{target}{path.as_posix()}" for path in files}
         expected.add(f"xentcheck/{target}py.typed")
-    expected.add("xentcheck/records/rules.toml")
+    expected |= {f"xentcheck/records/{name}.toml" for name in ("rules", "glossary")}
     page = ROOT / "src/xentcheck/studies/explain/page"
     expected |= {f"xentcheck/studies/explain/page/{path.name}" for path in page.iterdir()}
     expected |= {f"xentcheck/museum/{path.name}" for path in (ROOT / "tests" / "museum").glob("*.json")}

@@ -11,9 +11,13 @@ from xentcheck.vocabulary import DIRECTIONAL, REDUCTIONS, SHORT_DTYPES
 
 from .families import ALL_LAYER_FAMILIES, BROKEN, LOGIT_FAMILIES
 
-TARGETS = ("index", "u8", "prob", "sparse", "signed")
-"""Class indices as int64, or as uint8; in the dtype of the logits probabilities, or rows with entries below 0 and above
-1, in which the loss is as linear."""
+TARGETS = {
+    "index": "class indices as int64",
+    "u8": "class indices as uint8",
+    "prob": "rows of positive numbers in the dtype of the logits, which add up to 3/4 or 5/4",
+    "sparse": "rows with four classes that are not 0",
+    "signed": "rows with entries below 0 and above 1, in which the loss is as linear",
+}
 
 SOFT = ("prob", "sparse", "signed")
 

@@ -16,13 +16,15 @@ from .options import finite
 
 Command = Callable[..., int]
 
-ADAPTERS = click.option("--adapter", "adapters", multiple=True, metavar="NAME", help="Built-in adapter; repeatable.")
+ADAPTERS = click.option(
+    "--adapter", "adapters", multiple=True, metavar="NAME", help="numpy, torch, jax or an installed one; repeatable."
+)
 IMPLEMENTATION = (
-    click.option("--impl", "implementation", metavar="PKG.MOD:FN", help="A function of your own."),
+    click.option("--impl", "implementation", metavar="PKG.MOD:FN", help="Your own function: module and name."),
     click.option(
         "--framework",
         metavar="|".join(FRAMEWORKS),
-        help="What --impl is written in; process: IMPL is a command line.",
+        help="What --impl is written in; process: --impl is a command line of any language.",
     ),
 )
 CONTRACT = click.option(
@@ -30,22 +32,22 @@ CONTRACT = click.option(
     "contracts",
     multiple=True,
     metavar="[DTYPE=]NAME",
-    help="The arithmetic promised, whatever is declared; repeatable, one for each dtype.",
+    help="Contract to judge by, whatever is declared; repeatable, one for each dtype (`xentcheck grade` finds it).",
 )
 IN_A_PROCESS = (
     click.option(
         "--overwrites",
         multiple=True,
         type=click.Choice(OVERWRITABLE),
-        help="What --impl says that it overwrites; that is shown, and no failure.",
+        help="Input that --impl overwrites on purpose: shown, and no failure.",
     ),
     click.option(
         "--isolation",
         default="process",
         show_default=True,
         type=click.Choice(["process", "none"]),
-        help="Run what is not built in in a process of its own, so that it may crash or hang; none: for debuggers, as "
-        "a crash or os._exit() then ends the run, never with exit code 0.",
+        help="process: your function runs in a process of its own, and a crash or a hang is one failure. none, for "
+        "debuggers: it runs in this process, and a crash ends the run, never with exit code 0.",
     ),
     click.option(
         "--timeout",
@@ -53,8 +55,8 @@ IN_A_PROCESS = (
         show_default=True,
         type=click.FloatRange(min=0, min_open=True, max=1e6),
         callback=finite("seconds"),
-        help="Seconds for one call in that process; the first of each kind, which may compile, has three times as "
-        "many.",
+        help="Seconds for one call in that process; three times as many for the first call of each kind, which may "
+        "compile.",
     ),
 )
 

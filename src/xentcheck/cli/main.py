@@ -30,10 +30,10 @@ COMMANDS = {
     "fuzz": "Random cases; those that fail are saved, and come first the next time.",
     "grade": "The arithmetic that an implementation does: the strictest contract it meets.",
     "accuracy": "The largest errors that a directed search finds, with their inputs.",
-    "audit": "What an assertion of another suite would accept: zeros, and wrong gradients.",
+    "audit": "What the tolerances of another test suite would accept: zeros, and wrong gradients.",
     "project": "Losses and gradient of one large problem, by random projections.",
     "faults": "Which check catches each of the planted faults first, and on which case.",
-    "rule": "What the code of a cause means, how it looks, and the mend.",
+    "rule": "What a code like B20, a word like apart, or the id of a case means.",
     "explain": "Why dC/db = a - y: the chain rule in twelve lines, with your numbers.",
 }
 """Each command, a module of its name in `commands`, and what it does; the module is imported when it is asked for."""
@@ -82,7 +82,13 @@ class Commands(click.Group):
 @click.version_option(package_name="xentcheck", prog_name="xentcheck")
 @click.pass_context
 def cli(ctx: click.Context) -> int:
-    """Is a softmax cross-entropy right, is its gradient right, and how right, for its dtype?"""
+    """Is a softmax cross-entropy right, is its gradient right, and how right, for its dtype?
+
+    \b
+    Why the gradient is a - y:  xentcheck explain
+    Is my loss right:           xentcheck run --impl my_file:my_loss --framework torch
+    Are PyTorch and JAX right:  xentcheck run
+    """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
         return 2

@@ -24,20 +24,33 @@ def finite(what: str) -> Callable[[click.Context, click.Parameter, float], float
 
 
 dtype_option = click.option(
-    "--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Repeatable; default all."
+    "--dtype", "dtypes", multiple=True, metavar="|".join(DTYPES), help="Only this dtype; repeatable. Default: all."
 )
 device_option = click.option(
-    "--device", "devices", multiple=True, metavar="cpu|cuda|gpu", help="Repeatable; default all there are."
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="cpu|cuda|gpu",
+    help="Only this device; repeatable. Default: all that there are.",
 )
 seed_option = click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0, max=2**63), help="Another draw of every case."
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0, max=2**63),
+    help="Another number draws other logits and targets for every case.",
 )
 deviations_option = click.option(
-    "--deviations", type=click.Path(path_type=Path), help="TOML file of known faults, besides the built-in one."
+    "--deviations",
+    type=click.Path(path_type=Path),
+    help="TOML file of known faults, which do not fail the run; see docs/ci.md.",
 )
 FROM_0 = click.IntRange(min=0, max=10**9)
 FROM_1 = click.IntRange(min=1, max=10**9)
 """Counts, which have an upper end, too: more rows, rounds or elements than anybody waits for."""
+
+MANY_CASES = "How many cases: quick meets every pair of option levels, full every three, deep every four."
+"""What --profile says."""
 
 MOST_SHARDS = 1000
 """No profile has more groups of cases that take long."""

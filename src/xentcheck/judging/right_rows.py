@@ -48,7 +48,8 @@ class RightRows:
         if self.convention is None or self.rows is None:
             return ()
         others = in_rows(result, quantity)[~self.rows]
-        return (f"{self.convention.id} in {len(others)} of {len(self.rows)} rows: {seen(others)}",)
+        many = f"{len(others)} of {len(self.rows)} rows"
+        return (f"convention {self.convention.id}: {many} not judged, answer {seen(others)}",)
 
     def without_others(self, p: Problem, quantity: str, got: Array, bound: Array) -> tuple[Problem, Array, Array]:
         """Problem, result and bound in which the other rows are plain, and right whatever they are."""

@@ -1,4 +1,4 @@
-"""The codes of causes: what each means, how it looks, the mend, and where it was met."""
+"""The codes of causes: what each means, how it looks, the mend, and where it was met; and the words of a report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from xentcheck.errors import CaseError
 
@@ -22,6 +23,28 @@ class Rule:
     seen: tuple[str, ...]
 
 
+KINDS = {
+    "A": "Range and precision",
+    "B": "Normaliser",
+    "C": "Ignored rows",
+    "D": "Smoothing and soft targets",
+    "E": "Gradients",
+    "F": "Layout and labels",
+    "G": "Layers",
+}
+"""What the letters of codes stand for."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a report; kind: an outcome, a number and so on; page: where docs/ says more, or an empty string."""
+
+    name: str
+    kind: str
+    text: str
+    page: str = ""
+
+
 @cache
 def rules() -> dict[str, Rule]:
     """All codes in their order.
@@ -29,8 +52,32 @@ def rules() -> dict[str, Rule]:
     >>> rules()["B20"].title
     'the mean divides by all rows'
     """
-    table = tomllib.loads((files("xentcheck.records") / "rules.toml").read_text("utf-8"))
-    return {code: Rule(code, **{**entry, "seen": tuple(entry["seen"])}) for code, entry in table.items()}
+    return {code: Rule(code, **{**entry, "seen": tuple(entry["seen"])}) for code, entry in _read("rules").items()}
+
+
+@cache
+def words() -> dict[str, Word]:
+    """The words of a report in their order, by kind.
+
+    >>> words()["share"].text.partition(".")[0]
+    'Error divided by bound'
+    """
+    groups = _read("glossary").items()
+    return {n: Word(n, kind, **entry) for kind, group in groups for n, entry in group.items() if n != "about"}
+
+
+def kinds_of_words() -> dict[str, str]:
+    """Each kind of words, and what it is about."""
+    return {kind: group["about"] for kind, group in _read("glossary").items()}
+
+
+def word(name: str) -> Word | None:
+    """The word of a name, whatever its case; None if it is none of them.
+
+    >>> word("Apart").kind, word("B20")
+    ('numbers', None)
+    """
+    return next((found for found in words().values() if found.name.lower() == name.lower()), None)
 
 
 def rule(code: str) -> Rule:
@@ -44,3 +91,7 @@ def rule(code: str) -> Rule:
         shown = [*rules()][:12]
         raise CaseError(f"unknown code {code!r}; allowed: {', '.join(shown)}, ...; `xentcheck rule` lists them")
     return found
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((files("xentcheck.records") / f"{name}.toml").read_text("utf-8"))

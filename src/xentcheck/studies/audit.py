@@ -18,20 +18,20 @@ from xentcheck.vocabulary import DTYPES, REDUCTIONS
 ELEMENTS = 4_000_000
 """Elements that are drawn: of a larger gradient some rows stand for all, with the factor 1/N of the whole."""
 
-WRONG = {
-    "zero": "every element 0",
-    "negated": "the sign wrong",
-    "doubled": "twice the gradient",
-    "halved": "half of it",
-    "onehot_dropped": "a instead of a - y",
-    "offtarget_zeroed": "right at the label, 0 elsewhere",
-    "last_column_dropped": "no gradient for the last class",
-    "last_row_dropped": "no gradient for the last example",
-    "not_divided": "the sum's gradient for the mean",
-    "upstream_ignored": "the upstream gradient taken as 1",
-    "first_upstream": "the first row's upstream gradient for all rows",
-}
-"""The standard wrong gradients of plain class indices, in words."""
+WRONG = (
+    "zero",
+    "negated",
+    "doubled",
+    "halved",
+    "onehot_dropped",
+    "offtarget_zeroed",
+    "last_column_dropped",
+    "last_row_dropped",
+    "not_divided",
+    "upstream_ignored",
+    "first_upstream",
+)
+"""The standard wrong gradients of plain class indices."""
 
 FARTHEST = 12.0
 """No two logits are farther apart, in units of the scale: each is a sum of 12 uniform numbers, and lies within 6."""

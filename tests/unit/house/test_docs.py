@@ -1,10 +1,14 @@
-"""The pages of the documentation: their commands parse, their links lead somewhere, their YAML and TOML can be read."""
+"""The pages of the documentation: their commands parse, their links lead somewhere, their examples run, their YAML and
+TOML can be read.
+"""
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +24,8 @@ from xentcheck.vocabulary import OPTIONS as SUPPORTED
 ROOT = Path(__file__).parents[3]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path
-    for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md"))
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *(ROOT / "docs").rglob("*.md"))
+    if "built" not in path.parts
 }
 
 
@@ -62,11 +67,62 @@ def test_there_are_commands() -> None:
     assert any(arguments[0] == "fuzz" and "--seed" in arguments for arguments in commands("docs/ci.md"))
 
 
+def anchors_of(text: str) -> set[str]:
+    """The anchors that a forge gives to the headings of a page; of equal ones the second has a number."""
+    found: Counter[str] = Counter()
+    anchors = set()
+    for heading in re.findall(
+        r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE
+    ):
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        anchors.add(f"{anchor}-{found[anchor]}" if found[anchor] else anchor)
+        found[anchor] += 1
+    return anchors
+
+
+def lost_links(path: Path, text: str) -> list[str]:
+    """Relative links of a page that lead to no file, or to no heading of one."""
+    lost = []
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        there = target.exists()
+        if there and anchor:
+            there = anchor in anchors_of(text if target == path else target.read_text(encoding="utf-8"))
+        if not there:
+            lost.append(link)
+    return lost
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    """Relative ones, to files."""
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text_of(page)):
-        assert (PAGES[page].parent / target).exists(), target
+    """Relative ones, to files and to their headings."""
+    assert lost_links(PAGES[page], text_of(page)) == []
+
+
+def test_a_lost_link_is_found() -> None:
+    """A file that is not there, a heading that is not, in this page and in another; those that are there are none."""
+    good = (
+        "# One `two`\n\n## One two\n\n[a](power.md#what-counts) [b](#one-two) [c](#one-two-1) [d](https://x.org/#e)\n"
+    )
+    assert lost_links(PAGES["docs/ci.md"], good) == []
+    bad = "# One\n\n```sh\n# two\n```\n[a](gone.md) [b](power.md#gone) [c](#two)\n"
+    assert lost_links(PAGES["docs/ci.md"], bad) == ["gone.md", "power.md#gone", "#two"]
+
+
+def failed_examples(page: str, text: str) -> int:
+    """The examples of a page that print something else than it shows."""
+    blocks = re.findall(r"^```pycon\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    runner = doctest.DocTestRunner(verbose=False)
+    runner.run(doctest.DocTestParser().get_doctest("\n".join(blocks), {}, page, page, 0), out=lambda _: None)
+    return int(runner.failures)
+
+
+def test_the_examples_of_pages_run() -> None:
+    """Those of the page on a - y print what it shows; with another number in it they do not."""
+    text = text_of("docs/why.md")
+    assert {page: n for page in PAGES if (n := failed_examples(page, text_of(page)))} == {}
+    assert failed_examples("docs/why.md", text.replace("-0.755, 0.665]]", "-0.755, 0.666]]")) == 2
 
 
 def test_the_recipes_of_ci_can_be_read(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
 @IMPLEMENTATION[1]
 @dtype_option
 @seed_option
-@click.option("--rounds", default=30, show_default=True, type=FROM_0, help="Steps of the climb.")
+@click.option("--rounds", default=30, show_default=True, type=FROM_0, help="Rounds of the search.")
 @out_option
 def accuracy(
     adapters: tuple[str, ...],

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.cli.options import seed_option, sizes_of
+from xentcheck.records.rules import words
 from xentcheck.studies.audit import WRONG, Assertion
 from xentcheck.studies.audit import audit as wrong_gradients
 from xentcheck.vocabulary import DTYPES
@@ -32,7 +33,7 @@ def audit_command(assertion: Assertion, seed: int) -> int:
     for name, margin in found.margins.items():
         accepted = name in found.accepted
         verdict = Text("accepted", style="bold red") if accepted else Text("rejected", style="green")
-        table.add_row(name, WRONG[name], f"{margin:.3g}", verdict)
+        table.add_row(name, words()[name].text, f"{margin:.3g}", verdict)
     console.print(table)
     if left := [name for name in WRONG if name not in found.margins]:
         console.print(f"the same as the right one on this input: {', '.join(left)}", highlight=False, soft_wrap=True)
@@ -43,15 +44,17 @@ def audit_command(assertion: Assertion, seed: int) -> int:
 @click.option("--atol", required=True, type=float, help="Absolute tolerance.")
 @click.option("--rtol", required=True, type=float, help="Relative tolerance.")
 @click.option("--shape", required=True, metavar="N,C", help="Shape of the logits.")
-@click.option("--reduction", default="mean", show_default=True, metavar="mean|sum|none")
-@click.option("--dtype", default="float32", show_default=True, metavar="|".join(DTYPES))
-@click.option("--upstream", default="ones", show_default=True, metavar="ones|negative|random")
+@click.option("--reduction", default="mean", show_default=True, metavar="mean|sum|none", help="Of the losses.")
+@click.option("--dtype", default="float32", show_default=True, metavar="|".join(DTYPES), help="Of the logits.")
+@click.option(
+    "--upstream", default="ones", show_default=True, metavar="ones|negative|random", help="Upstream gradient."
+)
 @click.option("--scale", default=1.0, show_default=True, type=float, help="Standard deviation of the logits.")
 @seed_option
 def audit(
     atol: float, rtol: float, shape: str, reduction: str, dtype: str, upstream: str, scale: float, seed: int
 ) -> int:
-    """What an assertion of another suite on the gradient would accept: zeros, and wrong gradients.
+    """What the tolerances of another test suite would accept as gradient: zeros, and wrong ones.
 
     Exit code 1 if it accepts a wrong gradient.
     """

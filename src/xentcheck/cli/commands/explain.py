@@ -17,12 +17,14 @@ WIDTH = 80
 
 
 @click.command()
-@click.option("--logits", default="1,2,3", show_default=True, help="Comma-separated numbers.")
+@click.option("--logits", default="1,2,3", show_default=True, help="The logits z, with commas between them.")
 @click.option("--target", default=1, show_default=True, help="Index of the right class; it counts from 0.")
-@click.option("--a-prev", default="0.5,-1", show_default=True, help="Activations of the layer before.")
-@click.option("--dtype", default="float64", show_default=True, metavar="|".join(DTYPES))
-@click.option("--steps", is_flag=True, help="Each step exactly, beside PyTorch's and JAX's, with errors.")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page to play with instead.")
+@click.option("--a-prev", default="0.5,-1", show_default=True, help="The activations of the layer before, for dC/dw.")
+@click.option(
+    "--dtype", default="float64", show_default=True, metavar="|".join(DTYPES), help="What they are rounded to."
+)
+@click.option("--steps", is_flag=True, help="Tables instead: each step exactly, and in PyTorch and JAX.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="A page with a slider instead.")
 def explain(logits: str, target: int, a_prev: str, dtype: str, steps: bool, html: Path | None) -> int:
     """Why dC/db = a - y: the chain rule in twelve lines, with your numbers."""
     given = numbers_of(logits, "--logits"), target, numbers_of(a_prev, "--a-prev"), dtype

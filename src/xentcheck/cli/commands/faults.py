@@ -102,11 +102,23 @@ def _print(found: Sequence[FaultResult]) -> None:
 
 
 @click.command()
-@click.option("--framework", "frameworks", multiple=True, metavar="numpy|torch|jax", help="Repeatable; default all.")
 @click.option(
-    "--profile", "profiles", multiple=True, default=("quick", "full"), show_default=True, metavar="quick|full|deep"
+    "--framework",
+    "frameworks",
+    multiple=True,
+    metavar="numpy|torch|jax",
+    help="Faults in this framework; repeatable. Default: all.",
 )
-@click.option("--rivals", is_flag=True, help="Also what assert_close, gradcheck and check_grads notice.")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    default=("quick", "full"),
+    show_default=True,
+    metavar="quick|full|deep",
+    help="Repeatable.",
+)
+@click.option("--rivals", is_flag=True, help="Also show what assert_close, gradcheck and check_grads notice.")
 @jobs_option
 @out_option
 def faults(frameworks: tuple[str, ...], profiles: tuple[str, ...], rivals: bool, jobs: str, out: Path | None) -> int:

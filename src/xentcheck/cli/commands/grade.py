@@ -12,7 +12,7 @@ from rich.text import Text
 
 from xentcheck.adapters.spec import Spec
 from xentcheck.cli.asked import asks_one
-from xentcheck.cli.options import device_option, dtype_option, jobs_of, jobs_option, seed_option
+from xentcheck.cli.options import MANY_CASES, device_option, dtype_option, jobs_of, jobs_option, seed_option
 from xentcheck.cli.request import RunRequest, asked_of, execute_request
 from xentcheck.reports.analysis.grades import EVERYTHING
 from xentcheck.reports.analysis.summary import Summary, summarize
@@ -67,7 +67,7 @@ def _height_table(found: list[Height]) -> Table:
 
 @click.command()
 @asks_one
-@click.option("--profile", default="full", show_default=True, metavar="quick|full|deep", help="How many cases.")
+@click.option("--profile", default="full", show_default=True, metavar="quick|full|deep", help=MANY_CASES)
 @dtype_option
 @device_option
 @seed_option

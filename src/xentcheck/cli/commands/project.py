@@ -13,10 +13,10 @@ from xentcheck.studies.projection.check import check_projection
 @click.command()
 @asks_one
 @click.option("--shape", required=True, metavar="N,C", help="Shape of the logits.")
-@click.option("--dtype", default="float64", show_default=True, metavar="float64|float32")
-@click.option("--probes", default=20, show_default=True, type=FROM_1, help="Random directions.")
-@click.option("--rows", type=FROM_1, help="Rows at a time; default: what keeps below 8 GiB.")
-@click.option("--device", default="cpu", show_default=True)
+@click.option("--dtype", default="float64", show_default=True, metavar="float64|float32", help="Of the logits.")
+@click.option("--probes", default=20, show_default=True, type=FROM_1, help="How many random directions.")
+@click.option("--rows", type=FROM_1, help="Rows at a time; default: as many as fit into 8 GiB.")
+@click.option("--device", default="cpu", show_default=True, help="Where to run it.")
 @seed_option
 def project(
     spec: Spec,

@@ -16,11 +16,15 @@ from xentcheck.reproduce.replay import replay as replay_case
 @click.command()
 @click.argument("case_id")
 @asks_any
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--variant", help="How to call it; default: the main one.")
-@click.option("--show", default=10, show_default=True, type=FROM_1, help="Elements per quantity.")
-@click.option("--shrink", is_flag=True, help="Look for the smallest problem that fails, and print a script of it.")
-@click.option("--script", type=click.Path(path_type=Path, dir_okay=False), help="File for that script.")
+@click.option("--device", default="cpu", show_default=True, help="Where to run it.")
+@click.option("--variant", help="jit or eager; default: the adapter's first.")
+@click.option("--show", default=10, show_default=True, type=FROM_1, help="How many elements to print, the worst first.")
+@click.option(
+    "--shrink", is_flag=True, help="Look for the smallest problem that fails, and print a script that shows it."
+)
+@click.option(
+    "--script", type=click.Path(path_type=Path, dir_okay=False), help="Do the same, and write the script to a file."
+)
 def replay(
     specs: tuple[Spec, ...],
     promised: Promised,

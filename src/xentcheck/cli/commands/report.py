@@ -14,8 +14,10 @@ from xentcheck.running.deviations import Deviations, load
 
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
-@click.option("--out", "out_dir", default="reports/out", show_default=True, type=click.Path(path_type=Path))
-@click.option("--partial", is_flag=True, help="Also of a run that was cut short, or is still going on.")
+@click.option(
+    "--out", "out_dir", default="reports/out", show_default=True, type=click.Path(path_type=Path), help="Folder."
+)
+@click.option("--partial", is_flag=True, help="Accept a run that was cut short, or is still going on.")
 def report(run_file: Path, out_dir: Path, partial: bool) -> int:
     """Write report.html, report.md and report.json of a run file."""
     run = RunFile.load(run_file, partial=partial)

@@ -17,6 +17,7 @@ from xentcheck.cli.asked import asks_any
 from xentcheck.cli.options import (
     FROM_0,
     FROM_1,
+    MANY_CASES,
     deviations_option,
     device_option,
     dtype_option,
@@ -81,7 +82,7 @@ def print_cases(request: RunRequest) -> int:
 
 @click.command()
 @asks_any
-@click.option("--profile", default="quick", show_default=True, metavar="quick|full|deep", help="How many cases.")
+@click.option("--profile", default="quick", show_default=True, metavar="quick|full|deep", help=MANY_CASES)
 @dtype_option
 @device_option
 @seed_option
@@ -92,26 +93,33 @@ def print_cases(request: RunRequest) -> int:
     default=0,
     type=FROM_0,
     metavar="ROUNDS",
-    help="Also search the largest errors.",
+    help="Also search for the largest errors, in so many rounds.",
 )
-@click.option("--case", "patterns", multiple=True, metavar="GLOB", help="Only cases whose id matches; repeatable.")
+@click.option(
+    "--case", "patterns", multiple=True, metavar="GLOB", help='Only cases whose id matches, as "*.f32.*"; repeatable.'
+)
 @click.option("--list-cases", is_flag=True, help="Print the ids of the cases, and run nothing.")
 @click.option("-x", "stop", is_flag=True, help="Stop at the first group of cases with a failure.")
 @deviations_option
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, and everything else on stderr.")
-@click.option("--output-format", default="text", type=click.Choice(FORMATS), help="Causes as annotations, on stdout.")
-@click.option("--faults", is_flag=True, help="Also prove on planted faults that they are caught; minutes.")
+@click.option(
+    "--output-format",
+    default="text",
+    type=click.Choice(FORMATS),
+    help="github, sarif: print the causes as annotations.",
+)
+@click.option("--faults", is_flag=True, help="Also check that planted faults are caught; takes minutes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
-@click.option("--resume", is_flag=True, help="Go on with the run to --out that was cut short.")
+@click.option("--resume", is_flag=True, help="Go on with a run to --out that was cut short.")
 @click.option("--shard", metavar="K/N", help="Only the K-th of N parts; `xentcheck merge` puts them together.")
-@click.option("--executor", metavar="dask://HOST:PORT", help="The scheduler of other machines that do the work.")
+@click.option("--executor", metavar="dask://HOST:PORT", help="Let the workers of this scheduler do the work.")
 @click.option("--save", metavar="NAME", help="Baseline to write: a path, or a name in baselines/.")
 @click.option(
     "--repeats",
     default=1,
     show_default=True,
     type=FROM_1,
-    help="Run so many times for the baseline, which then knows what the machine does not reproduce.",
+    help="Run so many times for the baseline: what differs between these runs is then no change.",
 )
 @click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
 def run(

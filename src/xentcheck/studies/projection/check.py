@@ -71,10 +71,11 @@ class Projection:
     def __str__(self) -> str:
         n, c = self.shape
         return (
-            f"{self.place} {n}x{c}, {self.calls} calls: losses at {self.value_share:.3g} of their bound (row "
-            f"{self.value_row}), gradient at {self.gradient_share:.3g} of its tolerance (row {self.gradient_row}); an "
-            f"element off by {self.resolution:.3g} of its row's upstream gradient is seen, several with probability "
-            f"1 - 2^-{self.probes} at least"
+            f"{self.place} {n}x{c}, {self.calls} calls\n"
+            f"  losses    at {self.value_share:.3g} of their bound at most, in row {self.value_row}\n"
+            f"  gradient  at {self.gradient_share:.3g} of its tolerance at most, in row {self.gradient_row}\n"
+            f"  noticed   one element off by {self.resolution:.3g} of its row's upstream gradient;\n"
+            f"            several of them with a probability of at least 1 - 2^-{self.probes}"
         )
 
 
