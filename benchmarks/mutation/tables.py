@@ -81,6 +81,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/oracle/layers.py": EXACT,
     "reference/numbers/double_double.py": EXACT,
     "reference/numbers/elementary.py": EXACT,
+    "reference/numbers/tables.py": EXACT,
+    "reference/numbers/compiled.py": ("test_compiled",),
     "reference/numbers/wide_range.py": EXACT,
     "reference/numbers/backends.py": EXACT,
     "reference/oracle/ranges.py": ("test_ranges", "test_oracle"),
