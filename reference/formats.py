@@ -79,6 +79,16 @@ FORMATS = {
 
 
 @cache
+def name_of(dtype: np.dtype[Any]) -> str:
+    """The name of a dtype, which NumPy makes anew each time.
+
+    >>> name_of(np.dtype("float32"))
+    'float32'
+    """
+    return str(dtype)
+
+
+@cache
 def wider(dtype: str) -> tuple[str, ...]:
     """The dtypes that hold every number of a dtype, and more.
 

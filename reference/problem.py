@@ -13,7 +13,7 @@ import numpy as np
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
-from .formats import Array
+from .formats import Array, name_of
 
 NO_IGNORE = -100
 """PyTorch's default `ignore_index`."""
@@ -96,7 +96,7 @@ class Problem:
     @cached_property
     def dtype(self) -> str:
         """Name of the storage dtype, for example `float32`."""
-        return str(self._first.dtype)
+        return name_of(self._first.dtype)
 
     @property
     def logits_shape(self) -> tuple[int, ...]:

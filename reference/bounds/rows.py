@@ -200,9 +200,7 @@ class RowBounds:
         s = np.abs(_hi(self.block, self.block.factor))
         with np.errstate(all="ignore"):
             inverse = np.where(upstream > 0, s / upstream, 0.0)
-        one = np.ones_like(upstream)
-        factors = (upstream, one), (inverse, one), (weight, one)
-        return np.asarray(np.prod([np.maximum(*pair) for pair in factors], axis=0))
+            return np.asarray(np.maximum(upstream, 1.0) * np.maximum(inverse, 1.0) * np.maximum(weight, 1.0))
 
     def _hard_gradient(self, factor: Array, g: Array) -> Array:
         """s |w| (error of a_i) + kappa |g_i|; at the label also u a_y, the rounding of a_y - 1 or of s a_y - s."""

@@ -91,8 +91,8 @@ class Addends:
         step = max(1, AT_ONCE // parts.shape[1])
         for i in range(0, len(parts), step):
             for odd, (grains, unit) in enumerate(_grains(parts[i : i + step])):
-                for level in range(odd, levels, 2):
-                    found[level, i : i + step] = _rest(grains, unit * unit.dtype.type(2.0 ** (level // 2)))
+                octaves = np.exp2(np.arange(len(range(odd, levels, 2)))).astype(parts.dtype)
+                found[odd::2, i : i + step] = _rest_at_levels(grains, unit * octaves)
         return np.asarray(np.abs(found).reshape(levels, len(self.parts), CHUNKS).sum(2))
 
     def sorted_drift(self, fmt: Format) -> Array:
@@ -107,7 +107,7 @@ class Addends:
         found = np.zeros(n)
         for scale, (grains, unit) in zip((1.0, math.sqrt(2.0)), _grains(rows), strict=True):
             if scale == 1.0:
-                sums = grains.sum(2, dtype=np.float64) * unit
+                sums = _block_sums(grains) * unit
                 upwards = sums.cumsum(1)
             for running in (upwards, upwards[:, -1:] - upwards + sums):
                 exponent = np.maximum(np.frexp(scale * running)[1] - fmt.precision, np.frexp(unit)[1])
@@ -132,12 +132,25 @@ def _grains(parts: Array) -> Iterator[tuple[Array, Any]]:
 def _rest(grains: Array, factor: Array) -> Array:
     """Sums over the last axis of x - rint(x) for x = grains factor[..., None], in float64."""
     if compiled := kernels(grains.size):
-        rows = grains.reshape(-1, grains.shape[-1])
-        factors = np.broadcast_to(factor, grains.shape[:-1]).reshape(-1)
-        return np.asarray(compiled.rest(rows, factors).reshape(grains.shape[:-1]))
+        rows = grains.reshape(factor.size, grains.shape[-1])
+        return np.asarray(compiled.rest(rows, factor.reshape(-1)).reshape(factor.shape))
     scaled = grains * factor[..., None]
     scaled -= np.rint(scaled)
     return np.asarray(np.einsum("...i->...", scaled), np.float64)
+
+
+def _rest_at_levels(grains: Array, factors: Array) -> Array:
+    """(levels, m): the same for each of several factors (levels,) of all grains (m, k)."""
+    if compiled := kernels(grains.size):
+        return np.asarray(compiled.rest_at_levels(grains, factors))
+    return np.stack([_rest(grains, np.full(len(grains), factor)) for factor in factors])
+
+
+def _block_sums(grains: Array) -> Array:
+    """Sums over the last axis of whole numbers, in float64."""
+    if compiled := kernels(grains.size):
+        return np.asarray(compiled.block_sums(grains.reshape(-1, BLOCK)).reshape(grains.shape[:-1]))
+    return np.asarray(grains.sum(-1, dtype=np.float64))
 
 
 def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:

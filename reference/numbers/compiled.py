@@ -34,14 +34,41 @@ def _in_any_order(function: F) -> F:
 
 
 @_in_any_order
-def rest(grains: Array, factor: Array) -> Array:
-    """(m,): sums over each row of s - rint(s), s = grains (m, k) factor (m,), which are exact in any order."""
+def _rest(grains: Array, factor: float) -> float:
+    total = grains[0] * factor * 0
+    for j in range(grains.size):
+        scaled = grains[j] * factor
+        total += scaled - np.rint(scaled)
+    return total
+
+
+@_compiled
+def rest(grains: Array, factors: Array) -> Array:
+    """Sums over each row of s - rint(s), s = grains (m, k) times its factor (m,): (m,); exact in any order."""
     found = np.empty(grains.shape[0], np.float64)
     for i in range(grains.shape[0]):
-        total = grains[i, 0] * 0
+        found[i] = _rest(grains[i], factors[i])
+    return found
+
+
+@_compiled
+def rest_at_levels(grains: Array, factors: Array) -> Array:
+    """The same for each of several factors (levels,) of all rows: (levels, m)."""
+    found = np.empty((factors.size, grains.shape[0]), np.float64)
+    for i in range(grains.shape[0]):
+        for level in range(factors.size):
+            found[level, i] = _rest(grains[i], factors[level])
+    return found
+
+
+@_in_any_order
+def block_sums(grains: Array) -> Array:
+    """Sums over each row of grains (m, k), whole numbers, in float64: (m,), exact in any order."""
+    found = np.empty(grains.shape[0], np.float64)
+    for i in range(grains.shape[0]):
+        total = 0.0
         for j in range(grains.shape[1]):
-            scaled = grains[i, j] * factor[i]
-            total += scaled - np.rint(scaled)
+            total += grains[i, j]
         found[i] = total
     return found
 

@@ -14,7 +14,7 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.bounds.rows import RowBounds
-from xentcheck.reference.formats import FORMATS, Array, wider
+from xentcheck.reference.formats import FORMATS, Array, name_of, wider
 from xentcheck.reference.oracle import Block, Exact
 from xentcheck.reference.problem import Problem
 
@@ -54,7 +54,7 @@ class Submission:
 
     def dtype_of(self, quantity: str) -> str:
         """The dtype of a result, where it may be judged: that of the problem, or a wider one."""
-        found = str(np.asarray(self.values[quantity]).dtype)
+        found = name_of(np.asarray(self.values[quantity]).dtype)
         return found if found in wider(self.storage) else self.storage
 
 
