@@ -74,7 +74,7 @@ class Float64:
         return np.asarray(np.where(mask, x, y))
 
     def scale(self, x: Array, exponent: Any) -> Array:
-        return np.asarray(np.ldexp(x, exponent))
+        return np.asarray(np.ldexp(x, exponent)) if np.any(exponent) else np.asarray(x)
 
     def pair(self, x: Any) -> tuple[Array, Array]:
         hi = np.asarray(x, np.float64)
@@ -119,7 +119,7 @@ class Double:
         return DoubleDouble(np.where(mask, a.hi, b.hi), np.where(mask, a.lo, b.lo))
 
     def scale(self, x: DoubleDouble, exponent: Any) -> DoubleDouble:
-        return DoubleDouble(np.ldexp(x.hi, exponent), np.ldexp(x.lo, exponent))
+        return DoubleDouble(np.ldexp(x.hi, exponent), np.ldexp(x.lo, exponent)) if np.any(exponent) else x
 
     def pair(self, x: Any) -> tuple[Array, Array]:
         value = self.array(x)

@@ -110,10 +110,11 @@ class RowSoftmax:
         hi = B.pair(terms_t)[0]
         infinite = ~finite & (sign != 0)
         used = finite & (sign != 0)
-        k = np.where(np.max(-hi, axis=1, initial=0.0, where=used) > HUGE, SCALE, 0)
+        deepest = -np.min(hi, axis=1, initial=0.0, where=used)
+        k = np.where(deepest > HUGE, SCALE, 0)
         surprise = B.scale(B.where(used, log_total - B.where(used, terms_t, 0.0), 0.0), -k[:, None])
         value = B.sum(surprise * terms_q)
-        alone = self.low & (np.max(-hi, axis=1, initial=0.0, where=used) == 0)
+        alone = self.low & (deepest == 0)
         if alone.any():
             value = B.where(alone, self.lifted * B.sum(B.where(used, terms_q, 0.0)), value)
             k = np.where(alone, -LIFT, k)
