@@ -104,8 +104,7 @@ def worst(function: Function, name: str, dtype: str) -> tuple[float, float, int]
     most, where, tried = 0.0, 0.0, 0
     for x in arguments(name, dtype):
         hi, lo = exact(name, x)
-        error = np.abs((function(name, x).astype(np.float64) - hi) - lo) / fmt.ulp(hi)
-        error = np.where(np.abs(hi) >= fmt.smallest_normal, error, 0.0)
+        error = np.fmax(fmt.ulps(np.abs((function(name, x).astype(np.float64) - hi) - lo), hi), 0.0)
         at = int(error.argmax())
         tried += x.size
         if not error[at] <= most:

@@ -7,18 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xentcheck.records.record import Record, rank
-from xentcheck.records.words import decimal
+from xentcheck.records.record import DIGITS, Record, rank, ulps_of
+from xentcheck.records.words import decimal, ulps_text
 from xentcheck.vocabulary import FAILING
 
 NOTEWORTHY = 1024.0
 """ULPs: below that a difference needs no explanation."""
-
-DIGITS = {"float64": 52, "float32": 23, "bfloat16": 7, "float16": 10}
-"""A unit in the last place is 2^-digits of the number, or up to half of that."""
-
-LOWEST = {"float64": -1022, "float32": -126, "bfloat16": -126, "float16": -14}
-"""Below 2^lowest numbers have fewer digits: a large relative error there needs no explanation."""
 
 SHOWN = 5
 """Differences of each kind that are shown, worst first."""
@@ -30,15 +24,16 @@ class Difference:
 
     kind: `outside` (some exceed their bound), `ill-conditioned` (all within, the input magnifies rounding), or
     `all far` (several return the same number, far from the exact one). error, condition: error and bound of the element
-    with the largest share, in ULPs of the exact value; the latter says how much the input magnifies a rounding error.
+    with the largest share, in ULPs of the exact value, None below the normal range; the latter says how much the input
+    magnifies a rounding error.
     """
 
     kind: str
     dtype: str
     quantity: str
     case: str
-    condition: float
-    error: float
+    condition: float | None
+    error: float | None
     text: str
 
 
@@ -57,33 +52,26 @@ def differences(records: Iterable[Record]) -> tuple[Difference, ...]:
 
 
 def _explained(dtype: str, quantity: str, case: str, members: Sequence[Record]) -> Difference | None:
-    unit = 2.0 ** -DIGITS[dtype]
-    error = max((_relative(r, unit) for r in members), key=rank)
-    condition = max((_relative(r, unit, float.fromhex(r.bound)) for r in members), key=rank)
+    error = max((r.ulp_here for r in members), key=rank)
+    bounds = (ulps_of(float.fromhex(r.bound), float.fromhex(r.expected), r.result_dtype or dtype) for r in members)
+    condition = max(bounds, key=rank)
     outside = [r for r in members if r.outcome in FAILING]
     if outside:
         within = ", ".join(_name(r) for r in members if r not in outside)
         wrong = ", ".join(f"{_name(r)} ({rank(r.share):.3g} of its bound)" for r in outside)
         text = f"outside its bound: {wrong}; within: {within or 'none'}"
         return Difference("outside", dtype, quantity, case, condition, error, text)
-    if not NOTEWORTHY <= error < math.inf or abs(float.fromhex(members[0].expected)) < 2.0 ** LOWEST[dtype]:
+    if error is None or not NOTEWORTHY <= error < math.inf:
         return None
-    far = [r for r in members if not _relative(r, unit) < NOTEWORTHY]
+    far = [r for r in members if not rank(r.ulp_here) < NOTEWORTHY]
     if len({r.adapter for r in far}) > 1 and len({(r.got, r.index) for r in far}) == 1:
         near = ", ".join(_name(r) for r in members if r not in far)
         text = f"{', '.join(map(_name, far))} all return {decimal(far[0].got)}, the exact value is "
         text += decimal(far[0].expected) + (f"; near it: {near}" if near else "")
         return Difference("all far", dtype, quantity, case, condition, error, text)
-    errors = ", ".join(f"{_name(r)} {_relative(r, unit):.3g}" for r in members)
+    errors = ", ".join(f"{_name(r)} {ulps_text(r.ulp_here)}" for r in members)
     return Difference("ill-conditioned", dtype, quantity, case, condition, error, f"all within; in ULP: {errors}")
 
 
 def _name(r: Record) -> str:
     return f"{r.adapter} {r.variant} {r.device}"
-
-
-def _relative(r: Record, unit: float, error: float | None = None) -> float:
-    """The error (or another) of the element with the largest share, in relative units of the dtype's precision."""
-    exact = abs(float.fromhex(r.expected))
-    found = abs(float.fromhex(r.got) - float.fromhex(r.expected)) if error is None else error
-    return found / exact / unit if exact > 0 else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from xentcheck.records.record import SHARE_EDGES, Place, Record, order_key, place_of, rank
 from xentcheck.records.run import RunFile
@@ -21,9 +22,11 @@ from .weaker import weaker
 
 @dataclass(frozen=True)
 class Row:
-    """All comparisons of one quantity at one place; worst: the record of the largest share.
+    """All comparisons of one quantity at one place; worst: the record of the largest share, known deviations apart.
 
-    median, p99: limits that half and 99 % of the elements' shares are below (edges of the bins that hold them).
+    known: the deviation of the largest share. ulp: the largest error of all but deviations in units in the last place,
+    None if every exact value is below the normal range. median: of the comparisons' shares. most: a limit that the
+    shares of 99 % of the elements are below, an edge of a bin.
     """
 
     place: Place
@@ -31,9 +34,10 @@ class Row:
     counts: dict[str, int]
     elements: int
     worst: Record | None
+    known: Record | None
     ulp: float | None
     median: float | None
-    p99: float | None
+    most: float | None
 
     @property
     def failing(self) -> int:
@@ -199,12 +203,26 @@ def _rows(records: Sequence[Record]) -> tuple[Row, ...]:
         found[place_of(r), r.quantity].append(r)
     rows = []
     for (place, quantity), members in found.items():
-        judged = [r for r in members if r.share is not None]
-        worst = max(judged, key=lambda r: rank(r.share), default=None)
-        ulp = max((r.ulp for r in judged), key=rank, default=None)
-        limits = (share_limit(judged, part) for part in (0.5, 0.99))
-        rows.append(Row(place, quantity, _counts(members), sum(r.elements for r in members), worst, ulp, *limits))
+        compared = [r for r in members if r.share is not None]
+        judged = [r for r in compared if r.outcome != "deviation"]
+        rows.append(
+            Row(
+                place,
+                quantity,
+                _counts(members),
+                sum(r.elements for r in members),
+                worst=_worst(judged),
+                known=_worst([r for r in compared if r.outcome == "deviation"]),
+                ulp=max((r.ulp for r in judged), key=rank, default=None),
+                median=median(rank(r.share) for r in judged) if judged else None,
+                most=share_limit(judged, 0.99),
+            )
+        )
     return tuple(rows)
+
+
+def _worst(records: Sequence[Record]) -> Record | None:
+    return max(records, key=lambda r: rank(r.share), default=None)
 
 
 def share_limit(records: Iterable[Record], part: float) -> float | None:

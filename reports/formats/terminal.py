@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import decimal, printable
+from xentcheck.records.words import decimal, printable, ulps_text
 from xentcheck.reports.analysis.causes import Cause, where
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.reports.analysis.suspicion import suspicion
@@ -124,7 +124,7 @@ def _table(summary: Summary) -> Table:
         agree = row.counts.get("agree", 0)
         apart = sum(row.counts.values()) - agree - row.failing
         share = "-" if row.worst is None or row.worst.share is None else f"{row.worst.share:.3g}"
-        ulp = "-" if row.ulp is None else f"{row.ulp:.2g}"
+        ulp = "-" if row.worst is None else ulps_text(row.ulp)
         cells = (" ".join(row.place), row.quantity, str(agree), str(row.failing), str(apart), share, ulp)
         table.add_row(*map(_plain, cells), style="red" if row.failing else "")
     return table

@@ -6,13 +6,26 @@ from collections import Counter
 
 from xentcheck.records.record import Record, place_of
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import decimal, printable
+from xentcheck.records.words import decimal, printable, ulps_text
 from xentcheck.reports.analysis.summary import Row, Summary
 from xentcheck.vocabulary import FAILING
 
 from .section import Column, Section, short
 
 FAILURES_SHOWN = 50
+
+PARTS = {
+    2.0**-10: "below a thousandth",
+    2.0**-7: "below a hundredth",
+    2.0**-5: "below a thirtieth",
+    2.0**-4: "below a sixteenth",
+    2.0**-3: "below an eighth",
+    0.25: "below a quarter",
+    0.5: "below a half",
+    1.0: "below the bound",
+    float("inf"): "some beyond it",
+}
+"""What the edge of a bin of shares is called, which is no number that was measured."""
 
 FAILURES = (
     *(Column(title, "name") for title in ("outcome", "implementation", "quantity")),
@@ -28,7 +41,9 @@ AGREEMENT = (
     Column("agree", "number"),
     Column("fail", "number", good="0"),
     Column("other", "words"),
-    *(Column(title, "number") for title in ("median share", "p99 share", "worst share", "worst ULP")),
+    Column("median share", "number"),
+    Column("99 % of the elements", "words"),
+    *(Column(title, "number") for title in ("worst share", "largest ULP")),
     Column("worst case", "code"),
     Column("replay", "command"),
 )
@@ -54,8 +69,10 @@ def _failure(r: Record) -> tuple[str, ...]:
 def agreement(run: RunFile, summary: Summary) -> Section:
     """All comparisons of one quantity at one place in a row."""
     prose = (
-        "Every element is judged against an exact value and a derived bound; share is error over bound. There is no "
-        "tolerance to choose. A large ULP error can be right: near 0 the bound is absolute."
+        "Every element is judged against an exact value and a derived bound; share is error over bound: the worst of a "
+        "comparison's elements, and here the median and the worst of the comparisons. There is no tolerance to choose. "
+        "ULP: errors in units in the last place of exact values in the normal range; a large one can be right, as near "
+        "0 the bound is absolute. Known deviations have no part in these numbers."
     )
     return Section("Agreement", AGREEMENT, tuple(map(_row, summary.rows)), prose, plotted=True)
 
@@ -63,10 +80,12 @@ def agreement(run: RunFile, summary: Summary) -> Section:
 def _row(row: Row) -> tuple[str, ...]:
     adapter, variant, device, dtype = row.place
     other = ", ".join(f"{n} {o}" for o, n in row.counts.items() if o not in ("agree", *FAILING)) or "-"
+    if row.known:
+        other += f"; deviations up to a share of {short(row.known.share)}"
     worst = row.worst
     case, replay = (worst.case, worst.replay) if worst else ("-", "-")
-    limits = (f"< {x:g}" if x is not None else "-" for x in (row.median, row.p99))
-    numbers = (*limits, short(worst.share if worst else None), short(row.ulp))
+    part = "-" if row.most is None else PARTS[row.most]
+    numbers = (short(row.median), part, short(worst.share if worst else None), ulps_text(row.ulp) if worst else "-")
     agree = str(row.counts.get("agree", 0))
     place = (f"{adapter} {variant}", device, dtype, row.quantity)
     return (*place, agree, str(row.failing), other, *numbers, case, replay)

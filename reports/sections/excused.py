@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from xentcheck.records.record import Record, place_of
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import printable
+from xentcheck.records.words import printable, ulps_text
 from xentcheck.reports.analysis.differences import differences
 from xentcheck.reports.analysis.summary import Summary, in_order
 
@@ -37,7 +37,7 @@ CONVENTIONS = (
 def who_is_wrong(run: RunFile, summary: Summary) -> Section:
     """Differences between implementations, and who is to blame."""
     found = differences(in_order(run.records))
-    rows = tuple((d.kind, d.dtype, d.quantity, d.case, d.text, f"{d.condition:.3g}") for d in found)
+    rows = tuple((d.kind, d.dtype, d.quantity, d.case, d.text, ulps_text(d.condition)) for d in found)
     prose = (
         "Where implementations differ: who is outside its bound; or that all are within and the input is "
         "ill-conditioned (its bound is many ULPs wide); or that all return the same number, far from the exact one "

@@ -49,7 +49,8 @@ class Tally:
 
     share: largest error / bound (0/0 is 0, x/0 is inf). failing: elements with `not (error <= bound)`; a nan where the
     exact value is none has an infinite error, which only an infinite bound allows: the contract's formats overflow on
-    the way. position: flat position of the worst element in row form.
+    the way. ulp: the largest error in units in the last place of the exact value, None if no exact value is in the
+    normal range. position: flat position of the worst element in row form.
     """
 
     format: Format
@@ -57,7 +58,7 @@ class Tally:
     failing: int = 0
     nonfinite: int = 0
     share: float = 0.0
-    ulp: float = 0.0
+    ulp: float | None = None
     position: int = 0
     got: float = 0.0
     expected: float = 0.0
@@ -99,9 +100,11 @@ class Tally:
             self.got, self.expected, self.bound = (float(a.flat[at]) for a in (got, hi, bound))
 
     def _count_ulps(self, error: Array, hi: Array) -> None:
-        ulps = error / self.format.ulp(hi)
-        self.ulp = max(self.ulp, float(ulps.max(initial=0.0)))
-        self.ulp_counts += counted(ulps, ULP_EDGES)
+        ulps = self.format.ulps(error, hi)
+        ulps = ulps[~np.isnan(ulps)]
+        if ulps.size:
+            self.ulp = max(self.ulp or 0.0, float(ulps.max()))
+            self.ulp_counts += counted(ulps, ULP_EDGES)
 
 
 def counted(x: Array, edges: tuple[float, ...]) -> Array:

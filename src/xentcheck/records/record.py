@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import frexp, inf
 
 from xentcheck.vocabulary import OUTCOMES, QUANTITIES
 
@@ -15,6 +16,12 @@ ULP_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1024.0, 1048
 SHARE_EDGES = (0.0, 2.0**-10, 2.0**-7, 2.0**-5, 2.0**-4, 2.0**-3, 0.25, 0.5, 1.0)
 """Lower edges of the bins of `Record.share_counts`; the last bin has no upper end."""
 
+DIGITS = {"float64": 52, "float32": 23, "bfloat16": 7, "float16": 10}
+"""Of a dtype's significand: a unit in the last place of a number in [1, 2) is 2^-digits."""
+
+LOWEST = {"float64": -1022, "float32": -126, "bfloat16": -126, "float16": -14}
+"""Numbers below 2^lowest, the subnormal ones, have fewer digits: errors are not told in units of their last place."""
+
 Place = tuple[str, str, str, str]
 """adapter, variant, device, dtype"""
 
@@ -24,7 +31,8 @@ class Record(Facts, Plain):
     """One comparison: adapter variant x device x dtype x quantity x case; the facts say why it has its outcome.
 
     reason: the facts as a sentence for people; whoever asks for a fact reads its field.
-    share: largest observed error / bound. ulp: largest error in units in the last place of the exact value.
+    share: largest observed error / bound. ulp: largest error in units in the last place of the exact value, None if no
+    exact value is in the normal range of the dtype.
     got, expected, bound: the worst element, as hexadecimal floats ("inf", "nan" where they are). index: its position.
     applicable, rejected: the standard wrong answers that this comparison could have told from the right one, and those
     that its bound rejects. required: those that its group must reject. blind_fraction: share of the non-zero elements
@@ -86,6 +94,18 @@ class Record(Facts, Plain):
         """The contract, and the dtype of the result where it is wider."""
         return f"{self.contract}, {self.result_dtype} result" if self.result_dtype else self.contract
 
+    @property
+    def ulp_here(self) -> float | None:
+        """The error at `index` in units in the last place of its exact value; None below the normal range."""
+        if not self.expected:
+            return None
+        got, exact, bound = map(float.fromhex, (self.got, self.expected, self.bound))
+        error = 0.0 if got == exact else abs(got - exact)
+        dtype = self.result_dtype or self.dtype
+        if dtype == "float64" and self.share is not None and 0 < self.share * bound < inf:
+            error = self.share * bound  # `expected` is the exact value to 53 bits, which is too few for its error
+        return ulps_of(error if error == error else inf, exact, dtype)
+
     def validate(self) -> None:
         """Raise ValueError for an unknown outcome, a number that is no hexadecimal float, or another number of bins."""
         if self.outcome not in OUTCOMES:
@@ -99,6 +119,18 @@ class Record(Facts, Plain):
 
 COUNTS = {"ulp_counts": ULP_EDGES, "share_counts": SHARE_EDGES}
 """Fields that count elements, and the edges of their bins."""
+
+
+def ulps_of(error: float, exact: float, dtype: str) -> float | None:
+    """An error in units in the last place of its exact value; None for one below the normal range.
+
+    >>> ulps_of(2.0**-23, 1.5, "float32"), ulps_of(2.0**-23, 1e-40, "float32")
+    (1.0, None)
+    """
+    if dtype not in DIGITS or not abs(exact) >= 2.0 ** LOWEST[dtype]:
+        return None
+    exponent = frexp(exact)[1] - 1 if abs(exact) < inf else 0
+    return error / 2.0 ** (exponent - DIGITS[dtype])
 
 
 def rank(x: float | None) -> float:

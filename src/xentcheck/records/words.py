@@ -22,10 +22,10 @@ def describe(r: Record) -> str:
     line = f"{'/'.join(place_of(r))} {r.quantity} of {r.case}: {r.outcome}"
     if r.reason:
         line += f", {printable(r.reason)}"
-    if r.share is not None and r.ulp is not None and r.expected:
+    if r.share is not None and r.expected:
         at = f" at {list(r.index)}" if r.index else ""
         numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)} ({r.judged_by})"
-        line += f";{at} {numbers}, {r.share:.3g} of the bound, {r.ulp:.3g} ULP"
+        line += f";{at} {numbers}, {r.share:.3g} of the bound, {in_ulps(r.ulp_here)}"
     if r.suspects:
         more = len(r.suspects) - 1
         others = f" (or {more} other{'s' if more > 1 else ''})" if more else ""
@@ -40,6 +40,24 @@ def decimal(text: str) -> str:
     ('0.75', 'nan', '-')
     """
     return f"{float.fromhex(text):.9g}" if text else "-"
+
+
+def ulps_text(x: float | None) -> str:
+    """A number of units in the last place, or in its place that the exact value is subnormal.
+
+    >>> ulps_text(1.5), ulps_text(None)
+    ('1.5', 'subnormal')
+    """
+    return "subnormal" if x is None else f"{x:.3g}"
+
+
+def in_ulps(x: float | None) -> str:
+    """The same in a sentence.
+
+    >>> in_ulps(1.5), in_ulps(None)
+    ('1.5 ULP', 'subnormal')
+    """
+    return ulps_text(x) if x is None else f"{ulps_text(x)} ULP"
 
 
 def passing(quantity: str, classes: int) -> str:

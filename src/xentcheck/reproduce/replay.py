@@ -18,10 +18,10 @@ from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.judging.metric import error_of
 from xentcheck.records.paths import prepare_file, write_whole
-from xentcheck.records.record import Record
-from xentcheck.records.words import passing
+from xentcheck.records.record import Record, ulps_of
+from xentcheck.records.words import in_ulps, passing, ulps_text
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.formats import FORMATS, Array
+from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
@@ -170,8 +170,8 @@ def _print_problem(problem: Problem, title: str, console: Console) -> None:
 
 def _print_record(r: Record, console: Console) -> None:
     line = f"{r.quantity}: {r.outcome}"
-    if r.share is not None and r.ulp is not None:
-        line += f", share {r.share:.4g} of the bound under {r.judged_by}, at most {r.ulp:.4g} ULP"
+    if r.share is not None:
+        line += f", share {r.share:.4g} of the bound under {r.judged_by}, at most {in_ulps(r.ulp)}"
     if r.reason:
         line += f" ({r.reason})"
     console.print(Text(line, style="bold red" if r.outcome in FAILING else "bold"))
@@ -212,18 +212,15 @@ def _table(quantity: str, got: Array, exact: tuple[Array, Array], bound: Array, 
     with np.errstate(all="ignore"):
         share = np.where(error == 0, 0.0, error / limit)
     order = np.argsort(-np.nan_to_num(share, nan=np.inf), axis=None, kind="stable")[:show]
-    ulp = np.atleast_1d(error / FORMATS[dtype].ulp(np.atleast_1d(exact[0])))
     table = Table("index", "got", "exact", "error / ULP", "bound / ULP", "share", title=quantity, title_justify="left")
     for flat in order:
         at = np.unravel_index(flat, error.shape)
         index = list(map(int, at)) if got.ndim else []
-        spacing = float(FORMATS[dtype].ulp(np.atleast_1d(exact[0])[at]))
         values = float(np.atleast_1d(got)[at]), float(np.atleast_1d(exact[0])[at])
         numbers = (
             f"{values[0]:.17g}",
             f"{values[1]:.17g}",
-            f"{ulp[at]:.4g}",
-            f"{limit[at] / spacing:.4g}",
+            *(ulps_text(ulps_of(float(x), values[1], dtype)) for x in (error[at], limit[at])),
             f"{share[at]:.4g}",
         )
         table.add_row(str(index), *numbers)

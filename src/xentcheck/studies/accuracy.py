@@ -150,7 +150,7 @@ def measured(subject: Subject, logits: Array, labels: Array) -> Iterator[tuple[s
         fmt = FORMATS[contract.result or dtype]
         bound = Bounds(Exact(p), contract).evaluate([q])[q]
         with np.errstate(all="ignore"):
-            ulp = np.where(np.abs(hi) >= fmt.smallest_normal, error / fmt.ulp(hi), 0.0)
+            ulp = np.fmax(fmt.ulps(error, hi), 0.0)
             share = np.where((error == 0) | np.isinf(bound), 0.0, error / bound)
         for measure, values in (("ulp", ulp), ("share", share)):
             yield q, measure, values.reshape(len(labels), -1).max(1)

@@ -37,6 +37,15 @@ def test_different_numbers_within_their_bounds() -> None:
     assert found.text == "all within; in ULP: torch eager cpu 8.39e+06, jax jit cpu 8.39e+06"
 
 
+def test_below_the_normal_range_a_difference_has_no_ulps() -> None:
+    """Numbers there have few digits: an error of many of their units is no cancellation, a wrong one has none."""
+    tiny = FAR | {"expected": (2.0**-127).hex()}
+    assert differences(pair(tiny, tiny)) == ()
+    assert len(differences(pair(tiny | {"expected": (2.0**-126).hex()}, FAR))) == 1
+    (found,) = differences(pair(tiny | {"outcome": "disagree"}, tiny))
+    assert (found.error, found.condition) == (None, None)
+
+
 def test_small_differences_and_single_implementations_are_left_out() -> None:
     """Nothing to explain below a limit, between variants of one adapter, and in conventions."""
     near = FAR | {"got": (2.0**-30 * (1 + NOTEWORTHY * 2.0**-24)).hex()}

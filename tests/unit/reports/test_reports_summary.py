@@ -9,6 +9,7 @@ from samples import record, run, varied
 
 from xentcheck.records.record import SHARE_EDGES
 from xentcheck.records.run import RunFile
+from xentcheck.records.words import describe
 from xentcheck.reports.analysis.summary import summarize
 from xentcheck.vocabulary import FAILING, OUTCOMES
 
@@ -137,11 +138,23 @@ def test_a_group_of_another_place_does_not_help() -> None:
 
 
 def test_limits_of_shares_come_from_the_counts_of_all_elements() -> None:
-    """Half of the elements below an edge, 99 % below another, over all comparisons of a row."""
+    """99 % of the elements are below an edge, over all comparisons of a row."""
     few, many = [0] * len(SHARE_EDGES), [0] * len(SHARE_EDGES)
     few[6], many[1], many[0] = 2, 50, 48
     (row,) = summarize(run(record(share_counts=tuple(few)), record(case="y", share_counts=tuple(many)))).rows
-    assert (row.median, row.p99) == (SHARE_EDGES[2], SHARE_EDGES[7])
+    assert row.most == SHARE_EDGES[7]
+
+
+def test_known_deviations_have_no_part_in_the_worst() -> None:
+    """Neither in the share nor in the ULPs nor in the median; they are kept by themselves."""
+    known = record(outcome="deviation", share=6750.0, ulp=1e7, case="known")
+    (row,) = summarize(run(record(share=0.2), record(share=0.4, case="y"), known)).rows
+    assert row.worst is not None
+    assert row.known is not None
+    assert (row.worst.case, row.known.case, row.ulp, row.failing) == ("y", "known", 1.5, 0)
+    assert row.median == pytest.approx(0.3)
+    (alone,) = summarize(run(known)).rows
+    assert (alone.worst, alone.ulp, alone.median) == (None, None, None)
 
 
 def test_families_have_grades_of_their_own() -> None:
@@ -175,6 +188,17 @@ def test_the_order_of_records_does_not_matter() -> None:
     """The same summary from the reversed run."""
     sample = varied()
     assert summarize(RunFile(sample.header, sample.records[::-1], sample.failures)) == summarize(sample)
+
+
+def test_a_failure_is_told_in_the_units_of_its_own_element() -> None:
+    """Not in those of the comparison's largest; below the normal range there are none, and 0 is below it."""
+    bad = {"outcome": "disagree", "share": 12.0, "ulp": 1e9}
+    assert "12 of the bound, 8.39e+06 ULP" in describe(record(**bad))
+    assert describe(record(**bad, expected=(0.0).hex())).endswith("12 of the bound, subnormal")
+    assert "1 ULP" in describe(record(**bad, dtype="bfloat16", got="0x1.02p-2"))
+    wider = record(**bad, dtype="bfloat16", result_dtype="float32", got="0x1.02p-2")
+    assert "6.55e+04 ULP" in describe(wider)
+    assert "inf ULP" in describe(record(**bad, got="nan"))
 
 
 def test_the_explanation_says_what_is_needed_to_act() -> None:

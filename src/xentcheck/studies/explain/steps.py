@@ -40,7 +40,10 @@ EQUATIONS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One step: exact values and each column's, in the order of the last index; largest error in ULPs of the dtype."""
+    """One step: exact values and each column's, in the order of the last index; largest error in ULPs of the dtype.
+
+    ulp: None where every exact value is below the normal range.
+    """
 
     name: str
     text: str
@@ -48,7 +51,7 @@ class Step:
     shape: tuple[int, ...]
     exact: tuple[float, ...]
     values: Mapping[str, tuple[float, ...]]
-    ulp: Mapping[str, float]
+    ulp: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ def _step(name: str, exact: Pair, found: Mapping[str, Mapping[str, Array]], dtyp
             got = steps[name].astype(np.float64)
             error = np.where(overflows(got, hi, np.zeros(hi.shape), fmt), 0.0, error_of(got, hi, lo))
             values[column] = tuple(got.ravel().tolist())
-            ulp[column] = float((error / fmt.ulp(hi)).max())
+            ulps = fmt.ulps(error, hi)
+            ulp[column] = None if np.isnan(ulps).all() else float(np.nanmax(ulps))
     text, equation = EQUATIONS[name]
     return Step(name, text, equation, hi.shape, tuple(hi.ravel().tolist()), values, ulp)

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xentcheck.records.words import ulps_text
+
 from .steps import COLUMNS, Explanation, Step
 
 ROWS = 16
@@ -42,7 +44,7 @@ def _table(step: Step, explanation: Explanation) -> Table:
     table.add_column("exact", no_wrap=True, justify="right", min_width=16)
     columns = list(COLUMNS.values()) if step.values else []
     for column in columns:
-        footer = f"{step.ulp[column]:.3g}" if column in step.ulp else "-"
+        footer = ulps_text(step.ulp[column]) if column in step.ulp else "-"
         table.add_column(column, footer, no_wrap=True, justify="right", min_width=16)
     for flat, exact in list(enumerate(step.exact))[:ROWS]:
         cells = [f"{step.values[c][flat]:.9g}" if c in step.values else _absent(c, explanation) for c in columns]
