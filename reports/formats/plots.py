@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import UnavailableError
-from xentcheck.records.record import ULP_EDGES, Record, place_of
+from xentcheck.records.record import ULP_EDGES, Record, place_of, rank
 from xentcheck.records.words import printable
 from xentcheck.vocabulary import QUANTITIES
 
@@ -33,6 +33,9 @@ FLOOR, CEILING = 1e-19, 1e6
 
 WIDEST = 40.0
 """Margins beyond this are left out: 1 - a_y is below the float64 resolution there."""
+
+POINTS = 1500
+"""Points of a plot."""
 
 LOWEST_SHARE = 1e-6
 """Smaller shares are drawn here."""
@@ -64,6 +67,9 @@ def _drawn(records: Sequence[Record]) -> Iterator[tuple[str, str, Figure]]:
             "the largest derived bound of the implementation. a_y - 1 loses digits as the lead grows; the sum of the "
             "other activations does not."
         )
+        n = sum(len(_points(r)) for r in records if r.dtype == dtype)
+        if n > POINTS:
+            text += f" {n:,} points are thinned out to {POINTS:,}; the run file has all of them."
         yield f"Error against margin, {dtype}", text, margin_figure(records, dtype)
     if any(r.ulp_counts for r in records):
         text = (
@@ -83,17 +89,20 @@ def _drawn(records: Sequence[Record]) -> Iterator[tuple[str, str, Figure]]:
 def margin_figure(records: Sequence[Record], dtype: str) -> Figure:
     """Error against margin for one dtype: points and bounds per implementation, next to each other in the legend.
 
-    The points are one picture however many there are; a browser takes 15 s to draw 60,000 of them one by one.
+    The points are one picture, of at most POINTS: a browser takes 15 s to draw 60,000 of them one by one, and as a
+    picture they are megabytes. What is left out is evenly spread from the one nearest to its bound to the farthest.
     """
     figure, (axes,) = _figure(1)
     found: dict[str, dict[str, list[tuple[float, float, float]]]] = defaultdict(lambda: defaultdict(list))
     for r in records:
         if r.dtype == dtype:
             found[_label(r)][r.judged_by] += _points(r)
+    drawn = sum(len(points) for each in found.values() for points in each.values())
+    step = -(-drawn // POINTS)
     for i, (label, (colour, marker)) in enumerate(styles(records).items()):
-        points = sorted(point for each in found[label].values() for point in each)
+        points = sorted((point for each in found[label].values() for point in each), key=_nearness)
         if points:
-            x, y, _ = zip(*points, strict=True)
+            x, y, _ = zip(*points[::step], strict=True)
             look: dict[str, Any] = {"color": colour, "marker": marker, "label": label, "rasterized": True}
             axes.scatter(x, y, s=12, alpha=0.55, linewidths=0, **look)
         for contract, each in sorted(found[label].items()):
@@ -121,6 +130,12 @@ def _points(r: Record) -> list[tuple[float, float, float]]:
         for margin, error, bound in r.margins
         if abs(margin) <= WIDEST
     ]
+
+
+def _nearness(point: tuple[float, float, float]) -> tuple[float, ...]:
+    """The order of points: first those that are farthest beyond their bound."""
+    _, error, bound = point
+    return (-rank(error / bound if bound else inf), *map(rank, point))
 
 
 def _envelope(limits: Sequence[tuple[float, float]], bins: int = 24) -> list[tuple[float, float]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 INK = "#1d2433"
 """Stands for the page's own text colour until the SVG is in the page."""
 
-RASTER = 200
+RASTER = 120
 """Dots per inch of what is drawn as a picture."""
 
 

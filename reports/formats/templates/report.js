@@ -3,10 +3,11 @@ const all = (selector, within = document) => [...within.querySelectorAll(selecto
 
 // Sort: each head of a table is a button; numbers by size, the largest first, all else as text; "-" stays last.
 function value(row, column) {
-  const text = row.cells[column].innerText.trim();
+  const cell = row.cells[column], shown = (cell.querySelector("a, span") || cell).firstChild;
+  const text = shown ? shown.textContent.trim() : "";
   const number = text.replace(/[^\d.e+\-a-z]/gi, " ").trim().split(" ")[0];
   const beyond = /^(inf|nan)/.test(number) || /^✗ [a-z]/.test(text);  // a crash is beyond any share
-  return { text, number: beyond ? Infinity : number === "" ? NaN : Number(number), none: /^-?(\n|$)/.test(text) };
+  return { text, number: beyond ? Infinity : number === "" ? NaN : Number(number), none: /^-?$/.test(text) };
 }
 
 function sort(table, column, heads) {
@@ -74,9 +75,9 @@ addEventListener("hashchange", show);
 show();
 
 // Print: what is folded is printed too.
-let folded = [];
+const folded = [];
 addEventListener("beforeprint", () => {
-  folded = all("details:not([open])");
+  folded.push(...all("details:not([open])"));
   folded.forEach((details) => { details.open = true; });
 });
-addEventListener("afterprint", () => folded.forEach((details) => { details.open = false; }));
+addEventListener("afterprint", () => folded.splice(0).forEach((details) => { details.open = false; }));
