@@ -69,7 +69,7 @@ def _drawn(records: Sequence[Record]) -> Iterator[tuple[str, str, Figure]]:
         )
         n = sum(len(_points(r)) for r in records if r.dtype == dtype)
         if n > POINTS:
-            text += f" {n:,} points are thinned out to {POINTS:,}; the run file has all of them."
+            text += f" One in {-(-n // POINTS)} of {n:,} points is drawn; the run file has all of them."
         yield f"Error against margin, {dtype}", text, margin_figure(records, dtype)
     if any(r.ulp_counts for r in records):
         text = (
