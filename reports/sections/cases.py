@@ -65,8 +65,8 @@ def worst_of(summary: Summary) -> dict[tuple[Place, str], Record]:
     for r in summary.failing:
         found.setdefault((place_of(r), r.quantity), r)
     for row in summary.rows:
-        if r := row.worst or row.known:
-            found.setdefault((row.place, row.quantity), r)
+        if largest := row.worst or row.known:
+            found.setdefault((row.place, row.quantity), largest)
     return found
 
 
