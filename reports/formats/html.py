@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from typing import Any
 
 from xentcheck.errors import UnavailableError
+from xentcheck.records.paths import policy_hash
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import in_order
 from xentcheck.reports.baselines.compare import Comparison
+from xentcheck.reports.sections.heat import SYMBOLS
 from xentcheck.reports.sections.page import page_of
 
 from .plots import plots
@@ -16,7 +19,11 @@ from .plots import plots
 
 def html(run: RunFile) -> str:
     """The page of a run. Raises UnavailableError without jinja2 or matplotlib."""
-    return _render("report.html.j2", lambda: {"page": page_of(run), "plots": plots(in_order(run.records))})
+
+    def values() -> Mapping[str, Any]:
+        return {"page": page_of(run), "plots": plots(in_order(run.records)), "symbols": SYMBOLS}
+
+    return _render("report.html.j2", values)
 
 
 def comparison_html(found: Comparison) -> str:
@@ -33,4 +40,7 @@ def _render(template: str, values: Callable[[], Mapping[str, Any]]) -> str:
     environment = Environment(
         loader=PackageLoader("xentcheck.reports.formats"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    return environment.get_template(template).render(values())
+    folder = files("xentcheck.reports.formats") / "templates"
+    style, script = ((folder / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    policy = f"default-src 'none'; style-src '{policy_hash(style)}'; script-src '{policy_hash(script)}'; img-src data:"
+    return environment.get_template(template).render(values(), style=style, script=script, policy=policy)

@@ -24,7 +24,7 @@ def markdown(run: RunFile) -> str:
     blocks = [
         ("reasons", [f"- {escaped(text)}" for text in (*page.reasons, *page.weaker)]),
         *((section.title.lower(), _lines(section)) for section in brief),
-        ("notes", [f"- {escaped(text)}" for text in page.observations]),
+        ("notes", [f"- {escaped(text)}" for text in (*page.not_asked, *page.observations)]),
     ]
     for name, lines in blocks:
         shown = 0
@@ -65,7 +65,7 @@ def table(section: Section) -> str:
     r"""The table of a section in Markdown; what stands in it cannot break it.
 
     >>> from xentcheck.reports.sections.section import Column
-    >>> print(table(Section("Cases", (Column("case"),), (("a|b <script>",),))))
+    >>> print(table(Section("Weather", (Column("case"),), (("a|b <script>",),))))
     | case |
     |---|
     | a\|b &lt;script&gt; |

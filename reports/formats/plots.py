@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import html
-import io
-import re
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import UnavailableError
-from xentcheck.records.record import ULP_EDGES, Record, place_of
+from xentcheck.records.record import ULP_EDGES, Record, place_of, rank
 from xentcheck.records.words import printable
 from xentcheck.vocabulary import QUANTITIES
+
+from .svg import INK, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
 COLOURS = ("#2b83ba", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#8c6bb1", "#7f7f7f")
 MARKERS = "os^Dv<>P"
 LINES = ("-", "--", ":", "-.")
-INK = "#1d2433"
-"""Stands for the page's own text colour until the SVG is in the page."""
-
 SETTINGS: Any = {
     "svg.hashsalt": "xentcheck",
     "svg.fonttype": "path",
@@ -38,6 +33,9 @@ FLOOR, CEILING = 1e-19, 1e6
 
 WIDEST = 40.0
 """Margins beyond this are left out: 1 - a_y is below the float64 resolution there."""
+
+POINTS = 1500
+"""Points of a plot."""
 
 LOWEST_SHARE = 1e-6
 """Smaller shares are drawn here."""
@@ -59,45 +57,70 @@ def plots(records: Sequence[Record]) -> list[Plot]:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
         drawn = list(_drawn(records))
-        return [(title, text, _svg(f"plot{i}", title, text, figure)) for i, (title, text, figure) in enumerate(drawn)]
+        return [(title, text, svg(f"plot{i}", title, text, figure)) for i, (title, text, figure) in enumerate(drawn)]
 
 
 def _drawn(records: Sequence[Record]) -> Iterator[tuple[str, str, Figure]]:
     for dtype in sorted({r.dtype for r in records if _points(r)}):
         text = (
-            "Relative error of dC/dz at the label, by how far its logit leads all others. Lines: the largest derived "
-            "bound, per contract. a_y - 1 loses digits as the lead grows; the sum of the other activations does not."
+            "Relative error of dC/dz at the label, by how far its logit leads all others; as a line of the same colour "
+            "the largest derived bound of the implementation. a_y - 1 loses digits as the lead grows; the sum of the "
+            "other activations does not."
         )
+        n = sum(len(_points(r)) for r in records if r.dtype == dtype)
+        if n > POINTS:
+            text += f" One in {-(-n // POINTS)} of {n:,} points is drawn; the run file has all of them."
         yield f"Error against margin, {dtype}", text, margin_figure(records, dtype)
     if any(r.ulp_counts for r in records):
-        text = "Share of all compared elements per range of error, in units in the last place of the exact value."
+        text = (
+            "Part of the compared elements per range of error, in units in the last place of the exact value, where it "
+            "is in the normal range."
+        )
         yield "Distribution of errors in ULP", text, ulp_figure(records)
-    if any(r.share is not None for r in records):
+    if any(r.share is not None and r.outcome != "deviation" for r in records):
         text = (
             "Share of its derived bound that each comparison used: the box holds the middle half, the line in it is "
-            "the median, the whiskers reach to the ends (1e-6 and less at 1e-6). Above 1 is a disagreement."
+            "the median, the whiskers reach to the ends (1e-6 and less at 1e-6). Above 1 is a disagreement. Known "
+            "deviations are left out."
         )
         yield "Share of the bound", text, share_figure(records)
 
 
 def margin_figure(records: Sequence[Record], dtype: str) -> Figure:
-    """Error against margin for one dtype: points per implementation, a line per contract."""
+    """Error against margin for one dtype: points and bounds per implementation, next to each other in the legend.
+
+    The points are one picture, of at most POINTS: a browser takes 15 s to draw 60,000 of them one by one, and as a
+    picture they are megabytes. What is left out is evenly spread from the one nearest to its bound to the farthest.
+    """
     figure, (axes,) = _figure(1)
-    limits: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    chosen = [r for r in records if r.dtype == dtype]
-    for label, (colour, marker) in styles(records).items():
-        points = [point for r in chosen if _label(r) == label for point in _points(r)]
+    found: dict[str, dict[str, list[tuple[float, float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for r in records:
+        if r.dtype == dtype:
+            found[_label(r)][r.judged_by] += _points(r)
+    drawn = sum(len(points) for each in found.values() for points in each.values())
+    step = -(-drawn // POINTS)
+    for i, (label, (colour, marker)) in enumerate(styles(records).items()):
+        points = sorted((point for each in found[label].values() for point in each), key=_nearness)
         if points:
-            x, y, _ = zip(*sorted(points), strict=True)
-            axes.scatter(x, y, s=12, alpha=0.55, color=colour, marker=marker, label=label, linewidths=0)
-    for r in chosen:
-        limits[r.contract] += [(margin, bound) for margin, _, bound in _points(r) if isfinite(bound) and bound > 0]
-    for i, (contract, line) in enumerate(sorted((c, line) for c, line in limits.items() if line)):
-        x, y = zip(*_envelope(line), strict=True)
-        axes.plot(x, y, color=INK, linestyle=LINES[i % len(LINES)], linewidth=1.2, label=f"bound of {_text(contract)}")
+            x, y, _ = zip(*points[::step], strict=True)
+            look: dict[str, Any] = {"color": colour, "marker": marker, "label": label, "rasterized": True}
+            axes.scatter(x, y, s=12, alpha=0.55, linewidths=0, **look)
+        for contract, each in sorted(found[label].items()):
+            limits = [(margin, bound) for margin, _, bound in each if isfinite(bound) and bound > 0]
+            if limits:
+                x, y = zip(*_envelope(limits), strict=True)
+                name = f"its bound, {_text(contract)}"
+                axes.plot(x, y, color=colour, linestyle=LINES[i % len(LINES)], linewidth=1.2, label=name)
     axes.set(yscale="log", xlabel="lead of the label's logit", ylabel="relative error of dC/dz at the label")
-    axes.legend(frameon=False, fontsize=8)
+    _beside(axes)
     return figure
+
+
+def _beside(axes: Axes) -> None:
+    """The legend, in the order in which things were drawn: matplotlib's own has all lines before all points."""
+    drawn = [artist for artist in axes.get_children() if not str(artist.get_label()).startswith("_")]
+    named = [artist for artist in drawn if artist in (*axes.lines, *axes.collections)]
+    axes.legend(handles=named, frameon=False, fontsize=8)
 
 
 def _points(r: Record) -> list[tuple[float, float, float]]:
@@ -107,6 +130,12 @@ def _points(r: Record) -> list[tuple[float, float, float]]:
         for margin, error, bound in r.margins
         if abs(margin) <= WIDEST
     ]
+
+
+def _nearness(point: tuple[float, float, float]) -> tuple[float, ...]:
+    """The order of points: first those that are farthest beyond their bound."""
+    _, error, bound = point
+    return (-rank(error / bound if bound else inf), *map(rank, point))
 
 
 def _envelope(limits: Sequence[tuple[float, float]], bins: int = 24) -> list[tuple[float, float]]:
@@ -136,7 +165,7 @@ def ulp_figure(records: Sequence[Record]) -> Figure:
             bins = counts[dtype, label]
             x = [j + (i + 0.5) * width - 0.4 for j in range(len(bins))]
             axes.bar(x, [n / max(sum(bins), 1) for n in bins], width, label=label, color=colour)
-        axes.set(yscale="log", ylabel="share of elements")
+        axes.set(yscale="log", ylabel="part of the elements")
         axes.set_title(_text(dtype), fontsize=9, loc="left")
     names = [f"{_power(a)} - {_power(b)}" for a, b in pairwise(ULP_EDGES)] + [f"from {_power(ULP_EDGES[-1])}"]
     panels[-1].set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
@@ -154,7 +183,7 @@ def share_figure(records: Sequence[Record]) -> Figure:
     figure, (axes,) = _figure(1)
     shares: dict[tuple[str, str], list[float]] = defaultdict(list)
     for r in records:
-        if r.share is not None:
+        if r.share is not None and r.outcome != "deviation":
             shares[_label(r), r.quantity].append(max(r.share, LOWEST_SHARE) if r.share <= CEILING else CEILING)
     found = {quantity for _, quantity in shares}
     names = [*(q for q in QUANTITIES if q in found), *sorted(found - set(QUANTITIES))]
@@ -177,7 +206,7 @@ def share_figure(records: Sequence[Record]) -> Figure:
             medianprops=line,
         )
     axes.axhline(1.0, color=INK, linewidth=1.0, linestyle="--")
-    axes.set_xticks(range(len(names)), [_text(name) for name in names])
+    axes.set_xticks(range(len(names)), [_text(name) for name in names], fontsize=8)
     axes.set(yscale="log", ylabel="error / bound")
     _legend(figure, shown)
     return figure
@@ -216,18 +245,3 @@ def _figure(panels: int, height: float = 4.2) -> tuple[Figure, list[Axes]]:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.25)
     return figure, list(grid[:, 0])
-
-
-def _svg(name: str, title: str, text: str, figure: Figure) -> str:
-    """The figure as an SVG element that has ids of its own, a name, and the page's text colour."""
-    out = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    svg = out.getvalue().decode("utf-8")
-    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = re.sub(r'(?<=\s)id="', f'id="{name}-', svg)
-    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg).replace(INK, "currentColor")
-    names = f'<title id="{name}-title">{html.escape(title)}</title><desc id="{name}-text">{html.escape(text)}</desc>'
-    svg = svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-title {name}-text" ', 1)
-    return re.sub(r"(<svg [^>]*>)", lambda m: m[1] + names, svg, count=1)

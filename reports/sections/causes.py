@@ -6,7 +6,8 @@ from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.causes import Cause, where
 from xentcheck.reports.analysis.summary import Summary
 
-from .section import Column, Section
+from .cases import chosen_of, target_of
+from .section import Column, Mark, Section
 
 SHOWN = 20
 
@@ -26,7 +27,11 @@ def causes(run: RunFile, summary: Summary) -> Section:
     n = len(summary.causes) - SHOWN
     hidden = f" {n} more causes are in the run file." if n > 0 else ""
     prose = f"Each failure has one cause; the command repeats the smallest case of it.{hidden}"
-    return Section("Causes", CAUSES, tuple(map(_row, summary.causes[:SHOWN])), prose, cards=True, brief=True)
+    shown = summary.causes[:SHOWN]
+    cards = chosen_of(summary)
+    marks = tuple(Mark(target=target_of(cause.smallest, cards)) for cause in shown)
+    rows = tuple(map(_row, shown))
+    return Section("Causes", CAUSES, rows, prose, cards=True, brief=True, leading=True, marks=marks)
 
 
 def _row(cause: Cause) -> tuple[str, ...]:

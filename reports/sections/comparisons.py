@@ -1,18 +1,16 @@
-"""Comparisons: those that fail, all of them by quantity, and those that are no agreement."""
+"""Comparisons: all of them by quantity, and those that are no agreement."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from xentcheck.records.record import Record, place_of
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import decimal, printable, ulps_text
+from xentcheck.records.words import printable, ulps_text
 from xentcheck.reports.analysis.summary import Row, Summary
 from xentcheck.vocabulary import FAILING
 
-from .section import Column, Section, short
-
-FAILURES_SHOWN = 50
+from .cases import chosen_of, target_of
+from .section import Column, Mark, Section, short
 
 PARTS = {
     2.0**-10: "below a thousandth",
@@ -27,15 +25,6 @@ PARTS = {
 }
 """What the edge of a bin of shares is called, which is no number that was measured."""
 
-FAILURES = (
-    *(Column(title, "name") for title in ("outcome", "implementation", "quantity")),
-    Column("case", "code"),
-    *(Column(title) for title in ("index", "got", "exact", "bound")),
-    *(Column(title, "number") for title in ("share", "ULP")),
-    Column("reason", "text"),
-    Column("replay", "command"),
-)
-
 AGREEMENT = (
     *map(Column, ("adapter", "device", "dtype", "quantity")),
     Column("agree", "number"),
@@ -45,25 +34,9 @@ AGREEMENT = (
     Column("99 % of the elements", "words"),
     *(Column(title, "number") for title in ("worst share", "largest ULP")),
     Column("worst case", "code"),
-    Column("replay", "command"),
 )
 
 APART = (Column("outcome"), Column("adapter"), Column("reason", "text"), Column("comparisons", "number"))
-
-
-def failures(run: RunFile, summary: Summary) -> Section:
-    """The failing comparisons, the worst first, each with the command that repeats it."""
-    n = len(summary.failing) - FAILURES_SHOWN
-    hidden = f" {FAILURES_SHOWN} of {len(summary.failing)} are shown; the run file has the rest." if n > 0 else ""
-    rows = tuple(map(_failure, summary.failing[:FAILURES_SHOWN]))
-    prose = f"Worst first. The command repeats one check with all its numbers.{hidden}"
-    return Section("Failures", FAILURES, rows, prose, opened=False, cards=True)
-
-
-def _failure(r: Record) -> tuple[str, ...]:
-    index = str(list(r.index)) if r.index else "-"
-    numbers = (*map(decimal, (r.got, r.expected, r.bound)), short(r.share), short(r.ulp))
-    return (r.outcome, "/".join(place_of(r)), r.quantity, r.case, index, *numbers, printable(r.reason), r.replay)
 
 
 def agreement(run: RunFile, summary: Summary) -> Section:
@@ -74,7 +47,9 @@ def agreement(run: RunFile, summary: Summary) -> Section:
         "ULP: errors in units in the last place of exact values in the normal range; a large one can be right, as near "
         "0 the bound is absolute. Known deviations have no part in these numbers."
     )
-    return Section("Agreement", AGREEMENT, tuple(map(_row, summary.rows)), prose, plotted=True)
+    shown = chosen_of(summary)
+    marks = tuple(Mark(target=target_of(row.worst, shown), outcomes=tuple(row.counts)) for row in summary.rows)
+    return Section("Agreement", AGREEMENT, tuple(map(_row, summary.rows)), prose, plotted=True, marks=marks)
 
 
 def _row(row: Row) -> tuple[str, ...]:
@@ -83,12 +58,11 @@ def _row(row: Row) -> tuple[str, ...]:
     if row.known:
         other += f"; deviations up to a share of {short(row.known.share)}"
     worst = row.worst
-    case, replay = (worst.case, worst.replay) if worst else ("-", "-")
     part = "-" if row.most is None else PARTS[row.most]
     numbers = (short(row.median), part, short(worst.share if worst else None), ulps_text(row.ulp) if worst else "-")
     agree = str(row.counts.get("agree", 0))
     place = (f"{adapter} {variant}", device, dtype, row.quantity)
-    return (*place, agree, str(row.failing), other, *numbers, case, replay)
+    return (*place, agree, str(row.failing), other, *numbers, worst.case if worst else "-")
 
 
 def apart(run: RunFile, summary: Summary) -> Section:

@@ -12,7 +12,7 @@ PROSE = (
     "upstream, layout, family) that an implementation was really compared on, of all that go together."
 )
 
-COLUMNS = (Column("implementation"), Column("pairs met"), Column("of"), Column("share"), Column("not met"))
+COLUMNS = (Column("implementation"), Column("pairs met"), Column("of"), Column("part"), Column("not met"))
 
 GAPS_SHOWN = 12
 

@@ -7,23 +7,25 @@ from dataclasses import dataclass
 
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import Summary, summarize
-from xentcheck.vocabulary import EXECUTED
+from xentcheck.vocabulary import EXECUTED, FAILING
 
 from .accuracy import accuracy
+from .cases import cases
 from .causes import causes
-from .comparisons import agreement, apart, failures
+from .comparisons import agreement, apart
 from .coverage import coverage
 from .excused import conventions, deviations, who_is_wrong
 from .faults import faults
+from .heat import HeatMap, heat_map
 from .implementations import implementations
 from .laws import laws
 from .power import gaps, grades, power
 from .probes import probes
-from .section import Section, readable
+from .section import Mark, Section, readable
 from .setting import environment, host
 
 SECTIONS: tuple[Callable[[RunFile, Summary], Section], ...] = (
-    *(causes, implementations, agreement, failures, power, gaps, grades),
+    *(causes, cases, implementations, agreement, power, gaps, grades),
     *(accuracy, laws, faults, coverage),
     *(who_is_wrong, deviations, conventions, probes, apart),
     *(environment, host),
@@ -31,6 +33,10 @@ SECTIONS: tuple[Callable[[RunFile, Summary], Section], ...] = (
 """What makes each section, in the order in which they are shown; host and timings, which differ between equal runs,
 stand last.
 """
+
+
+ROWS = 500
+"""Rows of a section that a page shows."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,16 @@ class Page:
     facts: tuple[tuple[str, str], ...]
     reasons: tuple[str, ...]
     weaker: tuple[str, ...]
+    not_asked: tuple[str, ...]
     observations: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    heat: HeatMap
     sections: tuple[Section, ...]
+
+    @staticmethod
+    def failing(mark: Mark | None) -> bool:
+        """Whether a card is drawn as a failure: one of a comparison that agrees is not."""
+        return mark is None or not mark.outcomes or not {*FAILING}.isdisjoint(mark.outcomes)
 
 
 def page_of(run: RunFile) -> Page:
@@ -59,8 +73,11 @@ def page_of(run: RunFile) -> Page:
         facts=_facts(run, summary),
         reasons=tuple(map(readable, summary.reasons)),
         weaker=tuple(map(readable, summary.weaker)),
-        observations=tuple(map(readable, (*summary.not_asked, *summary.observations))),
-        sections=tuple(section for section in made if section.rows),
+        not_asked=tuple(map(readable, summary.not_asked)),
+        observations=tuple(map(readable, summary.observations)),
+        outcomes=tuple(summary.counts),
+        heat=heat_map(summary),
+        sections=tuple(section.cut(ROWS) for section in made if section.rows),
     )
 
 

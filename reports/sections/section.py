@@ -32,11 +32,21 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What else is known of a row. id: of its card; target: the id that its code leads to; outcomes: those in it."""
+
+    id: str = ""
+    target: str = ""
+    outcomes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Section:
     """One section; without rows it is not shown.
 
     opened: whether it is, on a page that can fold it. cards: each row stands by itself, where there is room for that.
-    plotted: the pictures of the run stand below it. brief: it is shown where there is room for little, too.
+    plotted: the pictures of the run stand below it. brief: it is shown where there is room for little, too. leading: it
+    stands above everything else. marks: one for each row, or none.
     """
 
     title: str
@@ -47,6 +57,15 @@ class Section:
     cards: bool = False
     plotted: bool = False
     brief: bool = False
+    leading: bool = False
+    marks: tuple[Mark, ...] = ()
+
+    def cut(self, most: int) -> Section:
+        """Its first rows, and how many are left out."""
+        if (left := len(self.rows) - most) <= 0:
+            return self
+        prose = f"{self.prose} {left} more rows are in the run file.".strip()
+        return replace(self, rows=self.rows[:most], marks=self.marks[:most], prose=prose)
 
     def readable(self) -> Section:
         """The same without control characters and surrogates, whoever has named what."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
+from random import Random
 from typing import Any
 
 from xentcheck.records.file import Header
 from xentcheck.records.findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
 from xentcheck.records.record import SHARE_EDGES, ULP_EDGES, Record
 from xentcheck.records.run import RunFile
+from xentcheck.vocabulary import DTYPES, QUANTITIES
 
 CATALOGUE = ("fused", "fused-lse", "stash", "stable")
 
@@ -140,3 +143,27 @@ def varied() -> RunFile:
         laws=(law(), law(share=2.0)),
         faults=(fault(), fault(fault="E99-slips-through", kills={}), fault(fault="none", kills={}, rivals={})),
     )
+
+
+def many(n: int) -> RunFile:
+    """A run of n records of 12 implementations in all dtypes and quantities, with points to plot; each tenth fails."""
+    draw = Random(0)
+    adapters = tuple(product(("jax", "mine", "numpy", "torch"), ("compile", "eager", "jit")))
+    places = [(*place, dtype, quantity) for place in adapters for dtype in DTYPES for quantity in QUANTITIES]
+    records = []
+    for i in range(n):
+        number, place = divmod(i, len(places))
+        adapter, variant, dtype, quantity = places[place]
+        points = 8 if quantity == "dC/dz" else 0
+        share = 10 ** draw.uniform(-6, 0)
+        fails = {"outcome": "disagree", "share": 1e6 * share, "suspects": ("B20: divides by all rows",)}
+        records.append(
+            record(
+                **{"adapter": adapter, "variant": variant, "dtype": dtype, "quantity": quantity, "share": share}
+                | (fails if number % 10 == 0 else {}),
+                case=f"gaussian.{number}x10.f32.index.plain.mean.up-one.contig.s0",
+                group=f"{adapter}/{variant}/cpu/{dtype}/{quantity}/{number % 20}",
+                margins=tuple((draw.uniform(0, 40), 10 ** draw.uniform(-16, 0), 1e-2) for _ in range(points)),
+            )
+        )
+    return run(*records)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EISDIR
+from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
@@ -77,3 +79,12 @@ def write_whole(path: Path, text: str, what: str = "") -> Path:
     with written(path, what) as stream:
         stream.write(text)
     return path
+
+
+def policy_hash(text: str) -> str:
+    """What the content-security policy of a page allows an inline style or script of this text by.
+
+    >>> policy_hash("")
+    'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
+    """
+    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()

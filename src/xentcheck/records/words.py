@@ -42,13 +42,13 @@ def decimal(text: str) -> str:
     return f"{float.fromhex(text):.9g}" if text else "-"
 
 
-def ulps_text(x: float | None) -> str:
+def ulps_text(x: float | None, digits: int = 3) -> str:
     """A number of units in the last place, or in its place that the exact value is subnormal.
 
     >>> ulps_text(1.5), ulps_text(None)
     ('1.5', 'subnormal')
     """
-    return "subnormal" if x is None else f"{x:.3g}"
+    return "subnormal" if x is None else f"{x:.{digits}g}"
 
 
 def in_ulps(x: float | None) -> str:

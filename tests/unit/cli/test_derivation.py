@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from xentcheck.cli.commands.explain import explain
+from xentcheck.records.paths import policy_hash
 from xentcheck.studies.explain.derivation import BOOK, SHOWN, derivation, lines, listed
-from xentcheck.studies.explain.picture import hashed, picture, write_picture
+from xentcheck.studies.explain.picture import picture, write_picture
 from xentcheck.vocabulary import DTYPES
 
 DEFAULT = ([1.0, 2.0, 3.0], 1, [0.5, -1.0])
@@ -85,11 +86,11 @@ def test_the_page_shows_the_exact_numbers_and_runs_its_own_script_only() -> None
     assert len(re.findall('class="lit"', page)) == 1
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
-    assert f"default-src 'none'; style-src '{hashed(style)}'; script-src '{hashed(script)}'" in page
+    assert f"default-src 'none'; style-src '{policy_hash(style)}'; script-src '{policy_hash(script)}'" in page
     assert "$" not in page.replace("${", "")
     (data,) = re.findall(r'id="numbers">(.*?)</script>', page, re.DOTALL)
     assert json.loads(data) == {"z": DEFAULT[0], "y": 1}
-    assert hashed(script) != hashed(script + " ")
+    assert policy_hash(script) != policy_hash(script + " ")
 
 
 def test_the_page_is_written_by_the_command(tmp_path: Path) -> None:

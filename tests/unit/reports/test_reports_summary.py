@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import pytest
+from rich.console import Console
 from samples import record, run, varied
 
 from xentcheck.records.record import SHARE_EDGES
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe
 from xentcheck.reports.analysis.summary import summarize
+from xentcheck.reports.formats.terminal import print_summary
 from xentcheck.vocabulary import FAILING, OUTCOMES
 
 
@@ -216,3 +219,12 @@ def test_the_explanation_says_what_is_needed_to_act() -> None:
         bad.replay,
     ):
         assert part in text
+
+
+def test_the_terminal_shows_no_known_deviation_as_the_worst_share_and_no_ulps_of_subnormal_numbers() -> None:
+    """Beside 0 failures stands the share of what agrees; a row whose exact values are all subnormal says so."""
+    known = record(outcome="deviation", share=6750.0, ulp=3e35, case="known")
+    console = Console(width=100, record=True, file=io.StringIO())
+    print_summary(run(record(ulp=None), known), console)
+    (line,) = (line for line in console.export_text().splitlines() if "dC/dz" in line and "torch eager" in line)
+    assert line.split()[-5:] == ["1", "0", "1", "0.25", "subnormal"]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from xentcheck.records.paths import write_whole
+from xentcheck.records.paths import policy_hash, write_whole
 
 from .derivation import BOOK, Derivation
 
@@ -25,7 +23,7 @@ def picture(d: Derivation) -> str:
     style, script, text = ((page / f"picture.{kind}").read_text("utf-8") for kind in ("css", "js", "html"))
     classes = range(len(d.z))
     return Template(text).substitute(
-        policy=f"style-src '{hashed(style)}'; script-src '{hashed(script)}'",
+        policy=f"style-src '{policy_hash(style)}'; script-src '{policy_hash(script)}'",
         style=style,
         script=script,
         book=BOOK,
@@ -43,11 +41,6 @@ def picture(d: Derivation) -> str:
 def write_picture(d: Derivation, file: Path) -> Path:
     """The page in a file. Raises OutputError if the file cannot be written."""
     return write_whole(file, picture(d), "page")
-
-
-def hashed(text: str) -> str:
-    """What a content-security policy allows an inline style or script of this text by."""
-    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
 
 
 def _row(d: Derivation, j: int) -> str:
