@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xentcheck.errors import declaring
 from xentcheck.records.file import Header
 from xentcheck.reference.bounds.contracts import CATALOGUE
+from xentcheck.vocabulary import NEVER_SET
 
 from .comparison import planned
 from .subjects import Subject
@@ -61,7 +62,8 @@ def environment(subjects: Sequence[Subject]) -> dict[str, Any]:
 
 def _about(adapter: Adapter) -> dict[str, str]:
     with declaring(adapter.name):
-        return {"version": adapter.version(), **adapter.settings()}
+        unset = {NEVER_SET: " ".join(adapter.never_set)} if adapter.never_set else {}
+        return {"version": adapter.version(), **adapter.settings(), **unset}
 
 
 def host(jobs: int) -> dict[str, Any]:
