@@ -47,7 +47,7 @@ def gate_command(request: GateRequest) -> int:
     if request.run.report_dir:
         prepare(request.run.report_dir)
     console = Console(stderr=request.output_format != "text")
-    run = execute_request(planned(request.run, base), console)
+    run = execute_request(planned(request.run, base))
     found = gate_of(base or Baseline({}, {}), run.file, request.limits)
     for line in told(found, SHOWN):
         console.print(Text(line), soft_wrap=True)
