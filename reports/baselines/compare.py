@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xentcheck.records.record import rank
+from xentcheck.records.sizes import NARROW
 from xentcheck.reports.sections.section import Column, Section
 from xentcheck.vocabulary import EXECUTED, FAILING
 
@@ -21,8 +22,11 @@ KINDS = ("failure", "gone", "fewer", "worse", "lower", "moved", "better", "new",
 BAD = KINDS[:5]
 """What can change, and what makes the comparison fail: a comparison or the run as a whole that fails, a row that is
 gone or compares less than before, a failure that is farther beyond its bound, a lower grade. A worst number that moved
-within its bound, as another rounding may, is none of these.
+within its bound, or a grade among forms that round alike, as another rounding may, is none of these.
 """
+
+GRADE = "grade"
+"""What is told of a grade that moved, beside worst numbers."""
 
 NOT_MET = "perhaps not met: other cases"
 """What is known of a failure that is gone where the cases are not the same."""
@@ -107,12 +111,12 @@ def _rows(base: Baseline, new: Baseline) -> Iterator[Change]:
         before, after = base.rows.get(name), new.rows.get(name)
         if before is None or after is None:
             kind = "new" if before is None else "gone"
-            told = tuple(counted(row.outcomes[0]) if row else "" for row in (before, after))
-            yield Change(kind, name, "row", *told, again=before.replay if before else "")
+            old, now = (counted(row.outcomes[0]) if row else "" for row in (before, after))
+            yield Change(kind, name, "row", old, now, before.replay if before else "")
             continue
         outcomes = _either(map(counted, before.outcomes)), _either(map(counted, after.outcomes))
         if (same_plan or before.cases == after.cases) and executed(after)[1] < executed(before)[0]:
-            yield Change("fewer", name, "outcomes", *outcomes, again=after.replay)
+            yield Change("fewer", name, "outcomes", *outcomes, after.replay)
             continue
         moves = [_moved(before.share, after.share), _moved(before.ulp, after.ulp)]
         if any(moves):
@@ -195,10 +199,14 @@ def _worst_of(cases: Sequence[str], row: Span | None) -> tuple[str, str]:
 
 
 def _grades(base: Baseline, new: Baseline) -> Iterator[Change]:
-    """Grades that no run before gave: lower where the contract is weaker; "none" is the weakest."""
+    """Grades that no run before gave: lower where the contract is weaker; "none" is the weakest.
+
+    In a wide dtype all contracts but the weakest round alike, and differ in the form of the formula, as exp2 in the
+    place of exp: another one of them has moved.
+    """
     names = [*(new.header.get("catalogue") or base.header.get("catalogue") or ()), "none"]
     height = {name: i for i, name in enumerate(names)}
-    for change in _texts("grade", base, new):
+    for change in _texts(GRADE, base, new):
         old, now = (max(height.get(name, -1) for name in text.split(" or ")) for text in (change.before, change.after))
         if min(old, now) < 0 or now <= old:
             yield change
@@ -208,7 +216,8 @@ def _grades(base: Baseline, new: Baseline) -> Iterator[Change]:
                 key=lambda row: rank(row.share[1] if row.share else None),
                 default=Span("", ()),
             ).replay
-            yield Change("lower", change.where, "grade", names[old], names[now], again)
+            form = change.where.rpartition("/")[2] not in NARROW and now < len(names) - 2
+            yield Change("moved" if form else "lower", change.where, GRADE, names[old], names[now], again)
 
 
 def _texts(kind: str, base: Baseline, new: Baseline) -> Iterator[Change]:

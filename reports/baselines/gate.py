@@ -1,7 +1,8 @@
 """The gate: what of a new run may not be merged, judged beside a baseline. Pure functions.
 
 Red: a comparison fails that did not, the run as a whole does, a grade is lower, a row is gone or compares less. Yellow:
-a worst share moved and is still below 1, which rounding may do; red only where a limit says so.
+a worst share moved and is still below 1, or a wide dtype's grade to another form of the formula, which rounding may do;
+red only where a limit says so.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from xentcheck.reports.analysis.summary import Row, summarize
 from xentcheck.vocabulary import FAILING
 
 from .baseline import Baseline, Span, baseline_of
-from .compare import Change, compare
+from .compare import GRADE, Change, compare
 
 MEASURES = ("share", "ratio")
 """What a limit is about: a row's worst share of the bound, or how many times the one of the baseline it is."""
@@ -101,7 +102,7 @@ def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
     lost = [change for change in changes if change.kind in ("gone", "fewer")]
     red += [Reason(_lost(change), change.where, _replay(base, worst, change.where)) for change in lost]
     red += [_lower(change, run.records) for change in changes if change.kind == "lower"]
-    yellow: list[Reason] = []
+    yellow = [_lower(change, run.records) for change in changes if change.kind == "moved" and change.what == GRADE]
     for name in sorted({*base.rows, *new.rows}):
         before, after = base.rows.get(name), new.rows.get(name)
         if before is None or after is None:

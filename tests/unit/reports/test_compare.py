@@ -299,5 +299,10 @@ def test_a_grade_is_lower_only_where_the_order_is_known() -> None:
     nameless = [replace(b, header={**b.header, "catalogue": []}) for b in (first, second)]
     assert compare(nameless[0], second).changes[0].again == record().replay
     assert [c.kind for c in compare(*nameless).changes] == ["grade"]
+    forms = {"catalogue": ("stash", "storage", "stable")}
+    for dtype, kind in (("float32", "moved"), ("float64", "moved"), ("float16", "lower"), ("bfloat16", "lower")):
+        sides = [replace(r, records=(replace(r.records[0], dtype=dtype),)) for r in (stash, storage)]
+        found = found_in(*(replace(r, header=replace(r.header, **forms)) for r in sides))
+        assert [(c.kind, c.before, c.after) for c in found.changes] == [(kind, "stash", "storage")]
     excused = [one(outcome="deviation", share=x) for x in (7.0, 8.0)]
     assert [c.kind for c in found_in(*excused).changes] == ["moved"]
