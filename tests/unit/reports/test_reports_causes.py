@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -25,6 +26,7 @@ from xentcheck.reports.analysis.causes import UNEXAMINED, UNKNOWN, causes_of
 from xentcheck.reports.analysis.traits import size_of, traits_of
 from xentcheck.reports.formats.markdown import FAILING, PASSING, markdown
 from xentcheck.reports.formats.terminal import WIDTH, told
+from xentcheck.reports.formats.write import to_json
 from xentcheck.vocabulary import UNSURE
 
 ROWS = "B20: off by the factor valid/N = 3/5: divides by all rows"
@@ -180,3 +182,15 @@ def test_a_code_is_explained_by_the_command() -> None:
     assert len(CliRunner().invoke(command, [], standalone_mode=False).output.splitlines()) == len(rules())
     with pytest.raises(CaseError, match="unknown code 'Z99'; allowed: A01"):
         rule("Z99")
+
+
+def test_json_holds_the_causes() -> None:
+    """Code, how many, what they have in common, the smallest case with its command, the mend; none for a pass."""
+    failing = [failure(case(shape=shape), "B20: divides by all rows", replay=shape) for shape in ("9x9", "2x3")]
+    (cause,) = json.loads(to_json(run(*failing)))["causes"]
+    assert (cause["code"], cause["sentence"], cause["failures"]) == ("B20", "divides by all rows", 2)
+    assert cause["smallest"]["case"] == case(shape="2x3")
+    assert cause["smallest"]["replay"] == "2x3"
+    assert cause["mend"] == rule("B20").mend
+    assert cause["only"]
+    assert json.loads(to_json(run(agreement(case()))))["causes"] == []
