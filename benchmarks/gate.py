@@ -169,6 +169,15 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+CAUSE = re.compile(r"^red: .* \[([A-Z]\d+)\]: \d+ new failure", re.MULTILINE)
+"""A finding that names its cause."""
+
+
+def unwrapped(text: str) -> str:
+    """What a gate says, each finding on one line."""
+    return re.sub(r"\n   (?=\S)(?!where |again )", " ", text)
+
+
 def branch(source: str, change: Change) -> str:
     """The source with one change. Raises ValueError if it has no such place, or several."""
     old, new = change
@@ -180,11 +189,11 @@ def branch(source: str, change: Change) -> str:
 def judged(folder: Path, implementation: tuple[str, ...], *, broken: bool) -> tuple[bool, str]:
     """Whether the gate says of a branch what it should, and its verdict."""
     done = command(folder, "gate", "main", *implementation, "-j", "2")
-    lines = re.sub(r"\n   (?=\S)(?!where |again )", " ", done.stdout).splitlines()  # a finding on a line
+    lines = unwrapped(done.stdout).splitlines()
     verdict = lines[-1] if lines else done.stderr[-300:]
     if not broken:
         return done.returncode == 0, verdict
-    causes = [line for line in lines if re.match(r"red: .* \[[A-Z]\d+\]: \d+ new failure", line)]
+    causes = [line for line in lines if CAUSE.match(line)]
     told = bool(causes) and any(line.startswith("   again xentcheck replay ") for line in lines)
     return done.returncode == 1 and told, f"{verdict}; {causes[0].removeprefix('red: ') if causes else 'no cause'}"
 
