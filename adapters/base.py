@@ -81,7 +81,8 @@ class Adapter(ABC):
     is a fused linear loss, with pairs of our names and its own; `fixed` is one without `reduction`, `axis` one that has
     an axis argument instead; `adapter` one that somebody has wrapped already; `always` names options always given.
     guessed: options, dtypes, reductions and `labels` that nobody declared. refused: those of them that it raises an
-    exception for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`.
+    exception for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`. never_set:
+    parameters of what it wraps that no problem sets.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Adapter(ABC):
     guessed: frozenset[str] = frozenset()
     refused: Mapping[str, str] = MappingProxyType({})
     overwrites: tuple[str, ...] = ()
+    never_set: tuple[str, ...] = ()
 
     _broken: str = ""
 

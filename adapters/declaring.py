@@ -24,6 +24,7 @@ def declaration(adapter: Adapter) -> dict[str, str]:
         "variants": " ".join(adapter.variants),
         "calling": adapter.calling,
         "guessed": " ".join(sorted(adapter.guessed)),
+        "never_set": " ".join(adapter.never_set),
         "options": " ".join(sorted(c.options)),
         "dtypes": " ".join(c.dtypes),
         "reductions": " ".join(c.reductions),
@@ -48,6 +49,7 @@ def declare(adapter: Adapter, text: Mapping[str, str]) -> None:
     adapter.variants = tuple(text.get("variants", "eager").split())
     adapter.calling = text.get("calling", "")
     adapter.guessed = frozenset(text.get("guessed", "").split())
+    adapter.never_set = tuple(text.get("never_set", "").split())
     adapter.capabilities = Capabilities(
         options=frozenset(_words(text, "options", "", OPTIONS)),
         dtypes=_words(text, "dtypes", "float32", DTYPES),

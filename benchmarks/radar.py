@@ -27,7 +27,7 @@ import click
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.records.findings import RIGHT
+from xentcheck.records.findings import RIGHT, is_right
 from xentcheck.reports.baselines.baseline import Baseline, baseline_of
 from xentcheck.reports.baselines.compare import Comparison, compare
 from xentcheck.reports.baselines.file import load
@@ -143,7 +143,7 @@ def alone(task: Task) -> tuple[Task, str]:
 def main(count: int, frameworks: tuple[str, ...], profile: str, jobs: int) -> None:
     """Measure both."""
     differ = pairs(count) if count else 0
-    tasks = [(f, name, profile) for f in frameworks for name in by_name(f) if name != RIGHT]
+    tasks = [(f, name, profile) for f in frameworks for name in by_name(f) if not is_right(name)]
     silent, told = [], Counter[str]()
     for number, (task, verdict) in enumerate(verdicts(tasks, jobs), 1):
         told[task[0]] += bool(verdict)

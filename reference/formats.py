@@ -66,17 +66,6 @@ class Format:
             normal = np.abs(exact) >= self.smallest_normal
             return ulps if np.all(normal) else np.where(normal, ulps, np.nan)
 
-    def ulps(self, error: Any, exact: Any) -> NDArray[np.float64]:
-        """Errors in units in the last place of their exact values; nan for an exact value below the normal range.
-
-        Numbers there have fewer digits, so that an error in units of them says nothing of how many are right.
-
-        >>> FORMATS["float32"].ulps([2.0**-23, 1e-30], [1.0, 0.0])
-        array([ 1., nan])
-        """
-        with np.errstate(all="ignore"):
-            return np.where(np.abs(exact) >= self.smallest_normal, error / self.ulp(exact), np.nan)
-
 
 EXPONENT_BITS = np.int64(0x7FF0000000000000)
 """Of a float64: a normal number without its sign and significand is the power of two below its magnitude."""

@@ -156,6 +156,8 @@ def _wrap(
 
     from xentcheck.adapters.promises import promised
 
+    from .signatures import never_set
+
     if not callable(function):
         raise AdapterError(f"from_{framework} got {type(function).__name__}; allowed: a function")
     if (framework, head) not in _WRAPPERS:
@@ -163,6 +165,7 @@ def _wrap(
     module, _, kind = _WRAPPERS[framework, head].rpartition(".")
     adapter: Adapter = getattr(import_module(f"xentcheck.adapters.{module}"), kind)(function, name or _name(function))
     adapter.command = command_of(function, framework)
+    adapter.never_set = never_set(function, framework) if head == "logits" else ()
     usual = adapter.capabilities.options - frozenset(RARE_OPTIONS)
     adapter.overwrites = selection("overwrites", overwrites, OVERWRITABLE, empty=True)
     adapter.promised = promised(contract)

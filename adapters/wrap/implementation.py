@@ -23,7 +23,15 @@ from xentcheck.vocabulary import DTYPES, REDUCTIONS
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import as_layer, by_position, names_of
 from .refusals import ROWS, TRIED
-from .signatures import DEFAULTS, named_parameters, own_defaults, parameters_of, signature_of_class, supported
+from .signatures import (
+    DEFAULTS,
+    named_parameters,
+    never_set,
+    own_defaults,
+    parameters_of,
+    signature_of_class,
+    supported,
+)
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -90,7 +98,9 @@ def adapter_of(
         raise AdapterError(f"the implementation is called {name!r}, as a built-in adapter is; allowed: another name")
     calling = _calling(implementation, parameters)
     wrap = partial(WRAPPERS[framework], name=name, overwrites=overwrites)
-    if names := names_of(named_parameters(function), name):
+    names = names_of(named_parameters(function), name)
+    unset = never_set(function, framework, tuple((names or {}).values()))
+    if names:
         function = by_position(function, names)
         wrap = partial(wrap, head="layer")
         calling = " ".join(("linear", *calling.split(), *(f"{role}={name}" for role, name in names.items())))
@@ -108,6 +118,7 @@ def adapter_of(
         made = wrap(fixed, reductions=_reductions(wrap(fixed)))
     made.command = command_of(implementation, framework)
     made.calling = calling
+    made.never_set = unset
     made.guessed = frozenset() if options is not None else frozenset((*TRIED, *DTYPES, LABELS))
     if parameters is None or "reduction" in parameters:
         made.guessed |= frozenset(REDUCTIONS)

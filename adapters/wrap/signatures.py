@@ -1,9 +1,9 @@
-"""Signatures: what the parameters of somebody's function say about the options that it supports."""
+"""Signatures: what the parameters of somebody's function say about the options that it supports, and leave unsaid."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from xentcheck.reference.problem import NO_IGNORE
@@ -35,6 +35,30 @@ def own_defaults(function: Callable[..., Any]) -> list[str]:
         return []
     given = {name: found[name].default for name in DEFAULTS if name in found}
     return [name for name, value in given.items() if value is not inspect.Parameter.empty and value != DEFAULTS[name]]
+
+
+SET = ("weight", "ignore_index", "reduction", "label_smoothing", "upstream")
+"""What a call may pass by keyword, beside the arrays."""
+
+
+def never_set(function: Callable[..., Any], framework: str, roles: Collection[str] = ()) -> tuple[str, ...]:
+    """The parameters beside the arrays that no problem sets, in their order; roles: those of a fused linear loss.
+
+    >>> def loss(logits, target, reduction="mean", z_loss=0.0): ...
+    >>> never_set(loss, "torch")
+    ('z_loss',)
+    """
+    try:
+        found = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return ()
+    named = [p.name for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    given = {*named[: 1 if roles else 2], *roles, *SET}
+    if framework != "numpy":
+        given.discard("upstream")
+    if "reduction" not in named:
+        given.add("axis")
+    return tuple(name for name in named if name not in given)
 
 
 def signature_of_class(kind: type) -> inspect.Signature:

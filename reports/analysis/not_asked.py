@@ -1,12 +1,14 @@
-"""What was not asked: options, reductions and the like on which an implementation was never judged."""
+"""What was not asked: options, reductions and the like that were never judged, and parameters that were never set."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from xentcheck.records.record import Record
 from xentcheck.records.words import printable
+from xentcheck.vocabulary import NEVER_SET
 
 HELP = {
     "option": "a parameter of that name or options= declares an option",
@@ -17,8 +19,16 @@ HELP = {
 """What would include it, by the first word of what is lacking."""
 
 
-def not_asked(records: Iterable[Record]) -> tuple[str, ...]:
+WRAPPER = (
+    "a wrapper that passes them on as weight, ignore_index, reduction or label_smoothing includes them, and a function "
+    "for each value that is to be judged"
+)
+
+
+def not_asked(records: Iterable[Record], environment: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """A sentence for each implementation that was not asked about all: what, in how many comparisons, what to do.
+
+    environment: that of the run, which knows the parameters that no problem sets.
 
     >>> place = dict(adapter="mine", variant="v", device="cpu", dtype="float32", group="g", contract="c", case="c")
     >>> lacking = Record(**place, quantity="cost", outcome="unsupported", lacks=("reduction", "mean"))
@@ -43,4 +53,11 @@ def not_asked(records: Iterable[Record]) -> tuple[str, ...]:
             f"{printable(adapter)} was not judged on {named} ({unsupported[adapter]} of {counts[adapter]} comparisons)"
         )
         found.append("; ".join((told, *helps[adapter])))
-    return tuple(found)
+    return (*found, *_never_set((environment or {}).get("adapters")))
+
+
+def _never_set(adapters: object) -> Iterator[str]:
+    """A sentence for each function that has parameters that no problem sets."""
+    for name, about in adapters.items() if isinstance(adapters, Mapping) else ():
+        if isinstance(about, Mapping) and (unset := str(about.get(NEVER_SET, ""))):
+            yield f"{printable(name)}: never set: {printable(', '.join(unset.split()))}; {WRAPPER}"

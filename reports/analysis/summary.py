@@ -138,7 +138,7 @@ def summarize(run: RunFile) -> Summary:
         weaker=weaker(records, run.header.catalogue),
         undecided=unsure,
         observations=_observations(records),
-        not_asked=not_asked(records),
+        not_asked=not_asked(records, run.header.environment),
     )
 
 

@@ -20,7 +20,7 @@ from xentcheck.records.paths import write_whole
 from xentcheck.records.record import place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
-from xentcheck.reports.analysis.summary import Row, summarize
+from xentcheck.reports.analysis.summary import Row, Summary, summarize
 from xentcheck.vocabulary import EXECUTED, FAILING
 
 SCHEMA = 4
@@ -34,7 +34,7 @@ Counts = Mapping[str, int]
 """Outcome -> how many comparisons of a row had it, in the order of the vocabulary."""
 
 HEADER = {"version": str, "generator": int, "profile": str, "seed": int, "selection": list, "environment": dict}
-"""Fields of the first line."""
+"""Fields of the first line; beside them the catalogue of contracts, strictest first, in newer files."""
 
 TEXTS = ("answer", "grade", "failing", "failure")
 """Kinds of lines that hold texts: one for each different run."""
@@ -43,6 +43,8 @@ TEXTS = ("answer", "grade", "failing", "failure")
 @dataclass(frozen=True)
 class Span:
     """One row over all runs: the cases by a digest, the counts of each different run, ranges of the worst numbers.
+
+    Known deviations have a part in the worst share here: one that grows is seen.
 
     case, replay: that of the worst share, and the command that repeats it; empty in a file of an older schema.
     """
@@ -110,6 +112,7 @@ def baseline_of(runs: Sequence[RunFile]) -> Baseline:
         "seed": first.seed,
         "selection": list(first.selection),
         "environment": first.environment,
+        "catalogue": list(first.catalogue),
     }
     cases = [_cases(run) for run in runs]
     rows: dict[str, list[tuple[Row, str]]] = defaultdict(list)
@@ -121,7 +124,7 @@ def baseline_of(runs: Sequence[RunFile]) -> Baseline:
     texts = {
         "answer": _seen(runs, _answers),
         "grade": _seen(summaries, lambda s: (("/".join(g.place), g.contract) for g in s.grades)),
-        "failing": _seen(runs, _failing),
+        "failing": _seen(summaries, _failing),
         "failure": _seen(summaries, lambda s: ((text, "") for text in s.reasons)),
     }
     return Baseline(header, {name: _span(found) for name, found in rows.items()}, texts)
@@ -141,7 +144,8 @@ def _cases(run: RunFile) -> dict[str, str]:
 
 def _span(found: Sequence[tuple[Row, str]]) -> Span:
     counts = {counted(row.counts): row.counts for row, _ in found}
-    judged = [row.worst for row, _ in found if row.worst is not None]
+    kinds = ([record for record in (row.worst, row.known) if record is not None] for row, _ in found)
+    judged = [max(records, key=lambda r: rank(r.share)) for records in kinds if records]
     shares = [worst.share for worst in judged]
     worst = max(judged, key=lambda r: rank(r.share), default=None)
     return Span(
@@ -190,7 +194,9 @@ def _answers(run: RunFile) -> Iterator[tuple[str, str]]:
         yield f"{p.adapter}/{p.variant}/{p.device} probe {p.probe}", f"{p.value}; {p.gradient}"
 
 
-def _failing(run: RunFile) -> Iterator[tuple[str, str]]:
-    for r in run.records:
-        if r.outcome in FAILING:
-            yield f"{_name(place_of(r), r.quantity)} of {r.case}", r.outcome
+def _failing(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Each comparison that fails, how, and the known mistake that explains it."""
+    for cause in summary.causes:
+        for r in cause.records:
+            told = f"{r.outcome}, {cause.title}" if cause.code else r.outcome
+            yield f"{_name(place_of(r), r.quantity)} of {r.case}", told

@@ -47,6 +47,8 @@ def _parsed(path: Path, lines: list[str]) -> Baseline:
             )
     if not isinstance(header["environment"].get("adapters", {}), dict):
         raise RunFileError(f"baseline {path}, line 1: adapters of the environment are no object")
+    if not _strings(header.get("catalogue", [])):
+        raise RunFileError(f"baseline {path}, line 1: catalogue is no list of names")
     rows: dict[str, Span] = {}
     texts: dict[str, dict[str, tuple[str, ...]]] = {kind: {} for kind in TEXTS}
     for number, line in enumerate(lines[1:], 2):
@@ -73,6 +75,10 @@ def _parsed(path: Path, lines: list[str]) -> Baseline:
                 f"baseline {path}, line {number} is malformed: {type(error).__name__}: {error}"
             ) from error
     raise RunFileError(f"baseline {path} is truncated: no end line after {len(rows)} rows")
+
+
+def _strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _refuse_twice(name: str, known: Mapping[str, object]) -> None:

@@ -1,13 +1,14 @@
 """The gate: what of a new run may not be merged, judged beside a baseline. Pure functions.
 
 Red: a comparison fails that did not, the run as a whole does, a grade is lower, a row is gone or compares less. Yellow:
-a worst share moved and is still below 1, which rounding may do; red only where a limit says so.
+a worst share moved and is still below 1, or a wide dtype's grade to another form of the formula, which rounding may do;
+red only where a limit says so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xentcheck.errors import RunFileError
@@ -18,7 +19,7 @@ from xentcheck.reports.analysis.summary import Row, summarize
 from xentcheck.vocabulary import FAILING
 
 from .baseline import Baseline, Span, baseline_of
-from .compare import Change, compare
+from .compare import GRADE, Change, compare
 
 MEASURES = ("share", "ratio")
 """What a limit is about: a row's worst share of the bound, or how many times the one of the baseline it is."""
@@ -100,14 +101,14 @@ def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
     red += [Reason(change.after, "the run as a whole") for change in changes if _of_the_run(change)]
     lost = [change for change in changes if change.kind in ("gone", "fewer")]
     red += [Reason(_lost(change), change.where, _replay(base, worst, change.where)) for change in lost]
-    red += _lower_grades(base, new, run.header.catalogue, run.records)
-    yellow: list[Reason] = []
+    red += [_lower(change, run.records) for change in changes if change.kind == "lower"]
+    yellow = [_lower(change, run.records) for change in changes if change.kind == "moved" and change.what == GRADE]
     for name in sorted({*base.rows, *new.rows}):
         before, after = base.rows.get(name), new.rows.get(name)
         if before is None or after is None:
             continue
         beyond = [limit for limit in limits if limit.exceeded(before, after)]
-        moved = any(change.kind == "worse" and change.where == name for change in changes)
+        moved = any(change.kind in ("worse", "moved") and change.where == name for change in changes)
         told = f"worst share {_share(before)} -> {_share(after)}"
         if beyond:
             over = ", ".join(f"{limit.measure} > {limit.most:g}" for limit in beyond)
@@ -146,21 +147,15 @@ def _replay(base: Baseline, worst: dict[str, Row], name: str) -> str:
     return base.rows[name].replay if name in base.rows else ""
 
 
-def _lower_grades(
-    base: Baseline, new: Baseline, catalogue: Sequence[str], records: Sequence[Record]
-) -> Iterator[Reason]:
-    """Grades that are weaker contracts than those of the baseline; "none" is the weakest."""
-    height = {name: i for i, name in enumerate((*catalogue, "none"))}
-    before, after = base.texts.get("grade", {}), new.texts.get("grade", {})
-    for place in sorted(set(before) & set(after)):
-        old = max(height.get(name, -1) for text in before[place] for name in text.split(" or "))
-        now = max(height.get(name, -1) for text in after[place] for name in text.split(" or "))
-        if now > old:
-            names = [*catalogue, "none"]
-            witness = max(
-                (r for r in records if "/".join(place_of(r)) == place and names[old] in r.shares),
-                key=lambda r: rank(r.shares[names[old]]),
-                default=None,
-            )
-            told = f"the grade fell from {names[old]} to {names[now]}"
-            yield Reason(told, place, witness.replay if witness else "")
+def _lower(change: Change, records: Sequence[Record]) -> Reason:
+    """A lower grade, with the command of what the old one does not allow."""
+    witness = max(
+        (r for r in records if "/".join(place_of(r)) == change.where and change.before in r.shares),
+        key=lambda r: rank(r.shares[change.before]),
+        default=None,
+    )
+    return Reason(
+        f"the grade fell from {change.before} to {change.after}",
+        change.where,
+        witness.replay if witness else change.again,
+    )

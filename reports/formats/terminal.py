@@ -29,23 +29,11 @@ def _plain(text: str, style: str = "") -> Text:
 
 
 def print_summary(run: RunFile, console: Console) -> None:
-    """Print the run's tables, its failures and, last, its verdict."""
+    """Print the run's tables, what is to be known beside them, and, on the last screen, its causes and its verdict."""
     summary = summarize(run)
     console.print(_table(summary))
     for grade in summary.grades:
         console.print(_plain(f"grade of {' '.join(grade.place)}: {grade.contract} (judged by {grade.declared})"))
-    for text in summary.reasons:
-        console.print(_plain(text, style="red"), soft_wrap=True)
-    for number, cause in enumerate(summary.causes[:SHOWN], 1):
-        for line in told(cause, number, len(summary.failing)):
-            style = "" if line.lstrip().startswith("again") else "red" if line[0] != " " else "default"
-            console.print(_plain(line, style=style), soft_wrap=True)
-    if len(summary.causes) > SHOWN:
-        console.print(f"... and {len(summary.causes) - SHOWN} more causes")
-    for text in summary.weaker:
-        console.print(_plain(text, style="yellow"), soft_wrap=True)
-    if sentence := suspicion(summary.failing):
-        console.print(_plain(sentence, style="red"), soft_wrap=True)
     warned = Counter((r.adapter, text) for r in run.records for text in r.warnings)
     for (adapter, text), times in warned.most_common(SHOWN):
         console.print(
@@ -61,6 +49,18 @@ def print_summary(run: RunFile, console: Console) -> None:
     missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
         console.print(_plain(f"{adapter}: unavailable, {reason}", style="yellow"))
+    for text in summary.reasons:
+        console.print(_plain(text, style="red"), soft_wrap=True)
+    for number, cause in enumerate(summary.causes[:SHOWN], 1):
+        for line in told(cause, number, len(summary.failing)):
+            style = "" if line.lstrip().startswith("again") else "red" if line[0] != " " else "default"
+            console.print(_plain(line, style=style), soft_wrap=True)
+    if len(summary.causes) > SHOWN:
+        console.print(f"... and {len(summary.causes) - SHOWN} more causes")
+    for text in summary.weaker:
+        console.print(_plain(text, style="yellow"), soft_wrap=True)
+    if sentence := suspicion(summary.failing):
+        console.print(_plain(sentence, style="red"), soft_wrap=True)
     style = "bold red" if not summary.ok else "bold yellow" if summary.undecided else "bold green"
     console.print(_plain(summary.verdict, style=style), soft_wrap=True)
 

@@ -99,6 +99,9 @@ ONE_BACKWARD = "one backward only"
 UNSURE = "unsure: none of the known mistakes explains it"
 """What stands in the place of a cause where none fits."""
 
+NEVER_SET = "never set"
+"""Among an adapter's settings in a run: the parameters of a function that no problem sets."""
+
 OBSERVED_LACKS = (ONE_BACKWARD, "reduction")
 """What is told among the observations of a run where an implementation refuses it: users may need to know."""
 

@@ -65,6 +65,7 @@ def test_every_module_and_data_file_is_there(wheel: zipfile.ZipFile) -> None:
         expected |= {f"xentcheck/{target}{path.as_posix()}" for path in files}
         expected.add(f"xentcheck/{target}py.typed")
     expected |= {f"xentcheck/records/{name}.toml" for name in ("rules", "glossary")}
+    expected |= {f"xentcheck/cli/templates/{name}.yml" for name in ("github", "gitlab")}
     page = ROOT / "src/xentcheck/studies/explain/page"
     expected |= {f"xentcheck/studies/explain/page/{path.name}" for path in page.iterdir()}
     expected |= {f"xentcheck/museum/{path.name}" for path in (ROOT / "tests" / "museum").glob("*.json")}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import replace
@@ -98,6 +99,9 @@ def test_one_that_does_not_fails_with_what_repeats_it(here: pytest.Pytester) -> 
     suite = ElementTree.parse(here.path / "junit.xml").getroot()[0]
     assert int(suite.attrib["failures"]) == done.parseoutcomes()["failed"]
     assert "elements exceed their bound" in ElementTree.tostring(suite, encoding="unicode")
+    (alone,) = (line.partition(" alone: pytest ")[2] for line in done.stdout.lines if " alone: pytest " in line)
+    again = here.runpytest_inprocess(*shlex.split(alone))
+    assert again.parseoutcomes()["failed"] == sum(again.parseoutcomes().values()) == 1
 
 
 BAD = {

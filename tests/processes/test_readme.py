@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -64,6 +65,9 @@ def test_five_minutes(framework: str, whole: bool, tmp_path: Path) -> None:
         told, *shown = block_after("ignored rows too) like this:")
         assert told == f"$ xentcheck run --impl {implementation} --framework torch --dtype float32"
         assert [line for line in shown if line != "..." and line not in run.stdout.splitlines()] == []
+        screen = [row for line in run.stdout.splitlines() for row in textwrap.wrap(line, 80) or [""]][-24:]
+        assert screen[-1].endswith("unsupported)")
+        assert any(row.startswith(f"1. divides by all rows [{mistake}]") for row in screen)
     assert re.search(rf"^suspected: .* \[{mistake}\], which explains \d+ of \d+ failures examined$", run.stdout, re.M)
     first = next(iter(re.findall(r"^   again (xentcheck replay .*)$", run.stdout, re.M)))
     assert command(tmp_path, *shlex.split(first)[1:], "--script", "repro.py").returncode == 1

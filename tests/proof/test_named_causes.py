@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 
 from xentcheck.cases.profiles.named import cases
-from xentcheck.museum import heads
+from xentcheck.museum import along, heads
 from xentcheck.museum import numpy as numpy_museum
-from xentcheck.museum.base import BOTH, CrossEntropy, Fault, anywhere, options
+from xentcheck.museum.base import BOTH, GRADIENT, CrossEntropy, Fault, anywhere, options
 from xentcheck.records.record import Record
 from xentcheck.reference.formats import Array
 from xentcheck.reports.analysis.suspicion import suspicion
@@ -112,6 +113,29 @@ def test_the_cause_of_most_faults_is_named() -> None:
     right = [name for name, code in found.items() if code in re.split("[+ -]", name.partition("-")[0])]
     assert len(right) >= 0.8 * len(every), {n: c for n, c in found.items() if n not in right}
     assert all(found.values())
+
+
+ALONG = {
+    "E57-hessian-of-zeros": "E57",
+    "E57-diagonal-alone": "E57",
+    "E57-twice-the-hessian": "B24",
+    "E58-tangent-without-shift": "A01",
+    "E58-tangent-times-minus-infinity": "A05",
+    "E58-tangent-is-zero": "E58",
+    "E58-tangent-of-all-rows": "B21",
+}
+"""Faults that a derivative along a direction alone shows, and their causes: its own, or what went wrong on the way."""
+
+
+@pytest.mark.parametrize("fault", [f for f in along.FAULTS if f.caught == GRADIENT], ids=lambda f: f.name)
+def test_a_fault_along_a_direction_is_explained(fault: Fault) -> None:
+    """No other quantity of these cases is wrong."""
+    (subject,) = subjects_of(along.adapter("numpy", fault.implementation))
+    chosen = (c for c in cases("quick") if "dir" in c.options and c.dtype == fault.dtype and fault.among(c))
+    records = [r for c in islice(chosen, ENOUGH) for r in run_case(c, [replace(subject, graded=False)])]
+    found = [r for r in records if r.outcome in FAILING]
+    assert {r.quantity for r in found} < {"jvp", "hvp"}
+    assert f"[{ALONG[fault.name]}]" in suspicion(found)
 
 
 @pytest.mark.parametrize("fault", [pytest.param(f, id=f.name) for f in heads.FAULTS])

@@ -19,6 +19,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 COMMANDS = {
+    "init": "Write a test of a function and a job that gates pull requests, and run it once.",
     "run": "Check implementations against the exact values.",
     "merge": "Put the shards of a run together.",
     "report": "Write report.html, report.md and report.json of a run file.",

@@ -56,8 +56,8 @@ class RunRequest:
     executor: str | None = None
 
 
-def execute_request(request: RunRequest, console: Console) -> Run:
-    """The run of the cases asked for, with progress."""
+def execute_request(request: RunRequest) -> Run:
+    """The run of the cases asked for, with progress on stderr."""
     known = load() + (load(request.deviations) if request.deviations else [])
     chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
     specs = asked_of(request)
@@ -78,7 +78,7 @@ def execute_request(request: RunRequest, console: Console) -> Run:
         chosen = [case for task in tasks if isinstance(task, CaseGroup) for case in task.cases]
     header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, request.patterns, **named)
     with ExitStack() as stack:
-        advance = stack.enter_context(_progress(console, len(tasks)))
+        advance = stack.enter_context(_progress(len(tasks)))
         journal = stack.enter_context(Journal(request.out, header, resume=request.resume)) if request.out else None
         left = journal.left(tasks) if journal else tasks
         if request.executor is not None:
@@ -106,8 +106,9 @@ class Advance(Protocol):
 
 
 @contextmanager
-def _progress(console: Console, tasks: int) -> Iterator[Advance]:
+def _progress(tasks: int) -> Iterator[Advance]:
     """A bar on a terminal, a line every tenth of the way elsewhere."""
+    console = Console(stderr=True)
     if console.is_terminal:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         with Progress(*columns, console=console, transient=True) as bar:

@@ -14,7 +14,7 @@ from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
-from xentcheck.vocabulary import LAYER_GRADIENTS
+from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Counterfactual:
         return np.asarray(-np.where(self.q != 0, self.q * self.softmax[1], 0.0).sum(1))
 
     def result(self, quantity: str) -> Array:
-        """loss, dC/dz or dC/da_prev in row form, cost, dC/db or dC/dw."""
+        """A quantity; loss, a, log_a, dC/dz, hvp, dC/da_prev, and jvp where nothing is reduced, in row form."""
         if quantity in self.given:
             return self.given[quantity]
         with np.errstate(all="ignore"):
@@ -86,10 +86,25 @@ class Counterfactual:
                 mass = self.q.sum(1, keepdims=True) if self.row_mass is None else self.row_mass
                 s = np.broadcast_to(self.upstream / self.denominator, self.z.shape[:1])[:, None]
                 return np.asarray(self.factor * s * (self.softmax[0] * mass - self.q))
+            if quantity in ("a", "log_a"):
+                return np.asarray(self.factor * self.softmax[quantity == "log_a"])
+            if quantity in DIRECTIONAL:
+                return self._along(quantity)
             losses = self.losses()
             if quantity == "loss":
                 return np.asarray(self.factor * losses / self.denominator)
             return np.asarray(self.factor * (losses / self.denominator).sum())
+
+    def _along(self, quantity: str) -> Array:
+        """A derivative along the problem's direction: of the output, or of dC/dz."""
+        assert self.problem.v is not None
+        a, v = self.softmax[0], to_rows(self.problem.v).astype(np.float64)
+        mass = self.q.sum(1, keepdims=True) if self.row_mass is None else self.row_mass
+        if quantity == "hvp":
+            s = np.broadcast_to(self.upstream / self.denominator, self.z.shape[:1])[:, None]
+            return np.asarray(self.factor * s * mass * a * (v - (a * v).sum(1, keepdims=True)))
+        tangents = self.factor * ((a * mass - self.q) * v).sum(1) / self.denominator
+        return np.asarray(tangents if self.problem.reduction == "none" else tangents.sum())
 
     def _behind(self, quantity: str, delta: Array) -> Array:
         """A gradient of the layer from that of its logits."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from xentcheck.reference.formats import FORMATS, Array
-from xentcheck.vocabulary import GRADIENTS, LAYER_GRADIENTS
+from xentcheck.vocabulary import LAYER_GRADIENTS, VALUES
 
 from .counterfactual import Counterfactual
 
@@ -161,15 +161,17 @@ def _known_ratios(c: Counterfactual) -> Iterator[tuple[str, float]]:
 
 
 def precision(right: Counterfactual, exact: Array, got: Array, bound: Array, quantity: str) -> str:
-    """Whether everything is right to the bits of a narrower format; gradients relative to their largest element.
+    """Whether everything is right to the bits of a narrower format.
 
-    A result that went through a format of p bits is off by up to u = 2^-p, by a few of them after a few steps. The
+    Errors are relative: of values and log a to ln C at least, of all else to a part of the largest element. A result
+    that went through a format of p bits is off by up to u = 2^-p, by a few of them after a few steps. The
     errors of many elements go to both sides, and are no constant multiple of the right values.
     """
     wrong = _wrong(exact, got, bound)
     if np.count_nonzero(wrong) < 2 or not np.isfinite(got[wrong]).all():
         return ""
-    size = np.abs(exact).max(initial=0.0) * 2.0**-5 if quantity in GRADIENTS else np.log(right.z.shape[1])
+    scaled = quantity not in (*VALUES, "log_a")
+    size = np.abs(exact).max(initial=0.0) * 2.0**-5 if scaled else np.log(right.z.shape[1])
     error = ((got - exact) / np.maximum(np.abs(exact), size))[wrong]
     relative = float(np.abs(error).max())
     one_sided = bool(np.all(error > 0) or np.all(error < 0))

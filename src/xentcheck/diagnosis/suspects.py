@@ -7,15 +7,19 @@ import numpy as np
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
-from xentcheck.vocabulary import LAYER_GRADIENTS, UNSURE
+from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
+from .along import along
 from .causes import causes
 from .counterfactual import Counterfactual
 from .forgotten import forgotten
 from .layer_causes import layer_causes
 from .patterns import nan_where_masked, pattern_of
 
-EXAMINED = ("loss", "cost", "dC/dz", *LAYER_GRADIENTS)
+IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
+"""Quantities of the shape of the logits."""
+
+EXAMINED = ("loss", "cost", *IN_ROWS, "jvp", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""
 
 UNEXPLAINED = 0.02
@@ -44,13 +48,15 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     with np.errstate(all="ignore"):
         if pattern := nan_where_masked(right, exact, found, limit):
             return (pattern,)
-        explained = dict.fromkeys(
-            f"{code}: {text}"
-            for code, text, wrong in (*causes(right), *forgotten(right), *layer_causes(right))
-            if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit)
-        )
-        if explained:
-            return tuple(explained)
+        everywhere = (mistake for source in (causes, forgotten, layer_causes) for mistake in source(right))
+        for mistakes in (along(right) if quantity in DIRECTIONAL else (), everywhere):
+            explained = dict.fromkeys(
+                f"{code}: {text}"
+                for code, text, wrong in mistakes
+                if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit)
+            )
+            if explained:
+                return tuple(explained)
         return (pattern_of(right, quantity, exact, found, limit) or UNSURE,)
 
 
@@ -69,9 +75,9 @@ def _elements(problem: Problem) -> int:
 
 
 def _in_rows(x: Array, quantity: str) -> Array:
-    """(m, C) for dC/dz, as it is for gradients of a layer, (m,) or (1,) for values; float64."""
+    """(m, C) for what has the logits' shape, as it is for gradients of a layer, (m,) or (1,) for values; float64."""
     wide = np.asarray(x).astype(np.float64)
-    if quantity == "dC/dz":
+    if quantity in IN_ROWS:
         return np.asarray(to_rows(wide))
     return wide if quantity in LAYER_GRADIENTS else wide.reshape(-1)
 

@@ -17,6 +17,7 @@ from xentcheck.errors import declaring
 from xentcheck.records.file import Header
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.numbers.fast import described
+from xentcheck.vocabulary import NEVER_SET
 
 from .comparison import planned
 from .subjects import Subject
@@ -63,7 +64,8 @@ def environment(subjects: Sequence[Subject]) -> dict[str, Any]:
 
 def _about(adapter: Adapter) -> dict[str, str]:
     with declaring(adapter.name):
-        return {"version": adapter.version(), **adapter.settings()}
+        unset = {NEVER_SET: " ".join(adapter.never_set)} if adapter.never_set else {}
+        return {"version": adapter.version(), **adapter.settings(), **unset}
 
 
 def host(jobs: int) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from xentcheck.vocabulary import QUANTITIES
 from .plan import Plan
 
 SHOWN = 5
+
+CONFORMANCE = "xentcheck.conformance"
 
 
 class Collector:
@@ -89,7 +93,7 @@ class Collector:
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
         """The worst failures with the command that repeats each, what explains them, and one verdict line."""
         if self.summary is None:
             return
@@ -103,6 +107,23 @@ class Collector:
             terminalreporter.write_line(f"  {r.replay}")
         if (more := len(self.summary.failing) - SHOWN) > 0:
             terminalreporter.write_line(f"... and {more} more")
+        for report in terminalreporter.getreports("failed")[:1]:
+            if command := alone(report.nodeid, config.invocation_params.args):
+                terminalreporter.write_line(f"the first of these tests alone: {command}")
         for text in filter(None, (*self.summary.reasons, *self.summary.weaker, suspicion(self.summary.failing))):
             terminalreporter.write_line(text, red=True)
         terminalreporter.write_line(self.summary.verdict, red=not self.summary.ok, green=self.summary.ok)
+
+
+def alone(nodeid: str, arguments: Sequence[object]) -> str:
+    """The command that runs one test of the matrix alone; empty for tests whose id names their own file.
+
+    pytest writes the id of what `--pyargs` found without its module, as `::test_matrix[...]`, which it does not take.
+
+    >>> alone("::test_laws[jax]", ["--pyargs", "xentcheck.conformance", "-n", "2"])
+    "pytest --pyargs 'xentcheck.conformance::test_laws[jax]' -n 2"
+    """
+    words = [str(word) for word in arguments]
+    if not nodeid.startswith("::") or CONFORMANCE not in words:
+        return ""
+    return shlex.join(["pytest", *(f"{word}{nodeid}" if word == CONFORMANCE else word for word in words)])

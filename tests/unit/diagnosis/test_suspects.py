@@ -43,10 +43,39 @@ def judged(case: str, quantity: str, wrong: Any) -> tuple[str, ...]:
 
 
 def test_nothing_known_is_said_to_be_unknown() -> None:
-    """An arbitrary gradient is explained by nothing; other quantities are not looked at."""
+    """An arbitrary gradient is explained by nothing, nor is an arbitrary softmax."""
     noise = np.random.default_rng(3).normal(size=(5, 10))
     assert judged(CASE, "dC/dz", lambda right: noise) == (UNSURE,)
-    assert judged("gaussian.5x10.f64.index.plain.mean.up-neg.contig.s0", "a", lambda right: right * 2) == ()
+    assert judged(CASE, "a", lambda right: noise) == (UNSURE,)
+
+
+ALONG = next(str(c) for c in cases("quick") if "dir" in c.options and c.dtype == "float64" and c.reduction == "mean")
+SPREAD = lambda right: right * np.linspace(0.5, 1.5, right.size).reshape(right.shape)  # noqa: E731
+LESS_KNOWN = [
+    ("a", lambda right: right * 2, "B24"),
+    ("log_a", lambda right: right / np.log(2.0), "A12"),
+    ("hvp", lambda right: right * 0, "E57"),
+    ("hvp", SPREAD, "unsure"),
+    ("jvp", lambda right: right * 0, "E58"),
+    ("jvp", lambda right: -right, "G90"),
+]
+
+
+@pytest.mark.parametrize(("quantity", "wrong", "code"), LESS_KNOWN)
+def test_causes_are_looked_for_in_every_quantity(quantity: str, wrong: Any, code: str) -> None:
+    """In the softmax, its logarithm and the derivatives along a direction; what is none of them is unknown."""
+    found = judged(ALONG, quantity, wrong)
+    assert code in {text.partition(":")[0] for text in found}
+
+
+@pytest.mark.parametrize("quantity", ["a", "log_a", "jvp", "hvp"])
+def test_what_is_right_is_right_in_the_counterfactual_too(quantity: str) -> None:
+    """Each such quantity, by its own formula in plain float64."""
+    p = problem(ALONG)
+    exact = Exact(p).evaluate([quantity])[quantity][0]
+    np.testing.assert_allclose(
+        Counterfactual.of(p).result(quantity).reshape(exact.shape), exact, rtol=1e-12, atol=1e-15
+    )
 
 
 SOFT_CASE = "gaussian.5x10.f64.signed.w+ls.mean.up-neg.contig.s0"

@@ -50,6 +50,7 @@ def damaged(change: str) -> str:
             "no count": [lines[0], re.sub(r'"outcomes": \[.*?\]', '"outcomes": ["x agree"]', lines[1]), *lines[2:]],
             "no seed": [json.dumps({**header, "seed": "x"}), *lines[1:]],
             "no adapters": [json.dumps({**header, "environment": {"adapters": 3}}), *lines[1:]],
+            "no catalogue": [json.dumps({**header, "catalogue": "fused"}), *lines[1:]],
             "one number": [lines[0], re.sub(r'"share": \[.*?\]', '"share": [0.5]', lines[1]), *lines[2:]],
         }[change]
     )
@@ -72,6 +73,7 @@ def damaged(change: str) -> str:
         ("unknown field", "line 2 is malformed: ValueError: unknown field knots"),
         ("wrong type", "line 2 is malformed: "),
         ("no outcome", r"line 2 is malformed: TypeError: \[\] is no list of counts"),
+        ("no catalogue", "line 1: catalogue is no list of names"),
         ("one outcome", "line 2 is malformed: TypeError: '1 agree' is no list of counts"),
         ("no number", "line 2 is not JSON: truncated, or merged by hand"),
         ("no count", "line 2 is malformed: ValueError: 'x agree' is no count of outcomes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from xentcheck.cli.commands import run as command_run
 from xentcheck.cli.main import cli
 from xentcheck.errors import OutputError
 from xentcheck.records.file import RunWriter
+from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
 from xentcheck.reports.baselines.compare import BAD, KINDS, Change, Comparison, compare
@@ -23,9 +25,14 @@ from xentcheck.reports.baselines.file import load
 from xentcheck.reports.formats.html import comparison_html
 
 
+def graded(**changes: Any) -> Record:
+    """A comparison whose grade is the highest."""
+    return record(**{"share": 0.5, "ulp": 2.0, "shares": {"fused": 0.5}, **changes})
+
+
 def one(**changes: Any) -> RunFile:
     """A run of one comparison."""
-    return run(record(**{"share": 0.5, "ulp": 2.0, "shares": {"fused": 0.5}, **changes}))
+    return run(graded(**changes))
 
 
 def found_in(base: RunFile | list[RunFile], new: RunFile) -> Comparison:
@@ -35,16 +42,26 @@ def found_in(base: RunFile | list[RunFile], new: RunFile) -> Comparison:
 
 BASE = one()
 CHANGES = {
-    "worse": [run(record(share=0.6, ulp=2.0)), run(record(share=0.5, ulp=3.0))],
-    "better": [run(record(share=0.4, ulp=2.0)), run(record(share=0.5, ulp=1.0))],
-    "new": [run(*BASE.records, record(quantity="cost"))],
+    "worse": [one(share=8.0, outcome="disagree")],
+    "moved": [one(share=0.6), one(ulp=3.0)],
+    "better": [one(share=0.4), one(ulp=1.0)],
+    "new": [run(*BASE.records, graded(quantity="cost"))],
     "gone": [run(record(quantity="cost", share=0.5, ulp=2.0))],
     "fewer": [run(*BASE.records, record(case="b", outcome="unsupported", share=None, ulp=None))],
-    "cases": [one(case="b"), run(*BASE.records, record(case="b", share=0.1, ulp=1.0))],
+    "cases": [one(case="b"), run(*BASE.records, graded(case="b", share=0.1, ulp=1.0))],
     "answer": [one(outcome="vacuous")],
-    "grade": [one(shares={"fused": 1.5, "stash": 0.5})],
+    "lower": [one(shares={"fused": 1.5, "stash": 0.5}), one(shares={"fused": 1.5, "stash": 1.5})],
+    "grade": [one()],
     "failure": [one(outcome="disagree"), replace(BASE, failures=("deviation x matches no comparison",))],
 }
+
+
+BEFORE = {
+    "fewer": run(*BASE.records, record(case="b", share=0.1, ulp=1.0)),
+    "worse": one(share=7.0, outcome="disagree"),
+    "grade": one(shares={"fused": 1.5, "stash": 0.5}),
+}
+"""Where a change is none to BASE."""
 
 
 @pytest.mark.parametrize(("kind", "number"), [(kind, i) for kind, runs in CHANGES.items() for i in range(len(runs))])
@@ -52,7 +69,7 @@ def test_each_kind_of_change_is_told(kind: str, number: int) -> None:
     """It is found, and only what is worse fails."""
     header = replace(BASE.header, catalogue=("fused", "stash"))
     new = CHANGES[kind][number]
-    base = run(*BASE.records, record(case="b", share=0.1, ulp=1.0)) if kind == "fewer" else BASE
+    base = BEFORE.get(kind, BASE)
     header = replace(header, planned=len(base.records))
     found = found_in(replace(base, header=header), replace(new, header=replace(header, planned=len(new.records))))
     assert kind in {change.kind for change in found.changes}
@@ -95,12 +112,12 @@ def test_one_more_failure_is_never_nothing(outcome: str, number: int, text: str)
 def test_nan_is_worse_than_any_number() -> None:
     """And stays what it was."""
     wrong = run(record(share=float("nan"), ulp=2.0, outcome="disagree"))
-    right = run(record(share=0.5, ulp=2.0, outcome="disagree"))
+    right = run(record(share=1.5, ulp=2.0, outcome="disagree"))
     assert [c.kind for c in found_in(right, wrong).changes] == ["worse"]
     assert found_in(wrong, wrong).changes == ()
 
 
-@pytest.mark.parametrize(("share", "kinds"), [(0.3, ["better"]), (0.4, []), (0.45, []), (0.5, []), (0.51, ["worse"])])
+@pytest.mark.parametrize(("share", "kinds"), [(0.3, ["better"]), (0.4, []), (0.45, []), (0.5, []), (0.51, ["moved"])])
 def test_what_runs_of_one_installation_span_is_no_change(share: float, kinds: list[str]) -> None:
     """The range of all runs of the base, and not a knob, says what the machine cannot reproduce."""
     base = [run(record(share=x, ulp=2.0)) for x in (0.4, 0.5)]
@@ -108,8 +125,8 @@ def test_what_runs_of_one_installation_span_is_no_change(share: float, kinds: li
 
 
 def test_the_share_decides_and_the_ulp_where_it_stays() -> None:
-    """A worst case that is nearer to its bound is worse whatever its ULPs, which are information."""
-    moves = [(0.3, 9.0, "better"), (0.6, 1.0, "worse"), (0.5, 3.0, "worse")]
+    """A worst case that is nearer to its bound has moved whatever its ULPs, which are information."""
+    moves = [(0.3, 9.0, "better"), (0.6, 1.0, "moved"), (0.5, 3.0, "moved")]
     for share, ulp, kind in moves:
         assert [c.kind for c in found_in(BASE, one(share=share, ulp=ulp)).changes] == [kind]
 
@@ -149,7 +166,10 @@ def test_the_command_says_it_in_its_exit_code(tmp_path: Path, capsys: pytest.Cap
     """0 for nothing, 1 for worse; run files and baselines alike; Markdown and HTML on request."""
     pytest.importorskip("jinja2")
     base = written(tmp_path / "base.jsonl", BASE)
-    worse = written(tmp_path / "worse.jsonl", one(share=0.6))
+    worse = written(
+        tmp_path / "worse.jsonl", one(share=6.0, outcome="disagree", suspects=("B20: divides by all rows",))
+    )
+    moved = written(tmp_path / "moved.jsonl", one(share=0.6))
     saved = tmp_path / "saved.jsonl"
     baseline_of([BASE]).save(saved)
     page, markdown = tmp_path / "page.html", tmp_path / "page.md"
@@ -157,9 +177,17 @@ def test_the_command_says_it_in_its_exit_code(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().out == "nothing changed\n"
     command = ["compare", str(saved), worse, "--markdown", str(markdown), "--html", str(page)]
     assert cli.main(command, standalone_mode=False) == 1
-    assert "0.5 of the bound, 2 ULP -> 0.6 of the bound, 2 ULP" in capsys.readouterr().out
-    assert markdown.read_text().startswith("**WORSE: 1 worse**\n\n| change |")
+    out = capsys.readouterr().out
+    assert (
+        "dC/dz " + record().case + ": nothing -> disagree, divides by all rows [B20]\n   again " + record().replay
+        in out
+    )
+    assert markdown.read_text().startswith("**WORSE: 1 failure, 1 worse**\n\n| change |")
     assert '<tr class="worse"><td>worse</td>' in page.read_text()
+    assert cli.main(["compare", base, moved], standalone_mode=False) == 0
+    out = capsys.readouterr().out
+    assert "0.5 of the bound, 2 ULP -> 0.6 of the bound, 2 ULP\n   again " + record().replay in out
+    assert out.endswith("no worse: 1 moved\n")
     assert cli.main(["compare", base, worse, "--repeat", worse], standalone_mode=False) == 0
     with pytest.raises(OutputError, match="cannot be written"):
         cli.main(["compare", base, base, "--markdown", base + "/x"], standalone_mode=False)
@@ -245,3 +273,36 @@ def test_comparing_less_is_worse() -> None:
     assert [c.kind for c in found.changes] == ["fewer"]
     assert not found.ok
     assert [c.kind for c in found_in(new, base).changes if c.kind == "fewer"] == []
+
+
+def test_failures_of_one_cause_are_told_once_with_the_worst_case() -> None:
+    """Its command, the cause, and how many more; what fails in another way stands by itself."""
+    cause = {"outcome": "disagree", "suspects": ("B20: divides by all rows",)}
+    cases = [record(case=f"c{i}", share=float(i), replay=f"xentcheck replay c{i} --adapter torch") for i in range(5)]
+    wrong = [replace(r, **cause) if i > 1 else r for i, r in enumerate(cases)]
+    crashed = replace(wrong[0], outcome="crash", share=None)
+    found = [c for c in found_in(run(*cases), run(crashed, *wrong[1:])).changes if c.kind == "failure"]
+    assert [(c.what, c.after, c.again) for c in found] == [
+        ("c0", "crash", "xentcheck replay c0 --adapter torch"),
+        ("c4 and 2 more", "disagree, divides by all rows [B20]", "xentcheck replay c4 --adapter torch"),
+    ]
+
+
+def test_a_grade_is_lower_only_where_the_order_is_known() -> None:
+    """By the catalogue of either side; "none" is the lowest, and what is excused beyond its bound only moves."""
+    stash, storage, none = (one(shares={"stash": x, "storage": y}) for x, y in ((0.5, 0.5), (1.5, 0.5), (1.5, 1.5)))
+    known = {"catalogue": ("stash", "storage")}
+    headed = [replace(r, header=replace(r.header, **known)) for r in (stash, storage, none)]
+    assert [[c.kind for c in found_in(a, b).changes] for a, b in pairwise(headed)] == [["lower"], ["lower"]]
+    assert [c.kind for c in found_in(headed[2], headed[0]).changes] == ["grade"]
+    first, second = (baseline_of([r]) for r in headed[:2])
+    nameless = [replace(b, header={**b.header, "catalogue": []}) for b in (first, second)]
+    assert compare(nameless[0], second).changes[0].again == record().replay
+    assert [c.kind for c in compare(*nameless).changes] == ["grade"]
+    forms = {"catalogue": ("stash", "storage", "stable")}
+    for dtype, kind in (("float32", "moved"), ("float64", "moved"), ("float16", "lower"), ("bfloat16", "lower")):
+        sides = [replace(r, records=(replace(r.records[0], dtype=dtype),)) for r in (stash, storage)]
+        found = found_in(*(replace(r, header=replace(r.header, **forms)) for r in sides))
+        assert [(c.kind, c.before, c.after) for c in found.changes] == [(kind, "stash", "storage")]
+    excused = [one(outcome="deviation", share=x) for x in (7.0, 8.0)]
+    assert [c.kind for c in found_in(*excused).changes] == ["moved"]

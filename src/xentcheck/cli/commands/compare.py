@@ -13,13 +13,16 @@ from rich.text import Text
 from xentcheck.records.paths import write_whole
 from xentcheck.records.run import RunFile
 from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
-from xentcheck.reports.baselines.compare import Change, Comparison
+from xentcheck.reports.baselines.compare import BAD, Change, Comparison
 from xentcheck.reports.baselines.compare import compare as comparison_of
 from xentcheck.reports.baselines.file import load
 from xentcheck.reports.formats.html import comparison_html
 from xentcheck.reports.formats.markdown import table
 
 SHOWN = 50
+
+TOLD = (*BAD, "moved")
+"""Changes whose command stands on the terminal."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,14 @@ def compare_command(request: CompareRequest) -> int:
         write_whole(request.page, comparison_html(found))
     console = Console()
     for change in (*found.versions, *found.changes[:SHOWN]):
-        style = {"worse": "red", "failure": "red", "better": "green"}.get(change.kind, "")
+        style = "red" if change.kind in BAD else {"moved": "yellow", "better": "green"}.get(change.kind, "")
         console.print(Text(_line(change), style=style), soft_wrap=True)
+        if change.again and change.kind in TOLD:
+            console.print(Text(f"   again {change.again}"), soft_wrap=True)
     if len(found.changes) > SHOWN:
         console.print(f"... and {len(found.changes) - SHOWN} more")
-    console.print(Text(found.verdict, style="bold green" if found.ok else "bold red"), soft_wrap=True)
+    style = "bold red" if not found.ok else "bold yellow" if found.moved else "bold green"
+    console.print(Text(found.verdict, style=style), soft_wrap=True)
     return int(not found.ok)
 
 
@@ -83,6 +89,7 @@ def _markdown(found: Comparison) -> str:
 def compare(base: str, new: str, repeats: tuple[Path, ...], markdown: Path | None, page: Path | None) -> int:
     """What changed from BASE to NEW: versions, devices or machines. Each is a run file, a baseline, or its name.
 
-    Exit code 1 if something got worse: a row's worst share or ULP above its range in BASE, or a new failure.
+    Exit code 1 if something got worse: a new failure or one farther beyond its bound, a lower grade, a row that is gone
+    or compares less. A worst share that moved below 1 is told, and exit code 0.
     """
     return compare_command(CompareRequest(base, new, repeats, markdown, page))

@@ -64,7 +64,7 @@ def fuzz_command(request: FuzzRequest) -> int:
     dtypes = request.dtypes or [d for d in DTYPES if any(d in s.adapter.capabilities.dtypes for s in subjects)]
     known = Deviations(load() + (load(request.deviations) if request.deviations else []))
     saved = SavedFile(request.saved)
-    with _progress(console, request.seconds) as progress:
+    with _progress(request.seconds) as progress:
         found = fuzzed(
             [s for s in subjects if not s.missing],
             dtypes,
@@ -101,8 +101,9 @@ def _lines(found: Fuzzed, request: FuzzRequest) -> Iterator[str]:
 
 
 @contextmanager
-def _progress(console: Console, seconds: float) -> Iterator[Callable[[Fuzzed], None]]:
-    """A bar on a terminal, a line every tenth of the time elsewhere."""
+def _progress(seconds: float) -> Iterator[Callable[[Fuzzed], None]]:
+    """A bar on a terminal, a line every tenth of the time elsewhere, on stderr."""
+    console = Console(stderr=True)
     start = monotonic()
 
     def told(found: Fuzzed) -> str:

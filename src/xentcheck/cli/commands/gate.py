@@ -47,7 +47,7 @@ def gate_command(request: GateRequest) -> int:
     if request.run.report_dir:
         prepare(request.run.report_dir)
     console = Console(stderr=request.output_format != "text")
-    run = execute_request(planned(request.run, base), console)
+    run = execute_request(planned(request.run, base))
     found = gate_of(base or Baseline({}, {}), run.file, request.limits)
     for line in told(found, SHOWN):
         console.print(Text(line), soft_wrap=True)
@@ -105,7 +105,7 @@ def gate(
     """Run what BASE has, and judge it beside BASE, a baseline or its name.
 
     Red, and exit code 1: a new failure, a lower grade, a row that is gone or compares less, a run that fails as a
-    whole. Yellow, and exit code 0: a worst share that moved below 1, as rounding may.
+    whole. Yellow, and exit code 0: a worst share that moved below 1, or a grade of a wide dtype, as rounding may.
     """
     run = RunRequest(
         specs, "quick", (), (), 0, jobs_of(jobs), None, report_dir, deviations=deviations, contracts=promised

@@ -24,7 +24,7 @@ from xentcheck.vocabulary import DTYPES
 def grade_command(request: RunRequest) -> int:
     """Run the cases and print the grades; the exit code is 1 if the run is not ok, or nothing was graded."""
     console = Console()
-    run = execute_request(request, console)
+    run = execute_request(request)
     summary = summarize(run.file)
     console.print(_table(summary))
     for grade in (*summary.grades, *summary.family_grades):

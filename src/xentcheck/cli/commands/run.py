@@ -43,12 +43,12 @@ def run_command(request: RunRequest) -> int:
     if request.save is not None:
         prepare_file(path_of(request.save))
     start = perf_counter()
-    run = execute_request(request, console)
+    run = execute_request(request)
     seconds = perf_counter() - start
     each = 1000 * seconds / max(len(run.records), 1)
     again: list[Run] = []
     if request.save is not None:
-        again = [execute_request(replace(request, out=None, resume=False), console) for _ in range(request.repeats - 1)]
+        again = [execute_request(replace(request, out=None, resume=False)) for _ in range(request.repeats - 1)]
         path = path_of(request.save)
         baseline_of([run.file, *(r.file for r in again)]).save(path)
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
