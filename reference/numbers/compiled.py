@@ -35,7 +35,7 @@ def _in_any_order(function: F) -> F:
 
 @_in_any_order
 def _rest(grains: Array, factor: float) -> float:
-    total = grains[0] * factor * 0
+    total: float = grains[0] * factor * 0
     for j in range(grains.size):
         scaled = grains[j] * factor
         total += scaled - np.rint(scaled)

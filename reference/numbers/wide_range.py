@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from xentcheck.reference.formats import Array
 
 from .double_double import DoubleDouble, dd_sum
-from .elementary import LN2, dd_exp, dd_log1p
+from .elementary import dd_exp, dd_log1p
+from .tables import LN2
 
 Exponents = NDArray[np.int64]
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from xentcheck.adapters.spec import specs_of
 from xentcheck.cli.options import device_option, dtype_option, jobs_of, jobs_option, seed_option
@@ -62,7 +61,7 @@ def _read(path: Path) -> Table:
 
 def _run(names: tuple[str, ...], request: RunRequest) -> Table:
     """The table of implementations that are run now."""
-    found = execute_request(replace(request, specs=tuple(specs_of(names, None, None))), Console(stderr=True))
+    found = execute_request(replace(request, specs=tuple(specs_of(names, None, None))))
     return table_of(found.file)
 
 
