@@ -206,7 +206,7 @@ def test_the_command_runs_those_that_are_named(
     """With the options given, beside the files given; all that is installed if nothing is named."""
     asked = []
 
-    def execute(request: command.RunRequest, console: object) -> object:
+    def execute(request: command.RunRequest) -> object:
         asked.append(request)
         return type("Run", (), {"file": run(record())})
 
