@@ -30,6 +30,10 @@ class OwnCopy:
         return np.lib.stride_tricks.as_strided(start, self.shape, [s * self.buffer.itemsize for s in self.strides])
 
 
+LEAD = 3
+"""Elements before those of an array that is a part of another one: its own do not lie at the start of the memory."""
+
+
 def own_copy(array: Array) -> OwnCopy:
     """Copy an array and keep its strides: transposed, sliced with gaps, or expanded (stride 0).
 
@@ -42,7 +46,8 @@ def own_copy(array: Array) -> OwnCopy:
     low = sum(r for r in reach if r < 0)
     high = sum(r for r in reach if r > 0)
     gap = 0 if array.dtype.kind in "iu" else np.nan
-    copy = OwnCopy(np.full(high - low + 1, gap, array.dtype), array.shape, strides, -low)
+    lead = 0 if array.flags.c_contiguous else LEAD
+    copy = OwnCopy(np.full(lead + high - low + 1, gap, array.dtype), array.shape, strides, lead - low)
     copy.view[...] = array
     return copy
 

@@ -96,3 +96,23 @@ class UnbatchedKeepsBatchAxis(CrossEntropy):
 
     def reduce(self, losses: Array) -> Array:
         return losses if self.reduction == "none" else super().reduce(losses)
+
+
+@fault(
+    FAULTS,
+    "F78-square-images-transposed",
+    NO_THREAD,
+    BOTH,
+    lambda c: len(c.shape) == 4 and c.shape[2] == c.shape[3] and c.reduction == "none",
+)
+class SquareImagesTransposed(CrossEntropy):
+    """The losses of a square image are transposed."""
+
+    def value(self) -> Array:
+        found = super().value()
+        square = found.ndim == 3 and found.shape[1] == found.shape[2]
+        return self.xp.swapaxes(found, 1, 2) if square else found
+
+    def gradient(self, upstream: Array) -> Array:
+        square = upstream.ndim == 3 and upstream.shape[1] == upstream.shape[2]
+        return super().gradient(self.xp.swapaxes(upstream, 1, 2) if square else upstream)

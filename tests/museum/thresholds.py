@@ -237,3 +237,44 @@ class RowMoreAtMultipleOf16(Fused):
 
     def denominator(self) -> Array:
         return super().denominator() + (self.height % 16 == 0)
+
+
+def within(low: int, high: int) -> Where:
+    """The cases with so many classes."""
+    return lambda case: low <= case.classes <= high
+
+
+@planted("H05-zeros-between-130-and-250-classes", BOTH, within(130, 250))
+class ZerosWithin130To250(Fused):
+    """Value and gradient are 0 from 130 to 250 classes."""
+
+    def value(self) -> Array:
+        return super().value() * (not 130 <= self.classes <= 250)
+
+    def gradient(self, upstream: Array) -> Array:
+        return super().gradient(upstream) * (not 130 <= self.classes <= 250)
+
+
+@planted("H05-negated-between-2049-and-4095-classes", GRADIENT, within(2049, 4095))
+class NegatedWithin2049To4095(Fused):
+    """The gradient has the other sign where one block of 4096 classes is not filled."""
+
+    def gradient(self, upstream: Array) -> Array:
+        return super().gradient(upstream) * (-1 if 2049 <= self.classes <= 4095 else 1)
+
+
+@planted("H05-odd-vocabularies-end-early", GRADIENT, lambda c: c.classes > 32768 and c.classes % 8 != 0)
+class OddVocabulary(Fused):
+    """Above 32768 classes, those that fill no vector of 8 get no gradient."""
+
+    def error(self) -> Array:
+        whole = self.classes // 8 * 8 if self.classes > 32768 else self.classes
+        return self.xp.where(self.columns() < whole, super().error(), 0.0)
+
+
+@planted("H06-seven-rows-halved", GRADIENT, rows(lambda n: n == 7))
+class SevenRowsHalved(Fused):
+    """The gradient of seven rows is half as large."""
+
+    def gradient(self, upstream: Array) -> Array:
+        return super().gradient(upstream) * (0.5 if self.height == 7 else 1)

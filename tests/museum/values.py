@@ -66,6 +66,51 @@ class LargeSentinel(Fused):
         return self.xp.where(self.kept()[:, None], found, self.a()) if large and not self.soft else found
 
 
+@planted("J01-last-class-as-sentinel-keeps-gradient", GRADIENT, lambda c: "igntop" in c.options)
+class LastClassAsSentinel(Fused):
+    """Rows that are ignored by the last class keep their softmax in the gradient."""
+
+    def error(self) -> Array:
+        found = super().error()
+        last = 1 < self.ignore_index == self.classes - 1
+        return self.xp.where(self.kept()[:, None], found, self.a()) if last and not self.soft else found
+
+
+@planted("J01-sentinel-of-minus-one-keeps-gradient", GRADIENT, lambda c: "ignminus" in c.options)
+class MinusOneAsSentinel(Fused):
+    """Rows that are ignored by -1 keep their softmax in the gradient."""
+
+    def error(self) -> Array:
+        found = super().error()
+        given = self.ignore_index == -1 and not self.soft
+        return self.xp.where(self.kept()[:, None], found, self.a()) if given else found
+
+
+@planted("J01-large-weights-clipped", BOTH, lambda c: "wfar" in c.options)
+class LargeWeightsClipped(Fused):
+    """Class weights above 100 are 100."""
+
+    def weights(self) -> Array:
+        return self.xp.clip(super().weights(), None, 100.0)
+
+
+@planted("J03-upstream-of-a-loss-scaled-by-2^16-is-clipped", GRADIENT, lambda c: c.upstream == "amp")
+class ScaledLoss(Fused):
+    """An upstream gradient above 20000 is 20000."""
+
+    def factor(self, upstream: Array) -> Array:
+        return super().factor(self.xp.clip(upstream, None, 20000.0))
+
+
+@planted("J03-upstream-below-a-quarter-is-one", GRADIENT, lambda c: c.upstream == "eighth" and c.reduction == "mean")
+class AccumulatedSteps(Fused):
+    """An upstream gradient of the mean between 0 and 1/4 counts as 1."""
+
+    def factor(self, upstream: Array) -> Array:
+        small = self.reduction == "mean" and 0 < float(upstream.sum()) < 0.25
+        return super().factor(self.xp.ones_like(upstream) if small else upstream)
+
+
 @planted("J02-sum-keeps-ignored-rows", GRADIENT, lambda c: c.reduction == "sum" and ignoring(c))
 class SumKeepsIgnoredRows(Fused):
     """Ignored rows keep their softmax in the gradient if the reduction is a sum."""

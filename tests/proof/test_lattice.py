@@ -10,6 +10,7 @@ import pytest
 from test_covering import missing
 
 from xentcheck.cases.build import SENTINELS, build
+from xentcheck.cases.profiles.between import between_cases
 from xentcheck.cases.profiles.lattice import FACTORS, FORBIDDEN, covering_cases, levels_of
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import alone_cases, linear_cases, tiny_cases
@@ -38,10 +39,12 @@ def test_signatures_are_few() -> None:
     tiny, linear, alone = set(tiny_cases(0)), set(linear_cases(0)), set(alone_cases(0))
     single, sized = set(singly_sized_cases(0)), set(sized_cases(0))
     reserved = tiny | linear | alone | single
-    assert len({case.signature for case in cases("quick") if case not in reserved | sized}) <= 200
+    between = set(between_cases(0, "quick"))
+    assert len({case.signature for case in between}) <= 30
+    assert len({case.signature for case in cases("quick") if case not in reserved | sized | between}) <= 200
     assert len({case.signature for case in sized}) <= 100
     assert len({case.signature for case in tiny}) <= 80
-    assert len({case.signature for case in linear}) <= 100
+    assert len({case.signature for case in linear}) <= 110
     assert len({case.signature for case in alone}) <= 90
 
 

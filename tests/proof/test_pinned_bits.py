@@ -8,7 +8,7 @@ from bits import digests
 from xentcheck.cases.profiles.named import PROFILES, cases
 
 PINNED = {
-    "quick cases": "e42ab1e556b6d3eded4d16abe81da8b7b56bebaeb3ddda4080275f3733b11597",
+    "quick cases": "bbe350066d3c2b69f5c4bb3e1a07f0016296ffafd851855d981ac9d3ec4d7f42",
     "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
     "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
     "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",

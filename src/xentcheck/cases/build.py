@@ -12,17 +12,28 @@ from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.reference.rows import from_rows
 
-from .case import SOFT, WEIGHTS, Case
+from .case import SCALARS, SOFT, WEIGHTS, Case
 from .families import LOGIT_FAMILIES, draw_layer
 from .randomness import Stream
 
-SMOOTHINGS = {"ls": 0.1, "lsh": 0.5, "ls1": 1.0}
+SMOOTHINGS = {"ls": 0.1, "ls3": 0.3, "lsh": 0.5, "ls1": 1.0}
 
 POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "sparse": np.nan, "signed": np.nan}
 """What lies between the elements of strided targets."""
 
-SENTINELS = {"ign": NO_IGNORE, "ign1": 1, "ign0": 0, "ign255": 255, "ignbig": 10**6, "ignwide": 2**32}
+SENTINELS = {
+    "ign": NO_IGNORE,
+    "ign1": 1,
+    "ign0": 0,
+    "ign255": 255,
+    "ignminus": -1,
+    "ignbig": 10**6,
+    "ignwide": 2**32,
+}
 """ignore_index of each option that ignores some rows."""
+
+BEYOND = {"igntop": -1, "ignabove": 0}
+"""ignore_index of others, from the number of classes on."""
 
 
 WHERE: dict[str, Callable[[Array, int], Array]] = {
@@ -141,7 +152,7 @@ def _ignore(case: Case, labels: Array, usable: Array) -> Array:
     for option, ignored in WHERE.items():
         if option in case.options:
             return np.where(ignored(at, len(labels)), NO_IGNORE, labels)
-    if not set(SENTINELS) & set(case.options):
+    if not {*SENTINELS, *BEYOND} & set(case.options):
         return labels
     middle = at % 3 == 1
     middle[-1:] = False
@@ -153,7 +164,8 @@ def _ignore(case: Case, labels: Array, usable: Array) -> Array:
 
 def _sentinel(case: Case) -> int:
     """The case's ignore_index."""
-    return next((SENTINELS[option] for option in case.options if option in SENTINELS), NO_IGNORE)
+    known = SENTINELS | {option: case.classes + more for option, more in BEYOND.items()}
+    return next((known[option] for option in case.options if option in known), NO_IGNORE)
 
 
 def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
@@ -162,11 +174,15 @@ def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
         return None
     if "wx" in kinds:
         return np.asarray(8.0 ** (np.arange(case.classes) % 3 - 1))
+    if "wfar" in kinds:
+        return np.asarray(1024.0 ** (np.arange(case.classes) % 3 - 1))
     if "w1" in kinds:
         return np.ones(case.classes)
     if "weq" in kinds:
         return np.full(case.classes, 0.375)
     weight = stream.uniform(0.25, 2.0, (case.classes,))
+    if "wneg" in kinds:
+        return np.asarray(-weight)
     if "wn" in kinds:
         weight = weight * np.where(np.arange(case.classes) % 3 == 2, -1.0, 1.0)
     if "wz" in kinds:
@@ -182,10 +198,8 @@ def _direction(case: Case, stream: Stream) -> Array:
 
 def _upstream(case: Case, stream: Stream, loss_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     shape = loss_shape if case.reduction == "none" else ()
-    if case.upstream == "one":
-        return np.ones(shape, dtype)
-    if case.upstream == "scale":
-        return np.full(shape, 2.0**14, dtype)
+    if case.upstream in SCALARS:
+        return np.full(shape, min(SCALARS[case.upstream], FORMATS[case.dtype].largest / 4), dtype)
     if case.upstream in ("neg", "exp"):
         scalar = np.asarray(-stream.uniform(0.5, 2.0, ()), dtype)
         return np.broadcast_to(scalar, shape) if case.upstream == "exp" else np.full(shape, scalar)
@@ -204,7 +218,16 @@ def _lay_out(logits: Array, layout: tuple[str, ...]) -> Array:
         return np.ascontiguousarray(logits.T).T
     if "sliced" in layout:
         return _strided(logits, np.nan)
+    if "padded" in layout:
+        return _padded(logits)
     return np.ascontiguousarray(logits)
+
+
+def _padded(logits: Array) -> Array:
+    """The same values in the midst of longer rows of a buffer, with nan around them."""
+    buffer = np.full((*logits.shape[:-1], logits.shape[-1] + 5), np.nan, logits.dtype)
+    buffer[..., 2:-3] = logits
+    return buffer[..., 2:-3]
 
 
 def _strided(x: Array, between: float) -> Array:

@@ -28,6 +28,8 @@ WEIGHTS = {
     "wx": "class weights 1/8, 1 and 8 in turn",
     "w1": "class weights that are all 1",
     "weq": "class weights that are all 3/8",
+    "wfar": "class weights 2^-10, 1 and 2^10 in turn",
+    "wneg": "negative class weights",
 }
 
 IGNORE = {
@@ -35,6 +37,9 @@ IGNORE = {
     "ign1": "ignore_index 1, inside [0, C)",
     "ign0": "ignore_index 0, the first class",
     "ign255": "ignore_index 255, the largest uint8",
+    "ignminus": "ignore_index -1",
+    "igntop": "ignore_index C - 1, the last class",
+    "ignabove": "ignore_index C",
     "ignbig": "ignore_index 1000000, above every class",
     "ignwide": "ignore_index 2^32, which is 0 in 32 bits",
     "allign": "every row ignored",
@@ -46,6 +51,7 @@ IGNORE = {
 
 SMOOTHING = {
     "ls": "label smoothing 0.1",
+    "ls3": "label smoothing 0.3",
     "lsh": "label smoothing 0.5",
     "ls1": "label smoothing 1, which leaves nothing at the label",
 }
@@ -61,6 +67,9 @@ UPSTREAMS = {
     "one": "ones",
     "neg": "a negative scalar",
     "scale": "2^14, as a loss that is scaled for float16 gets",
+    "amp": "2^16, with which automatic mixed precision starts, or a quarter of the largest number if that is less",
+    "eighth": "1/8, as each of eight steps gets that add up their gradients",
+    "nil": "0",
     "rand": "random and signed per row",
     "str": "random, in a strided buffer",
     "exp": "a negative scalar expanded with stride 0",
@@ -69,10 +78,14 @@ UPSTREAMS = {
     "huge": "random, and 1e20 in every second row, or a quarter of the largest number if that is less",
 }
 
+SCALARS = {"one": 1.0, "scale": 2.0**14, "amp": 2.0**16, "eighth": 0.125, "nil": 0.0}
+"""Upstream gradients that are one number for all rows."""
+
 LAYOUTS = {
     "contig": "contiguous",
     "trans": "logits transposed in memory",
     "sliced": "logits sliced from a wider buffer",
+    "padded": "logits sliced from longer rows, as those of a padded vocabulary",
     "bcast": "logits expanded over the batch with stride 0",
     "tstr": "targets strided",
     "twice": "backward called twice, the second judged",
@@ -130,8 +143,9 @@ class Case:
             raise CaseError(f"case {self}: a uint8 holds no sentinel but those of ign1 and ign255")
         if any(len(set(self.options) & set(kind)) > 1 for kind in (WEIGHTS, IGNORE, SMOOTHING)):
             raise CaseError(f"case {self}: one kind of weights, one ignore_index and one smoothing at most")
-        if self.reduction != "none" and self.upstream not in ("one", "neg", "scale"):
-            raise CaseError(f"case {self}: upstream {self.upstream} needs reduction none; allowed: one, neg, scale")
+        if self.reduction != "none" and self.upstream not in ("neg", *SCALARS):
+            allowed = ", ".join(("neg", *SCALARS))
+            raise CaseError(f"case {self}: upstream {self.upstream} needs reduction none; allowed: {allowed}")
         behind = ("contig", "twice", "thrice", *(name for name in LAYOUTS if name.startswith("needs-")))
         if self.inputs and (len(self.shape) != 2 or len(self.layout) > 1 or self.layout[0] not in behind):
             raise CaseError(f"case {self}: a layer has shape NxCkK and one layout of {', '.join(behind)}")

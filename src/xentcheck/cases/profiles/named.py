@@ -6,6 +6,7 @@ from xentcheck.cases.case import Case
 from xentcheck.errors import ProfileError
 from xentcheck.vocabulary import DTYPES
 
+from .between import between_cases
 from .lattice import covering_cases
 from .reserved import WIDE, alone_cases, linear_cases, tiny_cases
 from .sets import edge_cases, layer_cases, narrow_cases, set_cases, soft_cases, special_cases
@@ -42,6 +43,7 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     found += long_cases(seed, profile)
     found += unusual_cases(seed, profile)
     found += edge_cases(seed, profile)
+    found += between_cases(seed, profile)
     found += tiny_cases(seed)
     found += linear_cases(seed)
     found += alone_cases(seed)

@@ -46,7 +46,11 @@ LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prob", ("w",)),
     ("prob", ("w", "ls")),
 )
-LINEAR = {(6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)), (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active"))}
+LINEAR = {
+    (6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)),
+    (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active")),
+    (150, 1500): (40, LINEAR_SETS[:2], ("dyadic",)),
+}
 LINEAR_TINY = (
     ("index", ()),
     ("index", ("ign",)),
