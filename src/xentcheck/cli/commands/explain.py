@@ -26,7 +26,7 @@ WIDTH = 80
 @click.option("--steps", is_flag=True, help="Tables instead: each step exactly, and in PyTorch and JAX.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="A page with a slider instead.")
 def explain(logits: str, target: int, a_prev: str, dtype: str, steps: bool, html: Path | None) -> int:
-    """Why dC/db = a - y: the chain rule in twelve lines, with your numbers."""
+    """Why dC/db = a - y: the chain rule, with your numbers."""
     given = numbers_of(logits, "--logits"), target, numbers_of(a_prev, "--a-prev"), dtype
     if html:
         click.echo(f"written: {write_picture(derivation(*given), html)}")
