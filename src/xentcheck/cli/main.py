@@ -35,7 +35,7 @@ COMMANDS = {
     "project": "Losses and gradient of one large problem, by random projections.",
     "faults": "Which check catches each of the planted faults first, and on which case.",
     "rule": "What a code like B20, a word like apart, or the id of a case means.",
-    "explain": "Why dC/db = a - y: the chain rule in twelve lines, with your numbers.",
+    "explain": "Why dC/db = a - y: the chain rule, with your numbers.",
 }
 """Each command, a module of its name in `commands`, and what it does; the module is imported when it is asked for."""
 
@@ -114,7 +114,8 @@ def main() -> None:
         except click.ClickException as error:
             code = _refuse(error.format_message())
         except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
-            if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # so click ends where nobody reads any more
+            unread = isinstance(error.__context__, BrokenPipeError)  # so rich ends where nobody reads any more
+            if unread or type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # and so click
                 code = 2
             else:
                 code = _refuse(f"something that was imported called sys.exit({error.code!r})")
