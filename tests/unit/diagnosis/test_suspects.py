@@ -142,6 +142,7 @@ def test_errors_speak_for_themselves() -> None:
     assert suspects_of_error("AdapterError: f returned a loss of shape (); allowed: (5,)")[0].startswith("B26")
     assert suspects_of_error("IndexError: index -100 is out of bounds for axis 0 with size 10")[0].startswith("C32")
     assert suspects_of_error("RuntimeError: out of registers") == ()
+    assert suspects_of_error("IndexError: shape mismatch: indexing tensors could not be broadcast together") == ()
 
 
 def test_the_share_is_that_of_the_mistake_told() -> None:
