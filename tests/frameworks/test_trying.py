@@ -158,7 +158,8 @@ def test_in_a_process_of_its_own(
     chosen = ["--case", "gaussian.11.*.plain.*", "--case", "gaussian.5x10.*.prob.*.mean.*"]
     assert cli.main([*command, *chosen], standalone_mode=False) == 1
     text = capsys.readouterr().out
-    assert "loss is not asked for what it refuses: probabilities (NotImplementedError: labels only)" in text
+    assert "loss is not asked for what it raises an exception for:\n" in text
+    assert "\n   probabilities: NotImplementedError: labels only\n" in text
     assert "it exited with code 3" in text
 
 
