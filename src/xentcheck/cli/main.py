@@ -68,7 +68,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Raises click.UsageError for an argument or a value that is empty or blank."""
+        """Raises click.UsageError for an unknown command, and an argument or a value that is empty or blank."""
         for before, argument in zip(["", *args], args, strict=False):
             option, given, value = argument.partition("=")
             if argument.startswith("-") and given and not value.strip():
@@ -76,6 +76,8 @@ class Commands(click.Group):
             if not argument.strip():
                 what = before if before.startswith("-") else "an argument"
                 raise click.UsageError(f"{what} is {argument!r}, which names nothing")
+        if not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.UsageError(f"unknown command {args[0]!r}; allowed: {', '.join(COMMANDS)}")
         return super().resolve_command(ctx, args)
 
 
