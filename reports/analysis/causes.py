@@ -146,7 +146,7 @@ def _only(failing: Sequence[Record], agreeing: Sequence[Record]) -> str:
     if len(after) == len(beside):
         return ""
     if after:
-        return f"all with {', '.join(told)} ({len(after)} agreement{'s have' if len(after) > 1 else ' has'} it, too)"
+        return f"all with {', '.join(told)} ({len(after)} agreement{'s have' if len(after) > 1 else ' has'} that, too)"
     return f"only with {', '.join(told)}"
 
 

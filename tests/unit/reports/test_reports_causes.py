@@ -97,7 +97,7 @@ def test_what_is_in_all_failures_and_in_no_agreement_is_told() -> None:
     assert only([failure(case("ign"), ROWS)], []) == "in everything that was asked for"
     assert (
         only([failure(case("ls", "mean"), ROWS)])
-        == "all with label smoothing, reduction mean (1 agreement has it, too)"
+        == "all with label smoothing, reduction mean (1 agreement has that, too)"
     )
 
 

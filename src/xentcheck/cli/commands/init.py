@@ -100,9 +100,11 @@ def _included(job: Path) -> str:
 @click.option(
     "--framework",
     metavar="torch|jax|numpy|process",
-    help="What it is written in; default: torch or jax, whichever its module imports; process: a command line.",
+    help="Language of the function; default: torch or jax, whichever the module imports; process: a command line.",
 )
-@click.option("--ci", default="github", show_default=True, type=click.Choice([*JOBS, "none"]), help="Whose job.")
+@click.option(
+    "--ci", default="github", show_default=True, type=click.Choice([*JOBS, "none"]), help="Service whose job to write."
+)
 @dtype_option
 @jobs_option
 def init(implementation: str, framework: str | None, ci: str, dtypes: tuple[str, ...], jobs: str) -> int:
