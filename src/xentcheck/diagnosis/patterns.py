@@ -67,7 +67,7 @@ def also_overflows(right: Counterfactual, exact: Array, got: Array) -> str:
         return ""
     fmt = FORMATS["float64" if right.problem.dtype == "float64" else "float32"]
     beyond = (right.z.max(1) > np.log(fmt.largest)) & right.targets.kept
-    return NO_SHIFT if _just_there(beyond, bad.reshape(len(right.z), -1).any(1)) else ""
+    return NO_SHIFT if _just_there(beyond, np.asarray(bad.reshape(len(right.z), -1).any(1))) else ""
 
 
 def _just_there(expected: Array, rows: Array | None) -> bool:
