@@ -82,14 +82,16 @@ def imported(spec: Spec) -> Adapter:
         raise AdapterError(f"unknown framework {spec.framework!r}; allowed: {', '.join(FRAMEWORKS)}")
     module, _, attribute = spec.name.partition(":")
     if not module or not attribute:
-        raise AdapterError(f"implementation {spec.name!r} is not of the form package.module:function")
+        raise AdapterError(
+            f"implementation {spec.name!r} is not of the form package.module:function, as my_file:my_loss"
+        )
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         with foreign():
             found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise AdapterError(f"implementation {spec.name!r} cannot be imported: {error}") from error
+        raise AdapterError(f"implementation {spec.name!r} cannot be imported: {error}{_instead(module)}") from error
     except Exception as error:
         raise AdapterError(f"implementation {spec.name!r} cannot be imported: {told(error)}") from error
 
@@ -97,6 +99,13 @@ def imported(spec: Spec) -> Adapter:
         kind = type(found).__name__
         raise AdapterError(f"implementation {spec.name!r} is of type {kind}; allowed: a function or an adapter")
     return settled(adapter_of(found, None if spec.framework == GUESSED else spec.framework))
+
+
+def _instead(module: str) -> str:
+    """The functions and classes that a module defines, if it was imported."""
+    found = vars(sys.modules[module]).items() if module in sys.modules else ()
+    own = [name for name, value in found if getattr(value, "__module__", "") == module and name[0] != "_"]
+    return f"; allowed: {', '.join(own)}" if own else ""
 
 
 def specs_of(

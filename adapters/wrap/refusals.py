@@ -36,13 +36,16 @@ TRIED: dict[str, Callable[[str], Problem]] = {
     "probabilities": lambda dtype: plain(dtype, target=np.full((2, 3), 0.25, dtype)),
     "smoothed_probabilities": lambda dtype: plain(dtype, target=np.full((2, 3), 0.25, dtype), label_smoothing=0.5),
     "signed_targets": lambda dtype: plain(dtype, target=np.array(((-0.5, 1.5, 0.0), (0.0, 0.5, 0.25)), dtype)),
-    "k_dims": lambda dtype: plain(dtype, logits=np.ones((2, 3, 2), dtype), target=np.array([[0, 2], [1, 1]])),
+    "k_dims": lambda dtype: plain(dtype, logits=np.ones((2, 3, 4), dtype), target=np.array([[0, 2, 1, 1]] * 2)),
     "unbatched": lambda dtype: plain(dtype, logits=np.array(ROWS[0], dtype), target=np.array(2)),
     "empty_batch": lambda dtype: plain(dtype, logits=np.zeros((0, 3), dtype), target=np.zeros(0, np.int64)),
     "strided": lambda dtype: plain(dtype, logits=np.array(ROWS, dtype, order="F")),
     "second_order": lambda dtype: plain(dtype, v=np.ones((2, 3), dtype)),
 }
-"""Options that no parameter stands for, and a problem that needs each, beside those that come before it."""
+"""Options that no parameter stands for, and a problem that needs each, beside those that come before it.
+
+No two axes are of one size, so that rows of labels do not pass for something else by broadcasting.
+"""
 
 
 REFUSALS = ("ValueError", "NotImplementedError", "KeyError", "AssertionError")

@@ -24,9 +24,13 @@ TITLES = {
     "numbers": "Numbers",
     "judging": "Judging",
     "asked": "What is asked",
+    "options": "Options",
     "wrong": "Wrong answers",
 }
 """Headings of the kinds of words."""
+
+TABLES = {"options": "option", "wrong": "wrong answer"}
+"""Kinds whose words are rows of a table, and what its first column is called."""
 
 
 def causes() -> str:
@@ -45,13 +49,13 @@ def _cause(rule: Rule) -> str:
 
 
 def glossary() -> str:
-    """`docs/glossary.md`: the words by kind, each with a heading that can be linked; wrong answers are a table."""
+    """`docs/glossary.md`: the words by kind, each with a heading to link, or in a table."""
     parts = [GLOSSARY]
     for kind, about in kinds_of_words().items():
         parts += [f"## {TITLES[kind]}", about]
         found = [word for word in words().values() if word.kind == kind]
-        if kind == "wrong":
-            parts.append(table(("wrong answer", "what it is"), ((f"`{word.name}`", word.text) for word in found)))
+        if kind in TABLES:
+            parts.append(table((TABLES[kind], "what it is"), ((f"`{word.name}`", word.text) for word in found)))
         else:
             parts += map(_word, found)
     conventions = [(f"`{c.id}`", c.seen) for c in CONVENTIONS]

@@ -48,7 +48,7 @@ def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cau
     """The causes, that of most failures first; each failure has one.
 
     What is unknown comes last, but before mistakes that explain less than half as many failures: some do by chance.
-    A failure that several mistakes explain has the one that explains most of the others.
+    A failure that several mistakes explain has the one whose code explains most of the others.
     """
     agreeing: dict[tuple[str, str], list[Record]] = {}
     for r in records:
@@ -57,13 +57,18 @@ def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cau
     left, found = list(failing), []
     while left:
         kinds = Counter(kind for r in left for kind in dict.fromkeys(_kinds(r)))
-        kind = min(kinds, key=lambda kind: (kind == UNEXAMINED, kind.startswith(UNSURE), -kinds[kind], kind))
+        codes = Counter(code for r in left for code in {kind.partition(":")[0] for kind in _kinds(r)})
+        kind = min(kinds, key=lambda kind: (*_doubt(kind), -codes[kind.partition(":")[0]], -kinds[kind], kind))
         members = sorted((r for r in left if kind in _kinds(r)), key=_smallness)
         left = [r for r in left if kind not in _kinds(r)]
         beside = [r for place in {(m.adapter, m.variant) for m in members} for r in agreeing.get(place, ())]
         found.append(_cause(kind, tuple(members), beside))
     unknown = sum(len(cause.records) for cause in found if cause.sentence == UNKNOWN)
     return tuple(sorted(found, key=lambda cause: _place(cause, unknown)))
+
+
+def _doubt(kind: str) -> tuple[bool, bool]:
+    return kind == UNEXAMINED, kind.startswith(UNSURE)
 
 
 def _place(cause: Cause, unknown: int) -> int:
@@ -141,7 +146,7 @@ def _only(failing: Sequence[Record], agreeing: Sequence[Record]) -> str:
     if len(after) == len(beside):
         return ""
     if after:
-        return f"all with {', '.join(told)} ({len(after)} agreement{'s' * (len(after) > 1)} too)"
+        return f"all with {', '.join(told)} ({len(after)} agreement{'s have' if len(after) > 1 else ' has'} that, too)"
     return f"only with {', '.join(told)}"
 
 

@@ -11,10 +11,10 @@ from xentcheck.records.words import printable
 from xentcheck.vocabulary import NEVER_SET
 
 HELP = {
-    "option": "a parameter of that name or options= declares an option",
+    "option": "a parameter of its name, or options=, declares an option",
     "reduction": "a parameter reduction declares the others",
     "dtype": "--dtype or dtypes= declares a dtype",
-    "head": "a parameter bias makes it a fused linear loss",
+    "head": "a head is for fused linear losses, which have a parameter bias",
 }
 """What would include it, by the first word of what is lacking."""
 
@@ -37,23 +37,32 @@ def not_asked(records: Iterable[Record], environment: Mapping[str, Any] | None =
     """
     counts: Counter[str] = Counter()
     unsupported: Counter[str] = Counter()
-    lacking: dict[str, Counter[str]] = defaultdict(Counter)
+    lacking: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
     helps: dict[str, dict[str, None]] = defaultdict(dict)
     for r in records:
         counts[r.adapter] += 1
         if r.outcome == "unsupported" and r.lacks:
             unsupported[r.adapter] += 1
-            lacking[r.adapter][printable(" ".join(r.lacks))] += 1
+            lacking[r.adapter][tuple(r.lacks)] += 1
             if r.lacks[0] in HELP and not r.refused:
                 helps[r.adapter][HELP[r.lacks[0]]] = None
     found = []
     for adapter, what in lacking.items():
-        named = ", ".join(name for name, _ in what.most_common())
+        named = "; ".join(_listed(what))
         told = (
             f"{printable(adapter)} was not judged on {named} ({unsupported[adapter]} of {counts[adapter]} comparisons)"
         )
         found.append("; ".join((told, *helps[adapter])))
     return (*found, *_never_set((environment or {}).get("adapters")))
+
+
+def _listed(what: Counter[tuple[str, ...]]) -> Iterator[str]:
+    """What is lacking, the most frequent first, by its first word: "option k_dims, weight"."""
+    kinds: dict[str, list[str]] = {}
+    for (kind, *rest), _ in what.most_common():
+        kinds.setdefault(printable(kind), []).append(printable(" ".join(rest)))
+    for kind, names in kinds.items():
+        yield f"{kind} {', '.join(names)}".strip()
 
 
 def _never_set(adapters: object) -> Iterator[str]:

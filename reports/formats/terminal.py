@@ -42,10 +42,11 @@ def print_summary(run: RunFile, console: Console) -> None:
     for text in summary.observations:
         console.print(_plain(text, style="yellow"), soft_wrap=True)
     for adapter, refused in _refused(run).items():
-        text = f"{adapter} is not asked for what it refuses: {', '.join(refused)}; options= would declare it"
-        console.print(_plain(text, style="yellow"), soft_wrap=True)
+        _print_wrapped(f"{adapter} is not asked for what it raises an exception for:", console)
+        for text in refused:
+            _print_wrapped(f"   {text}", console)
     for text in summary.not_asked:
-        console.print(_plain(text, style="yellow"), soft_wrap=True)
+        _print_wrapped(text, console)
     missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
     for adapter, reason in missing.items():
         console.print(_plain(f"{adapter}: unavailable, {reason}", style="yellow"))
@@ -63,6 +64,12 @@ def print_summary(run: RunFile, console: Console) -> None:
         console.print(_plain(sentence, style="red"), soft_wrap=True)
     style = "bold red" if not summary.ok else "bold yellow" if summary.undecided else "bold green"
     console.print(_plain(summary.verdict, style=style), soft_wrap=True)
+
+
+def _print_wrapped(text: str, console: Console) -> None:
+    """A remark in lines of 80 columns."""
+    for line in textwrap.wrap(text, WIDTH, subsequent_indent="     ", break_long_words=False, break_on_hyphens=False):
+        console.print(_plain(line, style="yellow"), soft_wrap=True)
 
 
 def told(cause: Cause, number: int, failures: int) -> list[str]:
@@ -97,7 +104,7 @@ def _refused(run: RunFile) -> dict[str, list[str]]:
     for r in run.records:
         if not r.refused or r.lacks[0] in OBSERVED_LACKS:
             continue
-        text = f"{r.lacks[-1]} ({printable(r.refused)})"
+        text = f"{r.lacks[-1]}: {printable(r.refused)}"
         if text not in found.setdefault(r.adapter, []):
             found[r.adapter].append(text)
     return found

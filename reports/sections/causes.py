@@ -15,7 +15,7 @@ CAUSES = (
     Column("cause", "name"),
     Column("failures", "number"),
     Column("where", "text"),
-    Column("in all of them", "text"),
+    Column("when", "text"),
     Column("what to do", "text"),
     Column("smallest case", "code"),
     Column("replay", "command"),

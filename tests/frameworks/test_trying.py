@@ -107,6 +107,20 @@ def test_a_wrong_answer_is_no_refusal() -> None:
     assert not xentcheck.check(broken, "numpy", dtypes=["float32"]).ok
 
 
+def indexes(logits: Any, target: Any, upstream: Any = 1.0) -> Any:
+    """Losses of (N, C) logits, whose labels pick one logit of each row by index."""
+    logits[np.arange(len(target)), target]
+    return cross_entropy(logits, target), cross_entropy_grad(logits, target, upstream=upstream)
+
+
+def test_an_index_for_each_row_takes_no_more_axes() -> None:
+    """Nor does it answer by chance, as where there are as many pixels as rows."""
+    adapter = adapter_of(indexes, "numpy", options=None)
+    assert tried(adapter).refused["k_dims"].startswith("IndexError: shape mismatch")
+    square = plain("float32", logits=np.ones((2, 3, 2), np.float32), target=np.array([[0, 2], [1, 1]]))
+    indexes(square.logits, square.target)
+
+
 def test_what_has_no_logits_is_tried_behind_a_layer() -> None:
     """A fused linear loss that takes no probabilities."""
 
@@ -144,7 +158,8 @@ def test_in_a_process_of_its_own(
     chosen = ["--case", "gaussian.11.*.plain.*", "--case", "gaussian.5x10.*.prob.*.mean.*"]
     assert cli.main([*command, *chosen], standalone_mode=False) == 1
     text = capsys.readouterr().out
-    assert "loss is not asked for what it refuses: probabilities (NotImplementedError: labels only)" in text
+    assert "loss is not asked for what it raises an exception for:\n" in text
+    assert "\n   probabilities: NotImplementedError: labels only\n" in text
     assert "it exited with code 3" in text
 
 

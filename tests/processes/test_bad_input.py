@@ -76,6 +76,14 @@ def test_whoever_has_read_enough_is_told_nothing(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 1
 
 
+def test_whoever_reads_no_table_is_told_nothing(tmp_path: Path) -> None:
+    """Tables end by a SystemExit of rich, where other lines end by an OSError."""
+    replay = "replay edges.1x10.f32.index.plain.mean.up-one.contig.s0 --adapter numpy"
+    command = f'"{sys.executable}" -c "{MAIN}" {replay} | true'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stderr == ""
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
 def test_a_full_disk_behind_a_file_is_one_line(tmp_path: Path) -> None:
     """A run file that cannot be written ends the run with what and why."""

@@ -84,8 +84,13 @@ BAD_INPUT = {
     ),
     "impl form": (
         ["run", "--impl", "mine", "--framework", "numpy"],
-        "implementation 'mine' is not of the form package.module:function",
+        "implementation 'mine' is not of the form package.module:function, as my_file:my_loss",
     ),
+    "impl absent": (
+        ["run", "--impl", "mine:absent", "--framework", "numpy"],
+        "implementation 'mine:absent' cannot be imported: module 'mine' has no attribute 'absent'; allowed: zeros, ",
+    ),
+    "command": (["rn"], "unknown command 'rn'; allowed: init, run, merge, "),
     "impl missing": (
         ["run", "--impl", "nowhere:f", "--framework", "numpy"],
         "implementation 'nowhere:f' cannot be imported: No module named 'nowhere'",

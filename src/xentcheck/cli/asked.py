@@ -24,7 +24,8 @@ IMPLEMENTATION = (
     click.option(
         "--framework",
         metavar="|".join(FRAMEWORKS),
-        help="What --impl is written in; process: --impl is a command line of any language.",
+        help="What --impl is written in; default: torch or jax, whichever its module imports; process: --impl is a "
+        "command line of any language.",
     ),
 )
 CONTRACT = click.option(

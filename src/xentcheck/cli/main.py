@@ -35,7 +35,7 @@ COMMANDS = {
     "project": "Losses and gradient of one large problem, by random projections.",
     "faults": "Which check catches each of the planted faults first, and on which case.",
     "rule": "What a code like B20, a word like apart, or the id of a case means.",
-    "explain": "Why dC/db = a - y: the chain rule in twelve lines, with your numbers.",
+    "explain": "Why dC/db = a - y: the chain rule, with your numbers.",
 }
 """Each command, a module of its name in `commands`, and what it does; the module is imported when it is asked for."""
 
@@ -68,7 +68,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Raises click.UsageError for an argument or a value that is empty or blank."""
+        """Raises click.UsageError for an unknown command, and an argument or a value that is empty or blank."""
         for before, argument in zip(["", *args], args, strict=False):
             option, given, value = argument.partition("=")
             if argument.startswith("-") and given and not value.strip():
@@ -76,6 +76,8 @@ class Commands(click.Group):
             if not argument.strip():
                 what = before if before.startswith("-") else "an argument"
                 raise click.UsageError(f"{what} is {argument!r}, which names nothing")
+        if not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.UsageError(f"unknown command {args[0]!r}; allowed: {', '.join(COMMANDS)}")
         return super().resolve_command(ctx, args)
 
 
@@ -114,7 +116,8 @@ def main() -> None:
         except click.ClickException as error:
             code = _refuse(error.format_message())
         except SystemExit as error:  # nothing of xentcheck's own: a run that does not end by itself is no green one
-            if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # so click ends where nobody reads any more
+            unread = isinstance(error.__context__, BrokenPipeError)  # so rich ends where nobody reads any more
+            if unread or type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # and so click
                 code = 2
             else:
                 code = _refuse(f"something that was imported called sys.exit({error.code!r})")

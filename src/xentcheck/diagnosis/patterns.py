@@ -17,6 +17,7 @@ OPEN = 0.02
 MANY = 6
 """Wrong elements from which on their signs say something: of so many roundings one goes the other way."""
 
+NO_SHIFT = "A01: not finite where the exact value is: exp overflows, or all of it underflows; subtract the maximum"
 NAN_WHERE_MASKED = "A05: nan beside classes at -inf: 0 * inf, or inf - inf"
 
 
@@ -56,7 +57,17 @@ def not_finite(right: Counterfactual, exact: Array, got: Array) -> str:
         return told
     if top.max() < np.log(fmt.largest) and top.min() > -80.0:
         return "A04: not finite where no exp can overflow: the logarithm of a softmax that is 0"
-    return "A01: not finite where the exact value is: exp overflows, or all of it underflows; subtract the maximum"
+    return NO_SHIFT
+
+
+def also_overflows(right: Counterfactual, exact: Array, got: Array) -> str:
+    """What else explains infinities and nans: just the rows where exp overflows without a shift have them."""
+    bad = np.asarray(~np.isfinite(got) & np.isfinite(exact))
+    if not bad.any() or len(bad) != len(right.z):
+        return ""
+    fmt = FORMATS["float64" if right.problem.dtype == "float64" else "float32"]
+    beyond = (right.z.max(1) > np.log(fmt.largest)) & right.targets.kept
+    return NO_SHIFT if _just_there(beyond, np.asarray(bad.reshape(len(right.z), -1).any(1))) else ""
 
 
 def _just_there(expected: Array, rows: Array | None) -> bool:

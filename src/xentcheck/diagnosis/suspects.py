@@ -14,7 +14,7 @@ from .causes import causes
 from .counterfactual import Counterfactual
 from .forgotten import forgotten
 from .layer_causes import layer_causes
-from .patterns import nan_where_masked, pattern_of
+from .patterns import also_overflows, nan_where_masked, pattern_of
 
 IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
 """Quantities of the shape of the logits."""
@@ -56,15 +56,18 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
                 if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit)
             )
             if explained:
-                return tuple(explained)
-        return (pattern_of(right, quantity, exact, found, limit) or UNSURE,)
+                break
+        else:
+            explained = {pattern_of(right, quantity, exact, found, limit) or UNSURE: None}
+        also = also_overflows(right, exact, found)
+        return tuple(explained | ({also: None} if also else {}))
 
 
 def suspects_of_error(told: str) -> tuple[str, ...]:
     """What an exception's text says."""
     if "returned a loss of shape" in told:
         return ("B26: the output has another shape than the reduction and the logits ask for",)
-    if "IndexError" in told or "out of bounds" in told or "out of range" in told:
+    if "out of bounds" in told or "out of range" in told:
         return ("C32: a label or the sentinel is used as an index that is not there",)
     return ()
 

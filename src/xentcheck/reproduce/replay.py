@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,14 +177,20 @@ def _print_record(r: Record, console: Console) -> None:
         line += f" ({r.reason})"
     console.print(Text(line, style="bold red" if r.outcome in FAILING else "bold"))
     for text in r.suspects:
-        console.print(Text(f"  suspected {text}"))
+        _print_hanging(f"suspected {text}", console)
     for name, classes in r.within.items():
-        console.print(Text(f"  within {name}, {passing(r.quantity, classes)}"))
+        _print_hanging(f"within {name}, {passing(r.quantity, classes)}", console)
     missed = sorted(set(r.applicable) - set(r.rejected))
     if r.applicable:
-        console.print(Text(f"  would reject: {', '.join(r.rejected) or 'nothing'}"))
+        _print_hanging(f"would reject: {', '.join(r.rejected) or 'nothing'}", console)
     if missed:
-        console.print(Text(f"  would not notice: {', '.join(missed)}"))
+        _print_hanging(f"would not notice: {', '.join(missed)}", console)
+
+
+def _print_hanging(text: str, console: Console) -> None:
+    """A remark below a quantity's headline; its further lines stand further in."""
+    for line in textwrap.wrap(text, console.width, initial_indent="  ", subsequent_indent="    "):
+        console.print(Text(line))
 
 
 def _print_elements(case: Case, subject: Subject, quantities: set[str], show: int, console: Console) -> None:

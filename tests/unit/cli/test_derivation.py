@@ -1,4 +1,4 @@
-"""`explain`: twelve lines that finish the derivation, and a page of exact numbers that runs its own script only."""
+"""`explain`: a few lines that finish the derivation, and a page of exact numbers that runs its own script only."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ def digits(x: Any) -> list[str]:
     return [f"{value:.6g}" for value in np.ravel(x)]
 
 
-def test_twelve_lines_of_80_columns() -> None:
-    """With the numbers of the default; the book, the count from 0 and the nan are in them."""
+def test_one_screen_of_80_columns() -> None:
+    """With the numbers of the default; the book, the count from 0, the quotient rule and the nan are in them."""
     found = CliRunner().invoke(explain, [], standalone_mode=False).output.splitlines()
     assert found == lines(derivation(*DEFAULT))
-    assert len(found) == 12
+    assert len(found) == 15
     assert max(map(len, found)) <= 80
     assert found[0] == f"{BOOK}."
-    assert "count from 0" in found[1]
+    assert "count from 0" in found[2]
+    assert "da_1/dz_1 = a_1 (1 - a_1)" in found[6]
     assert "nan" in found[-1]
 
 
@@ -50,11 +51,11 @@ def test_the_numbers_are_those_of_the_equations(dtype: str) -> None:
     z = np.array(DEFAULT[0])
     a = np.exp(z) / np.exp(z).sum()
     delta = a - np.eye(3)[1]
-    assert numbers(found[2]) == digits(a)
-    assert numbers(found[8]) == digits(delta)
-    assert numbers(found[10]) == digits(delta[1] * np.array(DEFAULT[2]))
-    assert found[3].rpartition("= ")[2] == f"{-1 / a[1]:.6g}"
-    for line, factor, gradient in ((found[5], a[1] * (1 - a[1]), a[1] - 1), (found[6], -a[1] * a[0], a[0])):
+    assert numbers(found[3]) == digits(a)
+    assert numbers(found[10]) == digits(delta)
+    assert numbers(found[13]) == digits(delta[1] * np.array(DEFAULT[2]))
+    assert found[4].rpartition("= ")[2] == f"{-1 / a[1]:.6g}"
+    for line, factor, gradient in ((found[8], a[1] * (1 - a[1]), a[1] - 1), (found[9], -a[1] * a[0], a[0])):
         assert line.endswith(f" = {-1 / a[1]:.5g} * {factor:.5g} = {gradient:.5g}")
 
 
@@ -68,12 +69,20 @@ def test_a_saturated_row_says_where_the_steps_break(dtype: str, least: int) -> N
         assert (f"is beyond {dtype}" in lines(found)[-1]) == breaks
 
 
+def test_the_hint_of_the_last_line_shows_the_nan() -> None:
+    """Followed as it stands, whatever the class was."""
+    hint = lines(derivation(*DEFAULT))[-1].rpartition(": ")[2].split()
+    assert "nan" in CliRunner().invoke(explain, hint, standalone_mode=False).output
+    assert "is beyond float64" in CliRunner().invoke(explain, hint, standalone_mode=False).output
+
+
 def test_one_class_has_no_other_and_long_lists_are_cut() -> None:
-    """The line of another class is left out, and of many numbers the first few are shown."""
-    assert len(lines(derivation([5.0], 0, [1.0]))) == 11
+    """The line and the derivative of another class are left out, and of many numbers the first few are shown."""
+    assert len(lines(derivation([5.0], 0, [1.0]))) == 14
+    assert "!=" not in lines(derivation([5.0], 0, [1.0]))[6]
     assert not any("-0" in re.split(r"[ ,]", line) for line in lines(derivation([5.0], 0, [1.0])))
     many = lines(derivation(list(np.arange(100.0)), 3, [1.0]))
-    assert many[2].endswith(", ... (100 numbers)")
+    assert many[3].endswith(", ... (100 numbers)")
     assert listed(range(SHOWN)) == "0, 1, 2, 3"
 
 
@@ -102,7 +111,7 @@ def test_the_page_is_written_by_the_command(tmp_path: Path) -> None:
         write_picture(derivation(*DEFAULT), file / "deeper.html")
 
 
-def test_twelve_lines_need_no_framework_and_no_rich() -> None:
+def test_the_derivation_needs_no_framework_and_no_rich() -> None:
     """The front door opens fast: nothing of weight but NumPy is imported."""
     code = (
         "import sys\nfrom xentcheck.cli.commands.explain import explain\n"

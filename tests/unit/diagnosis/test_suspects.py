@@ -137,11 +137,21 @@ def test_the_right_computation_is_the_oracles() -> None:
             assert (np.abs(found - hi.reshape(found.shape)) <= limit.reshape(found.shape)).all()
 
 
+@pytest.mark.parametrize(("quantity", "value"), [("loss", np.inf), ("dC/dz", np.nan)])
+def test_what_two_mistakes_explain_has_both_codes(quantity: str, value: float) -> None:
+    """Where exp overflows and the label's softmax is 0; where no exp overflows, A04 alone."""
+    for family, codes in (("near-overflow", {"A01", "A04"}), ("saturated-miss", {"A04"})):
+        case = f"{family}.5x1003.f32.index.plain.none.up-rand.contig.s0"
+        found = judged(case, quantity, lambda right: np.full(right.shape, value))
+        assert {text.partition(":")[0] for text in found} == codes, family
+
+
 def test_errors_speak_for_themselves() -> None:
     """A refused shape, an index out of range, and what says nothing."""
     assert suspects_of_error("AdapterError: f returned a loss of shape (); allowed: (5,)")[0].startswith("B26")
     assert suspects_of_error("IndexError: index -100 is out of bounds for axis 0 with size 10")[0].startswith("C32")
     assert suspects_of_error("RuntimeError: out of registers") == ()
+    assert suspects_of_error("IndexError: shape mismatch: indexing tensors could not be broadcast together") == ()
 
 
 def test_the_share_is_that_of_the_mistake_told() -> None:

@@ -145,9 +145,11 @@ def test_the_recipes_of_ci_can_be_read(tmp_path: Path) -> None:
 
 
 def test_every_option_is_explained() -> None:
-    """In the guide for adapters, which the page for other languages refers to."""
-    table = text_of("docs/write-an-adapter.md").partition("## Options")[2]
-    assert set(re.findall(r"`(\w+)`", table.partition("|---|---|")[2])) == set(SUPPORTED)
+    """In the glossary, which the guides for adapters and for other languages refer to."""
+    table = text_of("docs/glossary.md").partition("## Options")[2].partition("|---|---|")[2].partition("## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(SUPPORTED)
+    for page in ("write-an-adapter", "other-languages"):
+        assert "](glossary.md#options)" in text_of(f"docs/{page}.md")
 
 
 def test_findings_are_counted_and_of_the_tested_versions() -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from generate import built, case_ids, contracts, tree
 from generate.__main__ import COMMITTED
 from generate.docstrings import laid_out, meanings
-from generate.words import TITLES
+from generate.words import TABLES, TITLES
 
 from xentcheck.cases.case import IGNORE, LAYOUTS, SMOOTHING, TARGETS, UPSTREAMS, WEIGHTS
 from xentcheck.cases.reading import FIELDS, MEANING_OF_REDUCTIONS
@@ -23,7 +23,7 @@ from xentcheck.judging.power.required import BY_OPTION, required
 from xentcheck.records.rules import kinds_of_words, rules, word, words
 from xentcheck.reference.bounds.contracts import CATALOGUE, STAGES
 from xentcheck.reports.formats.terminal import CAPTION
-from xentcheck.vocabulary import DTYPES, OUTCOMES, QUANTITIES, REDUCTIONS, SHORT_DTYPES
+from xentcheck.vocabulary import DTYPES, HEADS, OPTIONS, OUTCOMES, QUANTITIES, REDUCTIONS, SHORT_DTYPES
 
 
 def explained(code: str) -> list[str]:
@@ -65,7 +65,7 @@ def test_every_code_and_word_has_its_heading() -> None:
         assert {text for text in (rule.what, rule.looks, rule.mend) if text not in causes} == set()
     for name, found in words().items():
         assert (
-            f"\n| `{name}` | {found.text} |" if found.kind == "wrong" else f"\n### {name}\n\n{found.text}"
+            f"\n| `{name}` | {found.text} |" if found.kind in TABLES else f"\n### {name}\n\n{found.text}"
         ) in glossary
     assert set(TITLES) == set(kinds_of_words())
 
@@ -104,6 +104,13 @@ def test_every_wrong_answer_is_in_words() -> None:
         for name in required(quantity, *kind, "decisive", (3, 1000))
     }
     assert found == {name for name, meant in words().items() if meant.kind == "wrong"}
+
+
+def test_every_option_is_in_words() -> None:
+    """All that `options=` takes and a summary may name, in the same order, and no others; so is the word head."""
+    assert [name for name, meant in words().items() if meant.kind == "options"] == list(OPTIONS)
+    assert explained("k_dims")[0].startswith("k_dims: Logits of shape (N, C, d1..dk)")
+    assert all(f"`{head}`" in words()["head"].text for head in HEADS)
 
 
 def test_every_part_of_an_id_is_explained() -> None:

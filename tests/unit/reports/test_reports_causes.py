@@ -95,7 +95,10 @@ def test_what_is_in_all_failures_and_in_no_agreement_is_told() -> None:
     assert only([failure(case(shape="5x1003"), ROWS)], small) == "only with 1003 classes and more"
     assert only([failure(case(reduction=r), ROWS) for r in ("mean", "sum")]) == ""
     assert only([failure(case("ign"), ROWS)], []) == "in everything that was asked for"
-    assert only([failure(case("ls", "mean"), ROWS)]) == "all with label smoothing, reduction mean (1 agreement too)"
+    assert (
+        only([failure(case("ls", "mean"), ROWS)])
+        == "all with label smoothing, reduction mean (1 agreement has that, too)"
+    )
 
 
 def test_an_agreement_of_another_quantity_or_implementation_says_nothing() -> None:
@@ -103,6 +106,14 @@ def test_an_agreement_of_another_quantity_or_implementation_says_nothing() -> No
     failing = [failure(case("ign"), ROWS)]
     others = [agreement(case("ign"), quantity="dC/dz"), agreement(case("ign"), adapter="other"), agreement(case())]
     assert causes_of(others, failing)[0].only == "only with ignored rows"
+
+
+def test_a_code_in_several_wordings_comes_before_one_that_explains_less() -> None:
+    """Whatever the count of a single wording: A01 explains two failures, and A04 these two and one more."""
+    both = "A01: exp overflows", "A04: the logarithm of a softmax"
+    failing = [failure(case(), *both), failure(case("w"), *both), failure(case("ls"), "A04: epsilon is added")]
+    assert [(c.code, len(c.records)) for c in causes_of([], failing)] == [("A04", 2), ("A04", 1)]
+    assert [c.code for c in causes_of([], failing[:2])] == ["A01"]
 
 
 def test_traits_are_read_from_ids() -> None:

@@ -21,12 +21,16 @@ WIDTH = 80
 @click.option("--target", default=1, show_default=True, help="Index of the right class; it counts from 0.")
 @click.option("--a-prev", default="0.5,-1", show_default=True, help="The activations of the layer before, for dC/dw.")
 @click.option(
-    "--dtype", default="float64", show_default=True, metavar="|".join(DTYPES), help="What they are rounded to."
+    "--dtype",
+    default="float64",
+    show_default=True,
+    metavar="|".join(DTYPES),
+    help="What logits and activations are rounded to.",
 )
 @click.option("--steps", is_flag=True, help="Tables instead: each step exactly, and in PyTorch and JAX.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="A page with a slider instead.")
 def explain(logits: str, target: int, a_prev: str, dtype: str, steps: bool, html: Path | None) -> int:
-    """Why dC/db = a - y: the chain rule in twelve lines, with your numbers."""
+    """Why dC/db = a - y: the chain rule, with your numbers."""
     given = numbers_of(logits, "--logits"), target, numbers_of(a_prev, "--a-prev"), dtype
     if html:
         click.echo(f"written: {write_picture(derivation(*given), html)}")

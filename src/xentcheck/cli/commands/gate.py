@@ -88,8 +88,15 @@ def planned(request: RunRequest, base: Baseline | None) -> RunRequest:
 @click.option("--fail-if", "limits", multiple=True, metavar="LIMIT", help='Red, too: "share > 0.5", "ratio > 2".')
 @click.option("--update", is_flag=True, help="Write what is found to BASE, which need not be there yet.")
 @click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Markdown file to write.")
-@click.option("--output-format", default="text", show_default=True, type=click.Choice(FORMATS), help="On stdout.")
-@click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
+@click.option(
+    "--output-format", default="text", show_default=True, type=click.Choice(FORMATS), help="Format of what is printed."
+)
+@click.option(
+    "--report",
+    "report_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write report.html, .md and .json to.",
+)
 def gate(
     base: str,
     specs: tuple[Spec, ...],

@@ -23,7 +23,7 @@ from xentcheck.reproduce.replay import replay as replay_case
     "--shrink", is_flag=True, help="Look for the smallest problem that fails, and print a script that shows it."
 )
 @click.option(
-    "--script", type=click.Path(path_type=Path, dir_okay=False), help="Do the same, and write the script to a file."
+    "--script", type=click.Path(path_type=Path, dir_okay=False), help="As --shrink, with the script in this file."
 )
 def replay(
     specs: tuple[Spec, ...],

@@ -121,7 +121,12 @@ def print_cases(request: RunRequest) -> int:
     type=FROM_1,
     help="Run so many times for the baseline: what differs between these runs is then no change.",
 )
-@click.option("--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
+@click.option(
+    "--report",
+    "report_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write report.html, .md and .json to.",
+)
 def run(
     specs: tuple[Spec, ...],
     promised: Promised,

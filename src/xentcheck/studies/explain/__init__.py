@@ -1,1 +1,1 @@
-"""Why dC/db = a - y: the derivation in twelve lines, each step beside the frameworks, and a picture to play with."""
+"""Why dC/db = a - y: the derivation in a few lines, each step beside the frameworks, and a picture to play with."""

@@ -1,4 +1,4 @@
-"""Why the gradient is a - y, in twelve lines: the chain rule (37) with the numbers of one example in it."""
+"""Why the gradient is a - y, in a few lines: the chain rule (37) with the numbers of one example in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .steps import exact_steps, problem_of
 SHOWN = 4
 """Most numbers of a list that are printed."""
 
-BOOK = "Nielsen, Neural Networks and Deep Learning (current web edition), chapter 3"
+BOOK = "Nielsen, Neural Networks and Deep Learning (current web edition), chapters 2-3"
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,27 @@ def derivation(logits: list[float], target: int, a_prev: list[float], dtype: str
 def lines(d: Derivation) -> list[str]:
     """The derivation as text, one thought a line.
 
-    >>> print(lines(derivation([1.0, 2.0, 3.0], 1, [0.5, -1.0]))[5].strip())
+    >>> print(lines(derivation([1.0, 2.0, 3.0], 1, [0.5, -1.0]))[8].strip())
     j = 1: (-1/a_1) a_1 (1 - a_1) = a_1 - 1  = -4.0862 * 0.18484 = -0.75527
     """
     y = d.y
     factor = f" = {d.factor:.6g}" if np.isfinite(d.factor) else ""
+    own = f" = {d.jacobian[y, y]:.6g}" if np.isfinite(d.factor) else ""
+    others = f"; da_{y}/dz_j = -a_{y} a_j for j != {y}" if len(d.z) > 1 else ""
     return [
         f"{BOOK}.",
-        f"z = {listed(d.z)}; a_prev = {listed(d.a_prev)}; the right class is y = {y} (they count from 0).",
+        f"Logits z_j = sum_k w_jk a_prev_k + b_j: {listed(d.z)}; layer before, a_prev: {listed(d.a_prev)}",
+        f"The right class is y = {y} (classes count from 0): y_{y} = 1, every other y_j = 0.",
         f"(78) a_j = exp(z_j) / sum_k exp(z_k): a = {listed(d.a)}",
         f"(80) C = -ln a_{y} = {d.cost:.6g}. It looks at a_{y} alone: dC/da_{y} = -1/a_{y}{factor}",
-        f"(37) dC/dz_j = sum_k dC/da_k da_k/dz_j. One dC/da_k is not 0, that of k = {y}:",
+        f"     But a_{y} depends on every z_j: its sum holds every exp(z_j). Quotient rule:",
+        f"     da_{y}/dz_{y} = a_{y} (1 - a_{y}){own}{others}",
+        f"(37) dC/dz_j = sum_k dC/da_k da_k/dz_j. Only dC/da_{y} is not 0: one term is left,",
         *_terms(d),
-        f"The sum in a_{y} holds every exp(z_j): all outputs get a gradient, not only {y}.",
-        f"So dC/dz_j = a_j - y_j (y_{y} = 1, the others 0): {listed(d.gradient)}",
-        "(81) dC/db_j = a_j - y_j, the same, as b_j is added to z_j.",
-        f"(82) dC/dw_jk = a_prev_k (a_j - y_j): row {y} is {listed(d.weights[y])}",
+        f"So for every output dC/dz_j = a_j - y_j: {listed(d.gradient)}",
+        "(81) z_j holds b_j once, so dC/db_j = dC/dz_j = a_j - y_j.",
+        "(82) z_j holds w_jk a_prev_k, so dC/dw_jk = a_prev_k (a_j - y_j);",
+        f"     for j = {y}: {listed(d.weights[y])}",
         _saturated(d),
     ]
 
@@ -107,9 +112,9 @@ def _saturated(d: Derivation) -> str:
     if d.breaks:
         return (
             f"Here -1/a_{y} is beyond {d.dtype}: step by step, (37) is -inf * 0 = nan. a - y divides by nothing "
-            "and stays right. So losses take logits, and do both steps at once."
+            "and stays right. So losses take logits, and do the softmax and -ln in one step."
         )
-    return f"If a_{y} rounds to 0, (37) is -inf * 0 = nan, and a - y is right: --logits 0,1000"
+    return f"Where a_{y} rounds to 0, (37) is nan; a - y is right: --logits 0,1000 --target 0"
 
 
 def listed(numbers: Sequence[float] | Array) -> str:

@@ -47,7 +47,7 @@ def _row(d: Derivation, j: int) -> str:
     mark = ' class="right"' if j == d.y else ""
     cells = (
         f'<td data-of="z">{d.z[j]:.6g}</td><td data-of="a">{d.a[j]:.6g}</td>'
-        f'<td><meter data-of="bar" min="0" max="1" value="{d.a[j]:.6g}" aria-label="a_{j}"></meter></td>'
+        f'<td class="bar"><meter data-of="bar" min="0" max="1" value="{d.a[j]:.6g}" aria-label="a_{j}"></meter></td>'
         f'<td>{int(j == d.y)}</td><td data-of="gradient">{d.gradient[j] + 0.0:.6g}</td>'
     )
     return f'<tr{mark}><th scope="row">{j}</th>{cells}</tr>'
