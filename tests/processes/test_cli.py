@@ -134,7 +134,7 @@ BAD_INPUT = {
     ),
     "too large": (
         ["replay", "gaussian.999999999x10.f32.index.plain.mean.up-neg.contig.s0", "--adapter", "numpy"],
-        "case gaussian.999999999x10.f32.index.plain.mean.up-neg.contig.s0 cannot be built: it does not fit into memory",
+        "case gaussian.999999999x10.f32.index.plain.mean.up-neg.contig.s0 cannot be built: an array of it has 99999999",
     ),
     "no timeout": (
         ["run", "--adapter", "numpy", "--timeout", "nan"],
@@ -183,6 +183,42 @@ BAD_INPUT = {
     "project shape": (
         ["project", "numpy", "--shape", "8"],
         "Invalid value for --shape: '8'; allowed: N,C, two numbers",
+    ),
+    "project device": (
+        ["project", "numpy", "--shape", "4,10", "--device", "tpu"],
+        "adapter numpy has no device 'tpu'; allowed: cpu",
+    ),
+    "replay device": (
+        ["replay", CASE, "--adapter", "numpy", "--device", "tpu"],
+        "adapter numpy has no device 'tpu'; allowed: cpu",
+    ),
+    "one device of two": (
+        ["run", "--adapter", "numpy", "--device", "cpu", "--device", "tpu"],
+        "no adapter has a device among tpu; allowed: cpu, cuda, gpu",
+    ),
+    "project too large": (
+        ["project", "numpy", "--shape", "99999999,99999999"],
+        "1 rows of 99999999 classes at a time, 20 probes; allowed: 33554432 logits at a time",
+    ),
+    "project too many probes": (
+        ["project", "numpy", "--shape", "4,10", "--probes", "999999999"],
+        "1 rows of 10 classes at a time, 999999999 probes; allowed: 33554432 logits at a time",
+    ),
+    "project too many rows": (
+        ["project", "numpy", "--shape", "99999999,9999", "--rows", "99999999"],
+        "99999999 rows of 9999 classes at a time, 20 probes; allowed: 33554432 logits at a time",
+    ),
+    "audit too large": (
+        ["audit", "--atol", "1", "--rtol", "0", "--shape", "99999999,99999999"],
+        "shape is (99999999, 99999999); allowed: N,C, both from 1, C to 4000000",
+    ),
+    "audit nothing": (
+        ["audit", "--atol", "1e-5", "--rtol", "0", "--shape", "5,1"],
+        "the right gradient of 5x1 logits is 0: nothing to audit; allowed: 2 classes or more",
+    ),
+    "too wide a layer": (
+        ["replay", "gaussian.5x10k99999999.f32.index.plain.mean.up-neg.contig.s0", "--adapter", "numpy"],
+        "case gaussian.5x10k99999999.f32.index.plain.mean.up-neg.contig.s0 cannot be built: an array of it has 9999",
     ),
     "project nothing": (["project", "--shape", "8,8"], "project needs one implementation: ADAPTER, or --impl with"),
     "project dtype": (["project", "numpy", "--shape", "8,8", "--dtype", "float16"], "dtype 'float16' is too narrow"),

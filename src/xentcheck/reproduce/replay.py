@@ -15,10 +15,10 @@ from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
-from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.judging.metric import error_of
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.records.record import Record, ulps_of
+from xentcheck.records.sizes import decides
 from xentcheck.records.words import in_ulps, passing, ulps_text
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import Array
@@ -27,7 +27,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.running.attempts import attempt, given
 from xentcheck.running.comparison import run_case
-from xentcheck.running.subjects import Subject, contract_of, subjects_of
+from xentcheck.running.subjects import Subject, contract_of, subject_on
 from xentcheck.vocabulary import FAILING, VALUES
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns that two numbers of 17 digits with their error and bound need."""
 
-DECIDED = ("agree", "trivial", "convention")
-"""Outcomes of which one makes a replay good, where nothing fails."""
+NOT_DECIDED = {
+    "vacuous": "a result of zeros would pass as well",
+    "trivial": "zero is right, or there are no elements",
+    "convention": "a convention, which is not judged",
+}
+"""What outcomes mean that decide nothing."""
 
 
 def replay(
@@ -53,7 +57,7 @@ def replay(
     script: Path | None = None,
     contract: Given = None,
 ) -> int:
-    """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, else 0.
+    """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, or decides nothing.
 
     adapter: as for `check`. show: elements per quantity, the worst first. command: the options that name the adapter on
     the command line. smallest: the adapter's spec, to look for the smallest problem that fails as well and to print a
@@ -80,10 +84,19 @@ def replay(
         _print_smallest(case, subject, failing, smallest, script, console)
     elif smallest:
         console.print("nothing fails here: no script was written")
-    if not failing and not any(r.outcome in DECIDED for r in records):
-        console.print(Text("nothing was decided: no comparison agrees", style="bold red"))
+    if not failing and not any(map(decides, records)):
+        console.print(Text(f"nothing was decided: {_undecided(records)}", style="bold red"), soft_wrap=True)
         return 1
     return int(bool(failing))
+
+
+def _undecided(records: Sequence[Record]) -> str:
+    """Why nothing could have failed: the outcomes in words, each with the quantities that have it."""
+    found: dict[str, list[str]] = {}
+    for r in records:
+        found.setdefault(NOT_DECIDED.get(r.outcome, r.outcome), []).append(r.quantity)
+    told = "; ".join(f"{', '.join(names)}: {why}" for why, names in found.items())
+    return told or "the implementation computes nothing of this case"
 
 
 def _print_smallest(
@@ -137,16 +150,8 @@ def _print_steps(case: Case, show: int, console: Console) -> None:
 
 
 def _subject(adapter: Adapter, device: str, variant: str | None, command: str) -> Subject:
-    if missing := adapter.unavailable():
-        raise UnavailableError(f"adapter {adapter.name}: {missing}")
-    if device not in adapter.capabilities.devices:
-        allowed = ", ".join(adapter.capabilities.devices)
-        raise AdapterError(f"adapter {adapter.name} has no device {device!r}; allowed: {allowed}")
-    chosen = variant or adapter.variants[0]
-    for subject in subjects_of(adapter, [device], command):
-        if subject.variant == chosen:
-            return _Any(subject.adapter, subject.variant, subject.device, subject.command)
-    raise AdapterError(f"adapter {adapter.name} has no variant {chosen!r}; allowed: {', '.join(adapter.variants)}")
+    found = subject_on(adapter, device, variant, command)
+    return _Any(found.adapter, found.variant, found.device, found.command)
 
 
 class _Any(Subject):
