@@ -70,7 +70,9 @@ def replay(
     """
     case = Case.parse(case_id)
     if script is not None:
-        prepare_file(script)
+        from .script import MARK
+
+        prepare_file(script, own=MARK)
     subject = _subject(promising(adapter, promised(contract)), device, variant, command)
     records = run_case(case, [subject])
     console = Console(width=max(Console().width, WIDTH))

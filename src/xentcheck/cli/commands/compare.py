@@ -46,9 +46,9 @@ def compare_command(request: CompareRequest) -> int:
         )
     found = comparison_of(base, new)
     if request.markdown:
-        write_whole(request.markdown, _markdown(found))
+        write_whole(request.markdown, _markdown(found), own="")
     if request.page:
-        write_whole(request.page, comparison_html(found))
+        write_whole(request.page, comparison_html(found), own="")
     console = Console()
     for change in (*found.versions, *found.changes[:SHOWN]):
         style = "red" if change.kind in BAD else {"moved": "yellow", "better": "green"}.get(change.kind, "")
