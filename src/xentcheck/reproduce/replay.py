@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.build import build
@@ -46,7 +47,7 @@ NOT_DECIDED = {
 
 
 def replay(
-    adapter: Adapter,
+    adapter: Adapter | str,
     case_id: str,
     *,
     device: str = "cpu",
@@ -59,9 +60,10 @@ def replay(
 ) -> int:
     """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, or decides nothing.
 
-    adapter: as for `check`. show: elements per quantity, the worst first. command: the options that name the adapter on
-    the command line. smallest: the adapter's spec, to look for the smallest problem that fails as well and to print a
-    script of it, or write it to `script`. contract: as for `check`. Raises CaseError, AdapterError or UnavailableError.
+    adapter: one, or its name. show: elements per quantity, the worst first. command: the options that name the adapter
+    on the command line. smallest: the adapter's spec, to look for the smallest problem that fails as well and to print
+    a script of it, or write it to `script`. contract: as for `check`. Raises CaseError, AdapterError or
+    UnavailableError.
 
     >>> from xentcheck import adapters
     >>> replay(adapters.get("numpy"), "ties.2x3.f64.index.plain.mean.up-one.contig.s0")  # doctest: +ELLIPSIS
@@ -73,7 +75,8 @@ def replay(
         from .script import MARK
 
         prepare_file(script, own=MARK)
-    subject = _subject(promising(adapter, promised(contract)), device, variant, command)
+    named = registry.get(adapter) if isinstance(adapter, str) else adapter
+    subject = _subject(promising(named, promised(contract)), device, variant, command)
     records = run_case(case, [subject])
     console = Console(width=max(Console().width, WIDTH))
     _print_inputs(case, console)

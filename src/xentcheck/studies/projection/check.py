@@ -8,6 +8,7 @@ directions nearly do. Tolerances and the probability of a miss: `docs/numerics.m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from xentcheck.records.facts import sentence
 from xentcheck.records.record import rank
 from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.formats import Array
+from xentcheck.reference.given import whole
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import attempt
@@ -174,7 +176,7 @@ def check_projection(
 ) -> Projection:
     """Check the losses of one large problem, and that the gradient is their derivative, in 2 K + 1 calls [derived].
 
-    adapter: as for `check`. shape: (N, C). dtype: float64 or float32; only float64 sees single elements where C is
+    adapter: one, or its name. shape: (N, C). dtype: float64 or float32; only float64 sees single elements where C is
     large. probes: K, random directions of signs. rows: how many the implementation gets at a time, by default what
     keeps the whole below 8 GiB. contract: as for `check`. Tolerances are in units of dC/dz, from the bounds of the
     declared contract. Source: `docs/numerics.md`, section 6. Raises AdapterError if the implementation computes no
@@ -185,7 +187,10 @@ def check_projection(
     >>> found.ok, found.calls
     (True, 7)
     """
-    n, classes = shape
+    if not isinstance(shape, Sequence) or len(shape) != 2:
+        raise ProblemError(f"shape is {shape!r}; allowed: (N, C)")
+    n, classes = whole("N", shape[0]), whole("C", shape[1])
+    whole("probes", probes, 1)
     if dtype not in WIDE:
         raise DtypeError(f"dtype {dtype!r} is too narrow for differences; allowed: {', '.join(WIDE)}")
     if min(n, classes, probes) < 1 or (rows is not None and rows < 1):
