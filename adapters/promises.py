@@ -86,7 +86,10 @@ def code(some: Promised) -> str:
 
 
 def promising(adapter: A, some: Promised) -> A:
-    """The adapter, judged by these contracts, which come before all that it declares."""
+    """The adapter, judged by these contracts, which come before all that it declares. Raises AdapterError for none."""
+    if not hasattr(adapter, "capabilities"):
+        told = f"{type(adapter).__name__} is no adapter"
+        raise AdapterError(f"{told}; allowed: the name of one, or what `adapters.from_torch` and its like return")
     if not some:
         return adapter
     chosen = copy(adapter)

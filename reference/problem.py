@@ -14,6 +14,7 @@ from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .formats import Array, name_of
+from .given import array_of, whole, within
 
 NO_IGNORE = -100
 """PyTorch's default `ignore_index`."""
@@ -57,7 +58,14 @@ class Problem:
 
     def __post_init__(self) -> None:
         for name, array in self.arrays().items():
-            object.__setattr__(self, name, np.asarray(array))
+            object.__setattr__(self, name, array_of(name, array))
+        numbers = {
+            "ignore_index": whole("ignore_index", self.ignore_index),
+            "backwards": whole("backwards", self.backwards, 1),
+            "label_smoothing": within("label_smoothing", self.label_smoothing, 0, 1),
+        }
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)
         validate(self)
         self._freeze()
 
@@ -175,13 +183,16 @@ def validate(p: Problem) -> None:
         raise ProblemError("a layer needs all of a_prev, w and b")
     if (p.hidden_w is None) != (p.hidden_b is None):
         raise ProblemError("a network needs both hidden_w and hidden_b")
+    for name in ("target", "upstream"):
+        if getattr(p, name) is None:
+            raise ProblemError(f"{name} is None; allowed: an array")
     if p.dtype not in DTYPES:
         raise DtypeError(f"logits have dtype {p.dtype}; allowed: {', '.join(DTYPES)}")
     if p.reduction not in REDUCTIONS:
         raise ProblemError(f"reduction is {p.reduction!r}; allowed: {', '.join(REDUCTIONS)}")
-    if not 0.0 <= p.label_smoothing <= 1.0:
-        raise ProblemError(f"label_smoothing is {p.label_smoothing}; allowed: 0 to 1")
     _validate_layer(p)
+    if not isinstance(p.needs, tuple):
+        raise ProblemError(f"needs is {p.needs!r}; allowed: a tuple of names")
     if p.needs and (p.head != "layer" or not set(p.needs) <= {"a_prev", "w", "b"}):
         raise ProblemError(f"needs is {', '.join(p.needs)}; allowed: some of a_prev, w, b, of a last layer")
     shape = p.logits_shape
@@ -192,6 +203,8 @@ def validate(p: Problem) -> None:
     for name, array in p.arrays().items():
         if name != "target" and str(array.dtype) != p.dtype and not (name == "upstream" and array.ndim == 0):
             raise DtypeError(f"{name} has dtype {array.dtype}; allowed: {p.dtype}, the dtype of the logits")
+    if p.upstream.dtype.kind not in "iu" and str(p.upstream.dtype) not in DTYPES:
+        raise DtypeError(f"upstream has dtype {p.upstream.dtype}; allowed: numbers, as of {p.dtype}")
     expected = p.loss_shape if p.reduction == "none" else ()
     if p.upstream.shape != expected:
         raise ShapeError(f"upstream has shape {p.upstream.shape}; allowed: {expected}, the shape of the output")

@@ -196,7 +196,7 @@ def selection(
     """The words chosen, in the vocabulary's order; all of them for None. Raises AdapterError."""
     if chosen is None:
         return allowed
-    if isinstance(chosen, str):
+    if isinstance(chosen, str) or not isinstance(chosen, Collection):
         raise AdapterError(f"{what} is {chosen!r}; allowed: a collection of {', '.join(allowed)}")
     for word in chosen:
         if word not in allowed:

@@ -109,22 +109,28 @@ def undecided(records: Iterable[Record]) -> tuple[str, ...]:
     )
 
 
-def undecided_altogether(records: Iterable[Record]) -> tuple[str, ...]:
-    """Quantities of a place of which nothing at all could have failed, though zeros would have been wrong: sentences.
+def undecided_altogether(records: Iterable[Record], *, part: bool = False) -> tuple[str, ...]:
+    """Quantities of a place of which nothing at all could have failed: sentences, one per place.
 
-    That fails a run of selected cases, too, which need not have the power of a profile.
+    That fails a run of selected cases, too, which need not have the power of a profile. Quantities of which zero is
+    right, or that have no elements, are named only where nothing else at their place could have failed. part: the run
+    is a shard, whose cases nobody chose: there they are not named, as the whole run decides.
     """
-    decided: dict[tuple[Place, str], bool] = {}
+    decided: dict[Place, dict[str, bool]] = defaultdict(dict)
     vacuous: set[tuple[Place, str]] = set()
     for r in records:
-        if r.outcome in EXECUTED and r.elements:
-            at = place_of(r), r.quantity
-            decided[at] = decided.get(at, False) or decides(r)
-            vacuous |= {at} if r.outcome == "vacuous" else set()
+        if r.outcome in EXECUTED:
+            here = decided[place_of(r)]
+            here[r.quantity] = here.get(r.quantity, False) or decides(r)
+            vacuous |= {(place_of(r), r.quantity)} if r.outcome == "vacuous" else set()
+    found = {
+        place: [
+            q for q, done in here.items() if not done and ((place, q) in vacuous or not (part or any(here.values())))
+        ]
+        for place, here in decided.items()
+    }
     return tuple(
-        f"{' '.join(place)}: no {quantity} could have failed"
-        for (place, quantity), found in decided.items()
-        if not found and (place, quantity) in vacuous
+        f"{' '.join(place)}: no {' or '.join(names)} could have failed" for place, names in found.items() if names
     )
 
 

@@ -118,7 +118,7 @@ def summarize(run: RunFile) -> Summary:
         reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind and not g.undecided]
         reasons += unsure
     else:
-        reasons += undecided_altogether(records)
+        reasons += undecided_altogether(records, part=bool(run.header.shard) and not run.header.selection)
     if whole and run.header.profile == "full":
         reasons += [f"{g.name} never exercises {', '.join(g.not_exercised)}" for g in groups if g.not_exercised]
     ok = not failing and not reasons

@@ -16,7 +16,7 @@ from typing import Any
 
 from xentcheck.errors import OutputError
 from xentcheck.records.codec import plain
-from xentcheck.records.paths import write_whole
+from xentcheck.records.paths import DATA, write_whole
 from xentcheck.records.record import place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
@@ -80,7 +80,7 @@ class Baseline:
 
     def save(self, path: Path) -> None:
         """Write the file. Raises OutputError."""
-        write_whole(path, "".join(f"{line}\n" for line in self.lines()), "baseline")
+        write_whole(path, "".join(f"{line}\n" for line in self.lines()), "baseline", DATA)
 
 
 def path_of(name: str | Path) -> Path:

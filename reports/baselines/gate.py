@@ -1,8 +1,8 @@
 """The gate: what of a new run may not be merged, judged beside a baseline. Pure functions.
 
-Red: a comparison fails that did not, the run as a whole does, a grade is lower, a row is gone or compares less. Yellow:
-a worst share moved and is still below 1, or a wide dtype's grade to another form of the formula, which rounding may do;
-red only where a limit says so.
+Red: a comparison fails that did not, the run as a whole does, or nothing in it could have failed; a grade is lower, a
+row is gone or compares less. Yellow: a worst share moved and is still below 1, or a wide dtype's grade to another form
+of the formula, which rounding may do; red only where a limit says so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from xentcheck.errors import RunFileError
 from xentcheck.records.record import Record, place_of, rank
 from xentcheck.records.run import RunFile
+from xentcheck.records.sizes import decides
 from xentcheck.reports.analysis.causes import Cause, causes_of, where
 from xentcheck.reports.analysis.summary import Row, summarize
 from xentcheck.vocabulary import FAILING
@@ -99,6 +100,8 @@ def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
     red = [Reason(f"{cause.title}: {_failures(cause)}", where(cause), cause.smallest.replay) for cause in causes]
     changes = compare(base, new).changes
     red += [Reason(change.after, "the run as a whole") for change in changes if _of_the_run(change)]
+    if not summary.failing and not any(map(decides, run.records)):
+        red.append(Reason("no comparison could have failed", "the run as a whole"))
     lost = [change for change in changes if change.kind in ("gone", "fewer")]
     red += [Reason(_lost(change), change.where, _replay(base, worst, change.where)) for change in lost]
     red += [_lower(change, run.records) for change in changes if change.kind == "lower"]

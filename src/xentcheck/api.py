@@ -24,7 +24,8 @@ from xentcheck.running.tasks import Task, groups_of
 from xentcheck.studies.laws import LawStudy
 from xentcheck.studies.probes import ProbeStudy
 
-from .errors import AdapterError, Disagreement, require_named
+from .errors import AdapterError, DeviationError, Disagreement, DtypeError, XentcheckError, require_named
+from .vocabulary import DTYPES
 
 if TYPE_CHECKING:
     pass
@@ -105,17 +106,21 @@ def check(
     >>> run.ok
     True
     """
+    dtypes = _words("dtypes", dtypes, DtypeError, f"some of {', '.join(DTYPES)}")
+    devices = _words("devices", devices, AdapterError, "cpu, cuda, gpu")
     chosen = selected(profile, dtypes, seed)
-    if devices is not None and not devices:
-        raise AdapterError("devices is empty; allowed: cpu, cuda, gpu")
     if deviations is not None:
+        if not isinstance(deviations, (str, Path)):
+            raise DeviationError(f"deviations is of type {type(deviations).__name__}; allowed: a TOML file")
         require_named("deviations", str(deviations), "a TOML file")
+    if executor is not None and not hasattr(executor, "submit"):
+        raise AdapterError(f"executor is of type {type(executor).__name__}; allowed: one of `concurrent.futures`")
     wrapped = {"framework": framework, "options": options, "contract": contract, "overwrites": overwrites}
     adapter = wrapped_as(implementation, wrapped)
     subjects = subjects_of(adapter, devices)
-    if not subjects:
+    if absent := [device for device in devices or () if device not in adapter.capabilities.devices]:
         allowed = ", ".join(adapter.capabilities.devices)
-        raise AdapterError(f"adapter {adapter.name} has no device among {', '.join(devices or ())}; allowed: {allowed}")
+        raise AdapterError(f"adapter {adapter.name} has no device among {', '.join(absent)}; allowed: {allowed}")
     narrowed = {"dtypes": tuple(dtypes or ()), "devices": tuple(devices or ())}
     header = header_of(chosen, subjects, profile, seed, jobs=1, **narrowed)
     tasks = tasks_of(chosen, profile)
@@ -124,6 +129,18 @@ def check(
         return Run(collect(header, execute(tasks, subjects), Deviations(known)))
     finished = execute_on(executor, tasks, Sent.of(implementation, devices, **wrapped))
     return Run(collect(header, finished, Deviations(known)))
+
+
+def _words(
+    what: str, given: Collection[str] | None, error: type[XentcheckError], allowed: str
+) -> tuple[str, ...] | None:
+    """The words of a collection; a single one is a collection of one. Raises the error where there is none."""
+    if given is None:
+        return None
+    words = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Collection) else ()
+    if not words:
+        raise error(f"{what} is {'empty' if isinstance(given, Collection) else repr(given)}; allowed: {allowed}")
+    return words
 
 
 def assert_agrees(

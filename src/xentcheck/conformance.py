@@ -85,5 +85,7 @@ def test_laws(subject: Subject, dtype: str, pytestconfig: pytest.Config) -> None
     """What needs no exact value: sums, shifts, permutations, batches, memory."""
     found = list(laws(subject, dtype))
     pytestconfig.stash[COLLECTOR].laws.extend(found)
+    if not found:
+        pytest.skip("unsupported: no law asks what the implementation supports")
     if broken := [str(law) for law in found if not law.kept]:
         pytest.fail("\n".join(broken), pytrace=False)

@@ -59,6 +59,8 @@ def here(tmp_path: Path) -> Path:
     (tmp_path / "mine.py").write_text(WRONG)
     (tmp_path / "unsound.py").write_text("def f(:\n")
     (tmp_path / "leaves.py").write_text("import sys\nsys.exit(0)\n")
+    for name in ("odd.json", "odd.jsonl"):
+        (tmp_path / name).write_text('{"a":1}')
     (tmp_path / "future.toml").write_text("schema = 2\n")
     return tmp_path
 
@@ -109,6 +111,20 @@ BAD_INPUT = {
         "adapter numpy has no variant 'jit'; allowed: eager",
     ),
     "no subject": (["replay", CASE], "replay needs one implementation: --adapter NAME, or --impl with --framework"),
+    "run file of somebody": (
+        ["run", "--adapter", "numpy", "--out", "mine.py"],
+        "mine.py is there, and xentcheck did not",
+    ),
+    "baseline of somebody": (["run", "--adapter", "numpy", "--save", "./odd.jsonl"], "odd.jsonl is there, and xentch"),
+    "script of somebody": (["replay", CASE, "--adapter", "numpy", "--script", "mine.py"], "mine.py is there, and xent"),
+    "merged into somebody's": (["merge", "a.jsonl", "--out", "odd.jsonl"], "odd.jsonl is there, and xentcheck did not"),
+    "table of somebody": (["table", "numpy", "--out", "odd.json"], "odd.json is there, and xentcheck did not write it"),
+    "page of somebody": (["explain", "--html", "mine.py"], "mine.py is there, and is no page, which ends with .md, "),
+    "accuracies of somebody": (
+        ["accuracy", "--adapter", "numpy", "--out", "mine.py"],
+        "mine.py is there, and is no page, which",
+    ),
+    "faults of somebody": (["faults", "--framework", "numpy", "--out", "mine.py"], "mine.py is there, and is no page"),
     "run file": (["report", "absent.jsonl"], "run file absent.jsonl cannot be read: No such file or directory"),
     "comparison": (["compare", "absent.jsonl", "mine.py"], "run file absent.jsonl cannot be read: No such file or"),
     "foreign file": (["report", "mine.py"], "run file mine.py, line 1 is not JSON"),
@@ -139,7 +155,7 @@ BAD_INPUT = {
     ),
     "too large": (
         ["replay", "gaussian.999999999x10.f32.index.plain.mean.up-neg.contig.s0", "--adapter", "numpy"],
-        "case gaussian.999999999x10.f32.index.plain.mean.up-neg.contig.s0 cannot be built: it does not fit into memory",
+        "case gaussian.999999999x10.f32.index.plain.mean.up-neg.contig.s0 cannot be built: an array of it has 99999999",
     ),
     "no timeout": (
         ["run", "--adapter", "numpy", "--timeout", "nan"],
@@ -188,6 +204,42 @@ BAD_INPUT = {
     "project shape": (
         ["project", "numpy", "--shape", "8"],
         "Invalid value for --shape: '8'; allowed: N,C, two numbers",
+    ),
+    "project device": (
+        ["project", "numpy", "--shape", "4,10", "--device", "tpu"],
+        "adapter numpy has no device 'tpu'; allowed: cpu",
+    ),
+    "replay device": (
+        ["replay", CASE, "--adapter", "numpy", "--device", "tpu"],
+        "adapter numpy has no device 'tpu'; allowed: cpu",
+    ),
+    "one device of two": (
+        ["run", "--adapter", "numpy", "--device", "cpu", "--device", "tpu"],
+        "no adapter has a device among tpu; allowed: cpu, cuda, gpu",
+    ),
+    "project too large": (
+        ["project", "numpy", "--shape", "99999999,99999999"],
+        "1 rows of 99999999 classes at a time, 20 probes; allowed: 33554432 logits at a time",
+    ),
+    "project too many probes": (
+        ["project", "numpy", "--shape", "4,10", "--probes", "999999999"],
+        "1 rows of 10 classes at a time, 999999999 probes; allowed: 33554432 logits at a time",
+    ),
+    "project too many rows": (
+        ["project", "numpy", "--shape", "99999999,9999", "--rows", "99999999"],
+        "99999999 rows of 9999 classes at a time, 20 probes; allowed: 33554432 logits at a time",
+    ),
+    "audit too large": (
+        ["audit", "--atol", "1", "--rtol", "0", "--shape", "99999999,99999999"],
+        "shape is (99999999, 99999999); allowed: N,C, both from 1, C to 4000000",
+    ),
+    "audit nothing": (
+        ["audit", "--atol", "1e-5", "--rtol", "0", "--shape", "5,1"],
+        "the right gradient of 5x1 logits is 0: nothing to audit; allowed: 2 classes or more",
+    ),
+    "too wide a layer": (
+        ["replay", "gaussian.5x10k99999999.f32.index.plain.mean.up-neg.contig.s0", "--adapter", "numpy"],
+        "case gaussian.5x10k99999999.f32.index.plain.mean.up-neg.contig.s0 cannot be built: an array of it has 9999",
     ),
     "project nothing": (["project", "--shape", "8,8"], "project needs one implementation: ADAPTER, or --impl with"),
     "project dtype": (["project", "numpy", "--shape", "8,8", "--dtype", "float16"], "dtype 'float16' is too narrow"),

@@ -26,11 +26,15 @@ def halved(logits, target, upstream=1.0, reduction="mean"):
 
 def fails(logits, target, upstream=1.0):
     raise RuntimeError("no device")
+
+def zeros(logits, target, ignore_index=-100, upstream=1.0, reduction="mean"):
+    return logits.sum() * 0, logits * 0
 """
 CASE = "gaussian.5x3.f32.index.plain.mean.up-one.contig.s0"
 RIGHT = ("--adapter", "numpy")
 WRONG = ("--impl", "exits_with:halved", "--framework", "numpy")
 FAILS = ("--impl", "exits_with:fails", "--framework", "numpy")
+ZEROS = ("--impl", "exits_with:zeros", "--framework", "numpy")
 NONE = ("--isolation", "none")
 SHAPE = ("--shape", "4,5", "--probes", "2")
 
@@ -78,6 +82,8 @@ def call(*arguments: str) -> Any:
         (1, ("audit", "--atol", "1", "--rtol", "1e-6", "--shape", "4,5")),
         (0, ("project", "numpy", *SHAPE)),
         (1, ("project", *WRONG, *SHAPE)),
+        (1, ("project", "numpy", "--shape", "4,1", "--probes", "2")),
+        (1, ("run", *ZEROS, *NONE, "--case", CASE)),
         (0, ("explain",)),
         (0, ("explain", "--steps")),
         (2, ()),
@@ -89,15 +95,34 @@ def test_each_command_ends_with_its_code(code: int, arguments: tuple[str, ...]) 
     assert call(*arguments) == code
 
 
-def test_a_replay_that_decides_nothing_ends_with_1() -> None:
-    """Weights on a loss without weights are unsupported, which is no agreement."""
+def test_a_replay_that_decides_nothing_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights on a loss without weights, conventions, one class: no agreement, and why is told; a decided one is 0."""
     Path("exits_with.py").write_text(
         MINE + "def plain(logits, target, upstream=1.0):\n    return halved(logits, target)\n"
     )
     sys.modules.pop("exits_with", None)
     weighted = CASE.replace("plain", "w")
     assert call("replay", weighted, "--impl", "exits_with:plain", "--framework", "numpy", *NONE) == 1
+    assert "nothing was decided: cost, dC/dz: unsupported" in capsys.readouterr().out
+    for case, why in (
+        (CASE.replace("5x3", "0x10"), "a convention, which is not judged"),
+        (CASE.replace("plain", "allign"), "a convention, which is not judged"),
+        (CASE.replace("5x3", "5x1"), "zero is right, or there are no elements"),
+        (CASE.replace("gaussian", "saturated-hit"), "a result of zeros would pass as well"),
+    ):
+        assert call("replay", case, *ZEROS, *NONE) == 1
+        assert why in capsys.readouterr().out.partition("nothing was decided: ")[2]
     assert call("replay", weighted, *RIGHT) == 0
+
+
+def test_selected_cases_of_which_nothing_could_have_failed_end_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One class has a loss and a gradient of zeros: whatever returns zeros would pass."""
+    single = CASE.replace("5x3", "5x1")
+    monkeypatch.setattr("xentcheck.cases.selection.cases", lambda profile, seed: [Case.parse(single)])
+    assert call("run", *ZEROS, *NONE, "--case", "*.5x1.*") == 1
+    assert "\nzeros eager cpu float32: no cost or dC/dz could have failed\n" in capsys.readouterr().out
 
 
 def test_a_grade_beside_a_broken_law_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,15 +152,17 @@ def test_an_adapter_that_fails_ends_the_list_with_1(monkeypatch: pytest.MonkeyPa
     assert call("adapters") == 1
 
 
-@pytest.mark.parametrize(("agreeing", "failing", "code"), [(3, 0, 0), (3, 1, 1), (0, 0, 1)])
-def test_fuzz_ends_with_1_if_a_case_fails_or_none_was_compared(
-    agreeing: int, failing: int, code: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("agreeing", "failing", "trivial", "code"), [(3, 0, 0, 0), (3, 1, 0, 1), (0, 0, 0, 1), (3, 0, 9, 0), (0, 0, 9, 1)]
+)
+def test_fuzz_ends_with_1_if_a_case_fails_or_none_could_have(
+    agreeing: int, failing: int, trivial: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was found decides, not how long it took."""
     from samples import record
 
     found = Fuzzed(cases=3, failing=[record(outcome="error")] * failing)
-    found.counts.update({"agree": agreeing, "error": failing})
+    found.counts.update({"agree": agreeing, "error": failing, "trivial": trivial})
     monkeypatch.setattr("xentcheck.studies.fuzzing.fuzz", lambda *given, **named: found)
     assert call("fuzz", *RIGHT) == code
 

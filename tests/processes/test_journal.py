@@ -107,11 +107,12 @@ def test_a_resumed_run_that_is_cut_again_goes_on(whole: bytes) -> None:
 
 def test_a_run_file_stays_until_the_next_one_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that dies leaves the file of the run before as it was."""
-    Path("run.jsonl").write_text("precious")
+    precious = '{"kind": "header", "tool": "xentcheck", "precious": 1}'
+    Path("run.jsonl").write_text(precious)
     monkeypatch.setattr("xentcheck.running.comparison.run.build", lambda case: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         call(*RUN, "--out", "run.jsonl")
-    assert Path("run.jsonl").read_text() == "precious"
+    assert Path("run.jsonl").read_text() == precious
     assert Path("run.jsonl.partial").exists()
 
 
@@ -128,6 +129,18 @@ def test_a_journal_of_another_run_is_refused(whole: bytes, other: tuple[str, ...
         assert Path("cut.jsonl.partial").read_bytes() == whole[: len(whole) // 2]
     assert call(*RUN, "--out", "cut.jsonl", *other) == 0
     assert not Path("cut.jsonl.partial").exists()
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.partial"])
+@pytest.mark.parametrize("content", ['{"a":1}', '{"a":1}\n'])
+def test_a_file_of_somebody_else_is_no_run_to_go_on_with(name: str, content: str) -> None:
+    """It is bad input, and stays as it was; an empty one is nobody's, and the start of a header is a cut journal."""
+    Path(name).write_text(content)
+    with pytest.raises((OutputError, RunFileError), match=r"is kept; allowed: |is no header of xentcheck"):
+        call(*RUN, "--out", "run.jsonl", "--resume")
+    assert Path(name).read_text() == content
+    Path(name).write_text("")
+    assert call(*RUN, "--out", "run.jsonl", "--resume") == 0
 
 
 HOLDS = """

@@ -106,6 +106,25 @@ def test_selected_cases_of_which_nothing_could_have_failed_fail(outcomes: tuple[
     assert s.reasons == (() if ok else ("torch eager cpu float32: no dC/dz could have failed",))
 
 
+@pytest.mark.parametrize(
+    ("header", "other", "ok"),
+    [
+        ({"selection": ("*",)}, {"outcome": "trivial", "rejected": ()}, False),
+        ({"selection": ("*",)}, {"elements": 0}, False),
+        ({"selection": ("*",)}, {}, True),
+        ({"shard": "1/2"}, {"outcome": "trivial", "rejected": ()}, True),
+    ],
+)
+def test_a_place_at_which_nothing_could_have_failed_fails_selected_cases(
+    header: dict[str, Any], other: dict[str, Any], ok: bool
+) -> None:
+    """Though zero is right in all of it, as with one class; of a shard, which nobody chose, the whole run decides."""
+    found = run(sized(SMALL, outcome="trivial"), replace(sized(SMALL, "zero", quantity="cost"), **other))
+    s = summarize(replace(found, header=replace(found.header, **header)))
+    assert s.ok == ok
+    assert s.reasons == (() if ok else ("torch eager cpu float32: no cost or dC/dz could have failed",))
+
+
 def test_the_rejections_of_a_vacuous_comparison_do_not_count() -> None:
     """Nor do those of one without elements, or where zero is right."""
     decided = sized(SMALL, "zero")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,9 @@ WHERE: dict[str, Callable[[Array, int], Array]] = {
 }
 """Which rows are ignored, where it is not about a third."""
 
+LARGEST = 1 << 25
+"""Numbers in one array of a case, about twice those of the largest in a profile: with what is computed of it, 8 GiB."""
+
 EXTREMES = {"zero": 0.0, "tiny": 1e-30, "huge": 1e20}
 """Upstream gradients of every second row."""
 
@@ -54,13 +58,23 @@ def build(case: Case | str) -> Problem:
     >>> build("ties.2x3.f64.index.plain.mean.up-one.contig.s0").logits.shape
     (2, 3)
     """
-    case = Case.parse(case) if isinstance(case, str) else case
+    case = case if isinstance(case, Case) else Case.parse(case)
+    if (numbers := _largest(case)) > LARGEST:
+        raise CaseError(f"case {case} cannot be built: an array of it has {numbers} numbers; allowed: up to {LARGEST}")
     try:
         return _build(case)
     except ProblemError as error:
         raise CaseError(f"case {case} cannot be built: {error}") from error
     except MemoryError:
         raise CaseError(f"case {case} cannot be built: it does not fit into memory") from None
+
+
+def _largest(case: Case) -> int:
+    """How many numbers the largest array of a case has."""
+    rows = case.shape[0] if len(case.shape) > 1 else 1
+    width = case.hidden or case.inputs
+    layer = (rows * case.inputs, rows * width, case.classes * width, case.hidden * case.inputs)
+    return max(prod(case.shape), *layer)
 
 
 def _build(case: Case) -> Problem:

@@ -190,8 +190,10 @@ class Case:
     @classmethod
     def parse(cls, text: str) -> Case:
         """The case of an id. Raises CaseError saying which field is wrong and what is allowed there."""
-        fields = text.split(".")
         form = "family.shape.dtype.target.options.reduction.up-upstream.layout.sSEED"
+        if not isinstance(text, str):
+            raise CaseError(f"case id is of type {type(text).__name__}; allowed: {form}")
+        fields = text.split(".")
         if len(fields) != 9:
             raise CaseError(f"case id {text!r} has {len(fields)} fields; allowed: {form}")
         family, shape, short, target, options, reduction, upstream, layout, seed = fields

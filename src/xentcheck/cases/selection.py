@@ -19,7 +19,8 @@ def selected(profile: str, dtypes: Sequence[str] | None, seed: int, patterns: Se
 
     Raises DtypeError, ProfileError also for a glob that matches nothing.
     """
-    dtypes = [dtypes] if isinstance(dtypes, str) else dtypes
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ProfileError(f"seed is {seed!r}; allowed: a whole number from 0")
     if dtypes is not None and not dtypes:
         raise DtypeError(f"dtypes is empty; allowed: some of {', '.join(DTYPES)}")
     for dtype in dtypes or ():

@@ -25,11 +25,46 @@ def prepare(out_dir: Path) -> None:
         raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
 
 
-def prepare_file(path: Path, *, make: bool = True) -> None:
+DATA = '"tool": "xentcheck"'
+"""What the first line of a run file, a baseline or a table has."""
+
+PAGES = (".md", ".markdown", ".html", ".htm", ".txt", "")
+"""How the names of files end that people read, and that a page takes the place of."""
+
+
+def keep_others(path: Path, own: str | None) -> None:
+    """Raise OutputError for a file that is there, and is none of those that may be replaced; an empty one may be.
+
+    own: what the first line of those has that may be, as DATA; for a page, of which no line is known, an empty text:
+    any file whose name ends as in PAGES may be. None: any file.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+    ...     _ = file.write("def loss(): ..."), file.flush()
+    ...     keep_others(Path(file.name), DATA)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.OutputError: ...py is there, and xentcheck did not write it: it is kept; allowed: another name
+    """
+    if own is None or not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            first = file.readline(1 << 24)
+    except OSError:
+        return  # whether it can be replaced is told by who tries
+    if not first or (own.encode() in first if own else path.suffix.lower() in PAGES):
+        return
+    told = "xentcheck did not write it" if own else f"is no page, which ends with {', '.join(PAGES[:3])}"
+    raise OutputError(f"{path} is there, and {told}: it is kept; allowed: another name")
+
+
+def prepare_file(path: Path, *, make: bool = True, own: str | None = None) -> None:
     """See that a file can be made at a path. Raises OutputError: better before a long run.
 
-    make: also make its folder; else see that the nearest one that there is can be written to.
+    make: also make its folder; else see that the nearest one that there is can be written to. own: as in `keep_others`.
     """
+    keep_others(path, own)
     try:
         folder = path.parent
         if make:
@@ -45,12 +80,13 @@ def prepare_file(path: Path, *, make: bool = True) -> None:
 
 
 @contextmanager
-def written(path: Path, what: str = "") -> Iterator[IO[str]]:
+def written(path: Path, what: str = "", own: str | None = None) -> Iterator[IO[str]]:
     """A stream of UTF-8 whose text becomes the file when it is complete; a reader sees the old file or the new one.
 
     A device or a pipe, which nothing can take the place of, is written to as it is. what: the kind of file, for the
-    error. Raises OutputError: the folder cannot be made or written, the disk is full.
+    error. own: as in `keep_others`. Raises OutputError: the folder cannot be made or written, the disk is full.
     """
+    keep_others(path, own)
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +110,9 @@ def written(path: Path, what: str = "") -> Iterator[IO[str]]:
                 temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str, what: str = "") -> Path:
+def write_whole(path: Path, text: str, what: str = "", own: str | None = None) -> Path:
     """A text as a file, by `written`; the path."""
-    with written(path, what) as stream:
+    with written(path, what, own) as stream:
         stream.write(text)
     return path
 

@@ -13,7 +13,7 @@ from xentcheck.errors import RunFileError
 
 from .file import Finding, Header, Reader, RunWriter, journal_of
 from .findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
-from .paths import written
+from .paths import DATA, written
 from .record import Record
 
 FIELDS: dict[type[Finding], str] = {
@@ -78,8 +78,8 @@ class RunFile:
         return hashlib.sha256("\n".join(sorted([*lines, *self.failures])).encode()).hexdigest()[:16]
 
     def save(self, path: Path) -> None:
-        """Write the run file. Raises OutputError."""
-        with written(path, "run file") as stream, RunWriter(path, self.header, stream=stream) as writer:
+        """Write the run file, in the place of an older one. Raises OutputError."""
+        with written(path, "run file", DATA) as stream, RunWriter(path, self.header, stream=stream) as writer:
             for name in FIELDS.values():
                 for finding in getattr(self, name):
                     writer.add(finding)

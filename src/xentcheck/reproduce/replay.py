@@ -12,14 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
-from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.judging.metric import error_of
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.records.record import Record, ulps_of
+from xentcheck.records.sizes import decides
 from xentcheck.records.words import in_ulps, passing, ulps_text
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import Array
@@ -28,7 +29,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.running.attempts import attempt, given
 from xentcheck.running.comparison import run_case
-from xentcheck.running.subjects import Subject, contract_of, subjects_of
+from xentcheck.running.subjects import Subject, contract_of, subject_on
 from xentcheck.vocabulary import FAILING, VALUES
 
 if TYPE_CHECKING:
@@ -38,12 +39,16 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns that two numbers of 17 digits with their error and bound need."""
 
-DECIDED = ("agree", "trivial", "convention")
-"""Outcomes of which one makes a replay good, where nothing fails."""
+NOT_DECIDED = {
+    "vacuous": "a result of zeros would pass as well",
+    "trivial": "zero is right, or there are no elements",
+    "convention": "a convention, which is not judged",
+}
+"""What outcomes mean that decide nothing."""
 
 
 def replay(
-    adapter: Adapter,
+    adapter: Adapter | str,
     case_id: str,
     *,
     device: str = "cpu",
@@ -54,11 +59,12 @@ def replay(
     script: Path | None = None,
     contract: Given = None,
 ) -> int:
-    """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, else 0.
+    """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, or decides nothing.
 
-    adapter: as for `check`. show: elements per quantity, the worst first. command: the options that name the adapter on
-    the command line. smallest: the adapter's spec, to look for the smallest problem that fails as well and to print a
-    script of it, or write it to `script`. contract: as for `check`. Raises CaseError, AdapterError or UnavailableError.
+    adapter: one, or its name. show: elements per quantity, the worst first. command: the options that name the adapter
+    on the command line. smallest: the adapter's spec, to look for the smallest problem that fails as well and to print
+    a script of it, or write it to `script`. contract: as for `check`. Raises CaseError, AdapterError or
+    UnavailableError.
 
     >>> from xentcheck import adapters
     >>> replay(adapters.get("numpy"), "ties.2x3.f64.index.plain.mean.up-one.contig.s0")  # doctest: +ELLIPSIS
@@ -67,8 +73,11 @@ def replay(
     """
     case = Case.parse(case_id)
     if script is not None:
-        prepare_file(script)
-    subject = _subject(promising(adapter, promised(contract)), device, variant, command)
+        from .script import MARK
+
+        prepare_file(script, own=MARK)
+    named = registry.get(adapter) if isinstance(adapter, str) else adapter
+    subject = _subject(promising(named, promised(contract)), device, variant, command)
     records = run_case(case, [subject])
     console = Console(width=max(Console().width, WIDTH))
     _print_inputs(case, console)
@@ -81,10 +90,19 @@ def replay(
         _print_smallest(case, subject, failing, smallest, script, console)
     elif smallest:
         console.print("nothing fails here: no script was written")
-    if not failing and not any(r.outcome in DECIDED for r in records):
-        console.print(Text("nothing was decided: no comparison agrees", style="bold red"))
+    if not failing and not any(map(decides, records)):
+        console.print(Text(f"nothing was decided: {_undecided(records)}", style="bold red"), soft_wrap=True)
         return 1
     return int(bool(failing))
+
+
+def _undecided(records: Sequence[Record]) -> str:
+    """Why nothing could have failed: the outcomes in words, each with the quantities that have it."""
+    found: dict[str, list[str]] = {}
+    for r in records:
+        found.setdefault(NOT_DECIDED.get(r.outcome, r.outcome), []).append(r.quantity)
+    told = "; ".join(f"{', '.join(names)}: {why}" for why, names in found.items())
+    return told or "the implementation computes nothing of this case"
 
 
 def _print_smallest(
@@ -138,16 +156,8 @@ def _print_steps(case: Case, show: int, console: Console) -> None:
 
 
 def _subject(adapter: Adapter, device: str, variant: str | None, command: str) -> Subject:
-    if missing := adapter.unavailable():
-        raise UnavailableError(f"adapter {adapter.name}: {missing}")
-    if device not in adapter.capabilities.devices:
-        allowed = ", ".join(adapter.capabilities.devices)
-        raise AdapterError(f"adapter {adapter.name} has no device {device!r}; allowed: {allowed}")
-    chosen = variant or adapter.variants[0]
-    for subject in subjects_of(adapter, [device], command):
-        if subject.variant == chosen:
-            return _Any(subject.adapter, subject.variant, subject.device, subject.command)
-    raise AdapterError(f"adapter {adapter.name} has no variant {chosen!r}; allowed: {', '.join(adapter.variants)}")
+    found = subject_on(adapter, device, variant, command)
+    return _Any(found.adapter, found.variant, found.device, found.command)
 
 
 class _Any(Subject):

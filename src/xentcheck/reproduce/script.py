@@ -25,6 +25,10 @@ NAMES = {kind: name for kind, name in wire.DTYPES.items() if name in (*DTYPES, "
 """Names of dtypes in messages, of those that a problem has."""
 
 
+MARK = "Found by xentcheck"
+"""What the first line of a script has."""
+
+
 def script_of(failure: Failure, spec: Spec, subject: Subject, case: str) -> str:
     """At most 25 lines that compute the failing quantity and exit with 1 if it is not what it should be.
 
@@ -34,7 +38,7 @@ def script_of(failure: Failure, spec: Spec, subject: Subject, case: str) -> str:
     how = "is wrong" if failure.outcome == "disagree" else f"ends in {failure.outcome}"
     made_with = " ".join(filter(None, (adapter.package, adapter.version())))
     about = f"{failure.quantity} of {adapter.name}{f' ({made_with})' * bool(made_with)} {how}"
-    lines = [f'"""{about}. Found by xentcheck {version("xentcheck")}, shrunk from {case}."""']
+    lines = [f'"""{about}. {MARK} {version("xentcheck")}, shrunk from {case}."""']
     if spec.framework == "process":
         return _text([*lines, *_process(failure, spec, subject)])
     if adapter.package not in built_in() or not adapter.calling:

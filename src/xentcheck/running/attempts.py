@@ -14,6 +14,7 @@ from xentcheck.adapters.base import Lack, Result
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.errors import ProcessEnded, Refused, foreign, kind_of, told
 from xentcheck.records.facts import Facts, sentence
+from xentcheck.reference.given import native
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import NO_IGNORE, Problem
 
@@ -73,6 +74,7 @@ def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Att
             if not wanted:
                 return Attempt(subject, wanted)
             result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
+            result = replace(result, values={q: _native(value) for q, value in result.values.items()})
     except ProcessEnded as error:
         facts = Facts(check="raises", not_called=not error.called)
         return Attempt(subject, wanted, outcome=error.outcome, facts=facts, told=str(error))
@@ -83,6 +85,11 @@ def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Att
         facts = Facts(check="raises", raised=kind_of(error))
         return Attempt(subject, wanted, outcome="error", facts=facts, told=told(error))
     return Attempt(subject, wanted, result, warnings=result.warnings)
+
+
+def _native(value: Any) -> Any:
+    """A result as it came, but for its order of bytes, which is no part of what it says."""
+    return native(value) if isinstance(value, np.ndarray) else value
 
 
 def _lacking(reason: str) -> Facts:

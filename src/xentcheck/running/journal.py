@@ -11,6 +11,7 @@ from typing import IO
 
 from xentcheck.errors import OutputError, RunFileError
 from xentcheck.records.file import OF_A_PLAN, Header, Reader, RunWriter, journal_of
+from xentcheck.records.paths import DATA, keep_others
 from xentcheck.records.run import RunFile
 
 from .tasks import Finished, Task
@@ -21,15 +22,20 @@ except ImportError:  # Windows: two runs to one file are not noticed there
     fcntl = None  # type: ignore[assignment]  # a module that is missing
 
 
+BEGINNING = '{"catalogue": '
+"""The first characters of a journal, of which a killed run may have written some."""
+
+
 class Journal:
     """What a run has found so far: the lines of a run file, and after those of each task the line of its time.
 
     resume: go on with what a killed run of the same plan has left; else it is thrown away. The file of another run that
-    is still going on is refused. Raises OutputError and RunFileError.
+    is still going on is refused, and so is a run file that is none. Raises OutputError and RunFileError.
     """
 
     def __init__(self, out: Path, header: Header, *, resume: bool = False) -> None:
         self.out, self.path = out, journal_of(out)
+        keep_others(out, DATA)
         self.known: dict[str, Finished] = {}
         self._stream = _opened(self.path, out)
         try:
@@ -45,6 +51,8 @@ class Journal:
         """Keep what each finished task has found, and say up to which byte that is. Raises RunFileError."""
         text = self._stream.read()
         if "\n" not in text:
+            if not BEGINNING.startswith(text[: len(BEGINNING)]):
+                raise RunFileError(f"{self.path} was not written by xentcheck, and is kept; allowed: without --resume")
             return 0
         reader = Reader(self.path)
         whole = before = 0

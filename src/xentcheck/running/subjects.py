@@ -84,9 +84,9 @@ class Subject:
 
 
 def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command: str = "") -> list[Subject]:
-    """The subjects of an adapter on the devices named, or on all that this machine has.
+    """The subjects of an adapter on those of the devices named that it declares, or on all that this machine has.
 
-    Raises AdapterError for a device that the adapter does not declare, UnavailableError for one that is not there.
+    Raises UnavailableError for a device that is declared and not there.
     """
     declared = adapter.capabilities.devices
     named = [d for d in devices or () if d in declared]
@@ -102,6 +102,24 @@ def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command:
     command = command or adapter.command
     command += words(adapter.promised) if command else ""
     return [Subject(adapter, variant, device, command, missing) for device in chosen for variant in adapter.variants]
+
+
+def subject_on(adapter: Adapter, device: str, variant: str | None = None, command: str = "") -> Subject:
+    """The subject of one variant of an adapter, its first if none is named, on one device.
+
+    Raises AdapterError for a device or variant that the adapter does not declare, UnavailableError for what is not
+    there.
+    """
+    if missing := adapter.unavailable():
+        raise UnavailableError(f"adapter {adapter.name}: {missing}")
+    if device not in adapter.capabilities.devices:
+        allowed = ", ".join(adapter.capabilities.devices)
+        raise AdapterError(f"adapter {adapter.name} has no device {device!r}; allowed: {allowed}")
+    chosen = variant or adapter.variants[0]
+    for subject in subjects_of(adapter, [device], command):
+        if subject.variant == chosen:
+            return subject
+    raise AdapterError(f"adapter {adapter.name} has no variant {chosen!r}; allowed: {', '.join(adapter.variants)}")
 
 
 def subjects_named(
@@ -125,8 +143,9 @@ def subjects_named(
                 why = refusal(("dtype", dtype), adapter.refused.get(dtype, ""))
                 raise DtypeError(f"adapter {adapter.name} has no {why}; allowed: {allowed}")
         subjects += subjects_of(adapter, devices or None, spec.command)
-    if not subjects:
-        raise AdapterError(f"no adapter has a device among {', '.join(devices)}; allowed: cpu, cuda, gpu")
+    declared = {device for subject in subjects for device in subject.adapter.capabilities.devices}
+    if absent := [device for device in devices if device not in declared]:
+        raise AdapterError(f"no adapter has a device among {', '.join(absent)}; allowed: cpu, cuda, gpu")
     return subjects
 
 

@@ -61,8 +61,8 @@ class Assertion:
     def __post_init__(self) -> None:
         if not (self.atol >= 0 and self.rtol >= 0 and np.isfinite(self.atol + self.rtol)):
             raise AuditError(f"atol is {self.atol}, rtol {self.rtol}; allowed: finite numbers from 0")
-        if len(self.shape) != 2 or min(self.shape) < 1:
-            raise AuditError(f"shape is {self.shape}; allowed: N,C, both from 1")
+        if len(self.shape) != 2 or min(self.shape) < 1 or self.shape[1] > ELEMENTS:
+            raise AuditError(f"shape is {self.shape}; allowed: N,C, both from 1, C to {ELEMENTS}")
         if not 0 < self.scale < np.inf:
             raise AuditError(f"scale is {self.scale}; allowed: a positive number")
         for name, allowed in (("reduction", REDUCTIONS), ("dtype", DTYPES), ("upstream", UPSTREAMS)):
@@ -95,9 +95,10 @@ class Audit:
 
 
 def audit(assertion: Assertion, seed: int = 0) -> Audit:
-    """Replay the assertion on the exact gradient and on the wrong ones made from it [derived]; raises nothing.
+    """Replay the assertion on the exact gradient and on the wrong ones made from it [derived].
 
-    Linear in min(N C, 4 million) elements: rows are alike, so some of them stand for all.
+    Linear in min(N C, 4 million) elements: rows are alike, so some of them stand for all. Raises AuditError where the
+    right gradient is 0, as with one class: nothing that is made from it is wrong.
     """
     n, classes = assertion.shape
     rows = max(1, min(n, ELEMENTS // classes))
@@ -119,6 +120,10 @@ def audit(assertion: Assertion, seed: int = 0) -> Audit:
         for name, delta in deltas.items():
             if delta.any():
                 found[name] = max(found.get(name, 0.0), largest(delta, tolerance))
+    if "zero" not in found:
+        raise AuditError(
+            f"the right gradient of {n}x{classes} logits is 0: nothing to audit; allowed: 2 classes or more"
+        )
     return Audit(blind / (rows * classes), {name: found[name] for name in WRONG if name in found}, rows)
 
 

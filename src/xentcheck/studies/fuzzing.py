@@ -40,6 +40,11 @@ class Fuzzed:
         return sum(self.counts[outcome] for outcome in EXECUTED)
 
     @property
+    def decided(self) -> int:
+        """Comparisons that could have failed: where zeros would pass, nothing is shown."""
+        return self.counts["agree"] + self.counts["deviation"]
+
+    @property
     def failing_cases(self) -> list[str]:
         """Their ids, each once, in the order in which they were found."""
         return list(dict.fromkeys(r.case for r in self.failing))

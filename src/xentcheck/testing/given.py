@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_options
 from xentcheck.adapters.promises import Given, promised
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
-from xentcheck.errors import AdapterError, Disagreement, ProfileError, Undecided
+from xentcheck.errors import AdapterError, Disagreement, ProblemError, ProfileError, Undecided
 from xentcheck.judging.undecided import doubt_of
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe, passing
 from xentcheck.reference.formats import Array
+from xentcheck.reference.given import array_of
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_problem
 from xentcheck.running.subjects import Subject, contract_of
@@ -83,15 +82,19 @@ def assert_values_agree(
     arithmetic that they should have, by name, or as dtype -> name. What is a convention is not judged. Raises
     Disagreement; Undecided where that could not have happened: zeros would pass as well, and the values keep no
     contract of the catalogue that rejects them, or an element has no bound; and AdapterError for a quantity that the
-    problem does not define, or for none. Where zero is right there is nothing undecided. Values that the default cannot
-    tell from zeros either, as in saturated rows, conventions and empty arrays pass beside one that is decided. In a
-    test of Hypothesis an undecided example is rejected, as by `assume`.
+    problem does not define, or for none; ProblemError for what is no Problem, or no array. Where zero is right there is
+    nothing undecided. Values that the default cannot tell from zeros either, as in saturated rows, conventions and
+    empty arrays pass beside one that is decided. In a test of Hypothesis an undecided example is rejected, as by
+    `assume`.
 
+    >>> import numpy as np
     >>> from xentcheck.reference import cross_entropy
     >>> problem = Problem(logits=np.array([[1.0, 2.0, 4.0]]), target=np.array([1]))
     >>> assert_values_agree(problem, {"cost": cross_entropy(problem.logits, problem.target)})
     """
     __tracebackhide__ = True
+    if not isinstance(problem, Problem):
+        raise ProblemError(f"problem is of type {type(problem).__name__}; allowed: a Problem, as of `xentcheck.build`")
     decided, why = _judged("problem", problem, problem.quantities, values, contract, name, repr(problem))
     if not decided:
         _refuse(why)
@@ -112,12 +115,16 @@ def _judged(
     """
     __tracebackhide__ = True
     allowed = ", ".join(quantities)
+    if not isinstance(values, Mapping):
+        raise AdapterError(
+            f"{where}: values are of type {type(values).__name__}; allowed: a dict of array by {allowed}"
+        )
     for quantity in values:
         if quantity not in quantities:
             raise AdapterError(f"{where} has no quantity {quantity!r}; allowed: {allowed}")
     if not values:
         raise AdapterError(f"{where}: nothing to judge; allowed: some of {allowed}")
-    arrays = {q: np.asarray(value) for q, value in values.items()}
+    arrays = {q: array_of(q, value) for q, value in values.items()}
     graded = not isinstance(contract, str)  # a failure tells which contracts would allow it, unless one was promised
     subject = Subject(_Handed(arrays, contract, name), "eager", "cpu", "", graded=graded)
     records = run_problem(problem, where, [q for q in quantities if q in values], [(subject, again)])

@@ -16,7 +16,7 @@ from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.errors import XentcheckError
-from xentcheck.records.paths import prepare, prepare_file
+from xentcheck.records.paths import DATA, prepare, prepare_file
 from xentcheck.running.deviations import load
 from xentcheck.running.environment import header_of
 from xentcheck.running.subjects import Subject, subjects_named
@@ -67,7 +67,7 @@ class Plan:
             if self.report:
                 prepare(Path(self.report))
             if self.out:
-                prepare_file(Path(self.out))
+                prepare_file(Path(self.out), own=DATA)
             if (kept := option(config, "from")) and not Path(kept).is_file():
                 raise pytest.UsageError(f"run file {kept} cannot be read: there is no such file")
             self._kept = kept

@@ -34,6 +34,37 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xentcheck.studies.probes.probe", lambda *given: iter(()))
 
 
+@pytest.mark.usefixtures("few")
+def test_a_word_alone_is_a_collection_of_one() -> None:
+    """And is not taken letter by letter."""
+    found = xentcheck.check("numpy", dtypes="float32", devices="cpu").file.header
+    assert (found.dtypes, found.devices) == (("float32",), ("cpu",))
+    assert xentcheck.check("numpy", dtypes=["float32"], devices=["cpu"]).file.header == found
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: xentcheck.build(None), "case id is of type NoneType; allowed: family."),
+        (
+            lambda: xentcheck.replay(None, f"{CASES['full'][0]}.s0"),
+            "NoneType is no adapter; allowed: the name of one, or ",
+        ),
+        (lambda: xentcheck.replay("numpy", 7), "case id is of type int; allowed: family."),
+        (lambda: xentcheck.check_projection(None, (2, 3)), "NoneType is no adapter; allowed: the name of one, or "),
+        (lambda: xentcheck.check_projection("numpy", (2,)), "shape is (2,); allowed: (N, C)"),
+        (lambda: xentcheck.check_projection("numpy", (2, 3.5)), "C is 3.5; allowed: a whole number"),
+        (lambda: xentcheck.check_projection("numpy", (2, 3), probes=None), "probes is None; allowed: a whole number"),
+        (lambda: adapters.from_numpy(doubled, options=5), "options is 5; allowed: a collection of weight, "),
+    ],
+)
+def test_what_is_of_another_type_is_refused_by_name(call: Any, text: str) -> None:
+    """One line of the project, and no TypeError of Python's."""
+    with pytest.raises(xentcheck.XentcheckError) as caught:
+        call()
+    assert str(caught.value).startswith(text)
+
+
 def doubled(logits: Any, target: Any, *, ignore_index: int = -100, upstream: Any = 1.0) -> tuple[Any, Any]:
     """Twice the gradient."""
     loss = cross_entropy(logits, target, ignore_index=ignore_index)

@@ -16,6 +16,7 @@ from xentcheck import reference as ref
 from xentcheck.errors import DtypeError, ProblemError, ShapeError
 from xentcheck.reference.inputs import WIDE as DTYPES
 from xentcheck.reference.inputs import examples, floating, matrix
+from xentcheck.reference.problem import Problem
 
 ROWS = {
     "gaussian": np.random.default_rng(0).normal(size=(4, 7)),
@@ -237,3 +238,36 @@ def test_narrow_losses_go_through_float32(dtype: str) -> None:
     product = ref.cross_entropy_hvp(z, [0, 2], z, weight=w)
     expected = ref.cross_entropy_hvp(z.astype(np.float32), [0, 2], z.astype(np.float32), **wide)
     assert product.tobytes() == expected.astype(dtype).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ({"ignore_index": 1.5}, "ignore_index is 1.5; allowed: a whole number"),
+        ({"ignore_index": None}, "ignore_index is None; allowed: a whole number"),
+        ({"ignore_index": True}, "ignore_index is True; allowed: a whole number"),
+        ({"backwards": 0}, "backwards is 0; allowed: a whole number from 1"),
+        ({"label_smoothing": "0.1"}, "label_smoothing is 0.1; allowed: 0 to 1"),
+        ({"target": None}, "target is None; allowed: an array"),
+        ({"upstream": None}, "upstream is None; allowed: an array"),
+        ({"upstream": "1"}, "upstream has dtype <U1; allowed: numbers, as of float64"),
+        ({"needs": "w"}, "needs is 'w'; allowed: a tuple of names"),
+        (
+            {"logits": [[0.0, 1.0], [0.0]]},
+            "logits are no array: their rows differ in length; allowed: an array, or equal",
+        ),
+    ],
+    ids=str,
+)
+def test_a_field_of_a_problem_is_what_it_should_be(field: dict[str, Any], text: str) -> None:
+    """Anything else is refused, by name: no error of Python's, and no other problem in its place."""
+    given: dict[str, Any] = {"logits": np.zeros((2, 3)), "target": np.array([0, 1])}
+    with pytest.raises(ProblemError) as caught:
+        Problem(**given | field)
+    assert str(caught.value).startswith(text)
+
+
+def test_lists_and_numbers_of_numpy_make_a_problem() -> None:
+    """Whatever is an array, or a number of that kind."""
+    p = Problem(logits=[[0.0, 1.0]], target=[1], ignore_index=np.int64(0), backwards=np.int32(2), upstream=2.0)  # type: ignore[arg-type]  # as users do
+    assert (p.dtype, p.ignore_index, p.backwards, p.upstream.shape) == ("float64", 0, 2, ())

@@ -15,7 +15,7 @@ from samples import probe, record, run
 import xentcheck
 from xentcheck.cli.commands import run as command_run
 from xentcheck.cli.main import cli
-from xentcheck.errors import OutputError
+from xentcheck.errors import OutputError, RunFileError
 from xentcheck.records.file import RunWriter
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
@@ -261,6 +261,15 @@ def test_an_empty_baseline_is_no_agreement() -> None:
     found = compare(baseline_of([BASE]), Baseline({}, {}))
     assert [c.kind for c in found.changes] == ["gone"]
     assert not found.ok
+
+
+def test_two_runs_without_a_comparison_are_not_the_same(tmp_path: Path) -> None:
+    """Nothing changed between them, as there is nothing; one that compared something can be compared with itself."""
+    names = [written(tmp_path / name, run(record(outcome="unsupported"))) for name in ("base.jsonl", "new.jsonl")]
+    with pytest.raises(RunFileError, match="has a comparison; allowed: runs that compared something"):
+        cli.main(["compare", *names], standalone_mode=False)
+    agreeing = written(tmp_path / "agreeing.jsonl", run(record()))
+    assert cli.main(["compare", agreeing, agreeing], standalone_mode=False) == 0
 
 
 def test_comparing_less_is_worse() -> None:

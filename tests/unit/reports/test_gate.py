@@ -54,6 +54,16 @@ def found(new: RunFile, *limits: str, base: RunFile = BASE) -> Gate:
     return gate(baseline_of([base]), new, [Limit.parse(text) for text in limits])
 
 
+def test_a_run_of_which_nothing_could_have_failed_is_red_beside_its_like() -> None:
+    """Zeros would pass all of it, as of the baseline; one comparison that decides is enough."""
+    nothing = of(record(outcome="vacuous", rejected=()), record(case="b", outcome="convention", elements=0))
+    whole = ("RED", "no comparison could have failed: the run as a whole")
+    result = found(nothing, base=nothing)
+    assert (result.verdict[6:9], [f"{reason.what}: {reason.where}" for reason in result.red]) == (whole[0], [whole[1]])
+    some = of(*nothing.records, record(case="c"))
+    assert found(some, base=some).ok
+
+
 @pytest.mark.parametrize("what", RED)
 def test_each_kind_of_red_is_red_alone(what: str) -> None:
     """With what it is, and a verdict that says so; nothing is yellow."""

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 import xentcheck
+from xentcheck import adapters
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.errors import CaseError, Disagreement
+from xentcheck.errors import CaseError, Disagreement, XentcheckError
 from xentcheck.judging.undecided import rejects_zeros
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import Problem
+from xentcheck.reference.problem import Problem, digest_of
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
 from xentcheck.testing.given import HandedCase
 
 LARGE = Case.parse("gaussian.4x1000.bf16.index.plain.mean.up-one.contig.s0")
@@ -165,6 +168,44 @@ def test_conventions_and_empty_arrays_alone_decide_nothing() -> None:
     )
     with pytest.raises(xentcheck.Undecided, match="there are no elements"):
         xentcheck.assert_values_agree(empty, {"loss": np.zeros(0, np.float32), "dC/dz": np.zeros((0, 3), np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("problem", "values", "text"),
+    [
+        (True, None, "problem: values are of type NoneType; allowed: a dict of array by a, log_a, cost, dC/dz"),
+        (True, [1.0], "problem: values are of type list; allowed: a dict of array by a, log_a, cost, dC/dz"),
+        (
+            True,
+            {"dC/dz": [[1.0], [1.0, 2.0]]},
+            "dC/dz is no array: its rows differ in length; allowed: an array, or equal",
+        ),
+        (False, {"cost": 1.0}, "problem is of type NoneType; allowed: a Problem, as of `xentcheck.build`"),
+    ],
+)
+def test_what_is_no_problem_and_no_values_is_refused(problem: bool, values: Any, text: str) -> None:
+    """In one line of the project."""
+    with pytest.raises(XentcheckError) as caught:
+        xentcheck.assert_values_agree(build(LARGE) if problem else None, values)  # type: ignore[arg-type]  # the mistake
+    assert str(caught.value).startswith(text)
+
+
+def test_the_order_of_bytes_is_no_error() -> None:
+    """The same numbers in the other order agree, of a problem and of a call; wrong ones do not."""
+    case = Case.parse("gaussian.5x3.f32.index.plain.mean.up-one.contig.s0")
+    p = build(case)
+    values = {q: right(p, q) for q in ("cost", "dC/dz")}
+    swapped = {q: value.astype(value.dtype.newbyteorder()) for q, value in values.items()}
+    assert {value.dtype.isnative for value in swapped.values()} == {False}
+    xentcheck.assert_values_agree(p, swapped)
+    with pytest.raises(Disagreement):
+        xentcheck.assert_values_agree(p, {"cost": 2 * swapped["cost"]})
+    adapter = adapters.from_numpy(lambda logits, target, **options: tuple(swapped.values()), name="swapped")
+    assert {(r.quantity, r.outcome) for r in run_case(case, subjects_of(adapter))} == {
+        ("cost", "agree"),
+        ("dC/dz", "agree"),
+    }
+    assert digest_of(Problem(**{**p.arrays(), "logits": p.logits.astype(">f4")})) == digest_of(p)
 
 
 def test_hypothesis_draws_another_example() -> None:

@@ -42,7 +42,7 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
     The exit code is 1 if an implementation gave no result that could be measured, or there is none.
     """
     if out:
-        prepare_file(out)
+        prepare_file(out, own="")
     chosen = list(specs) or [Spec(name) for name in registry.available()]
     subjects = [
         s for spec in chosen for s in subjects_of(resolve(spec), None, spec.command) if s.is_main and not s.missing

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from xentcheck.errors import RunFileError
 from xentcheck.records.paths import write_whole
 from xentcheck.records.run import RunFile
 from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
@@ -38,11 +39,16 @@ class CompareRequest:
 
 def compare_command(request: CompareRequest) -> int:
     """Print what changed, or write it; exit code 1 if something got worse. Raises RunFileError or OutputError."""
-    found = comparison_of(_baseline(request.base, request.repeats), _baseline(request.new, ()))
+    base, new = _baseline(request.base, request.repeats), _baseline(request.new, ())
+    if not base.rows and not new.rows:
+        raise RunFileError(
+            f"neither {request.base} nor {request.new} has a comparison; allowed: runs that compared something"
+        )
+    found = comparison_of(base, new)
     if request.markdown:
-        write_whole(request.markdown, _markdown(found))
+        write_whole(request.markdown, _markdown(found), own="")
     if request.page:
-        write_whole(request.page, comparison_html(found))
+        write_whole(request.page, comparison_html(found), own="")
     console = Console()
     for change in (*found.versions, *found.changes[:SHOWN]):
         style = "red" if change.kind in BAD else {"moved": "yellow", "better": "green"}.get(change.kind, "")

@@ -55,7 +55,7 @@ def faults_command(
             raise ProfileError(f"unknown profile {profile!r}; allowed: {', '.join(PROFILES)}")
     tasks = fault_searches(frameworks_of(frameworks), profiles, rivals)
     if out:
-        prepare_file(out)
+        prepare_file(out, own="")
     console = Console(stderr=True)
     finished = execute_parallel(tasks, Asked(()), jobs) if jobs > 1 else execute(tasks, ())
     found: list[FaultResult] = []

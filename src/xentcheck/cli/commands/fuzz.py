@@ -49,7 +49,7 @@ class FuzzRequest:
 
 
 def fuzz_command(request: FuzzRequest) -> int:
-    """Fuzz and say what was found; exit code 1 if anything failed, or nothing was compared. Raises XentcheckError."""
+    """Fuzz and say what was found; exit code 1 if anything failed, or nothing could have. Raises XentcheckError."""
     try:
         from xentcheck.studies.fuzzing import SavedFile
         from xentcheck.studies.fuzzing import fuzz as fuzzed
@@ -77,7 +77,7 @@ def fuzz_command(request: FuzzRequest) -> int:
         )
     for line in _lines(found, request):
         console.print(Text(line), soft_wrap=True)
-    return int(bool(found.failing) or not found.executed)
+    return int(bool(found.failing) or not found.decided)
 
 
 def _lines(found: Fuzzed, request: FuzzRequest) -> Iterator[str]:
@@ -94,8 +94,9 @@ def _lines(found: Fuzzed, request: FuzzRequest) -> Iterator[str]:
     if found.failing:
         failing = len(found.failing_cases)
         yield f"FAILED: {failing} case{'s' * (failing > 1)}, saved in {request.saved}; {counts}"
-    elif not found.executed:
-        yield f"FAILED: no comparison was executed; {counts}"
+    elif not found.decided:
+        why = "could have failed" if found.executed else "was executed"
+        yield f"FAILED: no comparison {why}; {counts}"
     else:
         yield f"agreed: {counts}"
 

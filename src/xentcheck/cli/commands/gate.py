@@ -44,6 +44,8 @@ def gate_command(request: GateRequest) -> int:
     base = None if missing else load(request.base)
     if request.update:
         prepare_file(request.base)
+    if request.markdown:
+        prepare_file(request.markdown, own="")
     if request.run.report_dir:
         prepare(request.run.report_dir)
     console = Console(stderr=request.output_format != "text")
@@ -54,7 +56,7 @@ def gate_command(request: GateRequest) -> int:
     if request.run.report_dir:
         write_report(run.file, request.run.report_dir)
     if request.markdown:
-        write_whole(request.markdown, gate_markdown(found))
+        write_whole(request.markdown, gate_markdown(found), own="")
     if request.output_format != "text":
         click.echo(annotated(run.file, request.output_format), nl=False)
     if request.update:

@@ -15,6 +15,7 @@ from xentcheck.cli.options import deviations_option
 from xentcheck.errors import RunFileError
 from xentcheck.records.file import OF_A_PLAN, Finding
 from xentcheck.records.findings import Accuracy, Coverage, FaultResult, LawResult
+from xentcheck.records.paths import DATA, keep_others
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import summarize
@@ -26,7 +27,12 @@ from xentcheck.running.tasks import Finished
 
 @click.command()
 @click.argument("run_files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Run file to write.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Run file to write, in the place of an older one.",
+)
 @deviations_option
 def merge(run_files: tuple[Path, ...], out: Path, deviations: Path | None) -> int:
     """Put the run files of all shards of a run together; they are of one plan, and each is there once.
@@ -38,6 +44,7 @@ def merge(run_files: tuple[Path, ...], out: Path, deviations: Path | None) -> in
 
 def merge_command(run_files: Sequence[Path], out: Path, deviations: Path | None) -> int:
     """Write the whole run and print its verdict. Raises RunFileError, DeviationError or OutputError."""
+    keep_others(out, DATA)
     known = load() + (load(deviations) if deviations else [])
     found = merged([(str(path), RunFile.load(path)) for path in run_files], Deviations(known))
     found.save(out)

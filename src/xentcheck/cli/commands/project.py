@@ -27,7 +27,10 @@ def project(
     device: str,
     seed: int,
 ) -> int:
-    """Losses and gradient of one large problem, by random projections, in few calls. Exit code 1 if they disagree."""
+    """Losses and gradient of one large problem, by random projections, in few calls.
+
+    Exit code 1 if they disagree, or if nothing could have, as with one class.
+    """
     sizes = sizes_of(shape, "--shape")
     found = check_projection(resolve(spec), sizes, dtype=dtype, probes=probes, seed=seed, device=device, rows=rows)
     click.echo(f"{'agreed' if found.ok else 'FAILED'}: {found}")

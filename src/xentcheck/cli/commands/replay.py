@@ -35,7 +35,10 @@ def replay(
     shrink: bool,
     script: Path | None,
 ) -> int:
-    """One case on one implementation: inputs, worst elements, exact steps. Exit code 1 if it does not agree."""
+    """One case on one implementation: inputs, worst elements, exact steps.
+
+    Exit code 1 if it does not agree, or if nothing of it could have failed, as where all is convention.
+    """
     spec = only(specs, "replay")
     return replay_case(
         resolve(spec),

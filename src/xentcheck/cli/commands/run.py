@@ -27,12 +27,15 @@ from xentcheck.cli.options import (
     shard_of,
 )
 from xentcheck.cli.request import RunRequest, execute_request
-from xentcheck.records.paths import prepare, prepare_file
+from xentcheck.records.paths import DATA, prepare, prepare_file
 from xentcheck.reports.baselines.baseline import baseline_of, path_of
 from xentcheck.reports.formats.annotations import FORMATS, annotated
 from xentcheck.reports.formats.terminal import print_summary
 from xentcheck.reports.formats.write import to_json, write_report
 from xentcheck.running.executors.dask import address_of
+
+OUT = "Run file to write (JSON Lines), in the place of an older one; any other file is kept, and refused."
+"""What --out says."""
 
 
 def run_command(request: RunRequest) -> int:
@@ -41,7 +44,7 @@ def run_command(request: RunRequest) -> int:
     if request.report_dir:
         prepare(request.report_dir)
     if request.save is not None:
-        prepare_file(path_of(request.save))
+        prepare_file(path_of(request.save), own=DATA)
     start = perf_counter()
     run = execute_request(request)
     seconds = perf_counter() - start
@@ -109,11 +112,13 @@ def print_cases(request: RunRequest) -> int:
     help="github, sarif: print the causes as annotations.",
 )
 @click.option("--faults", is_flag=True, help="Also check that planted faults are caught; takes minutes.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Run file to write (JSON Lines).")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help=OUT)
 @click.option("--resume", is_flag=True, help="Go on with a run to --out that was cut short.")
 @click.option("--shard", metavar="K/N", help="Only the K-th of N parts; `xentcheck merge` puts them together.")
 @click.option("--executor", metavar="dask://HOST:PORT", help="Let the workers of this scheduler do the work.")
-@click.option("--save", metavar="NAME", help="Baseline to write: a path, or a name in baselines/.")
+@click.option(
+    "--save", metavar="NAME", help="Baseline to write, in the place of an older one: a path, or a name in baselines/."
+)
 @click.option(
     "--repeats",
     default=1,

@@ -12,7 +12,7 @@ from xentcheck.adapters.spec import specs_of
 from xentcheck.cli.options import device_option, dtype_option, jobs_of, jobs_option, seed_option
 from xentcheck.cli.request import RunRequest, execute_request
 from xentcheck.errors import OutputError
-from xentcheck.records.paths import prepare_file, write_whole
+from xentcheck.records.paths import DATA, prepare_file, write_whole
 from xentcheck.records.run import RunFile
 from xentcheck.reports.table.file import SUFFIX, load, to_json
 from xentcheck.reports.table.largest import Table, merged, table_of
@@ -32,7 +32,7 @@ def table_command(sources: Sequence[str], request: RunRequest, out: Path | None)
     if out and out.suffix not in (PAGE, SUFFIX):
         raise OutputError(f"--out is {out}; allowed: a file that ends with {PAGE} (a page) or {SUFFIX} (data)")
     if out:
-        prepare_file(out)
+        prepare_file(out, own=DATA if out.suffix == SUFFIX else "")
     files = [name for name in sources if _is_file(name)]
     tables = [(name, _read(Path(name))) for name in files]
     names = tuple(name for name in sources if name not in files)

@@ -40,7 +40,7 @@ def picture(d: Derivation) -> str:
 
 def write_picture(d: Derivation, file: Path) -> Path:
     """The page in a file. Raises OutputError if the file cannot be written."""
-    return write_whole(file, picture(d), "page")
+    return write_whole(file, picture(d), "page", own="")
 
 
 def _row(d: Derivation, j: int) -> str:

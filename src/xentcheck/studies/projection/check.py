@@ -8,6 +8,7 @@ directions nearly do. Tolerances and the probability of a miss: `docs/numerics.m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,18 @@ import numpy as np
 from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.cases.randomness import Stream
-from xentcheck.errors import AdapterError, DtypeError, ProblemError, UnavailableError
+from xentcheck.errors import AdapterError, DtypeError, ProblemError
 from xentcheck.judging.metric import shape_and_dtype
+from xentcheck.judging.power.measure import THRESHOLD
 from xentcheck.records.facts import sentence
 from xentcheck.records.record import rank
 from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.formats import Array
+from xentcheck.reference.given import whole
 from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import attempt
-from xentcheck.running.subjects import Subject, contracts_of, subjects_of
+from xentcheck.running.subjects import Subject, contracts_of, subject_on
 
 from .rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
 
@@ -57,6 +60,7 @@ class Projection:
     gradient_share: float
     gradient_row: int
     resolution: float
+    undecided: tuple[str, ...] = ()
 
     @property
     def miss(self) -> float:
@@ -65,17 +69,19 @@ class Projection:
 
     @property
     def ok(self) -> bool:
-        """Whether the losses are right, and the gradient is their derivative."""
-        return self.value_share <= 1.0 and self.gradient_share <= 1.0
+        """Whether the losses are right, the gradient is their derivative, and zeros would not have been."""
+        return self.value_share <= 1.0 and self.gradient_share <= 1.0 and not self.undecided
 
     def __str__(self) -> str:
         n, c = self.shape
+        names = " and ".join(self.undecided)
+        zeros = f"\n  undecided {names}: a result of zeros would pass as well" if names else ""
         return (
             f"{self.place} {n}x{c}, {self.calls} calls\n"
             f"  losses    at {self.value_share:.3g} of their bound at most, in row {self.value_row}\n"
             f"  gradient  at {self.gradient_share:.3g} of its tolerance at most, in row {self.gradient_row}\n"
             f"  noticed   one element off by {self.resolution:.3g} of its row's upstream gradient;\n"
-            f"            several of them with a probability of at least 1 - 2^-{self.probes}"
+            f"            several of them with a probability of at least 1 - 2^-{self.probes}{zeros}"
         )
 
 
@@ -102,6 +108,7 @@ class _Projector:
         self.contracts = contracts_of(subject, dtype)[0]
         self.directions = Stream(f"project.signs.{seed}").signs((classes, probes))
         self.value, self.gradient = _Worst(), _Worst()
+        self.zero = {"losses": _Worst(), "gradient": _Worst()}  # what results of zeros would be noted as
         self.resolution = 0.0
         self.calls = 0
 
@@ -111,6 +118,7 @@ class _Projector:
         answer = self._ask(p, "loss", "dC/dz")
         exact, bounds, spread = judged(p, self.contracts["loss"], self.contracts["dC/dz"])
         self.value.note(np.abs(answer["loss"] - exact), bounds, np.array(rows))
+        self.zero["losses"].note(np.abs(exact), bounds, np.array(rows))
         if not np.isfinite(bounds).all():
             many = f"{self.classes} classes in {self.dtype}"
             raise DtypeError(f"the contract bounds no loss of {many}; allowed: fewer, or float64")
@@ -126,13 +134,15 @@ class _Projector:
             for side, found in zip(sides, losses, strict=True):
                 right, limit, _ = judged(some_rows(side, sample), self.contracts["loss"])
                 self.value.note(np.abs(found[sample] - right), limit, sample + rows.start)
-            error = np.abs(projections[:, k] - p.upstream * (losses[0] - losses[1]) / (2.0 * step))
+            derivative = p.upstream * (losses[0] - losses[1]) / (2.0 * step)
+            error = np.abs(projections[:, k] - derivative)
             tolerance = tolerance_of(2.0 * bounds, step, upstream, fixed)
             if len(far := np.flatnonzero(~(error <= tolerance))):
                 one, other = (judged(some_rows(side, far), self.contracts["loss"])[1] for side in sides)
                 exactly = tolerance_of(one + other, step, upstream[far], fixed[far])
                 tolerance[far] = np.maximum(tolerance[far], exactly)
             self.gradient.note(error, tolerance, np.array(rows))
+            self.zero["gradient"].note(np.abs(derivative), tolerance, np.array(rows))
             self.resolution = max(self.resolution, float((2.0 * tolerance / upstream).max()))
 
     def _ask(self, p: Problem, *quantities: str) -> dict[str, Array]:
@@ -166,28 +176,34 @@ def check_projection(
 ) -> Projection:
     """Check the losses of one large problem, and that the gradient is their derivative, in 2 K + 1 calls [derived].
 
-    adapter: as for `check`. shape: (N, C). dtype: float64 or float32; only float64 sees single elements where C is
+    adapter: one, or its name. shape: (N, C). dtype: float64 or float32; only float64 sees single elements where C is
     large. probes: K, random directions of signs. rows: how many the implementation gets at a time, by default what
     keeps the whole below 8 GiB. contract: as for `check`. Tolerances are in units of dC/dz, from the bounds of the
     declared contract. Source: `docs/numerics.md`, section 6. Raises AdapterError if the implementation computes no
-    losses or no gradient, DtypeError, ProblemError for an empty problem, UnavailableError for a device that is not
-    there.
+    losses or no gradient, or has no such device, DtypeError, ProblemError for a problem that is empty or too large,
+    UnavailableError for a device that is not there.
 
     >>> found = check_projection("numpy", (4, 101), probes=3)
     >>> found.ok, found.calls
     (True, 7)
     """
-    n, classes = shape
+    if not isinstance(shape, Sequence) or len(shape) != 2:
+        raise ProblemError(f"shape is {shape!r}; allowed: (N, C)")
+    n, classes = whole("N", shape[0]), whole("C", shape[1])
+    whole("probes", probes, 1)
     if dtype not in WIDE:
         raise DtypeError(f"dtype {dtype!r} is too narrow for differences; allowed: {', '.join(WIDE)}")
     if min(n, classes, probes) < 1 or (rows is not None and rows < 1):
         raise ProblemError(
             f"{n}x{classes} logits, {probes} probes; allowed: at least one of each, and one row at a time"
         )
+    if classes * max(rows or 1, probes // 8) > BLOCK:
+        raise ProblemError(
+            f"{rows or 1} rows of {classes} classes at a time, {probes} probes; allowed: {BLOCK} logits at a time, and "
+            "8 times as many signs"
+        )
     chosen = promising(registry.get(adapter) if isinstance(adapter, str) else adapter, promised(contract))
-    subject = subjects_of(chosen, [device])[0]
-    if subject.missing:
-        raise UnavailableError(f"adapter {chosen.name}: {subject.missing}")
+    subject = subject_on(chosen, device)
     projector = _Projector(subject, classes, dtype, probes, seed)
     step = rows or max(1, BLOCK // classes)
     for start in range(0, n, step):
@@ -202,4 +218,5 @@ def check_projection(
         gradient_share=projector.gradient.share,
         gradient_row=projector.gradient.row,
         resolution=projector.resolution,
+        undecided=tuple(name for name, worst in projector.zero.items() if not rank(worst.share) > THRESHOLD),
     )

@@ -1,0 +1,65 @@
+"""What users give as arrays and numbers, as it is needed; anything else is refused in one line."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from xentcheck.errors import ProblemError, ShapeError
+
+from .formats import Array
+
+
+def native(array: Array) -> Array:
+    """The same numbers in the byte order of this machine, in which alone a dtype has its name.
+
+    >>> native(np.array([1.0], ">f4")).dtype
+    dtype('float32')
+    """
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def array_of(name: str, given: Any) -> Array:
+    """What is given as an array, in the byte order of this machine. Raises ShapeError if it is none.
+
+    >>> array_of("logits", [[1.0], [2.0, 3.0]])
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.ShapeError: logits are no array: their rows differ in length; allowed: an array, or equal rows
+    """
+    try:
+        return native(np.asarray(given))
+    except ValueError:
+        are, their = ("are", "their") if name == "logits" else ("is", "its")
+        told = f"{name} {are} no array: {their} rows differ in length"
+        raise ShapeError(f"{told}; allowed: an array, or equal rows") from None
+
+
+def whole(name: str, given: Any, least: int | None = None) -> int:
+    """What is given as a whole number, from the least one on. Raises ProblemError.
+
+    >>> whole("backwards", np.int64(2), 1)
+    2
+    >>> whole("backwards", 0, 1)
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.ProblemError: backwards is 0; allowed: a whole number from 1
+    """
+    if isinstance(given, Integral) and not isinstance(given, bool) and (least is None or int(given) >= least):
+        return int(given)
+    raise ProblemError(f"{name} is {given!r}; allowed: a whole number{'' if least is None else f' from {least}'}")
+
+
+def within(name: str, given: Any, low: float, high: float) -> float:
+    """What is given as a number from one to another. Raises ProblemError.
+
+    >>> within("label_smoothing", None, 0, 1)
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.ProblemError: label_smoothing is None; allowed: 0 to 1
+    """
+    if isinstance(given, Real) and not isinstance(given, bool) and low <= float(given) <= high:
+        return float(given)
+    raise ProblemError(f"{name} is {given}; allowed: {low} to {high}")
