@@ -25,8 +25,8 @@ from xentcheck.testing.options import OPTIONS
 
 pytest_plugins = ["pytester"]
 
-for name in ("matplotlib.figure", "matplotlib.backends.backend_svg"):
-    import_module(name)  # a session forgets what it imports; half of matplotlib would then be there twice
+for name in ("matplotlib.figure", "matplotlib.backends.backend_svg", "numba"):
+    import_module(name)  # a session forgets what it imports; half of it would then be there twice
 
 MINE = """
 import os
