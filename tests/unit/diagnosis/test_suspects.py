@@ -161,3 +161,35 @@ def test_nan_beside_a_masked_class_is_just_that(quantity: str) -> None:
     case = next(str(c) for c in LAYERS if c.family == "masked" and c.reduction == "none" and c.dtype == "float64")
     found = judged(case, quantity, lambda right: np.full_like(right, np.nan))
     assert found == ("A05: nan beside classes at -inf: 0 * inf, or inf - inf",)
+
+
+def test_a_few_wrong_elements_are_no_low_precision() -> None:
+    """Two elements off by a percent are unknown; the same two, as bfloat16 has them, went through bfloat16."""
+
+    def some(right: Any, wrong: Any) -> Any:
+        found = np.array(right)
+        found.flat[[0, -1]] = wrong(found.flat[[0, -1]])
+        return found
+
+    off = judged(CASE, "dC/dz", lambda right: some(right, lambda x: x * np.array([1.011, 0.992])))
+    assert off == (UNSURE,)
+    narrow = judged(CASE, "dC/dz", lambda right: some(right, lambda x: x.astype("bfloat16").astype(float)))
+    assert {text.partition(":")[0] for text in narrow} == {"A10"}
+
+
+@pytest.mark.parametrize(("ratio", "code"), [(0.731, "B24"), (3e50, "unsure")])
+def test_a_ratio_is_a_factor_up_to_a_million(ratio: float, code: str) -> None:
+    """Beyond it nobody forgot a factor."""
+    assert judged(CASE, "dC/dz", lambda right: right * ratio)[0].startswith(code)
+
+
+def test_what_a_mistake_makes_infinite_is_expected_to_be() -> None:
+    """Twice a loss near the largest number is inf in float32; an infinity beside it is not explained."""
+    p = problem("near-overflow.3x31.f32.index.w+ign.none.up-str.contig.s0")
+    right = np.asarray(Exact(p).evaluate(["loss"])["loss"][0])
+    with np.errstate(all="ignore"):
+        doubled = (2.0 * right).astype(np.float32)
+    assert np.isinf(doubled).any()
+    assert "B24: twice the right result" in suspects(p, "loss", doubled, np.abs(right) * 1e-6)
+    beside = np.where(np.arange(len(right)) == np.argmin(np.abs(right)), np.inf, doubled)
+    assert "B24: twice the right result" not in suspects(p, "loss", beside, np.abs(right) * 1e-6)
