@@ -139,6 +139,73 @@ class Clamped(CrossEntropy):
         return np.clip(found, -10, 10) if found.shape[-1] == self.classes else found
 
 
+class SumOfBlocks(CrossEntropy):
+    def parts(self) -> tuple[Array, Array, Array]:
+        t, e, _ = super().parts()
+        z = self.rows(self.logits)
+        blocks = [z[:, i : i + 4] for i in range(0, z.shape[1], 4)]
+        return t, e, sum(np.exp(b - b.max(1, keepdims=True)).sum(1, keepdims=True) for b in blocks)
+
+
+class NotRescaled(CrossEntropy):
+    def parts(self) -> tuple[Array, Array, Array]:
+        t, e, _ = super().parts()
+        z = self.rows(self.logits)
+        running = np.maximum.accumulate(z, axis=1)
+        return t, e, np.exp(z - running).sum(1, keepdims=True)
+
+
+class Divergence(CrossEntropy):
+    def losses(self) -> Array:
+        q, w = self.q(), self.weights()
+        rows = np.where(w != 0, q / np.where(w != 0, w, 1), 0)
+        return super().losses() + np.where(rows > 0, q * np.log(np.where(rows > 0, rows, 1)), 0).sum(1)
+
+
+class AllButTwo(CrossEntropy):
+    def q(self) -> Array:
+        if not self.smoothing or self.soft:
+            return super().q()
+        labels = np.where(self.kept(), self.labels(), 0)
+        hot = np.arange(self.classes) == labels[:, None]
+        spread = np.where(hot, 1 - self.smoothing, self.smoothing / max(self.classes - 2, 1))
+        return (spread * self.weights() * self.cast(self.kept())[:, None]).astype(self.logits.dtype)
+
+
+class LosesMass(CrossEntropy):
+    def q(self) -> Array:
+        if not self.smoothing or self.soft:
+            return super().q()
+        labels = np.where(self.kept(), self.labels(), 0)
+        hot = np.arange(self.classes) == labels[:, None]
+        spread = np.where(hot, 1 - self.smoothing, self.smoothing / self.classes)
+        return (spread * self.weights() * self.cast(self.kept())[:, None]).astype(self.logits.dtype)
+
+
+class ShiftedAgain(CrossEntropy):
+    def labels(self) -> Array:
+        return np.roll(super().labels(), -1)
+
+
+class LabelsInBfloat16(CrossEntropy):
+    def labels(self) -> Array:
+        found = super().labels().astype("bfloat16").astype(np.int64)
+        return np.minimum(found, self.classes - 1)
+
+
+class EpsilonInTheLogarithm(CrossEntropy):
+    def error(self) -> Array:
+        a = self.a()
+        r = self.q() * a / (a + 1e-5)
+        return a * r.sum(1, keepdims=True) - r
+
+
+class KeptInBfloat16(CrossEntropy):
+    def error(self) -> Array:
+        a = self.a().astype("bfloat16").astype(self.logits.dtype)
+        return super().error() + (a - self.a()) * self.q().sum(1, keepdims=True)
+
+
 MISTAKES: list[tuple[str, type[CrossEntropy], Any, Any]] = [
     ("E52", LogitsReturned, GRADIENT, anywhere),
     ("E56", AtTheLabelOnly, GRADIENT, lambda c: c.target == "index" and "ls" not in c.options),
@@ -159,6 +226,15 @@ MISTAKES: list[tuple[str, type[CrossEntropy], Any, Any]] = [
     ("A12", Temperature, BOTH, lambda c: c.target == "index"),
     ("C34", ClassZeroIgnored, BOTH, lambda c: c.target == "index" and c.family == "gaussian"),
     ("A12", Clamped, BOTH, lambda c: c.target == "index"),
+    ("A13", SumOfBlocks, BOTH, lambda c: c.family == "gaussian" and c.classes > 4),
+    ("A13", NotRescaled, BOTH, lambda c: c.family == "gaussian"),
+    ("D46", Divergence, VALUE, lambda c: c.target == "prob"),
+    ("D40", AllButTwo, BOTH, options("ls")),
+    ("D40", LosesMass, BOTH, options("ls")),
+    ("F76", ShiftedAgain, BOTH, lambda c: c.target == "index" and not c.options),
+    ("F76", LabelsInBfloat16, BOTH, lambda c: c.target == "index" and c.classes > 256),
+    ("A04", EpsilonInTheLogarithm, GRADIENT, lambda c: c.family == "gaussian"),
+    ("A10", KeptInBfloat16, GRADIENT, lambda c: c.family == "gaussian" and c.target == "index"),
 ]
 
 

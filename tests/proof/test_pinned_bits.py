@@ -8,7 +8,7 @@ from bits import digests
 from xentcheck.cases.profiles.named import PROFILES, cases
 
 PINNED = {
-    "quick cases": "bbe350066d3c2b69f5c4bb3e1a07f0016296ffafd851855d981ac9d3ec4d7f42",
+    "quick cases": "259f44396ba070ed412f58c7ab9bdcb2938fcd51bf9c52a6f74a474e42886365",
     "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
     "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
     "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",

@@ -29,7 +29,6 @@ def causes(right: Counterfactual) -> Iterator[Mistake]:
     yield from _options(right)
     yield from _upstreams(right)
     yield from _axes(right)
-    yield from _ranges(right)
 
 
 def _denominators(c: Counterfactual) -> Iterator[Mistake]:
@@ -53,7 +52,9 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
     yield "B24", "divides twice by the denominator", _over(c, c.denominator**2)
     share = np.where(t.kept, t.label_weight, 0.0) if t.probabilities is None else np.ones(rows)
     chunks = {f"{size} rows": np.arange(0, rows, size) for size in CHUNKS if size < rows}
-    for sentence, starts in {**chunks, "half of the rows": np.array([0, rows // 2])}.items():
+    parts = {"half": 2, "a third": 3, "a quarter": 4, "an eighth": 8}
+    split = [(f"{part} of the rows", np.arange(0, rows, -(-rows // n))) for part, n in parts.items() if n <= rows]
+    for sentence, starts in (*chunks.items(), *split, ("half of the rows", np.array([0, rows // 2]))):
         if rows > 1:
             sums = np.add.reduceat(share, starts)
             with np.errstate(all="ignore"):
@@ -120,6 +121,13 @@ def _options(c: Counterfactual) -> Iterator[Mistake]:
         yield "D42", f"label smoothing{of} is left out", replace(c, q=labels)
         yield "D40", "smoothing is applied twice", replace(c, q=(1.0 - t.smoothing) * c.q + even)
         yield "D40", "eps/C is added without the factor 1 - eps", replace(c, q=labels + even)
+        if t.probabilities is None:
+            for sentence, mass in (
+                ("eps/C for each class but none at the label, which sum to less than 1", t.smoothing / t.classes),
+                ("eps/(C - 2) for each class but none at the label", t.smoothing / max(t.classes - 2, 1)),
+            ):
+                spread = np.where(hot, base, kept * weight * mass)
+                yield "D40", f"wrong smoothing mass: {sentence}", replace(c, q=spread)
         for sentence, mass in (
             ("eps/(C - 1) per class instead of eps/C", t.smoothing / max(t.classes - 1, 1)),
             ("(1 - eps)/C per class instead of eps/C", (1.0 - t.smoothing) / t.classes),
@@ -193,7 +201,10 @@ def _axes(c: Counterfactual) -> Iterator[Mistake]:
         yield "F73", "softmax over the rows instead of the classes", _softmaxed(c, z, 0)
         if p.logits is not None and p.logits.ndim > 2:
             flat = np.ascontiguousarray(p.logits).reshape(z.shape).astype(np.float64)
-            yield "F73", "the class axis is taken to be the last", replace(c, z=flat)
+            read = replace(c, z=flat)
+            back = to_rows(read.result("dC/dz").reshape(p.logits.shape))
+            yield "F73", "the class axis is taken to be the last", read
+            yield "F73", "the class axis is taken to be the last", replace(read, given={"dC/dz": back})
             yield "F73", "softmax over the last axis, labels on axis 1", _over_last_axis(c, p.logits.shape)
             size = int(np.prod(p.logits.shape[2:]))
             yield "B24", f"divides by the {size} positions once more", replace(c, factor=1.0 / size)
@@ -265,29 +276,3 @@ def _written_packed(c: Counterfactual, logits: Array) -> Array:
     right = from_rows(c.result("dC/dz"), logits.shape)
     np.lib.stride_tricks.as_strided(out, (out.size,), (out.itemsize,))[...] = right.ravel()
     return out
-
-
-def _ranges(c: Counterfactual) -> Iterator[Mistake]:
-    dtype = np.dtype(c.problem.dtype)
-    a = c.softmax[0]
-    with np.errstate(all="ignore"):
-        top = c.z.max(1, keepdims=True, initial=-np.inf)
-        lse = (top + (top - top) + np.log(np.exp(c.z - top).sum(1, keepdims=True))).astype(dtype).astype(np.float64)
-        yield "A02", "the offset is added back before the difference: z - fl(m + log S)", replace(c, log_a=c.z - lse)
-        for times in (2, 4, 8):
-            sentence = f"log S counts {times} times: as many shards hold all classes"
-            yield "B24", sentence, replace(c, log_a=c.softmax[1] - np.log(times))
-        stored = a.astype(dtype).astype(np.float64)
-        yield "A04", "the logarithm of a rounded softmax", replace(c, log_a=np.log(stored), a=stored)
-        for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12):
-            clipped = np.log(np.maximum(a, eps))
-            yield "A04", f"probabilities are clipped at {eps:g}", replace(c, log_a=clipped)
-            yield "A04", f"{eps:g} is added to probabilities", replace(c, log_a=np.log(a + eps))
-            yield "A04", f"{eps:g} is added to the sum of exponentials", _with_epsilon(c, eps)
-
-
-def _with_epsilon(c: Counterfactual, eps: float) -> Counterfactual:
-    top = c.z.max(1, keepdims=True, initial=-np.inf)
-    e = np.exp(c.z - top)
-    total = e.sum(1, keepdims=True) + eps
-    return replace(c, a=e / total, log_a=c.z - top - np.log(total))

@@ -22,8 +22,9 @@ class Counterfactual:
     """The parts of one computation, rows = examples; `replace` one of them, and `result` follows.
 
     z, q: (m, C), q the factors of -log a. a, log_a: overridden softmax, or None. denominator: a number, or one per row
-    for the gradient. upstream: (m,). factor: of the whole result. row_mass: what multiplies a in the gradient, or None
-    for the sum of q. layer: a_prev (m, K), w (C, K) and b (C,), or empty. given: results that are wrong by themselves.
+    for the gradient. upstream: (m,). factor: of the whole result. pulled: (m, C), what stands in the place of q in
+    derivatives, or None. row_mass: what multiplies a in the gradient, or None for the sum of q. layer: a_prev (m, K),
+    w (C, K) and b (C,), or empty. given: results that are wrong by themselves.
     """
 
     problem: Problem
@@ -35,6 +36,7 @@ class Counterfactual:
     a: Array | None = None
     log_a: Array | None = None
     factor: Any = 1.0
+    pulled: Array | None = None
     row_mass: Any = None
     layer: tuple[Array, ...] = ()
     given: Mapping[str, Array] = field(default_factory=dict)
@@ -83,9 +85,8 @@ class Counterfactual:
             if quantity in LAYER_GRADIENTS:
                 return self._behind(quantity, self.result("dC/dz"))
             if quantity == "dC/dz":
-                mass = self.q.sum(1, keepdims=True) if self.row_mass is None else self.row_mass
                 s = np.broadcast_to(self.upstream / self.denominator, self.z.shape[:1])[:, None]
-                return np.asarray(self.factor * s * (self.softmax[0] * mass - self.q))
+                return np.asarray(self.factor * s * self._error())
             if quantity in ("a", "log_a"):
                 return np.asarray(self.factor * self.softmax[quantity == "log_a"])
             if quantity in DIRECTIONAL:
@@ -95,15 +96,25 @@ class Counterfactual:
                 return np.asarray(self.factor * losses / self.denominator)
             return np.asarray(self.factor * (losses / self.denominator).sum())
 
+    def _mass(self) -> Any:
+        """What multiplies a in the gradient."""
+        return self._factors().sum(1, keepdims=True) if self.row_mass is None else self.row_mass
+
+    def _factors(self) -> Array:
+        return self.q if self.pulled is None else self.pulled
+
+    def _error(self) -> Array:
+        """(m, C): the gradient of each row's loss."""
+        return np.asarray(self.softmax[0] * self._mass() - self._factors())
+
     def _along(self, quantity: str) -> Array:
         """A derivative along the problem's direction: of the output, or of dC/dz."""
         assert self.problem.v is not None
         a, v = self.softmax[0], to_rows(self.problem.v).astype(np.float64)
-        mass = self.q.sum(1, keepdims=True) if self.row_mass is None else self.row_mass
         if quantity == "hvp":
             s = np.broadcast_to(self.upstream / self.denominator, self.z.shape[:1])[:, None]
-            return np.asarray(self.factor * s * mass * a * (v - (a * v).sum(1, keepdims=True)))
-        tangents = self.factor * ((a * mass - self.q) * v).sum(1) / self.denominator
+            return np.asarray(self.factor * s * self._mass() * a * (v - (a * v).sum(1, keepdims=True)))
+        tangents = self.factor * (self._error() * v).sum(1) / self.denominator
         return np.asarray(tangents if self.problem.reduction == "none" else tangents.sum())
 
     def _behind(self, quantity: str, delta: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Causes in the two halves of a - y, in the logits and labels as they are read, and in terms that are added.
+"""Causes in the two halves of a - y, in the logits as they are read, and in terms that are added.
 
 The newcomer's mistakes are among them. Codes as in `causes`.
 """
@@ -11,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.rows import to_rows
+from xentcheck.vocabulary import VALUES
 
 from .counterfactual import Counterfactual, Mistake
 
@@ -30,7 +32,6 @@ def forgotten(c: Counterfactual) -> Iterator[Mistake]:
         yield from _logits(c)
         yield from _terms(c)
         yield from _focal(c)
-        yield from _labels(c)
         yield from _values(c)
 
 
@@ -77,7 +78,9 @@ def _logits(c: Counterfactual) -> Iterator[Mistake]:
     for t in TEMPERATURES:
         for factor in dict.fromkeys((1.0, t, t * t, 1.0 / t)):
             told = f"a temperature: z/{t:g} in the place of z" + (f", times {factor:g}" if factor != 1.0 else "")
-            yield "A12", told, replace(c, z=c.z / t, factor=factor)
+            cold = replace(c, z=c.z / t)
+            yield "A12", told, replace(cold, factor=factor)
+            yield "A12", f"{told}, with its derivative", _derived(cold, factor, 1.0 / t)
     twice = replace(c, z=a)
     yield "A12", "softmax twice: probabilities are taken for logits", twice
     inner = twice.result("dC/dz")
@@ -96,6 +99,15 @@ def _logits(c: Counterfactual) -> Iterator[Mistake]:
     yield "A12", "log2 in the place of ln", replace(c, log_a=log_a / np.log(2.0))
 
 
+def _derived(c: Counterfactual, factor: float, slope: float) -> Counterfactual:
+    """Factor times a loss of slope z: each derivative brings the slope once more."""
+    given = {name: factor * c.result(name) for name in VALUES if name != "cost" or c.problem.reduction != "none"}
+    given["dC/dz"] = factor * slope * c.result("dC/dz")
+    if c.problem.v is not None:
+        given |= {"jvp": factor * slope * c.result("jvp"), "hvp": factor * slope**2 * c.result("hvp")}
+    return replace(c, given=given)
+
+
 def _terms(c: Counterfactual) -> Iterator[Mistake]:
     t = c.targets
     kept = t.kept.astype(np.float64)
@@ -110,17 +122,14 @@ def _terms(c: Counterfactual) -> Iterator[Mistake]:
             "cost": np.asarray(c.factor * ((losses + extra) / c.denominator).sum()),
             "dC/dz": right + _scale(c) * (kept * 2.0 * factor * lse)[:, None] * a,
         }
+        if c.problem.v is not None:
+            v = to_rows(c.problem.v).astype(np.float64)
+            mean = (a * v).sum(1, keepdims=True)
+            scale = (kept * 2.0 * factor)[:, None]
+            tangents = (scale * lse[:, None] * mean)[:, 0] / c.denominator
+            more["jvp"] = c.result("jvp") + (tangents if c.problem.reduction == "none" else tangents.sum())
+            more["hvp"] = c.result("hvp") + _scale(c) * scale * a * (mean + lse[:, None] * (v - mean))
         yield "D45", sentence, replace(c, given=more)
-    for cap in CAPS:
-        bent = np.tanh(c.z / cap)
-        z = cap * bent
-        yield "A12", f"soft cap: the logits are {cap:g} tanh(z/{cap:g})", replace(c, z=z)
-        capped = replace(c, z=z)
-        yield (
-            "A12",
-            f"soft cap: {cap:g} tanh(z/{cap:g}), with its derivative",
-            _gradient(c, capped.result("dC/dz") * (1.0 - bent**2)),
-        )
 
 
 def _focal(c: Counterfactual) -> Iterator[Mistake]:
@@ -139,32 +148,6 @@ def _focal(c: Counterfactual) -> Iterator[Mistake]:
         values = {"loss": losses / c.denominator, "cost": np.asarray((losses / c.denominator).sum())}
         yield "A12", sentence, replace(c, given={**values, "dC/dz": right * factor[:, None]})
         yield "A12", f"{sentence}, with its derivative", _gradient(c, right * whole[:, None])
-
-
-def _labels(c: Counterfactual) -> Iterator[Mistake]:
-    t, p = c.targets, c.problem
-    if t.probabilities is not None:
-        if t.weight is not None:
-            rows = t.probabilities * (1.0 - t.smoothing) + t.smoothing / t.classes
-            weights = (rows * t.weight).sum(1, keepdims=True)
-            yield "D43", "a row of probabilities has one weight q.w, not one per class", replace(c, q=rows * weights)
-        sharp = np.arange(t.classes) == t.probabilities.argmax(1)[:, None]
-        yield (
-            "F76",
-            "a row of probabilities counts as its largest entry",
-            replace(c, q=sharp * c.q.sum(1, keepdims=True)),
-        )
-        return
-    rounded = np.clip(t.label.astype(p.dtype).astype(np.float64), 0, t.classes - 1).astype(np.intp)
-    yield "F76", f"labels are rounded to {p.dtype}", c.with_labels(rounded, t.kept)
-    for sentence, label in (
-        ("labels count from 1", np.clip(t.label - 1, 0, None)),
-        ("labels count from the other end", t.classes - 1 - t.label),
-        ("the label is one class too high", np.minimum(t.label + 1, t.classes - 1)),
-        ("labels are taken for their neighbours' rows", np.roll(t.label, 1)),
-        ("labels are narrowed to 8 bits", t.label.astype(np.uint8)),
-    ):
-        yield "F76", sentence, c.with_labels(label.astype(np.intp), t.kept)
 
 
 def _values(c: Counterfactual) -> Iterator[Mistake]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from xentcheck.reference.formats import Array
 
+from .causes import CHUNKS
 from .counterfactual import Counterfactual, Mistake
 
 
@@ -41,6 +42,9 @@ def _gradients(c: Counterfactual) -> Iterator[Mistake]:
             for sentence, some in (("the first row only", slice(1)), ("all rows but the last", slice(-1))):
                 for quantity, values in _summed(delta[some], a_prev[some]).items():
                     yield "G94", f"sums {sentence}", _given(c, quantity, values)
+        for sentence, some in _parts(rows):
+            for quantity, values in _summed(delta[some], a_prev[some]).items():
+                yield "G94", sentence, _given(c, quantity, values)
         if c.targets.probabilities is None:
             labels = np.isin(np.arange(classes), c.targets.label[c.targets.kept])
             for quantity, values in _summed(np.where(labels, delta, 0.0), a_prev).items():
@@ -57,6 +61,18 @@ def _gradients(c: Counterfactual) -> Iterator[Mistake]:
             sentence = "the first row's upstream gradient after the sum over the rows"
             for quantity, values in _summed(c.upstream[0] * without, a_prev).items():
                 yield "E55", sentence, _given(c, quantity, values)
+
+
+def _parts(rows: int) -> Iterator[tuple[str, slice]]:
+    """One chunk of several: the last overwrites the sum of the others, or the others are not reached."""
+    sizes = dict.fromkeys((*(-(-rows // parts) for parts in range(2, 9)), *CHUNKS))
+    for size in sizes:
+        if 1 < size < rows:
+            last = (rows - 1) // size * size
+            yield "sums the last chunk of rows only, which overwrites the others", slice(last, None)
+            yield "sums the first chunk of rows only", slice(size)
+    if rows > 1:
+        yield "sums the last chunk of rows only, which overwrites the others", slice(rows - 1, None)
 
 
 def _summed(delta: Array, a_prev: Array) -> dict[str, Array]:

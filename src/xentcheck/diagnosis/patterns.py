@@ -11,8 +11,11 @@ from xentcheck.vocabulary import LAYER_GRADIENTS, VALUES
 
 from .counterfactual import Counterfactual
 
-OPEN = 0.02
+OPEN = 0.002
 """Share of an element's error that a constant ratio may leave open."""
+
+FARTHEST = 1e6
+"""Ratios beyond it, or below its inverse, are no factor that somebody forgot, but another result."""
 
 MANY = 6
 """Wrong elements from which on their signs say something: of so many roundings one goes the other way."""
@@ -47,6 +50,8 @@ def not_finite(right: Counterfactual, exact: Array, got: Array) -> str:
         return NAN_WHERE_MASKED
     fmt = FORMATS["float64" if right.problem.dtype == "float64" else "float32"]
     rows = np.asarray(bad.reshape(len(right.z), -1).any(1)) if len(bad) == len(right.z) else None
+    if told := _of_all_rows(right, rows):
+        return told
     if np.abs(exact[bad]).min() > FORMATS["float16"].largest and fmt.largest > np.abs(exact).max():
         return "A09: infinite where the right value is beyond 65504: a sum in half precision"
     top, label = right.z.max(1), right.z[np.arange(len(right.z)), right.targets.label]
@@ -55,7 +60,11 @@ def not_finite(right: Counterfactual, exact: Array, got: Array) -> str:
         return "A04: not finite where the label's softmax is 0: the logarithm of it, or a division by it"
     if told := _wrong_shift(right, rows):
         return told
+    z = right.z[right.targets.kept]
+    top = z.max(1)
     if top.max() < np.log(fmt.largest) and top.min() > -80.0:
+        if not (top[:, None] - z > -np.log(fmt.smallest_normal)).any():
+            return ""
         return "A04: not finite where no exp can overflow: the logarithm of a softmax that is 0"
     return NO_SHIFT
 
@@ -73,6 +82,18 @@ def also_overflows(right: Counterfactual, exact: Array, got: Array) -> str:
 def _just_there(expected: Array, rows: Array | None) -> bool:
     """Whether just these rows are not finite; rows: None where there is one value of all."""
     return bool(expected.any() if rows is None else np.array_equal(expected, rows))
+
+
+def _of_all_rows(right: Counterfactual, rows: Array | None) -> str:
+    """What one maximum of all rows does: rows far below it underflow."""
+    top = right.z.max(1)
+    if rows is None or len(top) < 2 or not np.isfinite(top).all():
+        return ""
+    dtype = np.float64 if right.problem.dtype == "float64" else np.float32
+    below = top.max() - top > -np.log(float(np.finfo(dtype).smallest_subnormal))
+    if below.any() and np.array_equal(rows, below & right.targets.kept):
+        return "A01: rows far below the others underflow: the maximum of all rows is subtracted, not each row's own"
+    return ""
 
 
 def _wrong_shift(right: Counterfactual, rows: Array | None) -> str:
@@ -134,7 +155,8 @@ def _where_zero(quantity: str, exact: Array, got: Array, bound: Array) -> str:
 def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     """The number that all elements are a multiple of the right ones by; a single element has to have a known one.
 
-    [derived] r = sum(got exact)/sum(exact^2); each element may miss r exact by the bound of both and 2 % of its error.
+    [derived] r = sum(got exact)/sum(exact^2); each element may miss r exact by the bound of both and 0.2 % of
+    its error.
     """
     if not np.isfinite(got).all() or not np.isfinite(exact).all() or not exact.any():
         return ""
@@ -150,7 +172,8 @@ def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array
         for name, value in _known_ratios(right)
         if abs(ratio - value) <= 2 * float((bound / size).max()) + 1e-6 * value
     ]
-    if not names and np.count_nonzero(exact) < 2:
+    telling = np.count_nonzero(_wrong(exact, got, bound)) > 1 and 1.0 / FARTHEST < abs(ratio) < FARTHEST
+    if not names and not telling:
         return ""
     told = f"B24: every element is {ratio:.6g} times the right one"
     return f"{told}: {names[0]}" if names else told
@@ -176,7 +199,8 @@ def precision(right: Counterfactual, exact: Array, got: Array, bound: Array, qua
 
     Errors are relative: of values and log a to ln C at least, of all else to a part of the largest element. A result
     that went through a format of p bits is off by up to u = 2^-p, by a few of them after a few steps. The
-    errors of many elements go to both sides, and are no constant multiple of the right values.
+    errors of many elements go to both sides, and are no constant multiple of the right values; few elements are
+    numbers of that format themselves.
     """
     wrong = _wrong(exact, got, bound)
     if np.count_nonzero(wrong) < 2 or not np.isfinite(got[wrong]).all():
@@ -188,9 +212,12 @@ def precision(right: Counterfactual, exact: Array, got: Array, bound: Array, qua
     one_sided = bool(np.all(error > 0) or np.all(error < 0))
     if len(error) >= MANY and one_sided and np.abs(error).min() > relative / 4.0:
         return ""
+    few = len(error) < MANY
     own = FORMATS[right.problem.dtype].precision
     for name in ("bfloat16", "float16", "float32"):
         bits = FORMATS[name].precision
+        if few and not (got[wrong].astype(name).astype(np.float64) == got[wrong]).all():
+            continue
         if bits <= own and 2.0 ** (-bits - 2) <= relative <= 2.0 ** (-bits + 3):
             return f"A10: right to about {bits} bits, as {name} has them: a step in too low a precision"
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xentcheck.reference.formats import Array
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
@@ -13,14 +13,19 @@ from .along import along
 from .causes import causes
 from .counterfactual import Counterfactual
 from .forgotten import forgotten
+from .labels import labels
 from .layer_causes import layer_causes
 from .patterns import also_overflows, nan_where_masked, pattern_of
+from .ranges import ranges
 
 IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
 """Quantities of the shape of the logits."""
 
 EXAMINED = ("loss", "cost", *IN_ROWS, "jvp", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""
+
+SOURCES = (causes, ranges, forgotten, labels, layer_causes)
+"""What makes mistakes, in the order in which they are told."""
 
 UNEXPLAINED = 0.02
 """Share of an element's error that a cause may leave open, where there are several elements."""
@@ -48,12 +53,12 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     with np.errstate(all="ignore"):
         if pattern := nan_where_masked(right, exact, found, limit):
             return (pattern,)
-        everywhere = (mistake for source in (causes, forgotten, layer_causes) for mistake in source(right))
+        everywhere = (mistake for source in SOURCES for mistake in source(right))
         for mistakes in (along(right) if quantity in DIRECTIONAL else (), everywhere):
             explained = dict.fromkeys(
                 f"{code}: {text}"
                 for code, text, wrong in mistakes
-                if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit)
+                if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit, FORMATS[problem.dtype].largest)
             )
             if explained:
                 break
@@ -85,9 +90,11 @@ def _in_rows(x: Array, quantity: str) -> Array:
     return wide if quantity in LAYER_GRADIENTS else wide.reshape(-1)
 
 
-def _explains(expected: Array, exact: Array, got: Array, bound: Array) -> bool:
+def _explains(expected: Array, exact: Array, got: Array, bound: Array, largest: float) -> bool:
+    """Largest: of the format, beyond which what is expected is infinite."""
     if np.array_equal(expected, exact, equal_nan=True):
         return False
+    expected = np.where(np.abs(expected) > largest, np.copysign(np.inf, expected), expected)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     share = UNEXPLAINED if got.size > 1 else OF_ONE
     near = np.abs(got - expected) <= 2.0 * bound + share * np.abs(got - exact)

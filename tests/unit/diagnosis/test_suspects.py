@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -171,3 +172,68 @@ def test_nan_beside_a_masked_class_is_just_that(quantity: str) -> None:
     case = next(str(c) for c in LAYERS if c.family == "masked" and c.reduction == "none" and c.dtype == "float64")
     found = judged(case, quantity, lambda right: np.full_like(right, np.nan))
     assert found == ("A05: nan beside classes at -inf: 0 * inf, or inf - inf",)
+
+
+def test_a_few_wrong_elements_are_no_low_precision() -> None:
+    """Two elements off by a percent are unknown; the same two, as bfloat16 has them, went through bfloat16."""
+
+    def some(right: Any, wrong: Any) -> Any:
+        found = np.array(right)
+        found.flat[[0, -1]] = wrong(found.flat[[0, -1]])
+        return found
+
+    off = judged(CASE, "dC/dz", lambda right: some(right, lambda x: x * np.array([1.011, 0.992])))
+    assert off == (UNSURE,)
+    narrow = judged(CASE, "dC/dz", lambda right: some(right, lambda x: x.astype("bfloat16").astype(float)))
+    assert {text.partition(":")[0] for text in narrow} == {"A10"}
+
+
+@pytest.mark.parametrize(("ratio", "code"), [(0.731, "B24"), (3e50, "unsure")])
+def test_a_ratio_is_a_factor_up_to_a_million(ratio: float, code: str) -> None:
+    """Beyond it nobody forgot a factor."""
+    assert judged(CASE, "dC/dz", lambda right: right * ratio)[0].startswith(code)
+
+
+def test_what_a_mistake_makes_infinite_is_expected_to_be() -> None:
+    """Twice a loss near the largest number is inf in float32; an infinity beside it is not explained."""
+    p = problem("near-overflow.3x31.f32.index.w+ign.none.up-str.contig.s0")
+    right = np.asarray(Exact(p).evaluate(["loss"])["loss"][0])
+    with np.errstate(all="ignore"):
+        doubled = (2.0 * right).astype(np.float32)
+    assert np.isinf(doubled).any()
+    assert "B24: twice the right result" in suspects(p, "loss", doubled, np.abs(right) * 1e-6)
+    beside = np.where(np.arange(len(right)) == np.argmin(np.abs(right)), np.inf, doubled)
+    assert "B24: twice the right result" not in suspects(p, "loss", beside, np.abs(right) * 1e-6)
+
+
+def test_a_chunk_that_overwrites_the_others_is_named() -> None:
+    """The weight's gradient of the last of three chunks; that of the rows before it is another mistake."""
+    c = Counterfactual.of(problem(LAYER_CASE))
+    delta, a_prev = c.result("dC/dz"), c.layer[0]
+    size = -(-len(delta) // 3)
+    last = slice((len(delta) - 1) // size * size, None)
+    for some, named in ((last, True), (slice(1, last.start), False)):
+        told = judged(LAYER_CASE, "dC/dw", lambda right, some=some: delta[some].T @ a_prev[some])
+        assert any("the last chunk of rows only" in text for text in told) == named
+
+
+@pytest.mark.parametrize(("quantity", "power"), [("jvp", 1), ("hvp", 2)])
+def test_a_temperature_follows_its_derivatives(quantity: str, power: int) -> None:
+    """Of f(z/2), each derivative brings 1/2 once more."""
+    p = problem(ALONG)
+    c = Counterfactual.of(p)
+    cold = replace(c, z=c.z / 2.0).result(quantity) * 0.5**power
+    shape = np.shape(Exact(p).evaluate([quantity])[quantity][0])
+    told = judged(ALONG, quantity, lambda right: np.reshape(cold, shape))
+    assert "A12: a temperature: z/2 in the place of z, with its derivative" in told
+
+
+def test_a_product_in_bfloat16_is_named() -> None:
+    """With operands and result rounded, as autocast does; the right product of float32 is no failure to explain."""
+    p = problem(LAYER_CASE.replace(".f64.", ".f32."))
+    x, w, b = (np.asarray(v).astype(np.float64) for v in (p.a_prev, p.w, p.b))
+    narrow = lambda v: v.astype("bfloat16").astype(np.float64)  # noqa: E731
+    z = narrow(narrow(x) @ narrow(w).T) + b
+    loss = replace(Counterfactual.of(p), z=z).result("loss")
+    told = suspects(p, "loss", loss.reshape(np.shape(p.upstream)), np.full(np.shape(p.upstream), 1e-6))
+    assert "A10: the layer is multiplied in bfloat16, as autocast does" in told

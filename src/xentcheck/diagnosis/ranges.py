@@ -1,0 +1,101 @@
+"""Causes in range and precision: narrow formats, logarithms of a softmax, sums put together from blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from xentcheck.reference.formats import FORMATS, Array
+
+from .counterfactual import Counterfactual, Mistake
+
+BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+"""Classes of a block in use."""
+
+
+def ranges(c: Counterfactual) -> Iterator[Mistake]:
+    """Every such mistake that could make a difference to this problem."""
+    with np.errstate(all="ignore"):
+        yield from _logarithms(c)
+        yield from _blocks(c)
+        yield from _narrow(c)
+
+
+def _logarithms(c: Counterfactual) -> Iterator[Mistake]:
+    dtype = np.dtype(c.problem.dtype)
+    a = c.softmax[0]
+    top = c.z.max(1, keepdims=True, initial=-np.inf)
+    lse = (top + (top - top) + np.log(np.exp(c.z - top).sum(1, keepdims=True))).astype(dtype).astype(np.float64)
+    yield "A02", "the offset is added back before the difference: z - fl(m + log S)", replace(c, log_a=c.z - lse)
+    for times in (2, 4, 8):
+        sentence = f"log S counts {times} times: as many shards hold all classes"
+        yield "B24", sentence, replace(c, log_a=c.softmax[1] - np.log(times))
+    stored = a.astype(dtype).astype(np.float64)
+    yield "A04", "the logarithm of a rounded softmax", replace(c, log_a=np.log(stored), a=stored)
+    for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12):
+        for told, high in ((f"{eps:g}", np.inf), (f"{eps:g} and at 1 - {eps:g}", float(dtype.type(1.0 - eps)))):
+            clipped = replace(c, log_a=np.log(np.clip(a, eps, high)))
+            inside = np.where((stored > eps) & (stored <= high), c.q, 0.0)
+            yield "A04", f"probabilities are clipped at {told}", clipped
+            yield "A04", f"probabilities are clipped at {told}", replace(clipped, pulled=inside)
+        added = replace(c, log_a=np.log(a + eps))
+        yield "A04", f"{eps:g} is added to probabilities", added
+        yield "A04", f"{eps:g} is added to probabilities", replace(added, pulled=c.q * a / (a + eps))
+        e = np.exp(c.z - top)
+        total = e.sum(1, keepdims=True) + eps
+        summed = replace(c, a=e / total, log_a=c.z - top - np.log(total))
+        yield "A04", f"{eps:g} is added to the sum of exponentials", summed
+
+
+def _blocks(c: Counterfactual) -> Iterator[Mistake]:
+    """Partial sums of exponentials, each after the shift by another maximum, are added as they are.
+
+    The gradient has the factors of this sum, as automatic differentiation makes them, or exp(z - lse).
+    """
+    classes = c.z.shape[1]
+    top = c.z.max(1, keepdims=True, initial=-np.inf)
+    for block in BLOCKS:
+        if block >= classes:
+            return
+        starts = np.arange(0, classes, block)
+        own = np.maximum.reduceat(c.z, starts, axis=1)
+        for sentence, shifts in (
+            ("the running sum of exponentials is not rescaled where the maximum grows", np.maximum.accumulate(own, 1)),
+            ("the blocks' sums of exponentials are added without a common maximum", own),
+        ):
+            shift = np.repeat(shifts, np.diff([*starts, classes]), axis=1)
+            e = np.exp(c.z - np.where(np.isfinite(shift), shift, 0.0))
+            total = e.sum(1, keepdims=True)
+            log_a = c.z - top - np.log(total)
+            told = f"blocks of {block} classes: {sentence}"
+            yield "A13", told, replace(c, log_a=log_a, a=e / total)
+            yield "A13", told, replace(c, log_a=log_a, a=np.exp(log_a))
+
+
+def _narrow(c: Counterfactual) -> Iterator[Mistake]:
+    """A step in a narrower format than the problem's."""
+    a, log_a = c.softmax
+    for name in ("bfloat16", "float16"):
+        if FORMATS[name].precision >= FORMATS[c.problem.dtype].precision:
+            continue
+        yield "A10", f"the logits are rounded to {name}", replace(c, z=_rounded(c.z, name))
+        yield "A10", f"the softmax is kept in {name}", replace(c, a=_rounded(a, name))
+        yield "A10", f"the logarithm of the softmax is rounded to {name}", replace(c, log_a=_rounded(log_a, name))
+        if c.layer:
+            yield "A10", f"the layer is multiplied in {name}, as autocast does", _autocast(c, name)
+
+
+def _autocast(c: Counterfactual, name: str) -> Counterfactual:
+    """Both products of each layer: operands and results are rounded."""
+    a_prev, w = (_rounded(x, name) for x in c.layer[:2])
+    cast = replace(c, z=_rounded(a_prev @ w.T, name) + c.layer[2])
+    delta = cast.result("dC/dz")
+    narrow = _rounded(delta, name)
+    products = {"dC/dw": narrow.T @ a_prev, "dC/da_prev": narrow @ w}
+    return replace(cast, given={quantity: _rounded(x, name) for quantity, x in products.items()})
+
+
+def _rounded(x: Array, name: str) -> Array:
+    return np.asarray(x.astype(name).astype(np.float64))
