@@ -139,12 +139,12 @@ def test_the_right_computation_is_the_oracles() -> None:
 
 
 @pytest.mark.parametrize(("quantity", "value"), [("loss", np.inf), ("dC/dz", np.nan)])
-def test_what_two_mistakes_explain_has_both_codes(quantity: str, value: float) -> None:
-    """Where exp overflows and the label's softmax is 0; where no exp overflows, A04 alone."""
-    for family, codes in (("near-overflow", {"A01", "A04"}), ("saturated-miss", {"A04"})):
+def test_an_overflow_is_among_what_explains_it(quantity: str, value: float) -> None:
+    """Where exp overflows, whatever else does; where no exp overflows, the label's softmax of 0 alone."""
+    for family in ("near-overflow", "saturated-miss"):
         case = f"{family}.5x1003.f32.index.plain.none.up-rand.contig.s0"
-        found = judged(case, quantity, lambda right: np.full(right.shape, value))
-        assert {text.partition(":")[0] for text in found} == codes, family
+        codes = {text.partition(":")[0] for text in judged(case, quantity, lambda right: np.full(right.shape, value))}
+        assert "A01" in codes if family == "near-overflow" else codes == {"A04"}, family
 
 
 def test_errors_speak_for_themselves() -> None:
