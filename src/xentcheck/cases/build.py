@@ -213,7 +213,7 @@ def _direction(case: Case, stream: Stream) -> Array:
 def _upstream(case: Case, stream: Stream, loss_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     shape = loss_shape if case.reduction == "none" else ()
     if case.upstream in SCALARS:
-        return np.full(shape, min(SCALARS[case.upstream], FORMATS[case.dtype].largest / 4), dtype)
+        return np.full(shape, min(SCALARS[case.upstream], FORMATS[case.dtype].largest / 2), dtype)
     if case.upstream in ("neg", "exp"):
         scalar = np.asarray(-stream.uniform(0.5, 2.0, ()), dtype)
         return np.broadcast_to(scalar, shape) if case.upstream == "exp" else np.full(shape, scalar)

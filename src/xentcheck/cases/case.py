@@ -67,7 +67,7 @@ UPSTREAMS = {
     "one": "ones",
     "neg": "a negative scalar",
     "scale": "2^14, as a loss that is scaled for float16 gets",
-    "amp": "2^16, with which automatic mixed precision starts, or a quarter of the largest number if that is less",
+    "amp": "2^16, with which automatic mixed precision starts, or half of the largest number if that is less",
     "eighth": "1/8, as each of eight steps gets that add up their gradients",
     "nil": "0",
     "rand": "random and signed per row",
