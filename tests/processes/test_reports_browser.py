@@ -148,7 +148,7 @@ def test_a_cell_leads_to_its_worst_case(opened: Any) -> None:
     assert not page.locator("#cases article").first.is_visible()
     cell.focus()
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.localName === 'article'")
+    page.wait_for_selector("article:focus")
     card = page.locator(f"[id='{case_id(BAD)}']")
     assert page.evaluate("document.activeElement.id") == case_id(BAD)
     assert page.url.endswith(f"#{case_id(BAD)}")
@@ -216,13 +216,13 @@ def test_the_filter_takes_words_and_an_outcome(opened: Any) -> None:
     assert len(rows) == 2
     assert page.locator("#found").inner_text() == f"2 of {len(everything)} rows, 3 of 8 cases"
     page.evaluate(f"location.hash = {case_id(record(adapter='jax', variant='jit'))!r}")
-    page.wait_for_function("document.activeElement.localName === 'article'")
+    page.wait_for_selector("article:focus")
     assert page.locator("#words").input_value() == ""
     assert len(shown(page, "tr[data-outcomes]")) == len(everything)
     page.locator("#words").fill("no such row")
     assert shown(page, "tr[data-outcomes]") == []
     page.get_by_role("button", name="All").click()
-    page.wait_for_function("!document.querySelector('[data-outcomes][hidden]')")
+    page.wait_for_selector("[data-outcomes][hidden]", state="detached")
 
 
 def test_heads_stay_in_sight(opened: Any) -> None:
