@@ -20,8 +20,10 @@ def kernels(size: int) -> ModuleType | None:
 def _compiled() -> ModuleType | None:
     if find_spec("numba") is None:
         return None
-    from . import compiled  # numba starts at the first large array
-
+    try:
+        from . import compiled  # numba starts at the first large array
+    except (ImportError, RuntimeError):  # it is not made for this NumPy, or may keep nothing anywhere
+        return None
     return compiled
 
 

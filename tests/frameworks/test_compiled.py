@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import xentcheck.reference.numbers as numbers_package
 from xentcheck.judging.comparisons import Submission, Verdict
 from xentcheck.judging.metric import Tally
 from xentcheck.judging.verdict import Judgement
@@ -149,6 +150,15 @@ def test_small_problems_do_not_start_numba() -> None:
     )
     found = run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["False", "True"]
+
+
+def test_a_numba_that_does_not_start_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is too old for the installed NumPy, or finds no folder for what it compiles."""
+    monkeypatch.setattr(fast, "_compiled", fast._compiled.__wrapped__)
+    assert fast.kernels(fast.ENOUGH) is not None
+    monkeypatch.delattr(numbers_package, "compiled")
+    monkeypatch.setitem(sys.modules, "xentcheck.reference.numbers.compiled", None)  # type: ignore[arg-type]
+    assert fast.kernels(fast.ENOUGH) is None
 
 
 def test_without_numba_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
