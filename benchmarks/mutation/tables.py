@@ -83,6 +83,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/numbers/elementary.py": EXACT,
     "reference/numbers/tables.py": EXACT,
     "reference/numbers/compiled.py": ("test_compiled",),
+    "reference/numbers/passes.py": ("test_compiled",),
     "reference/numbers/wide_range.py": EXACT,
     "reference/numbers/backends.py": EXACT,
     "reference/oracle/ranges.py": ("test_ranges", "test_oracle"),

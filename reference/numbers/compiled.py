@@ -1,160 +1,24 @@
-"""Loops over elements, compiled by numba where it is installed (the extra `fast`): NumPy's numbers, in less time.
+"""All compiled loops, where numba is installed (the extra `fast`): NumPy's numbers, in less time.
 
-Every operation is one of IEEE 754, in the order of `double_double`, `elementary`, `scattered` and `metric`, and none is
-contracted; sums that may be taken in any order are exact. Imported at the first large array only; numba keeps what it
-compiled beside this file, or in its own folder.
+Here those of double-double, operation by operation as in `double_double` and `elementary`; the others are `passes`.
+Imported at the first large array only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
-from numba import njit
 
 from xentcheck.reference.formats import Array
 
+from .passes import block_sums, compared, loop, rest, rest_at_levels
 from .tables import FAR, GRID, PER_STEP, SPLITTER, STEP_1, STEP_2, STEP_3, STEPS, TAYLOR
 
-F = TypeVar("F", bound=Callable[..., object])
+__all__ = ["add", "block_sums", "compared", "exponentials", "multiply", "rest", "rest_at_levels", "sums"]
 
 T6, T5, T4, T3 = TAYLOR
 
-PART = 512
-"""Elements of which a kernel keeps numbers: they stay in the first cache."""
 
-
-def _compiled(function: F) -> F:
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
-
-
-def _in_any_order(function: F) -> F:
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})(function))
-
-
-@_in_any_order
-def _rest(grains: Array, factor: float) -> float:
-    total: float = grains[0] * factor * 0
-    for j in range(grains.size):
-        scaled = grains[j] * factor
-        total += scaled - np.rint(scaled)
-    return total
-
-
-@_compiled
-def rest(grains: Array, factors: Array) -> Array:
-    """Sums over each row of s - rint(s), s = grains (m, k) times its factor (m,): (m,); exact in any order."""
-    found = np.empty(grains.shape[0], np.float64)
-    for i in range(grains.shape[0]):
-        found[i] = _rest(grains[i], factors[i])
-    return found
-
-
-@_compiled
-def rest_at_levels(grains: Array, factors: Array) -> Array:
-    """The same for each of several factors (levels,) of all rows: (levels, m)."""
-    found = np.empty((factors.size, grains.shape[0]), np.float64)
-    for i in range(grains.shape[0]):
-        for level in range(factors.size):
-            found[level, i] = _rest(grains[i], factors[level])
-    return found
-
-
-@_in_any_order
-def block_sums(grains: Array) -> Array:
-    """Sums over each row of grains (m, k), whole numbers, in float64: (m,), exact in any order."""
-    found = np.empty(grains.shape[0], np.float64)
-    for i in range(grains.shape[0]):
-        total = 0.0
-        for j in range(grains.shape[1]):
-            total += grains[i, j]
-        found[i] = total
-    return found
-
-
-@_compiled
-def _share_and_ulps(
-    got: Array, hi: Array, lo: Array, bound: Array, normal: float, per_unit: float, share: Array, ulps: Array
-) -> int:
-    """error/bound, and the error in ULPs or -1 below the normal range; how many numbers are no ordinary ones."""
-    odd = 0
-    inverse = np.empty(got.size)
-    bits, exact = inverse.view(np.int64), hi.view(np.int64)
-    for i in range(got.size):
-        bits[i] = (2046 << 52) - (exact[i] & (2047 << 52))  # of 2^-k, for an exact value of exponent k
-    for i in range(got.size):
-        error = abs((got[i] - hi[i]) - lo[i])
-        odd += not error < np.inf
-        odd += not abs(got[i]) < np.inf
-        odd += not bound[i] > 0.0
-        found = error / bound[i]
-        beyond = found if found > 1.0 else 1.0 + 2.0**-52
-        share[i] = found if error <= bound[i] else beyond
-        in_units = error * inverse[i] * per_unit
-        ulps[i] = in_units if abs(hi[i]) >= normal else -1.0
-    return odd
-
-
-@_compiled
-def _count(x: Array, n: int, edges: Array, above: Array) -> None:
-    for k in range(edges.size):
-        count = 0
-        for i in range(n):
-            count += x[i] >= edges[k]
-        above[k] += count
-
-
-@_compiled
-def _largest(x: Array, n: int) -> float:
-    """The largest of numbers that are not nan: of those below 0, any."""
-    bits, most = x.view(np.int64), np.int64(-1)
-    for i in range(n):
-        most = max(most, bits[i])
-    return np.array([most]).view(np.float64)[0] if most >= 0 else -1.0
-
-
-@_compiled
-def compared(
-    got: Array,
-    hi: Array,
-    lo: Array,
-    bound: Array,
-    normal: float,
-    per_unit: float,
-    edges: tuple[Array, Array],
-    above: tuple[Array, Array],
-) -> tuple[int, float, int, float]:
-    """What `Tally` looks for in elements (n,): how many fail, the largest share, where, and the most ULPs (-1: none).
-
-    normal: the smallest normal number; per_unit: 1 in ULPs of it. edges: of shares and of ULPs; above: how many are
-    there or beyond, to which is added. -1 failing elements: something is not finite, or a bound is 0: left to NumPy.
-    """
-    failing, largest, at, most = np.zeros(1, np.int64), -1.0, 0, -1.0
-    share, found = np.empty(PART), np.empty(PART)
-    beyond = np.array([1.0 + 2.0**-52])
-    for start in range(0, got.size, PART):
-        stop = min(start + PART, got.size)
-        n = stop - start
-        x, a, b, c = got[start:stop], hi[start:stop], lo[start:stop], bound[start:stop]
-        if _share_and_ulps(x, a, b, c, normal, per_unit, share, found):
-            return -1, 0.0, 0, 0.0
-        top = _largest(share, n)
-        if top > largest:
-            largest = top
-            for i in range(n):
-                if share[i] == top:
-                    at = start + i
-                    break
-        if top > 1.0:
-            _count(share, n, beyond, failing)
-        most = max(most, _largest(found, n))
-        _count(share, n, edges[0], above[0])
-        _count(found, n, edges[1], above[1])
-    return failing[0], largest, at, most
-
-
-@_compiled
+@loop
 def _sum(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
     s = a + b
     t = s - a
@@ -169,7 +33,7 @@ def _sum(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
     return result, e - (result - whole)
 
 
-@_compiled
+@loop
 def _product(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
     p = a * b
     t = SPLITTER * a
@@ -187,7 +51,7 @@ def _product(a: float, a_low: float, b: float, b_low: float) -> tuple[float, flo
     return s, e - (s - p)
 
 
-@_compiled
+@loop
 def add(a: Array, a_low: Array, b: Array, b_low: Array, hi: Array, lo: Array) -> None:
     """Sums of (n, C) and (n or 1, C or 1) numbers."""
     for i in range(hi.shape[0]):
@@ -201,7 +65,7 @@ def add(a: Array, a_low: Array, b: Array, b_low: Array, hi: Array, lo: Array) ->
                 hi[i, j], lo[i, j] = _sum(a[i, j], a_low[i, j], b[k, j], b_low[k, j])
 
 
-@_compiled
+@loop
 def multiply(a: Array, a_low: Array, b: Array, b_low: Array, hi: Array, lo: Array) -> None:
     """Products of (n, C) and (n or 1, C or 1) numbers."""
     for i in range(hi.shape[0]):
@@ -215,7 +79,7 @@ def multiply(a: Array, a_low: Array, b: Array, b_low: Array, hi: Array, lo: Arra
                 hi[i, j], lo[i, j] = _product(a[i, j], a_low[i, j], b[k, j], b_low[k, j])
 
 
-@_compiled
+@loop
 def sums(hi: Array, lo: Array, total: Array, total_low: Array) -> None:
     """`double_double.dd_sum` of each row of (n, C), by the same tree."""
     for i in range(hi.shape[0]):
@@ -239,7 +103,7 @@ def sums(hi: Array, lo: Array, total: Array, total_low: Array) -> None:
 POWERS = np.ldexp(1.0, np.arange(-1000, 1001))
 
 
-@_compiled
+@loop
 def exponentials(
     x: Array, x_low: Array, exponent: int, table: Array, table_low: Array, leading: Array, hi: Array, lo: Array
 ) -> None:
