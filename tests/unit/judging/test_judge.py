@@ -250,3 +250,12 @@ def test_the_worst_index_of_a_layers_gradients(quantity: str, hidden: int) -> No
         wrong[position] += 1.0
         (verdicts,) = Judgement(p, (quantity,), [Submission({quantity: wrong}, CATALOGUE["stable"])]).run()
         assert index_of(p, quantity, verdicts[quantity].tally.position) == position
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_infinity_is_right_from_the_last_number_that_rounds_to_it(dtype: str) -> None:
+    """Half of a last place beyond the largest number, and not a little before."""
+    fmt = FORMATS[dtype]
+    for beyond, right in ((0.4, False), (0.6, True)):
+        exact = np.array([fmt.largest * (1.0 + beyond * fmt.unit_roundoff)])
+        assert overflows(np.array([np.inf]), exact, np.array([0.0]), fmt).tolist() == [right]

@@ -293,3 +293,11 @@ def test_the_storage_dtype_decides_the_backend() -> None:
     for dtype, factor in (("float32", 2.0**127), ("bfloat16", 2.0**127), ("float16", 65504.0)):
         given = {"logits": z.astype(dtype), "weight": np.full(2, factor, dtype)}
         assert backend_for(Problem(target=y, **given)) is FLOAT64
+
+
+def test_scaling_reaches_every_number_and_empty_rows_sum_to_0_each() -> None:
+    """By exponents of which some are 0; three rows without a number have three sums."""
+    for backend in (FLOAT64, DOUBLE_DOUBLE):
+        scaled = backend.pair(backend.scale(backend.array(np.ones(3)), np.array([0, 5, 0])))[0]
+        assert scaled.tolist() == [1.0, 32.0, 1.0]
+    assert dd_sum(DoubleDouble(np.zeros((3, 0)))).hi.tolist() == [0.0, 0.0, 0.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import exact
@@ -15,8 +16,10 @@ from xentcheck import reference as ref
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.reference.inputs import WIDE as DTYPES
 from xentcheck.reference.loss import problem_of
+from xentcheck.reference.numbers.backends import DOUBLE_DOUBLE
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows, to_rows
+from xentcheck.reference.targets import Targets, exact_sum
 from xentcheck.vocabulary import REDUCTIONS
 
 SHAPES = {"C": (5,), "NC": (4, 5), "NCd": (2, 3, 2), "NCdd": (2, 3, 2, 4), "one-class": (3, 1)}
@@ -363,3 +366,13 @@ def test_rows_and_shape_are_inverse() -> None:
     rows = rows_of(x)
     np.testing.assert_array_equal(to_rows(x), rows)
     np.testing.assert_array_equal(from_rows(rows, x.shape), shaped(rows, x.shape))
+
+
+def test_exact_sums_count_what_occurs_twice_and_keep_what_float64_loses() -> None:
+    """Three times a third, and weights that cancel up to 2^-120: a mean divides by both parts."""
+    third = 1.0 / 3.0
+    assert exact_sum(np.array([third, third, third, -1.0])) == (3 * Fraction(third) - 1, 0.0)
+    weight = np.array([1.0, 2.0**-120, -(1.0 - 2.0**-53)])
+    p = Problem(logits=np.zeros((3, 3)), target=np.arange(3), weight=weight)
+    total = Targets.of(p).denominator(DOUBLE_DOUBLE)
+    assert (float(total.hi), float(total.lo)) == (2.0**-53, 2.0**-120)
