@@ -92,7 +92,9 @@ def judged(dtype: str, changed: Any, **given: Any) -> dict[str, Verdict]:
     logits = (rng.standard_normal((ROWS, CLASSES)) * 3.0).astype(dtype)
     if given.get("reduction") == "none":
         given["upstream"] = np.arange(1.0, 1.0 + ROWS).astype(dtype)
-    p = Problem(logits=logits, target=rng.integers(CLASSES, size=ROWS), **given)
+    target = rng.integers(CLASSES, size=ROWS)
+    target[1] = 7  # a row that is ignored has bounds of 0
+    p = Problem(logits=logits, target=target, **given)
     exact = Exact(p).evaluate(("loss" if p.reduction == "none" else "cost", "dC/dz"))
     values = {q: np.asarray(hi).astype(dtype) for q, (hi, _) in exact.items()}
     changed(values["dC/dz"])
