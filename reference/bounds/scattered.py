@@ -104,11 +104,11 @@ class Addends:
         """
         n, _, width = self.parts.shape
         rows = np.sort(self.parts.reshape(n, CHUNKS * width), axis=1).reshape(n, CHUNKS * width // BLOCK, BLOCK)
+        as_they_are, scaled = _grains(rows)
+        sums = _block_sums(as_they_are[0]) * as_they_are[1]
+        upwards = sums.cumsum(1)
         found = np.zeros(n)
-        for scale, (grains, unit) in zip((1.0, math.sqrt(2.0)), _grains(rows), strict=True):
-            if scale == 1.0:
-                sums = _block_sums(grains) * unit
-                upwards = sums.cumsum(1)
+        for scale, (grains, unit) in ((1.0, as_they_are), (math.sqrt(2.0), scaled)):
             for running in (upwards, upwards[:, -1:] - upwards + sums):
                 exponent = np.maximum(np.frexp(scale * running)[1] - fmt.precision, np.frexp(unit)[1])
                 left = _rest(grains, np.ldexp(unit, -exponent))

@@ -13,7 +13,7 @@ from xentcheck.reference.formats import Array
 from .passes import block_sums, compared, loop, rest, rest_at_levels
 from .tables import FAR, GRID, PER_STEP, SPLITTER, STEP_1, STEP_2, STEP_3, STEPS, TAYLOR
 
-__all__ = ["add", "block_sums", "compared", "exponentials", "multiply", "rest", "rest_at_levels", "sums"]
+__all__ = ["block_sums", "combined", "compared", "exponentials", "rest", "rest_at_levels", "sums"]
 
 T6, T5, T4, T3 = TAYLOR
 
@@ -52,31 +52,17 @@ def _product(a: float, a_low: float, b: float, b_low: float) -> tuple[float, flo
 
 
 @loop
-def add(a: Array, a_low: Array, b: Array, b_low: Array, hi: Array, lo: Array) -> None:
-    """Sums of (n, C) and (n or 1, C or 1) numbers."""
+def combined(product: bool, a: Array, a_low: Array, b: Array, b_low: Array, hi: Array, lo: Array) -> None:
+    """Products, or else sums, of (n, C) and (n or 1, C or 1) numbers."""
+    across, along = b.shape[0] > 1, b.shape[1] > 1
     for i in range(hi.shape[0]):
-        k = min(i, b.shape[0] - 1)
-        if b.shape[1] == 1:
-            y, y_low = b[k, 0], b_low[k, 0]
-            for j in range(hi.shape[1]):
-                hi[i, j], lo[i, j] = _sum(a[i, j], a_low[i, j], y, y_low)
-        else:
-            for j in range(hi.shape[1]):
-                hi[i, j], lo[i, j] = _sum(a[i, j], a_low[i, j], b[k, j], b_low[k, j])
-
-
-@loop
-def multiply(a: Array, a_low: Array, b: Array, b_low: Array, hi: Array, lo: Array) -> None:
-    """Products of (n, C) and (n or 1, C or 1) numbers."""
-    for i in range(hi.shape[0]):
-        k = min(i, b.shape[0] - 1)
-        if b.shape[1] == 1:
-            y, y_low = b[k, 0], b_low[k, 0]
-            for j in range(hi.shape[1]):
-                hi[i, j], lo[i, j] = _product(a[i, j], a_low[i, j], y, y_low)
-        else:
-            for j in range(hi.shape[1]):
-                hi[i, j], lo[i, j] = _product(a[i, j], a_low[i, j], b[k, j], b_low[k, j])
+        k = i if across else 0
+        for j in range(hi.shape[1]):
+            m = j if along else 0
+            if product:
+                hi[i, j], lo[i, j] = _product(a[i, j], a_low[i, j], b[k, m], b_low[k, m])
+            else:
+                hi[i, j], lo[i, j] = _sum(a[i, j], a_low[i, j], b[k, m], b_low[k, m])
 
 
 @loop

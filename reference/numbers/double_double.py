@@ -79,7 +79,7 @@ class DoubleDouble:
 
     def __add__(self, other: Any) -> DoubleDouble:
         b = _double_double(other)
-        return self._compiled("add", b) or DoubleDouble(*_blockwise(_add, self.hi, self.lo, b.hi, b.lo))
+        return self._combined(b, product=False) or DoubleDouble(*_blockwise(_add, self.hi, self.lo, b.hi, b.lo))
 
     __radd__ = __add__
 
@@ -91,7 +91,7 @@ class DoubleDouble:
 
     def __mul__(self, other: Any) -> DoubleDouble:
         b = _double_double(other)
-        whole = self._compiled("multiply", b)
+        whole = self._combined(b, product=True)
         return whole or DoubleDouble(*_blockwise(_multiply, self.hi, self.lo, b.hi, b.lo, *split(b.hi)))
 
     __rmul__ = __mul__
@@ -103,14 +103,14 @@ class DoubleDouble:
     def __rtruediv__(self, other: Any) -> DoubleDouble:
         return _double_double(other) / self
 
-    def _compiled(self, operation: str, b: DoubleDouble) -> DoubleDouble | None:
-        """The result by a compiled loop, if this is large and `b` is of its shape, a row, a column, or one number."""
+    def _combined(self, b: DoubleDouble, *, product: bool) -> DoubleDouble | None:
+        """The sum or product by a compiled loop, if this is large, and `b` of its shape, a row, a column, or one."""
         compiled = kernels(self.hi.size)
         if compiled is None or self.hi.ndim != 2 or np.broadcast_shapes(self.shape, b.shape) != self.shape:
             return None
         factors = (np.ascontiguousarray(np.atleast_2d(x)) for x in (b.hi, b.lo))
         hi, lo = np.empty(self.shape), np.empty(self.shape)
-        getattr(compiled, operation)(np.ascontiguousarray(self.hi), np.ascontiguousarray(self.lo), *factors, hi, lo)
+        compiled.combined(product, np.ascontiguousarray(self.hi), np.ascontiguousarray(self.lo), *factors, hi, lo)
         return DoubleDouble(hi, lo)
 
 

@@ -19,7 +19,7 @@ from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.bounds.scattered import drift_of_one
 from xentcheck.reference.formats import FORMATS, Array
-from xentcheck.reference.numbers import fast
+from xentcheck.reference.numbers import compiled, fast
 from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum
 from xentcheck.reference.numbers.elementary import dd_exp
 from xentcheck.reference.oracle import Exact
@@ -137,6 +137,25 @@ def test_verdicts_are_the_same(dtype: str, options: str) -> None:
             assert compiled[q].shares == verdict.shares
             assert compiled[q].power == verdict.power
     assert plain["dC/dz"].tally.nonfinite == 1
+
+
+@pytest.mark.parametrize("name", compiled.__all__)
+def test_each_loop_is_one_of_those_compared(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tests above call comes to it: alone this sees that they do not compare NumPy with itself."""
+
+    def broken(*given: Any) -> None:
+        raise ArithmeticError(name)
+
+    def all_of_them() -> None:
+        a, e = numbers(0), np.full((1, CLASSES), 0.1)
+        dd_sum(a * a)
+        dd_exp(DoubleDouble(-np.ones(3)))
+        drift_of_one(e, e.sum(1), FORMATS["float32"])
+        judged("float32", CHANGES["right"])
+
+    monkeypatch.setattr(compiled, name, broken)
+    with loops(True), pytest.raises(ArithmeticError, match=name):
+        all_of_them()
 
 
 def test_small_problems_do_not_start_numba() -> None:

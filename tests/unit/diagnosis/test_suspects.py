@@ -71,12 +71,11 @@ def test_causes_are_looked_for_in_every_quantity(quantity: str, wrong: Any, code
 
 @pytest.mark.parametrize("quantity", ["a", "log_a", "jvp", "hvp"])
 def test_what_is_right_is_right_in_the_counterfactual_too(quantity: str) -> None:
-    """Each such quantity, by its own formula in plain float64."""
+    """Each such quantity is what `stable` allows of float64 arithmetic in any order."""
     p = problem(ALONG)
     exact = Exact(p).evaluate([quantity])[quantity][0]
-    np.testing.assert_allclose(
-        Counterfactual.of(p).result(quantity).reshape(exact.shape), exact, rtol=1e-12, atol=1e-15
-    )
+    found = Counterfactual.of(p).result(quantity).reshape(exact.shape)
+    assert (np.abs(found - exact) <= bound(quantity, p, "stable")).all()
 
 
 SOFT_CASE = "gaussian.5x10.f64.signed.w+ls.mean.up-neg.contig.s0"
