@@ -86,7 +86,7 @@ def sums(hi: Array, lo: Array, total: Array, total_low: Array) -> None:
         total_low[i] = a_low[0] - (total[i] - a[0])
 
 
-POWERS = np.ldexp(1.0, np.arange(-1000, 1001))
+POWERS = np.ldexp(1.0, np.arange(-1000, 513))
 
 
 @loop
@@ -134,7 +134,7 @@ def exponentials(
         t = ((t - e) + product) + f
         w = e + t
         t += e - w
-        if -1000 <= k <= 1000:
+        if k >= -1000:  # and at most 512, as x is at most 0
             hi[i], lo[i] = w * POWERS[k + 1000], t * POWERS[k + 1000]
         else:
             hi[i], lo[i] = np.ldexp(w, k), np.ldexp(t, k)

@@ -32,7 +32,7 @@ def loop_in_any_order(function: F) -> F:
 
 @loop_in_any_order
 def _rest(grains: Array, factor: float) -> float:
-    total: float = grains[0] * factor * 0
+    total: float = factor * 0  # in the format of the grains
     for j in range(grains.size):
         scaled = grains[j] * factor
         total += scaled - np.rint(scaled)
