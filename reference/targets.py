@@ -109,10 +109,12 @@ class Targets:
         smooth = backend.array(self.smoothing) / float(self.classes)
         return q * (backend.array(1.0) - self.smoothing) + smooth
 
+    @cached_property
     def sizes(self) -> Array:
         """(M, C): |factors| in float64 as rounding errors see them: entries of either sign do not cancel with eps/C."""
         if self.probabilities is None or not self.smoothing:
-            return np.abs(FLOAT64.pair(self.terms(FLOAT64))[0])
+            q = self._terms_in_float64
+            return np.abs(q) if q.min(initial=0.0) < 0 else q
         q = np.abs(self.probabilities) * (1.0 - self.smoothing) + self.smoothing / self.classes
         return q if self.weight is None else q * np.abs(self.weight)
 

@@ -65,6 +65,7 @@ ROOT = "src/xentcheck"
 TESTS: dict[str, tuple[str, ...]] = {
     "reference/bounds/whole.py": BOUNDS,
     "reference/bounds/rows.py": BOUNDS,
+    "reference/bounds/gradient.py": (*BOUNDS, "test_compiled"),
     "reference/bounds/arithmetic.py": BOUNDS,
     "reference/bounds/directions.py": BOUNDS,
     "reference/bounds/softmax_errors.py": BOUNDS,
@@ -73,7 +74,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/oracle/directions.py": BOUNDS,
     "reference/bounds/contracts.py": BOUNDS,
     "reference/formats.py": BOUNDS,
-    "reference/bounds/scattered.py": ("test_pinned_bounds", "test_scattered", "test_long_sums"),
+    "reference/bounds/sums/addends.py": ("test_pinned_bounds", "test_scattered", "test_long_sums"),
+    "reference/bounds/sums/scattered.py": ("test_pinned_bounds", "test_scattered", "test_long_sums"),
     "reference/oracle/block.py": EXACT,
     "reference/oracle/exact.py": EXACT,
     "reference/oracle/functions.py": EXACT,
@@ -82,8 +84,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/numbers/double_double.py": (*EXACT, "test_compiled"),
     "reference/numbers/elementary.py": (*EXACT, "test_compiled"),
     "reference/numbers/tables.py": EXACT,
-    "reference/numbers/compiled.py": ("test_compiled",),
-    "reference/numbers/passes.py": ("test_compiled",),
+    "reference/numbers/loops/compiled.py": ("test_compiled",),
+    "reference/numbers/loops/passes.py": ("test_compiled",),
+    "reference/numbers/loops/comparing.py": ("test_compiled",),
     "reference/numbers/wide_range.py": EXACT,
     "reference/numbers/backends.py": EXACT,
     "reference/oracle/ranges.py": ("test_ranges", "test_oracle"),
@@ -231,7 +234,12 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 
-SHARE = {"reference/bounds/softmax_errors.py": 24, "reference/bounds/rows.py": 24, f"{ROOT}/studies/properties.py": 12}
+SHARE = {
+    "reference/bounds/softmax_errors.py": 24,
+    "reference/bounds/rows.py": 12,
+    "reference/bounds/gradient.py": 12,
+    f"{ROOT}/studies/properties.py": 12,
+}
 """How many changes by rule of a file are tried by default, other than `EACH`."""
 
 EACH = 6
@@ -242,11 +250,11 @@ EQUIVALENT: dict[str, str] = {
     "src/xentcheck/judging/comparisons.py: return not self.mismatch and self.tally.failing == 0 -> "
     "return not self.mismatch and self.tally.share <= 1.0": "Where an element fails its share is raised above 1, and "
     "where error <= bound the rounded quotient is at most 1.",
-    "reference/bounds/rows.py: rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
-    " / total, 0.0) -> rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
+    "reference/bounds/gradient.py: rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0),"
+    " 0.0) / total, 0.0) -> rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0)"
     " / total, 1.0)": "Where all factors are 0 nothing is added, so that g, the other side of the minimum, is 0.",
-    "reference/bounds/rows.py: lost = self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
-    " + self.base.d, 0.0)) -> lost = self._unless_lost(raw, np.where(self.base.d > 0, self.base.log_total"
-    " + self.base.d, 1.0))": "It is compared with the largest number of a format, from which 0 and 1 are alike far.",
+    "reference/bounds/rows.py: raw = self._unless_lost(raw, np.where(b.d > 0, b.log_total + b.d, 0.0)) -> "
+    "raw = self._unless_lost(raw, np.where(b.d > 0, b.log_total + b.d, 1.0))": "It is compared with the largest number"
+    " of a format, from which 0 and 1 are alike far.",
 }
 """Key of a change that no test can notice -> why."""

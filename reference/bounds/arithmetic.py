@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Arithmetic:
         storage = FORMATS[dtype]
         return cls(contract, storage, storage if storage.precision >= 24 else FORMATS["float32"])
 
-    @property
+    @cached_property
     def narrow(self) -> bool:
         """Whether storing rounds."""
         return self.storage != self.wide

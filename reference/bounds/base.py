@@ -12,7 +12,8 @@ from xentcheck.reference.oracle.rows import RowSoftmax
 from xentcheck.reference.targets import Targets
 
 from .arithmetic import Arithmetic, together
-from .scattered import drift_of_one, drifts, growth_of
+from .sums.addends import drift_of_one, drifts
+from .sums.scattered import growth_of
 
 REACH = 747.0
 """exp of minus more than this is 0 in every format, however it is rounded; a little less may be computed as nonzero."""
@@ -46,11 +47,12 @@ class RowBase:
         e = B.pair(softmax.e)[0]
         d = np.negative(B.pair(softmax.t)[0])
         ties = np.count_nonzero(d == 0, axis=1)[:, None] - 1
-        if not np.isfinite(d).all():
+        least = e.min(axis=1, initial=1.0)[:, None]
+        if not (least > 0).all() and not np.isfinite(d).all():
             far = B.finite(softmax.t)  # a difference of logits that overflows
             np.copyto(d, np.where(far, np.finfo(np.float64).max, 0.0), where=~np.isfinite(d))
         others, total, log_total = (B.pair(x)[0][:, None] for x in (softmax.others, softmax.total, softmax.log_total))
-        smallest = e.min(axis=1, initial=1.0)[:, None] / total
+        smallest = least / total
         small = smallest < 4 * fmt.smallest_normal
         if small.any():
             active = np.where(small[:, 0], np.count_nonzero(e > fmt.smallest_subnormal / 16, axis=1), e.shape[1])[

@@ -14,7 +14,7 @@ from xentcheck.reference.rows import from_rows, to_rows
 
 from .arithmetic import Arithmetic, finished, together
 from .rows import RowBounds
-from .scattered import growth_of, looked_at, share
+from .sums.scattered import growth_of, looked_at, share
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     s = np.abs((softmax * v).sum(1, keepdims=True))
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
     spread += _lost(a, softmax, size, np.where(base.reachable & (size > 0), 1.0 + size, 0.0))
-    q = np.abs(one_hot(block)) if t.hard else t.sizes()
+    q = np.abs(one_hot(block)) if t.hard else t.sizes
     mass = q.sum(1, keepdims=True)
     total = mass * (s + spread) + (q * size).sum(1, keepdims=True)
     jvp = (mass * spread + g * total)[:, 0]

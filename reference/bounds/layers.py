@@ -17,7 +17,7 @@ from xentcheck.reference.oracle.layers import float64, hidden_inputs, sigmoid
 from xentcheck.reference.problem import Problem
 
 from .arithmetic import Arithmetic, finished, growth
-from .scattered import MOST_PRODUCTS, growth_of, looked_at, lowest_bit, share
+from .sums.scattered import MOST_PRODUCTS, growth_of, looked_at, lowest_bit, share
 
 
 @dataclass(frozen=True)

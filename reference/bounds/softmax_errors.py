@@ -17,7 +17,8 @@ from xentcheck.reference.formats import Array, Format
 
 from .arithmetic import Arithmetic, growth
 from .base import RowBase
-from .scattered import ANY_ORDER, looked_at, scattered_height
+from .sums.addends import ANY_ORDER
+from .sums.scattered import looked_at, scattered_height
 
 SECOND_ORDER = 1.0 + 1e-3
 """expm1(x) <= x (1 + 1e-3) for x <= 1e-3."""

@@ -23,8 +23,9 @@ from .arithmetic import Arithmetic, finished, growth, together
 from .base import RowBase, Scaling
 from .contracts import CATALOGUE, Contract, get
 from .directions import BoundsAlong
+from .gradient import GradientBounds
 from .rows import LossBounds, RowBounds
-from .scattered import growth_of, looked_at, share
+from .sums.scattered import growth_of, looked_at, share
 
 __all__ = ["CATALOGUE", "Bounds", "Contract", "bound"]
 
@@ -47,6 +48,10 @@ class Bounds:
     def rows(self, block: Block, base: RowBase) -> RowBounds:
         """Bounds of a block of rows."""
         return RowBounds(block, base, self.arithmetic, self.scaling)
+
+    def gradient(self, rows: RowBounds) -> GradientBounds:
+        """Bounds of dC/dz of those rows."""
+        return GradientBounds(rows)
 
     def loss(self, rows: RowBounds) -> Array:
         """(n,): bound of the loss per example; inf where a term that is summed on the way overflows."""
@@ -111,7 +116,7 @@ class Bounds:
                 parts["a"].append(rows.softmax())
                 parts["log_a"].append(rows.log_softmax())
                 parts["loss"].append(self.loss(rows))
-                parts["dC/dz"].append(rows.gradient())
+                parts["dC/dz"].append(self.gradient(rows).whole)
                 if zeta is not None:
                     out |= self.layer(block, parts["dC/dz"][-1])
                 if along:

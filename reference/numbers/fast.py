@@ -21,7 +21,7 @@ def _compiled() -> ModuleType | None:
     if find_spec("numba") is None:
         return None
     try:
-        from . import compiled  # numba starts at the first large array
+        from .loops import compiled  # numba starts at the first large array
     except (ImportError, RuntimeError):  # it is not made for this NumPy, or may keep nothing anywhere
         return None
     return compiled

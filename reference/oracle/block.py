@@ -62,7 +62,7 @@ class Block:
         masked = ~B.finite(self.softmax.t)
         if masked.any():
             rows = np.arange(len(t.label))
-            met = masked[rows, t.label] & (t.label_weight != 0) if t.hard else (masked & (t.sizes() != 0)).any(1)
+            met = masked[rows, t.label] & (t.label_weight != 0) if t.hard else (masked & (t.sizes != 0)).any(1)
         else:
             met = np.zeros(len(t.label), bool)
         return leave(B, "loss", number, self.undefined | met), k

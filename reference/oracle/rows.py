@@ -110,17 +110,21 @@ class RowSoftmax:
         hi = B.pair(terms_t)[0]
         infinite = ~finite & (sign != 0)
         used = finite & (sign != 0)
-        deepest = -np.min(hi, axis=1, initial=0.0, where=used)
+        if used.all():
+            deepest, surprise = -np.min(hi, axis=1, initial=0.0), log_total - terms_t
+        else:
+            deepest = -np.min(hi, axis=1, initial=0.0, where=used)
+            surprise = B.where(used, log_total - B.where(used, terms_t, 0.0), 0.0)
         k = np.where(deepest > HUGE, SCALE, 0)
-        surprise = B.scale(B.where(used, log_total - B.where(used, terms_t, 0.0), 0.0), -k[:, None])
-        value = B.sum(surprise * terms_q)
+        value = B.sum(B.scale(surprise, -k[:, None]) * terms_q)
         alone = self.low & (deepest == 0)
         if alone.any():
             value = B.where(alone, self.lifted * B.sum(B.where(used, terms_q, 0.0)), value)
             k = np.where(alone, -LIFT, k)
-        blown = np.where(infinite, sign, 0.0)
-        limit = np.where((blown > 0).any(1) & (blown < 0).any(1), np.nan, np.sign(blown.sum(1)) * np.inf)
-        value = B.where(infinite.any(1), limit, value)
+        if infinite.any():
+            blown = np.where(infinite, sign, 0.0)
+            limit = np.where((blown > 0).any(1) & (blown < 0).any(1), np.nan, np.sign(blown.sum(1)) * np.inf)
+            value = B.where(infinite.any(1), limit, value)
         return B.where(self.defined, B.where(targets.kept, value, 0.0), np.where(targets.kept, np.nan, 0.0)), k
 
     def gradient(self, targets: Targets, factor: Number) -> Number:

@@ -12,20 +12,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-import xentcheck.reference.numbers as numbers_package
+import xentcheck.reference.numbers.loops as loops_package
 from xentcheck.judging.comparisons import Submission, Verdict
 from xentcheck.judging.metric import Tally
 from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds.contracts import get
-from xentcheck.reference.bounds.scattered import drift_of_one
+from xentcheck.reference.bounds.sums.addends import drift_of_one
 from xentcheck.reference.formats import FORMATS, Array
-from xentcheck.reference.numbers import compiled, fast
+from xentcheck.reference.numbers import fast
 from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum
 from xentcheck.reference.numbers.elementary import dd_exp
+from xentcheck.reference.numbers.loops import compiled
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 
 ROWS, CLASSES = 5, 4099
+
+CONTRACTS = ("fused", "accurate", "storage", "decisive", "stable")
+"""With a complement, stored steps, and the error of a row's sum at its pivots or everywhere."""
 
 
 @contextmanager
@@ -94,11 +98,16 @@ def judged(dtype: str, changed: Any, **given: Any) -> dict[str, Verdict]:
         given["upstream"] = np.arange(1.0, 1.0 + ROWS).astype(dtype)
     target = rng.integers(CLASSES, size=ROWS)
     target[1] = 7  # a row that is ignored has bounds of 0
+    if given.pop("probabilities", False):
+        target = rng.dirichlet(np.ones(CLASSES), ROWS).astype(dtype)
+    if given.pop("weighted", False):
+        given["weight"] = rng.uniform(0.5, 2.0, CLASSES).astype(dtype)
     p = Problem(logits=logits, target=target, **given)
     exact = Exact(p).evaluate(("loss" if p.reduction == "none" else "cost", "dC/dz"))
     values = {q: np.asarray(hi).astype(dtype) for q, (hi, _) in exact.items()}
     changed(values["dC/dz"])
-    return Judgement(p, tuple(values), [Submission(values, get("fused"), (get("storage"),))]).run()[0]
+    others = tuple(get(name) for name in CONTRACTS[1:])
+    return Judgement(p, tuple(values), [Submission(values, get(CONTRACTS[0]), others)]).run()[0]
 
 
 def put(index: tuple[int, int], value: float) -> Any:
@@ -122,6 +131,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "smoothing": {"label_smoothing": 0.1},
     "ignored": {"ignore_index": 7, "reduction": "none"},
+    "weighted": {"weighted": True},
+    "probabilities": {"probabilities": True},
 }
 
 
@@ -137,6 +148,25 @@ def test_verdicts_are_the_same(dtype: str, options: str) -> None:
             assert compiled[q].shares == verdict.shares
             assert compiled[q].power == verdict.power
     assert plain["dC/dz"].tally.nonfinite == 1
+
+
+@pytest.mark.parametrize("options", [name for name in OPTIONS if name != "ignored"])
+def test_bounds_are_formed_on_the_way(options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under each contract: alone this sees that the test above compares bounds that no array holds."""
+    formed = []
+
+    def add_by_form(tally: Tally, *given: Any, **kept: Any) -> bool:
+        formed.append(original(tally, *given, **kept))
+        return formed[-1]
+
+    original = Tally.add_by_form
+    monkeypatch.setattr(Tally, "add_by_form", add_by_form)
+    for dtype in FORMATS:
+        formed.clear()
+        with loops(True):
+            judged(dtype, CHANGES["right"], **OPTIONS[options])
+        by_array = options != "plain"  # what an option's wrong answers are measured by, under the first contract
+        assert formed == [True] * (len(CONTRACTS) - by_array)
 
 
 @pytest.mark.parametrize("name", compiled.__all__)
@@ -177,8 +207,8 @@ def test_a_numba_that_does_not_start_is_none(monkeypatch: pytest.MonkeyPatch) ->
     """One that is too old for the installed NumPy, or finds no folder for what it compiles."""
     monkeypatch.setattr(fast, "_compiled", fast._compiled.__wrapped__)
     assert fast.kernels(fast.ENOUGH) is not None
-    monkeypatch.delattr(numbers_package, "compiled")
-    monkeypatch.setitem(sys.modules, "xentcheck.reference.numbers.compiled", None)  # type: ignore[arg-type]
+    monkeypatch.delattr(loops_package, "compiled")
+    monkeypatch.setitem(sys.modules, "xentcheck.reference.numbers.loops.compiled", None)  # type: ignore[arg-type]
     assert fast.kernels(fast.ENOUGH) is None
 
 

@@ -18,18 +18,8 @@ from xentcheck.cases.build import build
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
-from xentcheck.reference.bounds.scattered import (
-    BLOCK,
-    LEAST,
-    LEVELS,
-    SAFETY,
-    Addends,
-    drift_of_one,
-    drifts,
-    growth_of,
-    lowest_bit,
-    never_rounds,
-)
+from xentcheck.reference.bounds.sums.addends import BLOCK, LEVELS, Addends, drift_of_one, drifts
+from xentcheck.reference.bounds.sums.scattered import LEAST, SAFETY, growth_of, lowest_bit, never_rounds
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Exact

@@ -13,6 +13,7 @@ from xentcheck.records.facts import Facts
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import Contract
+from xentcheck.reference.bounds.gradient import GradientBounds
 from xentcheck.reference.bounds.rows import RowBounds
 from xentcheck.reference.formats import FORMATS, Array, name_of, wider
 from xentcheck.reference.numbers.fast import kernels
@@ -147,11 +148,23 @@ class Comparisons:
             if view.powers:
                 yield c, view.powers[quantity]
 
+    def add_gradient(
+        self, i: int, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, GradientBounds]
+    ) -> None:
+        """Compare elements of the i-th submission's dC/dz, by bounds that are formed on the way where they can be."""
+        left = {}
+        for c in self.submissions[i].contracts["dC/dz"]:
+            form = bounds[c].form if kernels(got.size) and not bounds[c].formed else None
+            counts = c == self.submissions[i].contract_for("dC/dz")
+            if not form or not self.tallies[i, "dC/dz", c].add_by_form(got, *exact, form, counts=counts):
+                left[c] = bounds[c].whole
+        self.add(i, "dC/dz", got, exact, left)
+
     def add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
-        """Compare elements of the i-th submission's result for a quantity, under each contract."""
+        """Compare elements of the i-th submission's result for a quantity, under each of its contracts in `bounds`."""
         submission = self.submissions[i]
         flat = [x.reshape(-1) for x in (got, *exact)]
-        limits = [(c, bounds[c].reshape(-1)) for c in submission.contracts[q]]
+        limits = [(c, bounds[c].reshape(-1)) for c in submission.contracts[q] if c in bounds]
         shared = len(limits) > 1 and not kernels(got.size)  # a compiled loop finds errors faster anew
         for start in range(0, got.size, AT_ONCE):
             some = slice(start, start + AT_ONCE)

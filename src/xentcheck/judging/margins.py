@@ -14,11 +14,12 @@ Margin = tuple[float, float, float]
 def margins_of(block: Block, got: Array, exact: tuple[Array, Array], bound: Array) -> list[Margin]:
     """One entry for each row of a block whose label leads all other classes, where dC/dz at the label is not 0.
 
-    got, bound: (n, C); exact: dC/dz as (hi, lo).
+    got: (n, C); exact: dC/dz as (hi, lo); bound: (n,), at the label.
     """
     leading = np.flatnonzero(block.targets.label == block.softmax.argmax)
     label = block.targets.label[leading]
-    right, low, found, limit = (x[leading, label].astype(np.float64) for x in (*exact, got, bound))
+    right, low, found = (x[leading, label].astype(np.float64) for x in (*exact, got))
+    limit = bound[leading]
     others = block.softmax.backend.pair(block.softmax.t)[0][leading]
     others[np.arange(len(leading)), label] = -np.inf
     margin = -others.max(1, initial=-np.inf)

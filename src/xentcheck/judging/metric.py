@@ -11,6 +11,7 @@ from xentcheck.records.facts import Facts
 from xentcheck.records.record import SHARE_EDGES, ULP_EDGES
 from xentcheck.reference.formats import Array, Format, wider
 from xentcheck.reference.numbers.fast import kernels
+from xentcheck.reference.numbers.loops.form import Form
 
 FEW = 4096
 """Elements up to which a search for the bin of each is faster than a pass over all for each bin."""
@@ -77,8 +78,10 @@ class Tally:
         """Compare elements that follow those added before; error: what `error_of` says of them, if it is known."""
         x = got.astype(np.float64, copy=False)
         compiled = kernels(x.size) if error is None else None
-        if compiled and self._add_at_once(compiled.compared, x, hi, lo, bound, counts=counts):
-            return
+        if compiled:
+            x, hi, lo, bound = (np.ascontiguousarray(values.reshape(-1)) for values in (x, hi, lo, bound))
+            if self._add_at_once(compiled.compared, x, hi, lo, bound, counts=counts):
+                return
         error = error_of(x, hi, lo) if error is None else error
         nonfinite = ~np.isfinite(x)
         if nonfinite.any():
@@ -99,18 +102,27 @@ class Tally:
             self.share_counts += counted(share, SHARE_EDGES)
         self.elements += x.size
 
-    def _add_at_once(self, compared: Any, got: Array, hi: Array, lo: Array, bound: Array, *, counts: bool) -> bool:
+    def add_by_form(self, got: Array, hi: Array, lo: Array, form: Form, *, counts: bool = True) -> bool:
+        """The same for gradients (n, C) and bounds that a compiled loop forms as it goes; False if it does not."""
+        if not (compiled := kernels(got.size)):
+            return False
+        x = got if got.dtype in (np.float32, np.float64) else got.astype(np.float32)
+        x, hi, lo = (np.ascontiguousarray(values) for values in (x, hi, lo if lo.strides[0] else np.zeros((0, 0))))
+        return self._add_at_once(compiled.compared_by_form, x, hi, lo, form, counts=counts)
+
+    def _add_at_once(self, compared: Any, got: Array, hi: Array, lo: Array, bound: Any, *, counts: bool) -> bool:
         """The same by a compiled loop, unless something among the elements is not finite, or a bound is 0."""
         edges = np.array(SHARE_EDGES), np.array(ULP_EDGES)
         shares, ulps = (np.zeros(len(x), np.int64) for x in edges)
-        numbers = (np.ascontiguousarray(x.reshape(-1)) for x in (got, hi, lo, bound))
         fmt = self.format
         per_unit = 2.0 ** (fmt.precision - 1)
-        failing, share, at, ulp = compared(*numbers, fmt.smallest_normal, per_unit, edges, (shares, ulps))
+        failing, share, at, limit, ulp = compared(
+            got, hi, lo, bound, fmt.smallest_normal, per_unit, edges, (shares, ulps)
+        )
         if failing < 0:
             return False
         self.failing += failing
-        self._keep_worst(share, at, got, hi, bound)
+        self._keep_worst(share, at, got, hi, limit)
         if counts:
             self.share_counts += -np.diff([*shares, 0])
             self.ulp_counts += -np.diff([*ulps, 0])
@@ -123,12 +135,12 @@ class Tally:
         if share.size == 0:
             return
         at = int(share.argmax())
-        self._keep_worst(float(share.flat[at]), at, got, hi, bound)
+        self._keep_worst(float(share.flat[at]), at, got, hi, bound.flat[at])
 
-    def _keep_worst(self, worst: float, at: int, got: Array, hi: Array, bound: Array) -> None:
+    def _keep_worst(self, worst: float, at: int, got: Array, hi: Array, bound: float) -> None:
         if worst > self.share or (self.elements == 0 and not self.share):
             self.share, self.position = worst, self.elements + at
-            self.got, self.expected, self.bound = (float(a.flat[at]) for a in (got, hi, bound))
+            self.got, self.expected, self.bound = float(got.flat[at]), float(hi.flat[at]), float(bound)
 
     def _count_ulps(self, error: Array, hi: Array) -> None:
         ulps = self.format.ulps(error, hi)

@@ -12,6 +12,7 @@ from xentcheck.judging.power.values import loss_deltas, note_cost, note_losses, 
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
+from xentcheck.reference.bounds.gradient import GradientBounds
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Block
 from xentcheck.reference.problem import Problem
@@ -67,7 +68,7 @@ class Judgement(Comparisons):
         if {"loss", "cost"} & set(self.quantities):
             self._losses(block, {c: self.views[c].bounds.loss(b) for c, b in bounds.items()})
         if set(GRADIENTS) & set(self.quantities):
-            gradients = {c: b.gradient() for c, b in bounds.items()}
+            gradients = {c: self.views[c].bounds.gradient(b) for c, b in bounds.items()}
             wrong = WrongGradients(self.exact, block)
             if "dC/dz" in self.quantities:
                 self._gradient(block, wrong, gradients)
@@ -81,15 +82,16 @@ class Judgement(Comparisons):
         for c, power in self.powers(quantity):
             note_softmax(power, block, quantity, z, exact[0], bounds[c])
 
-    def _gradient(self, block: Block, wrong: WrongGradients, bounds: dict[Contract, Array]) -> None:
+    def _gradient(self, block: Block, wrong: WrongGradients, bounds: dict[Contract, GradientBounds]) -> None:
         exact = self.exact.backend.pair(block.gradient)
-        for i, found in self.compared("dC/dz"):
-            got = found[block.rows]
-            self.add(i, "dC/dz", got, exact, bounds)
-            if block.targets.hard:
-                self.margins[i] += margins_of(block, got, exact, bounds[self.submissions[i].contract_for("dC/dz")])
         for c, power in self.powers("dC/dz"):
             wrong.note(power, bounds[c])
+        for i, found in self.compared("dC/dz"):
+            got = found[block.rows]
+            self.add_gradient(i, got, exact, bounds)
+            if block.targets.hard:
+                limit = bounds[self.submissions[i].contract_for("dC/dz")].at_label
+                self.margins[i] += margins_of(block, got, exact, limit)
 
     def _losses(self, block: Block, bounds: dict[Contract, Array]) -> None:
         self._deltas.append(loss_deltas(block, len(self.exact.targets.kept)))
@@ -110,10 +112,10 @@ class Judgement(Comparisons):
         for c, power in self.powers("cost"):
             note_cost(power, self._deltas, self.exact, exact[0], bounds[c])
 
-    def _layers(self, block: Block, wrong: WrongGradients, gradients: dict[Contract, Array]) -> None:
+    def _layers(self, block: Block, wrong: WrongGradients, gradients: dict[Contract, GradientBounds]) -> None:
         B = self.exact.backend
         exact = {q: B.pair(x) for q, x in self.exact.layer(block).items()}
-        bounds = {c: view.bounds.layer(block, gradients[c]) for c, view in self.views.items()}
+        bounds = {c: view.bounds.layer(block, gradients[c].whole) for c, view in self.views.items()}
         spread = wrong.spread()
         for quantity in LAYER_GRADIENTS:
             if quantity in self.quantities:

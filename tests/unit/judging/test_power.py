@@ -21,7 +21,7 @@ from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import Record
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
-from xentcheck.reference.bounds.rows import RowBounds
+from xentcheck.reference.bounds.gradient import GradientBounds
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.analysis.summary import power_groups
 from xentcheck.running.comparison import run_case
@@ -295,8 +295,8 @@ def test_a_blind_group_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(family="few-active", shape=(5, 10), dtype="float32", reduction="none", upstream="rand")
     subjects = subjects_of(adapters.get("numpy"))
     assert [g.name for g in power_groups(run_case(case, subjects)) if g.blind] == []
-    gradient = RowBounds.gradient
-    monkeypatch.setattr(RowBounds, "gradient", lambda self: 1e12 * gradient(self))
+    added = GradientBounds._with_what_is_added
+    monkeypatch.setattr(GradientBounds, "_with_what_is_added", lambda *given: 1e12 * added(*given))
     blind = [g for g in power_groups(run_case(case, subjects)) if g.blind]
     assert len(blind) == 2  # its kind, and its size
     assert all("/dC/dz/" in g.name and {"zero", "negated", "offtarget_zeroed"} <= set(g.blind) for g in blind)

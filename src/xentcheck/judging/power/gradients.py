@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from xentcheck.reference.bounds.gradient import GradientBounds
 from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
+from xentcheck.reference.numbers.fast import kernels
 from xentcheck.reference.oracle import Block, Exact, layers
 from xentcheck.reference.targets import Targets
 
 from .measure import NEGLIGIBLE, Power, largest, ratio
+
+
+class Ratios(NamedTuple):
+    """|exact gradient|/bound: the largest of each row (n,), that of all but the label, that of the last class; how many
+    are not 0, and how many of those at most 1.
+    """
+
+    top: Array
+    elsewhere: Array
+    last: Array
+    nonzero: int
+    blind: int
 
 
 class WrongGradients:
@@ -27,32 +43,70 @@ class WrongGradients:
         self.kept_rows = int(np.count_nonzero(whole.kept))
         self.first_upstream = float(whole.upstream[0]) if self.rows else 1.0
 
-    def factors(self) -> list[tuple[str, Array]]:
-        """Those that are multiples of the right one: (name, (n,) factors of delta in the exact gradient)."""
-        found = list(row_factors(self.block, self.denominator, self.rows, last=self.last))
+    @cached_property
+    def _factors(self) -> dict[str, Array]:
+        """Those that are multiples of the right one: (n,) factors of delta in the exact gradient, by name."""
+        found = dict(row_factors(self.block, self.denominator, self.rows, last=self.last))
         if self.problem.reduction == "none" and self.rows > 1:
-            found.append(("first_upstream", first_upstream(self.block, self.first_upstream)))
+            found["first_upstream"] = first_upstream(self.block, self.first_upstream)
         return found
 
-    def note(self, power: Power, bound: Array) -> None:
+    def _times(self, top: Array) -> list[float]:
+        """The largest |delta|/bound of each of them, from that of the right gradient's rows; a factor of 0 has none."""
+        factors = np.abs(np.stack(list(self._factors.values())))
+        largest = (factors * top).max(1, initial=0.0)
+        return [float(x) for x in np.where(factors.any(1), largest, 0.0)]
+
+    def note(self, power: Power, bounds: GradientBounds) -> None:
         """Power of a comparison of this block's dC/dz."""
+        found = self._formed(bounds) or self._ratios(bounds.whole)
+        for name, quotient in zip(self._factors, self._times(found.top), strict=True):
+            power.note(name, quotient)
+        if self.options:
+            for name, delta in option_deltas(self.block, self.denominator, self.kept_rows):
+                power.note(name, largest(delta, bounds.whole))
+        power.nonzero += found.nonzero
+        power.blind += found.blind
+        power.note("last_column_dropped", float(found.last.max(initial=0.0)))
+        t = self.block.targets
+        factor = self.block.softmax.backend.pair(self.block.factor)[0]
+        if t.probabilities is None:
+            limit = bounds.at_label if t.hard else bounds.whole[np.arange(len(t.label)), t.label]
+            power.note("onehot_dropped", largest(factor * (t.label_weight * (1.0 - t.smoothing)), limit))
+            power.note("offtarget_zeroed", float(found.elsewhere.max(initial=0.0)))
+        else:
+            power.note("onehot_dropped", largest(factor[:, None] * (1.0 - t.smoothing) * _given(t), bounds.whole))
+
+    @property
+    def options(self) -> bool:
+        """Whether there are ignored rows, smoothing or weights to overlook."""
+        t = self.block.targets
+        return bool(t.smoothing or t.weight is not None or not t.kept.all())
+
+    def _formed(self, bounds: GradientBounds) -> Ratios | None:
+        """By a compiled loop that needs no array of bounds, where nothing else needs it."""
+        compiled = kernels(self.right.size)
+        if not compiled or self.options or not self.block.targets.hard or not bounds.form:
+            return None
+        top, elsewhere, last = (np.empty(len(self.right)) for _ in range(3))
+        nonzero, blind = compiled.ratios(np.ascontiguousarray(self.right), bounds.form, top, elsewhere, last)
+        return None if blind < 0 else Ratios(top, elsewhere, last, nonzero, blind)
+
+    def _ratios(self, bound: Array) -> Ratios:
         t = ratio(self.right, bound)
         top = t.max(1, initial=0.0)
-        for name, factor in self.factors():
-            power.note(name, float((np.abs(factor) * top).max(initial=0.0)) if factor.any() else 0.0)
-        for name, delta in option_deltas(self.block, self.denominator, self.kept_rows):
-            power.note(name, largest(delta, bound))
         nonzero = int(np.count_nonzero(self.right))
-        power.nonzero += nonzero
-        power.blind += int(np.count_nonzero(t <= 1)) - (t.size - nonzero)  # the ratio of zeros is 0
-        for name, found in structural_ratios(self.block, t, bound):
-            power.note(name, found)
+        blind = int(np.count_nonzero(t <= 1)) - (t.size - nonzero)  # the ratio of zeros is 0
+        last = t[:, -1].copy()
+        if self.block.targets.probabilities is None:
+            t[np.arange(len(t)), self.block.targets.label] = 0.0
+        return Ratios(top, t.max(1, initial=0.0), last, nonzero, blind)
 
     def spread(self) -> list[tuple[str, dict[str, Array]]]:
         """Wrong gradients of the layer: its equations are linear in dC/dz, so they turn a delta of it into theirs."""
-        deltas = [(name, factor[:, None] * self.right) for name, factor in self.factors()]
+        deltas = [(name, factor[:, None] * self.right) for name, factor in self._factors.items()]
         deltas += structural_deltas(self.block)
-        deltas += option_deltas(self.block, self.denominator, self.kept_rows)
+        deltas += option_deltas(self.block, self.denominator, self.kept_rows) if self.options else []
         return [(name, layers.gradients(FLOAT64, self.problem, delta)) for name, delta in deltas if delta.any()]
 
 
@@ -87,7 +141,7 @@ def row_factors(block: Block, denominator: float, rows: int, *, last: bool) -> I
 
 
 def structural_deltas(block: Block) -> Iterator[tuple[str, Array]]:
-    """Wrong gradients that leave out a part of every row; `structural_ratios` has their ratios without the arrays."""
+    """Wrong gradients that leave out a part of every row; `WrongGradients.note` has their ratios without the arrays."""
     B, t = block.softmax.backend, block.targets
     g = B.pair(block.gradient)[0]
     factor = B.pair(block.factor)[0][:, None]
@@ -103,42 +157,32 @@ def structural_deltas(block: Block) -> Iterator[tuple[str, Array]]:
         yield "onehot_dropped", factor * (1.0 - t.smoothing) * _given(t)
 
 
-def structural_ratios(block: Block, exact_ratio: Array, bound: Array) -> Iterator[tuple[str, float]]:
-    """Largest ratios of `structural_deltas`, from `exact_ratio` = ratio(exact gradient, bound), which it overwrites."""
-    B, t = block.softmax.backend, block.targets
-    factor = B.pair(block.factor)[0]
-    yield "last_column_dropped", float(exact_ratio[:, -1].max(initial=0.0))
-    if t.probabilities is None:
-        rows = np.arange(len(t.label))
-        yield "onehot_dropped", largest(factor * (t.label_weight * (1.0 - t.smoothing)), bound[rows, t.label])
-        exact_ratio[rows, t.label] = 0.0
-        yield "offtarget_zeroed", float(exact_ratio.max(initial=0.0))
-    else:
-        yield "onehot_dropped", largest(factor[:, None] * (1.0 - t.smoothing) * _given(t), bound)
-
-
 def option_deltas(block: Block, denominator: float, kept_rows: int) -> Iterator[tuple[str, Array]]:
     """Wrong gradients that overlook ignored rows, smoothing or weights, where there are any."""
     B, t, s = block.softmax.backend, block.targets, block.softmax
-    if t.kept.all() and not t.smoothing and t.weight is None:
-        return
     g = B.pair(block.gradient)[0]
     factor = B.pair(block.factor)[0][:, None]
     a = B.pair(s.e)[0] / B.pair(s.total)[0][:, None]
-    label = np.arange(t.classes) == t.label[:, None]
     kept = t.kept[:, None]
     if not t.kept.all():
-        yield "ignored_rows_leak", np.where(kept, 0.0, factor * (a - label))
+        yield "ignored_rows_leak", np.where(kept, 0.0, factor * _less_one_hot(a, t))
     if t.smoothing:
         if t.probabilities is None:
-            plain = factor * t.label_weight[:, None] * (a - label)
+            plain = factor * t.label_weight[:, None] * _less_one_hot(a, t)
         else:
             q = _given(t)
             plain = factor * (a * q.sum(1, keepdims=True) - q)
-        yield "smoothing_left_out", _significant(np.where(kept, plain - g, 0.0), factor)
+        yield "smoothing_left_out", _significant(plain - g, factor, t.kept)
     if t.weight is not None:
-        plain = _unweighted(block, denominator, kept_rows, a, label)
-        yield "weights_left_out", _significant(np.where(kept, plain - g, 0.0), factor)
+        plain = _unweighted(block, denominator, kept_rows, a)
+        yield "weights_left_out", _significant(plain - g, factor, t.kept)
+
+
+def _less_one_hot(a: Array, t: Targets) -> Array:
+    """a - y."""
+    difference = a.copy()
+    difference[np.arange(len(a)), t.label] -= 1.0
+    return difference
 
 
 def _given(t: Targets) -> Array:
@@ -147,20 +191,22 @@ def _given(t: Targets) -> Array:
     return t.probabilities if t.weight is None else t.probabilities * t.weight
 
 
-def _unweighted(block: Block, denominator: float, kept_rows: int, a: Array, label: Array) -> Array:
+def _unweighted(block: Block, denominator: float, kept_rows: int, a: Array) -> Array:
     """dC/dz as if all class weights were 1."""
     t = block.targets
     factor = block.softmax.backend.pair(block.factor)[0][:, None]
     if t.probabilities is not None:
         q = np.asarray(t.unweighted(FLOAT64))
         return np.asarray(factor * (a * q.sum(1, keepdims=True) - q))
-    q = t.smoothing / t.classes + (1.0 - t.smoothing) * label
+    q = t.smoothing / t.classes + (1.0 - t.smoothing) * (np.arange(t.classes) == t.label[:, None])
     share = denominator / max(kept_rows, 1) if t.reduction == "mean" else 1.0
     return np.asarray(factor * share * (a - q))
 
 
-def _significant(delta: Array, scale: Array) -> Array:
-    return np.where(np.abs(delta) > NEGLIGIBLE * np.abs(scale), delta, 0.0)
+def _significant(delta: Array, scale: Array, kept: Array) -> Array:
+    """delta, and 0 where it is a rounding error of its own, or the row is ignored."""
+    delta[~((np.abs(delta) > NEGLIGIBLE * np.abs(scale)) & kept[:, None])] = 0.0
+    return delta
 
 
 def first_upstream(block: Block, upstream_0: float) -> Array:

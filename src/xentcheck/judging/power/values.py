@@ -10,7 +10,7 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Block, Exact
 
-from .measure import NEGLIGIBLE, Power, largest
+from .measure import NEGLIGIBLE, Power, largest, ratio
 
 
 def note_softmax(power: Power, block: Block, quantity: str, z: Array, exact: Array, bound: Array) -> None:
@@ -108,7 +108,7 @@ def note_losses(power: Power, deltas: dict[str, Array], bound: Array) -> None:
     exact = -deltas["zero"]
     for name, delta in deltas.items():
         if name != "plain":
-            power.note(name, largest(_significant(name, delta, exact), bound))
+            power.note(name, largest(_significant([name], delta, exact), bound))
     power.count_blind(exact, bound)
 
 
@@ -127,14 +127,19 @@ def note_cost(power: Power, blocks: list[dict[str, Array]], exact: Exact, cost: 
             total["not_divided"] = float(cost) * (denominator - 1.0)
             if t.probabilities is None:
                 total["divided_by_n"] = float(cost) * (denominator / max(len(t.kept), 1) - 1.0)
-    for name, delta in total.items():
-        power.note(name, largest(_significant(name, np.asarray(delta), cost), bound))
+    found = ratio(_significant(list(total), np.array(list(total.values())), cost), bound)
+    for name, quotient in zip(total, found.tolist(), strict=True):
+        power.note(name, quotient)
     power.count_blind(cost, bound)
 
 
-def _significant(name: str, delta: Array, exact: Array) -> Array:
-    """0 where delta is a rounding error of its own, and where the exact value and the wrong one are both infinite."""
+def _significant(names: list[str], delta: Array, exact: Array) -> Array:
+    """0 where delta is a rounding error of its own, and where the exact value and the wrong one are both infinite.
+
+    names: of the wrong answers, one per delta of a cost, or that of all deltas.
+    """
     with np.errstate(all="ignore"):
-        infinite = ~np.isfinite(exact) & ((delta != -exact) | (name in ("not_divided", "divided_by_n")))
+        another = np.array([name in ("not_divided", "divided_by_n") for name in names], bool)
+        infinite = ~np.isfinite(exact) & ((delta != -exact) | another)
         large = np.abs(delta) > NEGLIGIBLE * np.abs(np.where(np.isfinite(exact), exact, 0.0))
     return np.where(large & ~infinite, delta, 0.0)

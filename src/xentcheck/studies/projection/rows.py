@@ -63,7 +63,7 @@ def judged(p: Problem, of_loss: Contract, of_gradient: Contract | None = None) -
             limits.append(by_loss.loss(by_loss.rows(block, base)))
             if by_gradient:
                 base = RowBase.of(block.softmax, by_gradient.arithmetic.wide)
-                spread.append(by_gradient.rows(block, base).gradient().sum(1))
+                spread.append(by_gradient.gradient(by_gradient.rows(block, base)).whole.sum(1))
     return np.concatenate(losses), np.concatenate(limits), np.concatenate(spread or [np.zeros(0)])
 
 

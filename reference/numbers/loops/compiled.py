@@ -1,7 +1,7 @@
 """All compiled loops, where numba is installed (the extra `fast`): NumPy's numbers, in less time.
 
-Here those of double-double, operation by operation as in `double_double` and `elementary`; the others are `passes`.
-Imported at the first large array only.
+Here those of double-double, operation by operation as in `double_double` and `elementary`; the others are those of
+`passes` and `comparing`. Imported at the first large array only.
 """
 
 from __future__ import annotations
@@ -9,11 +9,23 @@ from __future__ import annotations
 import numpy as np
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.numbers.tables import FAR, GRID, PER_STEP, SPLITTER, STEP_1, STEP_2, STEP_3, STEPS, TAYLOR
 
-from .passes import block_sums, compared, loop, rest, rest_at_levels
-from .tables import FAR, GRID, PER_STEP, SPLITTER, STEP_1, STEP_2, STEP_3, STEPS, TAYLOR
+from .comparing import compared, compared_by_form, ratios
+from .passes import block_sums, loop, not_zero, rest, rest_at_levels
 
-__all__ = ["block_sums", "combined", "compared", "exponentials", "rest", "rest_at_levels", "sums"]
+__all__ = [
+    "block_sums",
+    "combined",
+    "compared",
+    "compared_by_form",
+    "exponentials",
+    "not_zero",
+    "ratios",
+    "rest",
+    "rest_at_levels",
+    "sums",
+]
 
 T6, T5, T4, T3 = TAYLOR
 

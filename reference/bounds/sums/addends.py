@@ -1,0 +1,178 @@
+"""What the addends of long sums leave over at the last places that a running sum has.
+
+Notation and derivation: `docs/numerics.md`, section 2.10.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xentcheck.reference.formats import Array, Format
+from xentcheck.reference.numbers.fast import kernels
+
+ANY_ORDER = 4096
+"""Sums of so many terms may err by all of their rounding errors, whatever the addends are: with fewer, a sequential sum
+of equal addends that were rescaled drifts at a last place between those that are looked at (1.3 of the bound at 2048).
+"""
+
+CHUNKS = 16
+"""So many neighbouring parts of a row are looked at by themselves, as a sum meets them one after the other."""
+
+LEVELS = 7
+PER_OCTAVE = 0.5
+"""Last places that are looked at for exponentials: l 2^(-j/2). Half octaves too, as they may be scaled by any factor.
+Fewer and fewer addends meet a lower place, as long as all have one sign.
+"""
+
+AT_ONCE = 2**16
+"""Numbers that are looked at together, so that they stay in the cache."""
+
+BLOCK = 64
+"""So many sorted addends are taken to meet one last place."""
+
+
+@dataclass(frozen=True)
+class Addends:
+    """Rows of addends for which something is to be found: those with a sum that is finite and not 0.
+
+    used: their indices. parts: (rows, CHUNKS, any), filled up with zeros, which add exactly, each row in units of l:
+    the last place of a running sum in [1, 2) times a power of two, as `size` is, the row's sum of |e|.
+    """
+
+    used: Array
+    parts: Array
+    size: Array
+
+    @classmethod
+    def of(cls, e: Array, total: Array, fmt: Format) -> Addends:
+        """Of e (n, C); total (n,): the sums of |e|. In float32 for formats of up to 24 bits."""
+        used = np.flatnonzero((total > 0) & np.isfinite(total))
+        e, total = (e, total) if len(used) == len(e) else (e[used], total[used])
+        kind = np.float32 if fmt.precision <= 24 else np.float64  # a few addends near the total lose their last bits
+        width = -(-e.shape[1] // BLOCK) * BLOCK
+        parts = np.zeros((len(e), CHUNKS, width // CHUNKS), kind)
+        rows = parts.reshape(len(e), width)[:, : e.shape[1]]
+        exponent = np.frexp(total)[1] - 1
+        to_places = fmt.precision - 1 - exponent
+        if (np.abs(to_places) < 1000).all():
+            np.multiply(e, np.ldexp(1.0, to_places)[:, None], out=rows, casting="unsafe")
+        else:
+            np.ldexp(e, to_places[:, None], out=rows, casting="unsafe")
+        return cls(used, parts, np.ldexp(total, -exponent))
+
+    def left_over(self, levels: int) -> Array:
+        """(levels, rows): sum over parts of |sum of e - l' rint(e/l')|, in l' = l 2^(-j/2), for each level j."""
+        parts = self.parts.reshape(-1, self.parts.shape[2])
+        found = np.empty((levels, len(parts)))
+        step = max(1, AT_ONCE // parts.shape[1])
+        for i in range(0, len(parts), step):
+            for odd, (to_grains, unit) in enumerate(_grains(parts.dtype.type)):
+                octaves = np.exp2(np.arange(len(range(odd, levels, 2)))).astype(parts.dtype)
+                found[odd::2, i : i + step] = _rest_at_levels(parts[i : i + step], to_grains, unit * octaves)
+        return np.asarray(np.abs(found).reshape(levels, len(self.parts), CHUNKS).sum(2))
+
+    def not_zero(self) -> Array:
+        """(rows, CHUNKS): how many addends of each part are not 0."""
+        if compiled := kernels(self.parts.size):
+            return np.asarray(compiled.not_zero(self.parts.reshape(-1, self.parts.shape[2])).reshape(-1, CHUNKS))
+        return np.asarray(np.count_nonzero(self.parts, axis=2))
+
+    def sorted_drift(self, fmt: Format) -> Array:
+        """(rows,): what one running sum of ascending, or of descending, addends errs by, in units u of size 1.
+
+        By blocks of `BLOCK` addends, each with the last place of the running sum at its end. It may be another place
+        for the block in which the running sum grows beyond a power of two: off by at most BLOCK u there, so by 2 BLOCK
+        in all, far below `LEAST`. Afterwards the parts are those of the sorted row.
+        """
+        n, _, width = self.parts.shape
+        rows = self.parts.reshape(n, CHUNKS * width)
+        rows.sort(axis=1)
+        blocks = rows.reshape(-1, BLOCK)
+        as_they_are, scaled = _grains(blocks.dtype.type)
+        sums = _block_sums(blocks, as_they_are[0]).reshape(n, CHUNKS * width // BLOCK) * as_they_are[1]
+        upwards = sums.cumsum(1)
+        found = np.zeros(n)
+        for scale, (to_grains, unit) in ((1.0, as_they_are), (math.sqrt(2.0), scaled)):
+            for running in (upwards, upwards[:, -1:] - upwards + sums):
+                exponent = np.maximum(np.frexp(scale * running)[1] - fmt.precision, np.frexp(unit)[1])
+                left = _rest(blocks, to_grains, np.ldexp(unit, -exponent.ravel())).reshape(exponent.shape)
+                found = np.maximum(found, np.abs(np.ldexp(left, exponent + 1).sum(1)) / scale)
+        return found
+
+
+def _grains(kind: type[np.floating[Any]]) -> Iterator[tuple[Any, Any]]:
+    """What addends are multiplied by, as they are and times sqrt 2, so that rint finds grains, and the grain: 2^-10 of
+    a last place in float32.
+
+    [derived] what is left over of up to 2^15 of them is added up exactly, in any order. n addends are off by n/2 grains
+    at most: n 2^-10 u, beside at least n/128 additions that are allowed.
+    """
+    grain = kind(2.0 ** (-10 if kind == np.float32 else -30))
+    for scale in (1.0, math.sqrt(2.0)):
+        yield kind(scale) / grain, grain
+
+
+def _rest(parts: Array, to_grains: Any, factors: Array) -> Array:
+    """(m,): sums over each part (m, k) of x - rint(x), x its grains times its factor (m,), in float64."""
+    if compiled := kernels(parts.size):
+        return np.asarray(compiled.rest(parts, to_grains, factors))
+    scaled = np.rint(parts * to_grains)
+    scaled *= factors[:, None]
+    scaled -= np.rint(scaled)
+    return np.asarray(np.einsum("mk->m", scaled), np.float64)
+
+
+def _rest_at_levels(parts: Array, to_grains: Any, factors: Array) -> Array:
+    """(levels, m): the same for each of several factors (levels,) of all parts (m, k)."""
+    if compiled := kernels(parts.size):
+        return np.asarray(compiled.rest_at_levels(parts, to_grains, factors))
+    return np.stack([_rest(parts, to_grains, np.full(len(parts), factor)) for factor in factors])
+
+
+def _block_sums(blocks: Array, to_grains: Any) -> Array:
+    """(m,): sums over each block (m, k) of its grains, which are whole numbers, in float64."""
+    if compiled := kernels(blocks.size):
+        return np.asarray(compiled.block_sums(blocks, to_grains))
+    return np.asarray(np.rint(blocks * to_grains).sum(1, dtype=np.float64))
+
+
+def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
+    """(levels, n): largest drift of the sum of each row of e (n, C), in u of its total (n,), by last place.
+
+    [derived] sum over chunks of |sum of l (e/l - rint(e/l))|, without what it is for addends left over at random:
+    the mean of |sum| of k uniform numbers in (-1/2, 1/2) is 0.2304 sqrt(k). Addends of 0 are none. total: the sum of
+    |e|, which no running sum exceeds.
+    """
+    return _drifts(e, total, fmt, levels)
+
+
+def drift_of_one(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
+    """(levels, n): drift of one running sum, at least its error on ascending or on descending addends.
+
+    Sorted addends of one size meet one last place, so that what is left over to both sides does not cancel. As they
+    are, and scaled by half an octave.
+    """
+    return _drifts(e, total, fmt, levels, one=True)
+
+
+def _drifts(e: Array, total: Array, fmt: Format, levels: int, *, one: bool = False) -> Array:
+    found = np.zeros((levels, len(e)))
+    if e.shape[1] <= ANY_ORDER:
+        return found
+    found[:, ~np.isfinite(total)] = np.inf
+    places = 2.0 * np.exp2(-PER_OCTAVE * np.arange(levels))[:, None]
+    step = max(1, AT_ONCE // e.shape[1])
+    for start in range(0, len(e), step):
+        some = slice(start, start + step)
+        addends = Addends.of(e[some], total[some], fmt)
+        noise = 0.2304 * np.sqrt(addends.not_zero()).sum(1)
+        drift = np.maximum(addends.left_over(levels) - noise, 0.0) * places
+        if one:
+            drift[0] = np.maximum(drift[0], addends.sorted_drift(fmt))
+        found[:, start + addends.used] = drift / addends.size
+    return found

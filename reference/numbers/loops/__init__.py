@@ -1,0 +1,1 @@
+"""Loops over elements that numba compiles, and what they take."""
