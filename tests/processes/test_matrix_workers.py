@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from xentcheck.cases import Case
-from xentcheck.testing.scheduling import signature_in
+from xentcheck.testing.scheduling import by_signature, signature_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,3 +45,59 @@ def test_cases_of_one_signature_share_a_worker() -> None:
     assert len(workers) > 20
     assert {len(found) for found in workers.values()} == {1}
     assert set.union(*workers.values()) == {"gw0", "gw1"}
+
+
+class Worker:
+    """What a scheduler of xdist knows of a worker, which takes tests until it is dead."""
+
+    def __init__(self, name: str) -> None:
+        self.gateway = SimpleNamespace(id=name)
+        self.shutting_down = self.dead = False
+        self.given: list[int] = []
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        if self.dead:
+            raise OSError("cannot send (already closed?)")
+        self.given += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def scheduled(tests: int, *workers: Worker) -> Any:
+    """The scheduler of that many tests, which begins."""
+    config: Any = SimpleNamespace(
+        getvalue=lambda name: ["popen"] * len(workers), option=SimpleNamespace(loadscopereorder=False)
+    )
+    found = by_signature(config, SimpleNamespace(loadscopesched=lambda *words: None))
+    for worker in workers:
+        found.add_node(worker)
+        found.add_node_collection(worker, [f"test_a.py::test[{i}]" for i in range(tests)])
+    found.schedule()
+    return found
+
+
+def test_a_worker_has_tests_before_it_needs_them() -> None:
+    """A worker begins a test when it has the next one, too: both are there before the controller hears of the last."""
+    first, second = workers = (Worker("gw0"), Worker("gw1"))
+    scheduler = scheduled(40, *workers)
+    for done in range(1, 21):
+        for worker in workers:
+            assert len(worker.given) - done >= 2 or len(first.given + second.given) == 40
+            scheduler.mark_test_complete(worker, worker.given[done - 1])
+    assert sorted(first.given + second.given) == list(range(40))
+    assert not any(scheduler.assigned_work.values())
+    assert first.shutting_down
+    assert second.shutting_down
+
+
+def test_what_a_dead_worker_was_given_goes_to_the_others() -> None:
+    """The controller gives it more before it hears of the death: that is no error, and no test is lost."""
+    dying, other = Worker("gw0"), Worker("gw1")
+    scheduler = scheduled(20, dying, other)
+    dying.dead = True
+    scheduler.mark_test_complete(dying, dying.given[0])
+    assert scheduler.remove_node(dying) == f"test_a.py::test[{dying.given[1]}]"
+    for done in range(19):
+        scheduler.mark_test_complete(other, other.given[done])
+    assert sorted([dying.given[0], *other.given]) == list(range(20))

@@ -45,6 +45,10 @@ def leaves(logits, target, reduction="mean", upstream=1.0):
     if logits.ndim == 1:
         os._exit(9)
     return right(logits, target, reduction, upstream)
+
+def takes_along(logits, target, reduction="mean", upstream=1.0):
+    in_test = "::test_matrix" in os.environ.get("PYTEST_CURRENT_TEST", "")
+    return (leaves if in_test else right)(logits, target, reduction, upstream)
 """
 
 CONFORMANCE = ("--pyargs", "xentcheck.conformance", "--xentcheck-framework", "numpy", "--xentcheck-dtype", "float32")
@@ -176,6 +180,21 @@ def test_a_crash_is_one_failure(here: pytest.Pytester) -> None:
     assert outcomes["failed"] == 8
     assert outcomes["passed"] > 15
     done.stdout.fnmatch_lines(["*gaussian.10.*: crash, it exited with code 9", "FAILED: 8 crash; *"])
+
+
+def test_what_was_found_before_the_end_of_a_worker_is_kept(here: pytest.Pytester) -> None:
+    """Records travel with the reports of their tests, so that a worker that dies, or `-x`, takes none along."""
+    options = ("-n", "1", "-k", "not laws", "--xentcheck-ids", "signature", "--xentcheck-out", "part.jsonl")
+    died = conformance(here, "takes_along", "--xentcheck-isolation", "none", "--max-worker-restart", "0", *options)
+    assert died.parseoutcomes() == {"passed": 1, "failed": 1}
+    died.stdout.fnmatch_lines(["worker 'gw0' crashed while running '::test_matrix?10.f32.*"])
+    run = RunFile.load(here.path / "part.jsonl")
+    assert {record.outcome for record in run.records} == {"agree", "vacuous"}
+    assert all(".5x10.f32.index.plain.mean." in record.case for record in run.records)
+    assert run.header.selection[-1].endswith(" comparisons")
+    ended = conformance(here, "wrong", "-x", *options)
+    ended.stdout.re_match_lines([r"FAILED: [1-9]\d* disagree; .*"])
+    assert "disagree" in {record.outcome for record in RunFile.load(here.path / "part.jsonl").records}
 
 
 def test_a_selection_is_judged_for_what_it_is(here: pytest.Pytester) -> None:

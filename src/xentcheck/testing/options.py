@@ -38,6 +38,9 @@ OPTIONS: tuple[tuple[str, str, str, str], ...] = (
 
 MATRIX = "xentcheck.conformance"
 
+CARRIED = "xentcheck"
+"""The attribute of a report under which a worker of xdist sends what its test has found."""
+
 
 def given(config: pytest.Config, name: str) -> Any:
     """What the command line says, else the ini file; None if neither does."""

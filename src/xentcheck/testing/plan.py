@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from functools import cached_property
 from math import inf
@@ -103,9 +104,11 @@ class Plan:
     def subjects(self) -> list[Subject]:
         """Adapters, variants and devices; asking for the devices starts the frameworks."""
         try:
-            return subjects_named(self.specs, self.devices, self.dtypes, by_name=self.by_name)
+            found = subjects_named(self.specs, self.devices, self.dtypes, by_name=self.by_name)
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
+        gc.freeze()  # the frameworks stay: looking through them, in the run and thrice at its end, takes a second
+        return found
 
     @cached_property
     def kept(self) -> Kept:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .options import OPTIONS, option, used
+from .options import CARRIED, OPTIONS, option, used
 
 if TYPE_CHECKING:
     from .collector import Collector
@@ -105,9 +105,9 @@ def xentcheck_case(request: pytest.FixtureRequest) -> HandedCase:
     return HandedCase(request.param)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: Any) -> None:
     """Take over what a worker of xdist has found."""
-    if found := getattr(node, "workeroutput", {}).get("xentcheck"):
-        plan_of(node.config)
-        node.config.stash[COLLECTOR].receive(found)
+    if found := vars(report).pop(CARRIED, None):
+        plan_of(report.node.config)
+        report.node.config.stash[COLLECTOR].receive(found)
