@@ -101,3 +101,17 @@ def test_what_a_dead_worker_was_given_goes_to_the_others() -> None:
     for done in range(19):
         scheduler.mark_test_complete(other, other.given[done])
     assert sorted([dying.given[0], *other.given]) == list(range(20))
+
+
+def test_a_worker_ends_without_taking_anything_apart() -> None:
+    """What is registered for its end is done first, whenever it was; a process that ends as usual takes more apart."""
+    script = (
+        "import atexit, sys\nfrom xentcheck.testing.ending import end_at_once\n"
+        "class Kept:\n    def __del__(self): print('taken apart')\n"
+        "kept = Kept()\natexit.register(print, 'before')\n"
+        "if sys.argv[1:]: end_at_once()\n"
+        "sys.stdout.write('the last words ')\n"
+    )
+    for given, said in ((["at once"], "the last words before"), ([], "the last words before taken apart")):
+        found = subprocess.run([sys.executable, "-c", script, *given], capture_output=True, text=True, check=True)
+        assert found.stdout.split() == said.split()

@@ -53,6 +53,14 @@ def pytest_configure(config: pytest.Config) -> None:
         plan_of(config)
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A worker of xdist has told all that it knows: it ends at once, as the controller waits for it."""
+    if PLAN in config.stash and hasattr(config, "workerinput"):
+        from .ending import end_at_once
+
+        end_at_once()
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     return plan_of(config).header_lines() if PLAN in config.stash else []
 

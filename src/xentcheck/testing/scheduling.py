@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from xentcheck.cases import Case
-
-if TYPE_CHECKING:
-    pass
-
 
 PENDING = 4
 """Tests that a worker has at a time, the one that runs included."""
