@@ -13,6 +13,7 @@ from time import perf_counter
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # commands find their modules compiled, as those of users do
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,10 @@ class Contract:
     row_sum: str = "none"
     result: str = ""
 
+    def __hash__(self) -> int:
+        """By few of its fields: contracts are looked up for each quantity of each block."""
+        return hash((self.name, self.result))
+
     def returning(self, result: str, storage: str) -> Contract:
         """The mixed contract for a result of a dtype that is wider than the storage; else this one.
 
