@@ -12,7 +12,7 @@ from xentcheck.records.rules import rules
 from xentcheck.records.words import printable
 from xentcheck.vocabulary import UNSURE
 
-from .suspicion import kind_of
+from .suspicion import by_chance, kind_of, kinds_of
 from .traits import size_of, traits_of
 
 UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
@@ -54,13 +54,15 @@ def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cau
     for r in records:
         if r.outcome == "agree":
             agreeing.setdefault((r.adapter, r.variant), []).append(r)
+    chance = by_chance(failing)
+    kinds_by_record = {id(r): _kinds(r, chance) for r in failing}
     left, found = list(failing), []
     while left:
-        kinds = Counter(kind for r in left for kind in dict.fromkeys(_kinds(r)))
-        codes = Counter(code for r in left for code in {kind.partition(":")[0] for kind in _kinds(r)})
+        kinds = Counter(kind for r in left for kind in kinds_by_record[id(r)])
+        codes = Counter(code for r in left for code in {kind.partition(":")[0] for kind in kinds_by_record[id(r)]})
         kind = min(kinds, key=lambda kind: (*_doubt(kind), -codes[kind.partition(":")[0]], -kinds[kind], kind))
-        members = sorted((r for r in left if kind in _kinds(r)), key=_smallness)
-        left = [r for r in left if kind not in _kinds(r)]
+        members = sorted((r for r in left if kind in kinds_by_record[id(r)]), key=_smallness)
+        left = [r for r in left if kind not in kinds_by_record[id(r)]]
         beside = [r for place in {(m.adapter, m.variant) for m in members} for r in agreeing.get(place, ())]
         found.append(_cause(kind, tuple(members), beside))
     unknown = sum(len(cause.records) for cause in found if cause.sentence == UNKNOWN)
@@ -79,10 +81,10 @@ def _place(cause: Cause, unknown: int) -> int:
     return 2 if cause.code and 2 * len(cause.records) < unknown else 0
 
 
-def _kinds(r: Record) -> list[str]:
-    """What explains a failure: its suspects, or else how it failed."""
+def _kinds(r: Record, chance: frozenset[str]) -> list[str]:
+    """What explains a failure: its suspects but those by chance, or else how it failed."""
     if r.suspects:
-        return [kind_of(text) for text in r.suspects]
+        return kinds_of(r, chance)
     return [UNEXAMINED if r.failing else " ".join((r.outcome, r.check, r.raised, *r.changed))]
 
 
@@ -93,11 +95,11 @@ def _cause(kind: str, members: tuple[Record, ...], agreeing: Sequence[Record]) -
     if not members[0].suspects:
         how = filter(None, (members[0].outcome, printable(members[0].reason)))
         return Cause("", ": ".join(how), "", only, members)
+    if kind == kind_of(UNSURE):
+        return Cause("", UNKNOWN, "", only, members)
     told = Counter(text for r in members for text in r.suspects if kind_of(text) == kind)
     text = told.most_common(1)[0][0]
     code, _, sentence = text.partition(": ")
-    if code == "unsure":
-        return Cause("", UNKNOWN, "", only, members)
     if len(told) > 1:  # in several wordings: what they have in common
         sentence = sentence.rpartition(": ")[2]
     known = rules().get(code)

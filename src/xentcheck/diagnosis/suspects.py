@@ -9,14 +9,18 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
-from .along import along
-from .causes import causes
 from .counterfactual import Counterfactual
-from .forgotten import forgotten
-from .labels import labels
-from .layer_causes import layer_causes
-from .patterns import also_overflows, nan_where_masked, pattern_of
-from .ranges import ranges
+from .mistakes.along import along
+from .mistakes.axes import axes
+from .mistakes.bent import bent
+from .mistakes.forgotten import forgotten
+from .mistakes.labels import labels
+from .mistakes.layer import layer_causes
+from .mistakes.normalisers import normalisers
+from .mistakes.options import options
+from .mistakes.ranges import ranges
+from .patterns.finite import also_overflows, nan_where_masked
+from .patterns.first import pattern_of
 
 IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
 """Quantities of the shape of the logits."""
@@ -24,7 +28,7 @@ IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
 EXAMINED = ("loss", "cost", *IN_ROWS, "jvp", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""
 
-SOURCES = (causes, ranges, forgotten, labels, layer_causes)
+SOURCES = (normalisers, options, axes, ranges, forgotten, bent, labels, layer_causes)
 """What makes mistakes, in the order in which they are told."""
 
 UNEXPLAINED = 0.02
@@ -97,5 +101,6 @@ def _explains(expected: Array, exact: Array, got: Array, bound: Array, largest: 
     expected = np.where(np.abs(expected) > largest, np.copysign(np.inf, expected), expected)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     share = UNEXPLAINED if got.size > 1 else OF_ONE
-    near = np.abs(got - expected) <= 2.0 * bound + share * np.abs(got - exact)
+    left = share * np.where(np.isfinite(exact), np.abs(got - exact), 0.0)
+    near = np.abs(got - expected) <= 2.0 * bound + left
     return bool((same | (near & np.isfinite(got))).all())

@@ -12,10 +12,8 @@ from samples import record, run
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.cli.commands.rule import rule as command
-from xentcheck.diagnosis.causes import causes
 from xentcheck.diagnosis.counterfactual import Counterfactual
-from xentcheck.diagnosis.forgotten import forgotten
-from xentcheck.diagnosis.layer_causes import layer_causes
+from xentcheck.diagnosis.suspects import SOURCES
 from xentcheck.errors import CaseError
 from xentcheck.museum import along as along_museum
 from xentcheck.museum import heads
@@ -23,6 +21,7 @@ from xentcheck.museum import numpy as numpy_museum
 from xentcheck.records.record import Record
 from xentcheck.records.rules import rule, rules
 from xentcheck.reports.analysis.causes import UNEXAMINED, UNKNOWN, causes_of
+from xentcheck.reports.analysis.suspicion import suspicion
 from xentcheck.reports.analysis.traits import size_of, traits_of
 from xentcheck.reports.formats.markdown import FAILING, PASSING, markdown
 from xentcheck.reports.formats.terminal import WIDTH, told
@@ -169,7 +168,7 @@ def test_every_code_that_is_named_has_a_rule() -> None:
         "gaussian.7x9.f32.signed.w+ls.none.up-rand.contig.s0",
     ):
         c = Counterfactual.of(build(Case.parse(text)))
-        named |= {code for code, _, _ in (*causes(c), *forgotten(c), *layer_causes(c))}
+        named |= {code for source in SOURCES for code, _, _ in source(c)}
     sources = ("A01", "A04", "A05", "A09", "A10", "A11", "B26", "C32", "E51", "E59", "F74", "F78", "G94")
     assert named | set(sources) <= set(rules())
     museum = [f for f in (*numpy_museum.FAULTS, *heads.FAULTS, *along_museum.FAULTS) if f.name < "H"]
@@ -206,3 +205,18 @@ def test_json_holds_the_causes() -> None:
     assert cause["mend"] == rule("B20").mend
     assert cause["only"]
     assert json.loads(to_json(run(agreement(case()))))["causes"] == []
+
+
+def test_what_explains_few_single_numbers_does_so_by_chance() -> None:
+    """One cost of five is no cause; three of five are, and one is if it explains a gradient of several rows as well."""
+    known, none = ("A12: 2^z in the place of exp(z)",), (UNSURE,)
+
+    def named(*suspects: tuple[str, ...], gradients: int = 0) -> set[str]:
+        found = [record(outcome="disagree", quantity="cost", elements=1, suspects=s) for s in suspects]
+        found += [record(outcome="disagree", quantity="dC/dz", elements=50, suspects=known)] * gradients
+        assert ("A12" in suspicion(found)) == any(cause.code for cause in causes_of(found, found))
+        return {cause.code for cause in causes_of(found, found)}
+
+    assert named(known, none, none, none, none) == {""}
+    assert named(known, known, known, none, none) == {"A12", ""}
+    assert named(known, none, none, none, gradients=3) == {"A12", ""}

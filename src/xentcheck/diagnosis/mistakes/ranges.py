@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
 from xentcheck.reference.formats import FORMATS, Array
-
-from .counterfactual import Counterfactual, Mistake
 
 BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 """Classes of a block in use."""
@@ -56,7 +55,7 @@ def _blocks(c: Counterfactual) -> Iterator[Mistake]:
     """
     classes = c.z.shape[1]
     top = c.z.max(1, keepdims=True, initial=-np.inf)
-    for block in BLOCKS:
+    for block in sorted({*BLOCKS, *(-(-classes // parts) for parts in range(2, 9))}):
         if block >= classes:
             return
         starts = np.arange(0, classes, block)

@@ -1,0 +1,70 @@
+"""Which labels a wrong result belongs to: read back from the gradient or the losses of all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
+from xentcheck.reference.formats import Array
+
+OPEN = 0.01
+"""Share of an element's error that may be left."""
+
+
+def labels_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound: Array) -> str:
+    """The sentence on other labels that explain all rows; empty if some row fits none, or several."""
+    t = c.targets
+    plain = t.probabilities is None and not t.smoothing and t.weight is None and np.isfinite(c.z).all()
+    wrong = wrong_elements(exact, got, bound)
+    rows = wrong.reshape(len(wrong), -1).any(1)
+    if not plain or np.count_nonzero(rows) < 2 or not np.isfinite(got).all() or len(rows) != len(c.z):
+        return ""
+    limit = 2.0 * bound + OPEN * np.abs(got - exact)
+    fits = _fits_of_loss(c, got, limit) if quantity == "loss" else _fits_of_gradient(c, got, limit)
+    if not fits[rows].any(1).all():
+        return ""
+    single = fits.sum(1) == 1
+    if np.count_nonzero(rows & single) < (3 if quantity == "loss" else 2):
+        return ""
+    read = np.where(rows, fits.argmax(1), t.label)
+    use = t.kept & (single | ~rows)
+    for sentence, label in _readings(c):
+        if np.array_equal(label[use], read[use]):
+            return f"F76: {sentence}"
+    some = np.flatnonzero(rows & single)[:4]
+    pairs = ", ".join(f"{read[i]} for {t.label[i]}" for i in some)
+    return f"F76: {pairs} in rows {', '.join(map(str, some))}: the result is right for other labels than those given"
+
+
+def _fits_of_loss(c: Counterfactual, got: Array, limit: Array) -> Array:
+    """(m, C): whether each class as label would give the row's loss."""
+    losses = -c.softmax[1] / np.broadcast_to(c.denominator, got.shape)[:, None]
+    return np.asarray(np.abs(losses - got[:, None]) <= limit[:, None]) & c.targets.kept[:, None]
+
+
+def _fits_of_gradient(c: Counterfactual, got: Array, limit: Array) -> Array:
+    """(m, C): whether each class as label would give the row's gradient."""
+    a = c.softmax[0]
+    s = np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])
+    beside = np.abs(got - s[:, None] * a) <= limit
+    at = np.abs(got - s[:, None] * (a - 1.0)) <= limit
+    others = beside.sum(1, keepdims=True) - beside
+    return np.asarray(at & (others == c.z.shape[1] - 1)) & c.targets.kept[:, None] & (s != 0)[:, None]
+
+
+def _readings(c: Counterfactual) -> Iterator[tuple[str, Array]]:
+    """What labels may be read as."""
+    t = c.targets
+    for step in range(1, min(t.classes, 5)):
+        yield f"labels are {step} too low, and wrap around: (y - {step}) mod C", (t.label - step) % t.classes
+        yield f"labels are {step} too high, and wrap around: (y + {step}) mod C", (t.label + step) % t.classes
+    yield "the labels of the rows in reverse order", t.label[::-1]
+    yield "the labels of the rows sorted", np.sort(t.label)
+    yield "every row has the first row's label", np.full_like(t.label, t.label[0])
+    yield "the class with the largest logit is taken for the label", c.z.argmax(1)
+    yield "the class with the smallest logit is taken for the label", c.z.argmin(1)
+    yield "labels modulo half of the classes, as in one of two shards", t.label % max(-(-t.classes // 2), 1)
+    for label in range(min(t.classes, 3)):
+        yield f"every row has the label {label}", np.full_like(t.label, label)
