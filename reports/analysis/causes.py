@@ -20,6 +20,10 @@ UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
 UNKNOWN = "cause unknown: none of the known mistakes explains it"
 
 
+READ_OFF = ("B27", "D47", "E60", "F79")
+"""Codes of causes that are read off the numbers of one case, and tell them."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """Failures with one cause, the smallest case first.
@@ -102,6 +106,9 @@ def _cause(kind: str, members: tuple[Record, ...], agreeing: Sequence[Record]) -
     code, _, sentence = text.partition(": ")
     if len(told) > 1:  # in several wordings: what they have in common
         sentence = sentence.rpartition(": ")[2]
+        own = next(text for text in members[0].suspects if kind_of(text) == kind)
+        if code in READ_OFF:
+            sentence += f" (here {own.partition(': ')[2].rpartition(': ')[0]})"
     known = rules().get(code)
     return Cause(code, sentence, known.mend if known else "", only, members)
 

@@ -11,9 +11,9 @@ import pytest
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.diagnosis.counterfactual import Counterfactual
-from xentcheck.diagnosis.patterns.decoded import labels_of
+from xentcheck.diagnosis.patterns.decoded import labels_of, targets_of
 from xentcheck.diagnosis.patterns.parts import part_of
-from xentcheck.diagnosis.patterns.places import rows_of, where_wrong
+from xentcheck.diagnosis.patterns.places import moved_rows, rows_of, where_wrong
 from xentcheck.diagnosis.patterns.softmax import softmax_of
 from xentcheck.diagnosis.patterns.terms import term_of
 from xentcheck.diagnosis.suspects import suspects
@@ -140,3 +140,37 @@ def test_beside_an_infinity_nothing_is_near() -> None:
     assert np.isinf(exact[1])
     got = np.where(np.isinf(exact), 3.0, exact)
     assert suspects(masked, "loss", got, np.abs(np.where(np.isinf(exact), 1.0, exact)) * 1e-12) == (UNSURE,)
+
+
+def test_what_is_subtracted_in_the_place_of_y_is_read_back() -> None:
+    """A tenth of each label goes to the next row's; where a is wrong as well, nothing is read."""
+    t = PLAIN.targets
+    hot = np.eye(t.classes)[t.label]
+    mixed = 0.9 * hot + 0.1 * np.roll(hot, 1, 0)
+    exact = PLAIN.result("dC/dz")
+    wrong = exact - scale(PLAIN) * (mixed - hot)
+    sentence = told(targets_of, PLAIN, wrong)
+    assert sentence.startswith("E60: row ")
+    assert "0.9 at" in sentence
+    assert "0.1 at" in sentence
+    assert told(targets_of, PLAIN, wrong + 0.1 * scale(PLAIN) * PLAIN.softmax[0]) == ""
+
+
+@pytest.mark.parametrize("quantity", ["loss", "dC/dz"])
+def test_rows_in_the_places_of_others_are_found(quantity: str) -> None:
+    """Moved by two; a row that is nobody's is not."""
+    right_rows = PLAIN.result(quantity)
+    moved = np.roll(right_rows, 2, 0)
+    sentence = told(moved_rows, PLAIN, moved)
+    assert sentence.startswith("F79: row 0 has that of row 5, row 1 has that of row 6")
+    moved[3] *= 1.001
+    assert told(moved_rows, PLAIN, moved) == ""
+
+
+def test_rows_cut_to_one_length_are_told_from_other_factors() -> None:
+    """Longer rows are cut to the length 0.1; the right rows beside them are shorter."""
+    exact = PLAIN.result("dC/dz")
+    length = np.sqrt((exact**2).sum(1, keepdims=True))
+    cut = exact * np.minimum(1.0, 0.1 / length)
+    assert told(part_of, PLAIN, cut) == "E51: the gradient of each row is cut to the length 0.1"
+    assert told(part_of, PLAIN, exact * np.minimum(1.0, 0.1 / length**2)).startswith("B27")

@@ -220,3 +220,13 @@ def test_what_explains_few_single_numbers_does_so_by_chance() -> None:
     assert named(known, none, none, none, none) == {""}
     assert named(known, known, known, none, none) == {"A12", ""}
     assert named(known, none, none, none, gradients=3) == {"A12", ""}
+
+
+def test_what_was_read_off_one_case_is_told_of_the_smallest() -> None:
+    """Each case has its own numbers; those of the case that is shown stand beside what all have in common."""
+    common = "each row of the gradient has a factor of its own"
+    failing = [failure(case(shape=f"{n}x3"), f"B27: by {n}.5, 2: {common}", elements=9) for n in (4, 3, 5)]
+    (found,) = causes_of([], failing)
+    assert found.sentence == f"{common} (here by 3.5, 2)"
+    (alone,) = causes_of([], failing[:1])
+    assert alone.sentence == f"by 4.5, 2: {common}"

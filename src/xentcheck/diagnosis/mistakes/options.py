@@ -59,15 +59,15 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
     if t.smoothing and t.probabilities is None:
         own = (1.0 - t.smoothing) * t.label_weight[:, None]
         kept = t.kept[:, None]
-        for told, mass in (
-            ("is left out", 0.0),
+        for told, smoothed in (
+            ("is left out", np.zeros_like(own)),
             ("has the factor eps, not eps times the mean class weight", t.smoothing * kept),
             ("has the factor eps/C", t.smoothing / t.classes * kept),
             ("has the factor eps times the label's class weight", t.smoothing * t.label_weight[:, None]),
             ("has the factor eps times the sum of all class weights", t.smoothing * weight.sum() * kept),
         ):
             sentence = f"in the gradient, the softmax of the smoothed part {told}"
-            yield "D43" if t.weight is not None else "D40", sentence, replace(c, row_mass=own + mass)
+            yield "D43" if t.weight is not None else "D40", sentence, replace(c, row_mass=own + smoothed)
     if t.weight is not None:
         total = float(weight.sum())
         for told, scale in (
@@ -83,8 +83,8 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
                 replace(c, q=c.q * scale),
             )
         s = np.broadcast_to(c.upstream / c.denominator, t.kept.shape)[:, None]
-        plain = _unweighted(c)
-        columns = s * weight * (c.softmax[0] * plain.sum(1, keepdims=True) - plain)
+        even = _unweighted(c)
+        columns = s * weight * (c.softmax[0] * even.sum(1, keepdims=True) - even)
         told = "in the gradient, each class has its own weight, not that of the row's label: w_j (a_j - y_j)"
         yield "D43", told, c.with_gradient(columns)
         yield "D43", "class weights reach y only: a - w y", replace(c, row_mass=t.kept[:, None] * 1.0)

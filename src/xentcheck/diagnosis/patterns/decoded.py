@@ -18,7 +18,7 @@ def labels_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound:
     t = c.targets
     plain = t.probabilities is None and not t.smoothing and t.weight is None and np.isfinite(c.z).all()
     wrong = wrong_elements(exact, got, bound)
-    rows = wrong.reshape(len(wrong), -1).any(1)
+    rows = np.asarray(wrong.reshape(len(wrong), -1).any(1))
     if not plain or np.count_nonzero(rows) < 2 or not np.isfinite(got).all() or len(rows) != len(c.z):
         return ""
     limit = 2.0 * bound + OPEN * np.abs(got - exact)
@@ -38,10 +38,34 @@ def labels_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound:
     return f"F76: {pairs} in rows {', '.join(map(str, some))}: the result is right for other labels than those given"
 
 
+def targets_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """The sentence on a gradient that has the right a, from which something else than y is subtracted.
+
+    In all rows most classes are right, and what is subtracted at the few others is told.
+    """
+    wrong = wrong_elements(exact, got, bound)
+    s = np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])
+    rows = np.asarray(wrong.any(1))
+    few = wrong.sum(1) <= min(4, c.z.shape[1] // 2 - 1)
+    if np.count_nonzero(rows) < 2 or not few.all() or not np.isfinite(got).all() or (s[rows] == 0).any():
+        return ""
+    if not np.isfinite(c.softmax[0]).all() or not (wrong & (c.q == 0)).any():
+        return ""
+    safe = np.where(s != 0, s, 1.0)[:, None]
+    read = np.where(wrong, c.softmax[0] * c.q.sum(1, keepdims=True) - got / safe, c.q)
+    told = []
+    for i in np.flatnonzero(rows)[:2]:
+        there = np.flatnonzero(np.abs(read[i]) > 8.0 * bound[i] / np.abs(safe[i]))[:4]
+        told.append(f"row {i}: " + (" and ".join(f"{read[i, j]:.6g} at {j}" for j in there) or "nothing"))
+    labels = f", labels {', '.join(str(c.targets.label[i]) for i in np.flatnonzero(rows)[:2])}"
+    given = labels if c.targets.probabilities is None else ""
+    return f"E60: {'; '.join(told)}{given}: in the gradient a is right, and something else than y is subtracted from it"
+
+
 def _fits_of_loss(c: Counterfactual, got: Array, limit: Array) -> Array:
     """(m, C): whether each class as label would give the row's loss."""
     losses = -c.softmax[1] / np.broadcast_to(c.denominator, got.shape)[:, None]
-    return np.asarray(np.abs(losses - got[:, None]) <= limit[:, None]) & c.targets.kept[:, None]
+    return np.asarray((np.abs(losses - got[:, None]) <= limit[:, None]) & c.targets.kept[:, None])
 
 
 def _fits_of_gradient(c: Counterfactual, got: Array, limit: Array) -> Array:
@@ -51,7 +75,8 @@ def _fits_of_gradient(c: Counterfactual, got: Array, limit: Array) -> Array:
     beside = np.abs(got - s[:, None] * a) <= limit
     at = np.abs(got - s[:, None] * (a - 1.0)) <= limit
     others = beside.sum(1, keepdims=True) - beside
-    return np.asarray(at & (others == c.z.shape[1] - 1)) & c.targets.kept[:, None] & (s != 0)[:, None]
+    found = at & (others == c.z.shape[1] - 1) & c.targets.kept[:, None] & (s != 0)[:, None]
+    return np.asarray(found)
 
 
 def _readings(c: Counterfactual) -> Iterator[tuple[str, Array]]:

@@ -6,13 +6,16 @@ from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import LAYER_GRADIENTS
 
-from .decoded import labels_of
+from .decoded import labels_of, targets_of
 from .finite import not_finite
 from .parts import part_of
-from .places import rows_of, where_wrong, where_zero
+from .places import moved_rows, rows_of, where_wrong, where_zero
 from .ratios import constant_ratio, precision
 from .softmax import softmax_of
 from .terms import term_of
+
+ROWS = ("loss", "dC/dz", "dC/da_prev")
+"""Quantities that have a row, or an element, for each row of the logits."""
 
 
 def pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, bound: Array) -> str:
@@ -33,9 +36,13 @@ def pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, b
         found = labels_of(right, quantity, exact, got, bound)
     if not found and in_rows:
         found = part_of(*seen) if quantity == "dC/dz" else term_of(*seen)
+    if not found and quantity in ROWS:
+        found = moved_rows(*seen)
+    if not found and quantity == "dC/dz":
+        found = targets_of(*seen)
     found = found or precision(*seen, quantity)
     if not found and quantity == "dC/dz":
         found = softmax_of(*seen)
-    if not found and quantity in ("loss", "dC/dz", "dC/da_prev"):
+    if not found and quantity in ROWS:
         found = rows_of(*seen)
     return found

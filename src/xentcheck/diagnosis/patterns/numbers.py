@@ -90,6 +90,13 @@ def named(c: Counterfactual, x: Array, limit: Array, use: Array) -> str:
     return ""
 
 
+def solved(basis: Array, values: Array) -> Array:
+    """The factors of the columns of a basis (n, k) that leave least of the values (n,); 0 where they are not finite."""
+    if not (np.isfinite(basis).all() and np.isfinite(values).all()):
+        return np.zeros(basis.shape[1])
+    return np.asarray(np.linalg.lstsq(basis, values, rcond=None)[0])
+
+
 def _constant(x: Array, limit: Array) -> bool:
     """Whether one number is within all limits."""
     return bool((x - limit).max() <= (x + limit).min())

@@ -13,7 +13,7 @@ import numpy as np
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
 from xentcheck.reference.formats import Array
 
-from .numbers import listed, named
+from .numbers import listed, named, solved
 
 OPEN = 0.005
 """Share of an element's error that may be left."""
@@ -53,7 +53,7 @@ def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong
         ratio = np.where(size > 0, (got * base).sum(1) / np.where(size > 0, size, 1.0), 1.0)
         if not (np.abs(got - ratio[:, None] * base) <= limit).all():
             continue
-        use = wrong.any(1) if factor is ones else size > 0
+        use = np.asarray(wrong.any(1) if factor is ones else size > 0)
         if np.count_nonzero(wrong) < np.count_nonzero(use) + FREE:
             continue
         near = (np.abs(base) * limit).sum(1) / np.where(size > 0, size, 1.0)
@@ -61,9 +61,16 @@ def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong
         if name or told:
             factors = f"{told}{name or 'a number of the row'}"
             return f"B27: by {listed(ratio[use])}: each row of the gradient is multiplied by {factors}"
+        length = np.sqrt((got * got).sum(1))[use]
+        if np.count_nonzero(use) > 2 and _same(length) and not _same(ratio[use]) and ((ratio > 0) & (ratio <= 1)).all():
+            return f"E51: the gradient of each row is cut to the length {length[0]:.4g}"
         if np.count_nonzero(use) > 1 and (np.abs(ratio[use]) < FARTHEST).all():
             return f"B27: by {listed(ratio[use])}: each row of the gradient has a factor of its own"
     return ""
+
+
+def _same(x: Array) -> bool:
+    return bool(np.ptp(x) <= 1e-2 * np.abs(x).max())
 
 
 def _parts(c: Counterfactual) -> Iterator[Part]:
@@ -78,7 +85,9 @@ def _parts(c: Counterfactual) -> Iterator[Part]:
         hot = np.asarray((np.arange(t.classes) == t.label[:, None]) & t.kept[:, None], np.float64)
         yield "y at the label", hot, -s * (1.0 - t.smoothing) * t.label_weight
     even = np.broadcast_to(weight, c.z.shape) * t.kept[:, None]
-    yield "the same for every class" if t.weight is None else "the class weights", even, -s * t.smoothing / t.classes
+    smoothed = "the smoothed part, " if t.smoothing else ""
+    same = "the same for every class" if t.weight is None else "as the class weights are"
+    yield f"{smoothed}{same}", even, -s * t.smoothing / t.classes
 
 
 def _added(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong: Array) -> str:
@@ -90,7 +99,7 @@ def _added(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong: Arr
         left = error - sum(x[:, None] * part for x, (_, part, _) in zip(found, chosen, strict=True))
         if not (np.abs(left) <= limit).all():
             continue
-        use = wrong.any(1)
+        use = np.asarray(wrong.any(1))
         alone = len(chosen) == 1 and chosen[0][0] == "y at the label"
         if np.count_nonzero(use) < 2 or (
             np.count_nonzero(wrong) < len(chosen) * np.count_nonzero(use) + FREE and not alone
@@ -108,7 +117,7 @@ def _fitted(error: Array, parts: list[Array]) -> list[Array]:
         return [np.where(size > 0, (error * p).sum(1) / np.where(size > 0, size, 1.0), 0.0)]
     found = np.zeros((2, len(error)))
     for i, row in enumerate(error):
-        found[:, i] = np.linalg.lstsq(np.stack([p[i] for p in parts], 1), row, rcond=None)[0]
+        found[:, i] = solved(np.stack([p[i] for p in parts], 1), row)
     return list(found)
 
 

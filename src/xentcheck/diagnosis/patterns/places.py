@@ -7,6 +7,9 @@ import numpy as np
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
 from xentcheck.reference.formats import Array
 
+MOST = 2048
+"""Rows among which a moved one is looked for."""
+
 FEW = 7
 """Elements of which a limit parts the wrong from the right ones by chance."""
 
@@ -59,6 +62,26 @@ def where_zero(quantity: str, exact: Array, got: Array, bound: Array) -> str:
         what = "row" if quantity == "dC/da_prev" else "class"
         return f"G94: no gradient from {what} {first} on: a lost shard or chunk"
     return "E54: the wrong elements are all 0"
+
+
+def moved_rows(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """Whether all wrong rows hold what is right in other rows, or zeros."""
+    rows = np.asarray(wrong_elements(exact, got, bound).reshape(len(exact), -1).any(1))
+    wide = [np.asarray(x).reshape(len(exact), -1) for x in (exact, got, bound)]
+    if len(exact) > MOST or np.count_nonzero(rows) < (2 if wide[0].shape[1] > 2 else 4):
+        return ""
+    if len(exact) != len(right.z) or len(np.unique(wide[0][rows], axis=0)) < 2:
+        return ""
+    found, empty = [], 0
+    for i in np.flatnonzero(rows):
+        near = (np.abs(wide[1][i] - wide[0]) <= 2.0 * (wide[2] + wide[2][i])).all(1)
+        empty += int(not near.any() and not wide[1][i].any())
+        if near.any():
+            found.append((int(i), int(np.argmax(near))))
+    if len(found) + empty < np.count_nonzero(rows) or len(found) < 2:
+        return ""
+    told = ", ".join(f"row {i} has that of row {j}" for i, j in found[:4])
+    return f"F79: {told}: rows are right, but in the places of other rows"
 
 
 def rows_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:

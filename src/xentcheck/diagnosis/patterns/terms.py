@@ -9,7 +9,7 @@ import numpy as np
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
 from xentcheck.reference.formats import Array
 
-from .numbers import EVIDENCE, listed, named
+from .numbers import EVIDENCE, listed, named, solved
 
 OPEN = 0.005
 """Share of a row's error that may be left."""
@@ -20,7 +20,7 @@ def term_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     wrong = wrong_elements(exact, got, bound)
     if np.count_nonzero(wrong) < 3 or not (np.isfinite(got).all() and np.isfinite(exact).all()):
         return ""
-    limit = 2.0 * bound + OPEN * np.abs(got - exact)
+    limit = np.maximum(2.0 * bound + OPEN * np.abs(got - exact), 1e-15 * np.abs(exact).max())
     return _added(c, exact, got, limit, wrong) or _factor(c, exact, got, limit, wrong)
 
 
@@ -81,7 +81,7 @@ def _added(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong: Arr
             return ""
         for chosen in combinations(terms, count):
             basis = np.stack([terms[name] for name in chosen], 1) / limit[:, None]
-            x = np.linalg.lstsq(basis, error / limit, rcond=None)[0]
+            x = solved(basis, error / limit)
             if not (np.abs(basis @ x - error / limit) <= 1.0).all():
                 continue
             told = [_told(name, float(v), right.get(name, 0.0)) for name, v in zip(chosen, x, strict=True)]
