@@ -52,7 +52,7 @@ def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cau
     """The causes, that of most failures first; each failure has one.
 
     What is unknown comes last, but before mistakes that explain less than half as many failures: some do by chance.
-    A failure that several mistakes explain has the one whose code explains most of the others.
+    A failure that several mistakes explain has the one that explains most of the others.
     """
     agreeing: dict[tuple[str, str], list[Record]] = {}
     for r in records:
@@ -64,7 +64,7 @@ def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cau
     while left:
         kinds = Counter(kind for r in left for kind in kinds_by_record[id(r)])
         codes = Counter(code for r in left for code in {kind.partition(":")[0] for kind in kinds_by_record[id(r)]})
-        kind = min(kinds, key=lambda kind: (*_doubt(kind), -codes[kind.partition(":")[0]], -kinds[kind], kind))
+        kind = min(kinds, key=lambda kind: (*_doubt(kind), -kinds[kind], -codes[kind.partition(":")[0]], kind))
         members = sorted((r for r in left if kind in kinds_by_record[id(r)]), key=_smallness)
         left = [r for r in left if kind not in kinds_by_record[id(r)]]
         beside = [r for place in {(m.adapter, m.variant) for m in members} for r in agreeing.get(place, ())]
@@ -107,8 +107,9 @@ def _cause(kind: str, members: tuple[Record, ...], agreeing: Sequence[Record]) -
     if len(told) > 1:  # in several wordings: what they have in common
         sentence = sentence.rpartition(": ")[2]
         own = next(text for text in members[0].suspects if kind_of(text) == kind)
-        if code in READ_OFF:
-            sentence += f" (here {own.partition(': ')[2].rpartition(': ')[0]})"
+        numbers = own.partition(": ")[2].rpartition(": ")[0]
+        if code in READ_OFF and numbers:
+            sentence += f" (here {numbers})"
     known = rules().get(code)
     return Cause(code, sentence, known.mend if known else "", only, members)
 

@@ -32,7 +32,7 @@ SOURCES = (normalisers, options, axes, ranges, forgotten, bent, labels, layer_ca
 """What makes mistakes, in the order in which they are told."""
 
 UNEXPLAINED = 0.02
-"""Share of an element's error that a cause may leave open, where there are several elements."""
+"""Share of an element, and of its error, that a cause may leave open, where there are several elements."""
 
 OF_ONE = 0.001
 """The same of a single number, which one of a hundred causes comes close to by chance."""
@@ -44,8 +44,8 @@ LARGEST = 200_000
 def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple[str, ...]:
     """The causes that explain a wrong value or gradient: "B20: off by the factor valid/N = 3/5 ...".
 
-    A cause explains a result if what it would give is within twice the bound and 2 % of the error of each element, of
-    a single number 0.1 %.
+    A cause explains a result if what it would give is within twice the bound and 2 % of each element and of its
+    error, of a single number 0.1 %.
     got, bound: in the quantity's shape. UNSURE where nothing known fits; empty where none is looked for: other
     quantities, networks, more than 200,000 elements.
     """
@@ -101,6 +101,6 @@ def _explains(expected: Array, exact: Array, got: Array, bound: Array, largest: 
     expected = np.where(np.abs(expected) > largest, np.copysign(np.inf, expected), expected)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     share = UNEXPLAINED if got.size > 1 else OF_ONE
-    left = share * np.where(np.isfinite(exact), np.abs(got - exact), 0.0)
+    left = share * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
     near = np.abs(got - expected) <= 2.0 * bound + left
     return bool((same | (near & np.isfinite(got))).all())

@@ -11,7 +11,7 @@ import pytest
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.diagnosis.counterfactual import Counterfactual
-from xentcheck.diagnosis.patterns.decoded import labels_of, targets_of
+from xentcheck.diagnosis.patterns.decoded import labels_of, logits_of, targets_of
 from xentcheck.diagnosis.patterns.parts import part_of
 from xentcheck.diagnosis.patterns.places import moved_rows, rows_of, where_wrong
 from xentcheck.diagnosis.patterns.softmax import softmax_of
@@ -174,3 +174,16 @@ def test_rows_cut_to_one_length_are_told_from_other_factors() -> None:
     cut = exact * np.minimum(1.0, 0.1 / length)
     assert told(part_of, PLAIN, cut) == "E51: the gradient of each row is cut to the length 0.1"
     assert told(part_of, PLAIN, exact * np.minimum(1.0, 0.1 / length**2)).startswith("B27")
+
+
+def test_the_place_of_another_logit_is_found() -> None:
+    """With N in the place of C in the flat index; in no order; a number that is no logit's."""
+    c, t = PLAIN, PLAIN.targets
+    lse = c.z.max(1) - c.softmax[1].max(1)
+    rows = np.arange(7)
+    flat = (rows * 7 + t.label) % c.z.size
+    assert "n S + y with S = N" in told(logits_of, c, lse - c.z.reshape(-1)[flat])
+    some = lse - c.z.reshape(-1)[(rows * 5 + 3) % c.z.size]
+    assert told(logits_of, c, some).endswith("a logit of another place is taken for the label's")
+    some[2] += 1e-3
+    assert told(logits_of, c, some) == ""

@@ -14,6 +14,9 @@ from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
 from xentcheck.reference.formats import Array
 from xentcheck.reference.rows import to_rows
 
+LIMITS = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0)
+"""Limits of a loss in use."""
+
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
 """Factors of lse^2 in use."""
 
@@ -24,6 +27,7 @@ def forgotten(c: Counterfactual) -> Iterator[Mistake]:
         yield from _halves(c)
         yield from _terms(c)
         yield from _focal(c)
+        yield from _capped(c)
         yield from _values(c)
 
 
@@ -72,6 +76,22 @@ def _terms(c: Counterfactual) -> Iterator[Mistake]:
             more["jvp"] = c.result("jvp") + (tangents if c.problem.reduction == "none" else tangents.sum())
             more["hvp"] = c.result("hvp") + _scale(c) * scale * a * (mean + lse[:, None] * (v - mean))
         yield "D45", sentence, replace(c, given=more)
+
+
+def _capped(c: Counterfactual) -> Iterator[Mistake]:
+    """Losses above a limit are set to it, and have no gradient."""
+    losses, t = c.losses(), c.targets
+    weight = t.label_weight if t.probabilities is None else np.ones(len(losses))
+    for limit in LIMITS:
+        above = losses > limit
+        if not above.any():
+            continue
+        for most in dict.fromkeys((1.0, *([] if t.weight is None else [0.0]))):
+            high = limit if most else limit * weight
+            over = losses > high
+            rows = np.where(over, high, losses) / c.denominator
+            given = {"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": c.result("dC/dz") * ~over[:, None]}
+            yield "D47", f"losses above {limit:g} are set to {limit:g}", replace(c, given=given)
 
 
 def _focal(c: Counterfactual) -> Iterator[Mistake]:

@@ -60,6 +60,12 @@ def _over(c: Counterfactual, denominator: Any) -> Counterfactual:
 
 def _ignored(c: Counterfactual) -> Iterator[Mistake]:
     t, p = c.targets, c.problem
+    if t.probabilities is None and t.smoothing:
+        hot = (np.arange(t.classes) == t.label[:, None]) * (1.0 - t.smoothing) * t.label_weight[:, None]
+        even = (~t.kept)[:, None] * (np.ones(t.classes) if t.weight is None else t.weight) * t.smoothing / t.classes
+        yield "D42", "the smoothed part is left out, (1 - eps) of the label's part is there", replace(c, q=hot)
+        sentence = "the mask is inverted in the smoothed part, which ignored rows alone have"
+        yield "C36", sentence, replace(c, q=hot + even)
     if t.kept.all() or t.probabilities is not None:
         return
     ignored = ~t.kept
@@ -72,13 +78,6 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
     uniform = (np.ones(t.classes) if t.weight is None else t.weight) * t.smoothing / t.classes
     if t.smoothing:
         yield "C31", "ignored rows are smoothed", replace(c, q=np.where(ignored[:, None], uniform, c.q))
-        hot = (np.arange(t.classes) == t.label[:, None]) * (1.0 - t.smoothing) * t.label_weight[:, None]
-        inverted = np.where(ignored[:, None], uniform, hot)
-        yield (
-            "C36",
-            "the mask is inverted in the smoothed part: ignored rows alone are smoothed",
-            replace(c, q=inverted),
-        )
     mass = np.where(ignored, 1.0, c.q.sum(1))[:, None]
     yield "C30", "ignored rows keep their softmax in the gradient", replace(c, row_mass=mass)
     labels = np.where(ignored, p.ignore_index % t.classes, t.label)

@@ -38,6 +38,7 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
             ("eps/(C - 1) per class instead of eps/C", t.smoothing / max(t.classes - 1, 1)),
             ("(1 - eps)/C per class instead of eps/C", (1.0 - t.smoothing) / t.classes),
             ("1/C per class instead of eps/C", 1.0 / t.classes),
+            ("eps per class instead of eps/C, a sum in the place of a mean", t.smoothing),
         ):
             yield "D40", f"wrong smoothing mass: {sentence}", replace(c, q=base + kept * weight * mass)
             if t.probabilities is not None:

@@ -60,6 +60,11 @@ def _blocks(c: Counterfactual) -> Iterator[Mistake]:
             return
         starts = np.arange(0, classes, block)
         own = np.maximum.reduceat(c.z, starts, axis=1)
+        for which, shift in (("last", own[:, -1:]), ("first", own[:, :1])):
+            log_a = c.softmax[1] + top - shift
+            told = f"blocks of {block} classes: the log of the sum is added to the maximum of the {which} block"
+            yield "A13", told, replace(c, log_a=log_a, a=np.exp(log_a))
+            yield "A13", told, replace(c, log_a=log_a)
         for sentence, shifts in (
             ("the running sum of exponentials is not rescaled where the maximum grows", np.maximum.accumulate(own, 1)),
             ("the blocks' sums of exponentials are added without a common maximum", own),

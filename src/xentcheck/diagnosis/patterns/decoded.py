@@ -9,6 +9,9 @@ import numpy as np
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
 from xentcheck.reference.formats import Array
 
+MOST = 20_000
+"""Logits among which one is looked for: of more, several are close to any number."""
+
 OPEN = 0.01
 """Share of an element's error that may be left."""
 
@@ -36,6 +39,34 @@ def labels_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound:
     some = np.flatnonzero(rows & single)[:4]
     pairs = ", ".join(f"{read[i]} for {t.label[i]}" for i in some)
     return f"F76: {pairs} in rows {', '.join(map(str, some))}: the result is right for other labels than those given"
+
+
+def logits_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """The sentence on losses lse - z of another element of the logits than the label's; the element of each row."""
+    t = c.targets
+    rows = wrong_elements(exact, got, bound)
+    plain = t.probabilities is None and not t.smoothing and t.weight is None and np.isfinite(c.z).all()
+    if not plain or np.count_nonzero(rows) < 4 or not np.isfinite(got).all() or c.z.size > MOST:
+        return ""
+    d = np.broadcast_to(c.denominator, got.shape)
+    top = c.z.max(1)
+    read = top - c.softmax[1].max(1) - got * d
+    order = np.argsort(c.z, axis=None)
+    near = np.sort(c.z, axis=None)
+    limit = 2.0 * bound * np.abs(d)
+    low, high = np.searchsorted(near, read - limit), np.searchsorted(near, read + limit, "right")
+    single = rows & (high - low == 1)
+    if (high == low)[rows].any() or np.count_nonzero(single) < 4:
+        return ""
+    number = np.flatnonzero(single)
+    flat = order[low[number]]
+    for name, stride in (("N", len(c.z)), ("C + 1", c.z.shape[1] + 1), ("C - 1", c.z.shape[1] - 1)):
+        if np.array_equal((number * stride + t.label[number]) % c.z.size, flat):
+            return f"F70: the label's logit of row n is read at n S + y with S = {name}: it is n C + y"
+    some = [
+        f"row {n} that at [{i // c.z.shape[1]}, {i % c.z.shape[1]}]" for n, i in zip(number[:3], flat, strict=False)
+    ]
+    return f"F70: {', '.join(some)}: a logit of another place is taken for the label's"
 
 
 def targets_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:

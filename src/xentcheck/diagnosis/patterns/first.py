@@ -6,7 +6,7 @@ from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import LAYER_GRADIENTS
 
-from .decoded import labels_of, targets_of
+from .decoded import labels_of, logits_of, targets_of
 from .finite import not_finite
 from .parts import part_of
 from .places import moved_rows, rows_of, where_wrong, where_zero
@@ -38,6 +38,8 @@ def pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, b
         found = part_of(*seen) if quantity == "dC/dz" else term_of(*seen)
     if not found and quantity in ROWS:
         found = moved_rows(*seen)
+    if not found and quantity == "loss":
+        found = logits_of(*seen)
     if not found and quantity == "dC/dz":
         found = targets_of(*seen)
     found = found or precision(*seen, quantity)

@@ -10,6 +10,9 @@ from xentcheck.reference.formats import Array
 OPEN = 0.005
 """Share of an element's error that may be left."""
 
+FEWEST = 5
+"""Classes of which a row of other numbers is no softmax by chance. What smoothing lacks looks like a mixed one."""
+
 
 def softmax_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     """The sentence on a gradient s (a' M - q) whose a' is another softmax; empty if a' is none.
@@ -19,7 +22,7 @@ def softmax_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str
     s = np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])
     mass = c.q.sum(1)
     use = (s != 0) & (mass != 0) & np.isfinite(c.z).all(1)
-    if np.count_nonzero(use) < 2 or c.z.shape[1] < 3 or not np.isfinite(got).all():
+    if c.targets.smoothing or np.count_nonzero(use) < 2 or c.z.shape[1] < FEWEST or not np.isfinite(got).all():
         return ""
     scale = (s * mass)[use, None]
     read = (got[use] + s[use, None] * c.q[use]) / scale
