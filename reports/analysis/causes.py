@@ -12,7 +12,7 @@ from xentcheck.records.rules import rules
 from xentcheck.records.words import printable
 from xentcheck.vocabulary import UNSURE
 
-from .suspicion import by_chance, kind_of, kinds_of
+from .suspicion import by_chance, kind_of, kinds_of, outweighed
 from .traits import size_of, traits_of
 
 UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
@@ -51,7 +51,8 @@ class Cause:
 def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cause, ...]:
     """The causes, that of most failures first; each failure has one.
 
-    What is unknown comes last, but before mistakes that explain less than half as many failures: some do by chance.
+    What is unknown comes last, but before mistakes that explain fewer failures of several elements: some do by
+    chance.
     A failure that several mistakes explain has the one that explains most of the others.
     """
     agreeing: dict[tuple[str, str], list[Record]] = {}
@@ -69,7 +70,7 @@ def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cau
         left = [r for r in left if kind not in kinds_by_record[id(r)]]
         beside = [r for place in {(m.adapter, m.variant) for m in members} for r in agreeing.get(place, ())]
         found.append(_cause(kind, tuple(members), beside))
-    unknown = sum(len(cause.records) for cause in found if cause.sentence == UNKNOWN)
+    unknown = [r for cause in found if cause.sentence == UNKNOWN for r in cause.records]
     return tuple(sorted(found, key=lambda cause: _place(cause, unknown)))
 
 
@@ -77,12 +78,12 @@ def _doubt(kind: str) -> tuple[bool, bool]:
     return kind == UNEXAMINED, kind.startswith(UNSURE)
 
 
-def _place(cause: Cause, unknown: int) -> int:
+def _place(cause: Cause, unknown: Sequence[Record]) -> int:
     if cause.sentence == UNEXAMINED:
         return 3
     if cause.sentence == UNKNOWN:
         return 1
-    return 2 if cause.code and 2 * len(cause.records) < unknown else 0
+    return 2 if cause.code and outweighed(cause.records, unknown) else 0
 
 
 def _kinds(r: Record, chance: frozenset[str]) -> list[str]:

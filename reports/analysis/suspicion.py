@@ -28,6 +28,12 @@ def by_chance(failing: Sequence[Record]) -> frozenset[str]:
     return frozenset(seen - often)
 
 
+def outweighed(explained: Sequence[Record], unknown: Sequence[Record]) -> bool:
+    """Whether what nothing explains is more: of results of several elements any more, else twice as much."""
+    rows, others = (sum(r.elements >= SEVERAL for r in part) for part in (explained, unknown))
+    return others > rows > 0 or len(unknown) > 2 * len(explained)
+
+
 def kinds_of(r: Record, chance: frozenset[str]) -> list[str]:
     """The kinds of a record's suspects, without those by chance; UNSURE where no other is left."""
     kinds = dict.fromkeys(map(kind_of, r.suspects))
@@ -49,7 +55,8 @@ def suspicion(failing: Sequence[Record]) -> str:
     kinds = Counter(kind for r in examined for kind in kinds_of(r, chance))
     unsure = kinds.pop(UNSURE, 0)
     kind, count = kinds.most_common(1)[0] if kinds else (UNSURE, unsure)
-    if unsure > 2 * count:  # few are explained by chance
+    explained = [r for r in examined if kind in kinds_of(r, chance)]
+    if outweighed(explained, [r for r in examined if UNSURE in kinds_of(r, chance)]):
         kind, count = UNSURE, unsure
     if kind == UNSURE:
         return f"cause unknown: {UNSURE.partition(': ')[2]} ({count} of {len(examined)} failures examined)"

@@ -110,6 +110,9 @@ def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
     yield "E50", "the upstream gradient is ignored", replace(c, upstream=ones)
     if c.problem.reduction == "none" and len(up):
         yield "E50", "the first row's upstream gradient is used for all rows", replace(c, upstream=ones * up[0])
+        for step, which in ((1, "previous"), (-1, "next")):
+            yield "E50", f"the {which} row's upstream gradient is used", replace(c, upstream=np.roll(up, step))
+        yield "E50", "the upstream gradients are used in reverse order", replace(c, upstream=up[::-1])
         yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
     yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
     if c.mean:

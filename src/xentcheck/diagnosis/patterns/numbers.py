@@ -35,6 +35,7 @@ def row_numbers(c: Counterfactual) -> dict[str, Array]:
         found |= {
             "the sum of all class weights": float(t.weight.sum()),
             "the mean of the class weights": float(t.weight.mean()),
+            "the weight of the class with the largest logit": t.weight[c.z.argmax(1)],
             "the sum of the labels' weights": float(t.label_weight.sum()),
         }
     if t.probabilities is None:
