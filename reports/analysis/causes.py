@@ -12,12 +12,16 @@ from xentcheck.records.rules import rules
 from xentcheck.records.words import printable
 from xentcheck.vocabulary import UNSURE
 
-from .suspicion import kind_of
+from .suspicion import by_chance, kind_of, kinds_of, outweighed
 from .traits import size_of, traits_of
 
 UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
 
 UNKNOWN = "cause unknown: none of the known mistakes explains it"
+
+
+READ_OFF = ("B27", "D47", "E60", "F79")
+"""Codes of causes that are read off the numbers of one case, and tell them."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +51,26 @@ class Cause:
 def causes_of(records: Iterable[Record], failing: Sequence[Record]) -> tuple[Cause, ...]:
     """The causes, that of most failures first; each failure has one.
 
-    What is unknown comes last, but before mistakes that explain less than half as many failures: some do by chance.
-    A failure that several mistakes explain has the one whose code explains most of the others.
+    What is unknown comes last, but before mistakes that explain fewer failures of several elements: some do by
+    chance.
+    A failure that several mistakes explain has the one that explains most of the others.
     """
     agreeing: dict[tuple[str, str], list[Record]] = {}
     for r in records:
         if r.outcome == "agree":
             agreeing.setdefault((r.adapter, r.variant), []).append(r)
+    chance = by_chance(failing)
+    kinds_by_record = {id(r): _kinds(r, chance) for r in failing}
     left, found = list(failing), []
     while left:
-        kinds = Counter(kind for r in left for kind in dict.fromkeys(_kinds(r)))
-        codes = Counter(code for r in left for code in {kind.partition(":")[0] for kind in _kinds(r)})
-        kind = min(kinds, key=lambda kind: (*_doubt(kind), -codes[kind.partition(":")[0]], -kinds[kind], kind))
-        members = sorted((r for r in left if kind in _kinds(r)), key=_smallness)
-        left = [r for r in left if kind not in _kinds(r)]
+        kinds = Counter(kind for r in left for kind in kinds_by_record[id(r)])
+        codes = Counter(code for r in left for code in {kind.partition(":")[0] for kind in kinds_by_record[id(r)]})
+        kind = min(kinds, key=lambda kind: (*_doubt(kind), -kinds[kind], -codes[kind.partition(":")[0]], kind))
+        members = sorted((r for r in left if kind in kinds_by_record[id(r)]), key=_smallness)
+        left = [r for r in left if kind not in kinds_by_record[id(r)]]
         beside = [r for place in {(m.adapter, m.variant) for m in members} for r in agreeing.get(place, ())]
         found.append(_cause(kind, tuple(members), beside))
-    unknown = sum(len(cause.records) for cause in found if cause.sentence == UNKNOWN)
+    unknown = [r for cause in found if cause.sentence == UNKNOWN for r in cause.records]
     return tuple(sorted(found, key=lambda cause: _place(cause, unknown)))
 
 
@@ -71,18 +78,18 @@ def _doubt(kind: str) -> tuple[bool, bool]:
     return kind == UNEXAMINED, kind.startswith(UNSURE)
 
 
-def _place(cause: Cause, unknown: int) -> int:
+def _place(cause: Cause, unknown: Sequence[Record]) -> int:
     if cause.sentence == UNEXAMINED:
         return 3
     if cause.sentence == UNKNOWN:
         return 1
-    return 2 if cause.code and 2 * len(cause.records) < unknown else 0
+    return 2 if cause.code and outweighed(cause.records, unknown) else 0
 
 
-def _kinds(r: Record) -> list[str]:
-    """What explains a failure: its suspects, or else how it failed."""
+def _kinds(r: Record, chance: frozenset[str]) -> list[str]:
+    """What explains a failure: its suspects but those by chance, or else how it failed."""
     if r.suspects:
-        return [kind_of(text) for text in r.suspects]
+        return kinds_of(r, chance)
     return [UNEXAMINED if r.failing else " ".join((r.outcome, r.check, r.raised, *r.changed))]
 
 
@@ -93,13 +100,17 @@ def _cause(kind: str, members: tuple[Record, ...], agreeing: Sequence[Record]) -
     if not members[0].suspects:
         how = filter(None, (members[0].outcome, printable(members[0].reason)))
         return Cause("", ": ".join(how), "", only, members)
+    if kind == kind_of(UNSURE):
+        return Cause("", UNKNOWN, "", only, members)
     told = Counter(text for r in members for text in r.suspects if kind_of(text) == kind)
     text = told.most_common(1)[0][0]
     code, _, sentence = text.partition(": ")
-    if code == "unsure":
-        return Cause("", UNKNOWN, "", only, members)
     if len(told) > 1:  # in several wordings: what they have in common
         sentence = sentence.rpartition(": ")[2]
+        own = next(text for text in members[0].suspects if kind_of(text) == kind)
+        numbers = own.partition(": ")[2].rpartition(": ")[0]
+        if code in READ_OFF and numbers:
+            sentence += f" (here {numbers})"
     known = rules().get(code)
     return Cause(code, sentence, known.mend if known else "", only, members)
 

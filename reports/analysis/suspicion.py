@@ -9,6 +9,36 @@ from collections.abc import Sequence
 from xentcheck.records.record import Record
 from xentcheck.vocabulary import UNSURE
 
+SEVERAL = 3
+"""Elements from which on a mistake that fits all of them does so by no chance; one number is met by one of hundreds."""
+
+
+def by_chance(failing: Sequence[Record]) -> frozenset[str]:
+    """The kinds that explain single numbers only, and fewer than half of those that failed in any implementation."""
+    proven = {kind_of(text) for r in failing if not 0 < r.elements < SEVERAL for text in r.suspects}
+    single: dict[tuple[str, str], list[Record]] = {}
+    for r in failing:
+        if r.suspects and 0 < r.elements < SEVERAL:
+            single.setdefault((r.adapter, r.variant), []).append(r)
+    seen, often = set(), set(proven)
+    for records in single.values():
+        kinds = Counter(kind for r in records for kind in dict.fromkeys(map(kind_of, r.suspects)))
+        seen |= set(kinds)
+        often |= {kind for kind, count in kinds.items() if 2 * count >= len(records)}
+    return frozenset(seen - often)
+
+
+def outweighed(explained: Sequence[Record], unknown: Sequence[Record]) -> bool:
+    """Whether what nothing explains is more: of results of several elements any more, else twice as much."""
+    rows, others = (sum(r.elements >= SEVERAL for r in part) for part in (explained, unknown))
+    return others > rows > 0 or len(unknown) > 2 * len(explained)
+
+
+def kinds_of(r: Record, chance: frozenset[str]) -> list[str]:
+    """The kinds of a record's suspects, without those by chance; UNSURE where no other is left."""
+    kinds = dict.fromkeys(map(kind_of, r.suspects))
+    return [kind for kind in kinds if kind not in chance] or [UNSURE]
+
 
 def suspicion(failing: Sequence[Record]) -> str:
     """One sentence on the cause that most failing records share, or an empty string if none was looked for.
@@ -21,17 +51,19 @@ def suspicion(failing: Sequence[Record]) -> str:
     examined = [r for r in failing if r.suspects]
     if not examined:
         return ""
-    kinds = Counter(kind for r in examined for kind in dict.fromkeys(map(kind_of, r.suspects)))
+    chance = by_chance(examined)
+    kinds = Counter(kind for r in examined for kind in kinds_of(r, chance))
     unsure = kinds.pop(UNSURE, 0)
     kind, count = kinds.most_common(1)[0] if kinds else (UNSURE, unsure)
-    if unsure > 2 * count:  # few are explained by chance
+    explained = [r for r in examined if kind in kinds_of(r, chance)]
+    if outweighed(explained, [r for r in examined if UNSURE in kinds_of(r, chance)]):
         kind, count = UNSURE, unsure
+    if kind == UNSURE:
+        return f"cause unknown: {UNSURE.partition(': ')[2]} ({count} of {len(examined)} failures examined)"
     told = Counter(text for r in examined for text in r.suspects if kind_of(text) == kind)
     code, _, sentence = told.most_common(1)[0][0].partition(": ")
     if len(told) > 1:  # in several wordings: what they have in common
         sentence = sentence.rpartition(": ")[2]
-    if code == "unsure":
-        return f"cause unknown: {sentence} ({count} of {len(examined)} failures examined)"
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
 
 

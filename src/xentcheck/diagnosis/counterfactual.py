@@ -61,6 +61,10 @@ class Counterfactual:
         targets = replace(self.targets, kept=kept, label=labels, **changes)
         return replace(self, targets=targets, q=np.asarray(FLOAT64.pair(targets.terms(FLOAT64))[0]))
 
+    def with_gradient(self, values: Array) -> Counterfactual:
+        """The same with another gradient of the logits, (m, C)."""
+        return replace(self, given={"dC/dz": values})
+
     @property
     def mean(self) -> bool:
         return self.problem.reduction == "mean"
@@ -127,3 +131,8 @@ class Counterfactual:
 
 Mistake = tuple[str, str, Counterfactual]
 """Code, sentence, and the computation with that mistake."""
+
+
+def wrong_elements(exact: Array, got: Array, bound: Array) -> Array:
+    """Where a result is beyond its bound."""
+    return np.asarray(~(np.abs(got - exact) <= bound) & ~(got == exact))

@@ -9,14 +9,18 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
-from .along import along
-from .causes import causes
 from .counterfactual import Counterfactual
-from .forgotten import forgotten
-from .labels import labels
-from .layer_causes import layer_causes
-from .patterns import also_overflows, nan_where_masked, pattern_of
-from .ranges import ranges
+from .mistakes.along import along
+from .mistakes.axes import axes
+from .mistakes.bent import bent
+from .mistakes.forgotten import forgotten
+from .mistakes.labels import labels
+from .mistakes.layer import layer_causes
+from .mistakes.normalisers import normalisers
+from .mistakes.options import options
+from .mistakes.ranges import ranges
+from .patterns.finite import also_overflows, nan_where_masked
+from .patterns.first import pattern_of
 
 IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
 """Quantities of the shape of the logits."""
@@ -24,11 +28,11 @@ IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
 EXAMINED = ("loss", "cost", *IN_ROWS, "jvp", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""
 
-SOURCES = (causes, ranges, forgotten, labels, layer_causes)
+SOURCES = (normalisers, options, axes, ranges, forgotten, bent, labels, layer_causes)
 """What makes mistakes, in the order in which they are told."""
 
 UNEXPLAINED = 0.02
-"""Share of an element's error that a cause may leave open, where there are several elements."""
+"""Share of an element, and of its error, that a cause may leave open, where there are several elements."""
 
 OF_ONE = 0.001
 """The same of a single number, which one of a hundred causes comes close to by chance."""
@@ -40,8 +44,8 @@ LARGEST = 200_000
 def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple[str, ...]:
     """The causes that explain a wrong value or gradient: "B20: off by the factor valid/N = 3/5 ...".
 
-    A cause explains a result if what it would give is within twice the bound and 2 % of the error of each element, of
-    a single number 0.1 %.
+    A cause explains a result if what it would give is within twice the bound and 2 % of each element and of its
+    error, of a single number 0.1 %.
     got, bound: in the quantity's shape. UNSURE where nothing known fits; empty where none is looked for: other
     quantities, networks, more than 200,000 elements.
     """
@@ -97,5 +101,6 @@ def _explains(expected: Array, exact: Array, got: Array, bound: Array, largest: 
     expected = np.where(np.abs(expected) > largest, np.copysign(np.inf, expected), expected)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     share = UNEXPLAINED if got.size > 1 else OF_ONE
-    near = np.abs(got - expected) <= 2.0 * bound + share * np.abs(got - exact)
+    left = share * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
+    near = np.abs(got - expected) <= 2.0 * bound + left
     return bool((same | (near & np.isfinite(got))).all())

@@ -13,10 +13,8 @@ from samples import record
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.named import cases
-from xentcheck.diagnosis.causes import causes
 from xentcheck.diagnosis.counterfactual import Counterfactual
-from xentcheck.diagnosis.layer_causes import layer_causes
-from xentcheck.diagnosis.suspects import suspects, suspects_of_error
+from xentcheck.diagnosis.suspects import SOURCES, suspects, suspects_of_error
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
@@ -91,7 +89,7 @@ def test_every_cause_is_recognised_among_all_others(case: str, quantity: str) ->
     p = problem(case)
     right = Counterfactual.of(p)
     recognised = 0
-    for code, text, wrong in (*causes(right), *layer_causes(right)):
+    for code, text, wrong in [mistake for source in SOURCES for mistake in source(right)]:
         with np.errstate(all="ignore"):
             made = wrong.result(quantity)
             same = np.array_equal(made, right.result(quantity))

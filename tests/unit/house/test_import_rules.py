@@ -114,7 +114,7 @@ def test_no_public_name_is_a_module_too() -> None:
         ("xentcheck.reference.problem", "def f():\n    import xentcheck.judging.metric"),
         ("xentcheck.reference.problem", "judge = importlib.import_module('xentcheck.judging.metric')"),
         ("xentcheck.cases.case", "if TYPE_CHECKING:\n    from xentcheck.adapters.base import Adapter"),
-        ("xentcheck.judging.verdict", "from xentcheck.diagnosis.causes import causes"),
+        ("xentcheck.judging.verdict", "from xentcheck.diagnosis.suspects import SOURCES"),
         ("xentcheck.errors", "from xentcheck.reference.formats import FORMATS"),
         ("xentcheck.api", "from xentcheck.cli.main import cli"),
     ],

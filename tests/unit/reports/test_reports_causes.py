@@ -12,10 +12,8 @@ from samples import record, run
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.cli.commands.rule import rule as command
-from xentcheck.diagnosis.causes import causes
 from xentcheck.diagnosis.counterfactual import Counterfactual
-from xentcheck.diagnosis.forgotten import forgotten
-from xentcheck.diagnosis.layer_causes import layer_causes
+from xentcheck.diagnosis.suspects import SOURCES
 from xentcheck.errors import CaseError
 from xentcheck.museum import along as along_museum
 from xentcheck.museum import heads
@@ -23,6 +21,7 @@ from xentcheck.museum import numpy as numpy_museum
 from xentcheck.records.record import Record
 from xentcheck.records.rules import rule, rules
 from xentcheck.reports.analysis.causes import UNEXAMINED, UNKNOWN, causes_of
+from xentcheck.reports.analysis.suspicion import suspicion
 from xentcheck.reports.analysis.traits import size_of, traits_of
 from xentcheck.reports.formats.markdown import FAILING, PASSING, markdown
 from xentcheck.reports.formats.terminal import WIDTH, told
@@ -52,7 +51,7 @@ def test_each_failure_has_one_cause_that_of_most_first() -> None:
         failure(case("ign", shape="64x10"), ROWS),
         failure(case("ign"), ROWS.replace("3/5", "2/5"), OTHER),
         failure(case("w"), OTHER),
-        *(failure(case(shape=f"{n}x3"), UNSURE) for n in (3, 4)),
+        *(failure(case(shape=f"{n}x3"), UNSURE, elements=1) for n in (3, 4)),
         failure(case(shape="9x3"), quantity="hvp", failing=3),
         failure(case("ls"), outcome="error", reason="ValueError: no"),
     ]
@@ -71,10 +70,11 @@ def test_each_failure_has_one_cause_that_of_most_first() -> None:
 
 
 def test_a_mistake_that_explains_little_does_not_come_before_what_is_unknown() -> None:
-    """One in three failures may be explained by chance; half of them is no chance."""
+    """One or two failures beside three may be explained by chance; as many as are unknown is no chance."""
     unknown = [failure(case(shape=f"{n}x3"), UNSURE) for n in range(3, 6)]
     assert [c.code for c in causes_of([], [*unknown, failure(case(), OTHER)])] == ["", "B24"]
-    assert [c.code for c in causes_of([], [*unknown, failure(case(), OTHER), failure(case("w"), OTHER)])] == ["B24", ""]
+    assert [c.code for c in causes_of([], [*unknown, *(failure(case(), OTHER) for _ in range(2))])] == ["", "B24"]
+    assert [c.code for c in causes_of([], [*unknown, *(failure(case(), OTHER) for _ in range(3))])] == ["B24", ""]
 
 
 def test_what_is_in_all_failures_and_in_no_agreement_is_told() -> None:
@@ -169,7 +169,7 @@ def test_every_code_that_is_named_has_a_rule() -> None:
         "gaussian.7x9.f32.signed.w+ls.none.up-rand.contig.s0",
     ):
         c = Counterfactual.of(build(Case.parse(text)))
-        named |= {code for code, _, _ in (*causes(c), *forgotten(c), *layer_causes(c))}
+        named |= {code for source in SOURCES for code, _, _ in source(c)}
     sources = ("A01", "A04", "A05", "A09", "A10", "A11", "B26", "C32", "E51", "E59", "F74", "F78", "G94")
     assert named | set(sources) <= set(rules())
     museum = [f for f in (*numpy_museum.FAULTS, *heads.FAULTS, *along_museum.FAULTS) if f.name < "H"]
@@ -206,3 +206,38 @@ def test_json_holds_the_causes() -> None:
     assert cause["mend"] == rule("B20").mend
     assert cause["only"]
     assert json.loads(to_json(run(agreement(case()))))["causes"] == []
+
+
+def test_what_explains_few_single_numbers_does_so_by_chance() -> None:
+    """One cost of five is no cause; three of five are, and one is if it explains a gradient of several rows as well."""
+    known, none = ("A12: 2^z in the place of exp(z)",), (UNSURE,)
+
+    def named(*suspects: tuple[str, ...], gradients: int = 0) -> set[str]:
+        found = [record(outcome="disagree", quantity="cost", elements=1, suspects=s) for s in suspects]
+        found += [record(outcome="disagree", quantity="dC/dz", elements=50, suspects=known)] * gradients
+        assert ("A12" in suspicion(found)) == any(cause.code for cause in causes_of(found, found))
+        return {cause.code for cause in causes_of(found, found)}
+
+    assert named(known, none, none, none, none) == {""}
+    assert named(known, known, known, none, none) == {"A12", ""}
+    assert named(known, none, none, none, gradients=3) == {"A12", ""}
+
+
+def test_what_was_read_off_one_case_is_told_of_the_smallest() -> None:
+    """Each case has its own numbers; those of the case that is shown stand beside what all have in common."""
+    common = "each row of the gradient has a factor of its own"
+    failing = [failure(case(shape=f"{n}x3"), f"B27: by {n}.5, 2: {common}", elements=9) for n in (4, 3, 5)]
+    (found,) = causes_of([], failing)
+    assert found.sentence == f"{common} (here by 3.5, 2)"
+    (alone,) = causes_of([], failing[:1])
+    assert alone.sentence == f"by 4.5, 2: {common}"
+
+
+@pytest.mark.parametrize(("unknown", "first"), [(4, ""), (2, "B24")])
+def test_what_fits_fewer_gradients_than_nothing_does_is_not_told_first(unknown: int, first: str) -> None:
+    """Of results of several elements, more are unknown than explained; single numbers do not count."""
+    failing = [failure(case(shape=f"{n}x3"), OTHER, quantity="dC/dz", elements=3 * n) for n in (3, 4, 5)]
+    failing += [failure(case(shape=f"{n}x7"), UNSURE, quantity="dC/dz", elements=7 * n) for n in range(3, 3 + unknown)]
+    failing += [failure(case(shape=f"{n}x9"), UNSURE, elements=1) for n in (3, 4)]
+    assert causes_of([], failing)[0].code == first
+    assert suspicion(failing).startswith("suspected" if first else "cause unknown")

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
 from xentcheck.reference.rows import to_rows
-
-from .counterfactual import Counterfactual, Mistake
 
 
 def along(c: Counterfactual) -> Iterator[Mistake]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
 from xentcheck.reference.formats import Array
 
-from .causes import CHUNKS
-from .counterfactual import Counterfactual, Mistake
+from .normalisers import CHUNKS
 
 
 def layer_causes(c: Counterfactual) -> Iterator[Mistake]:

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
 from xentcheck.reference.formats import FORMATS, Array
-
-from .counterfactual import Counterfactual, Mistake
 
 BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 """Classes of a block in use."""
@@ -56,11 +55,16 @@ def _blocks(c: Counterfactual) -> Iterator[Mistake]:
     """
     classes = c.z.shape[1]
     top = c.z.max(1, keepdims=True, initial=-np.inf)
-    for block in BLOCKS:
+    for block in sorted({*BLOCKS, *(-(-classes // parts) for parts in range(2, 9))}):
         if block >= classes:
             return
         starts = np.arange(0, classes, block)
         own = np.maximum.reduceat(c.z, starts, axis=1)
+        for which, shift in (("last", own[:, -1:]), ("first", own[:, :1])):
+            log_a = c.softmax[1] + top - shift
+            told = f"blocks of {block} classes: the log of the sum is added to the maximum of the {which} block"
+            yield "A13", told, replace(c, log_a=log_a, a=np.exp(log_a))
+            yield "A13", told, replace(c, log_a=log_a)
         for sentence, shifts in (
             ("the running sum of exponentials is not rescaled where the maximum grows", np.maximum.accumulate(own, 1)),
             ("the blocks' sums of exponentials are added without a common maximum", own),

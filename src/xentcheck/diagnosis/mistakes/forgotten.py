@@ -1,4 +1,4 @@
-"""Causes in the two halves of a - y, in the logits as they are read, and in terms that are added.
+"""Causes in the two halves of a - y, and in terms that are added.
 
 The newcomer's mistakes are among them. Codes as in `causes`.
 """
@@ -10,16 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
 from xentcheck.reference.formats import Array
 from xentcheck.reference.rows import to_rows
-from xentcheck.vocabulary import VALUES
 
-from .counterfactual import Counterfactual, Mistake
-
-CAPS = (5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
-"""Soft caps in use: cap tanh(z/cap)."""
-
-TEMPERATURES = (0.1, 0.5, 2.0, 4.0, 10.0)
+LIMITS = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0)
+"""Limits of a loss in use."""
 
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
 """Factors of lse^2 in use."""
@@ -29,9 +25,9 @@ def forgotten(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
     with np.errstate(all="ignore"):
         yield from _halves(c)
-        yield from _logits(c)
         yield from _terms(c)
         yield from _focal(c)
+        yield from _capped(c)
         yield from _values(c)
 
 
@@ -45,67 +41,17 @@ def _halves(c: Counterfactual) -> Iterator[Mistake]:
     right = s * (a * mass - c.q)
     flows = "no gradient flows through the log of the sum, as behind stop_gradient or detach"
     yield "E56", f"the gradient is -y alone: {flows}", replace(c, row_mass=0.0)
-    yield "E56", "the gradient is a alone: y is not subtracted", _gradient(c, s * a * mass)
-    yield "E56", "a gradient at the label only: every z_j is in the sum below a_y", _gradient(c, right * (c.q != 0))
-    yield "E56", "no gradient at the label: a is right for the other classes only", _gradient(c, right * (c.q == 0))
+    yield "E56", "the gradient is a alone: y is not subtracted", c.with_gradient(s * a * mass)
+    yield "E56", "a gradient at the label only: every z_j is in the sum below a_y", c.with_gradient(right * (c.q != 0))
+    yield "E56", "no gradient at the label: a is right for the other classes only", c.with_gradient(right * (c.q == 0))
     yield (
         "E56",
         "each class is taken for a logistic output: a (1 - a) in place of the Jacobian",
-        _gradient(c, s * (a - c.q) * a * (1.0 - a)),
+        c.with_gradient(s * (a - c.q) * a * (1.0 - a)),
     )
-    yield "E52", "the logits are returned as gradient", _gradient(c, c.z)
-    yield "E52", "the logits are returned as gradient, times its factor", _gradient(c, s * c.z)
-    yield "E52", "the softmax is returned as gradient", _gradient(c, a)
-
-
-def _gradient(c: Counterfactual, values: Array) -> Counterfactual:
-    return replace(c, given={"dC/dz": values})
-
-
-def _logits(c: Counterfactual) -> Iterator[Mistake]:
-    """Something is done to the logits on the way, or another function stands in the place of the softmax or of ln."""
-    a, log_a = c.softmax
-    for cap in CAPS:
-        bent = np.tanh(c.z / cap)
-        capped = replace(c, z=cap * bent)
-        yield "A12", f"soft cap: the logits are {cap:g} tanh(z/{cap:g})", capped
-        slope = capped.result("dC/dz") * (1.0 - bent**2)
-        yield "A12", f"soft cap: the logits are {cap:g} tanh(z/{cap:g}), with its derivative", _gradient(c, slope)
-        clamped = replace(c, z=np.clip(c.z, -cap, cap))
-        yield "A12", f"the logits are clamped to -{cap:g} to {cap:g}", clamped
-        inside = clamped.result("dC/dz") * (np.abs(c.z) < cap)
-        yield "A12", f"the logits are clamped to -{cap:g} to {cap:g}, with its derivative", _gradient(c, inside)
-    for t in TEMPERATURES:
-        for factor in dict.fromkeys((1.0, t, t * t, 1.0 / t)):
-            told = f"a temperature: z/{t:g} in the place of z" + (f", times {factor:g}" if factor != 1.0 else "")
-            cold = replace(c, z=c.z / t)
-            yield "A12", told, replace(cold, factor=factor)
-            yield "A12", f"{told}, with its derivative", _derived(cold, factor, 1.0 / t)
-    twice = replace(c, z=a)
-    yield "A12", "softmax twice: probabilities are taken for logits", twice
-    inner = twice.result("dC/dz")
-    chained = a * (inner - np.where(a > 0, a * inner, 0.0).sum(1, keepdims=True))
-    yield "A12", "softmax twice: probabilities are taken for logits, with its derivative", _gradient(c, chained)
-    yield "A12", "2^z in the place of exp(z)", replace(c, z=c.z * np.log(2.0))
-    logistic = 1.0 / (1.0 + np.exp(-c.z))
-    yield (
-        "A12",
-        "the logistic function of each logit in the place of the softmax",
-        replace(c, a=logistic, log_a=np.log(logistic)),
-    )
-    yield "A12", "the probability in the place of its logarithm", replace(c, log_a=a)
-    yield "A12", "log(1 + a) in the place of ln a", replace(c, log_a=np.log1p(a))
-    yield "A12", "the logit of the label alone: the sum of exponentials is left out", replace(c, log_a=c.z)
-    yield "A12", "log2 in the place of ln", replace(c, log_a=log_a / np.log(2.0))
-
-
-def _derived(c: Counterfactual, factor: float, slope: float) -> Counterfactual:
-    """Factor times a loss of slope z: each derivative brings the slope once more."""
-    given = {name: factor * c.result(name) for name in VALUES if name != "cost" or c.problem.reduction != "none"}
-    given["dC/dz"] = factor * slope * c.result("dC/dz")
-    if c.problem.v is not None:
-        given |= {"jvp": factor * slope * c.result("jvp"), "hvp": factor * slope**2 * c.result("hvp")}
-    return replace(c, given=given)
+    yield "E52", "the logits are returned as gradient", c.with_gradient(c.z)
+    yield "E52", "the logits are returned as gradient, times its factor", c.with_gradient(s * c.z)
+    yield "E52", "the softmax is returned as gradient", c.with_gradient(a)
 
 
 def _terms(c: Counterfactual) -> Iterator[Mistake]:
@@ -132,6 +78,22 @@ def _terms(c: Counterfactual) -> Iterator[Mistake]:
         yield "D45", sentence, replace(c, given=more)
 
 
+def _capped(c: Counterfactual) -> Iterator[Mistake]:
+    """Losses above a limit are set to it, and have no gradient."""
+    losses, t = c.losses(), c.targets
+    weight = t.label_weight if t.probabilities is None else np.ones(len(losses))
+    for limit in LIMITS:
+        above = losses > limit
+        if not above.any():
+            continue
+        for most in dict.fromkeys((1.0, *([] if t.weight is None else [0.0]))):
+            high = limit if most else limit * weight
+            over = losses > high
+            rows = np.where(over, high, losses) / c.denominator
+            given = {"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": c.result("dC/dz") * ~over[:, None]}
+            yield "D47", f"losses above {limit:g} are set to {limit:g}", replace(c, given=given)
+
+
 def _focal(c: Counterfactual) -> Iterator[Mistake]:
     """The factor (1 - a_y)^gamma of a focal loss, and its gradient, with the factor as a constant or not."""
     t = c.targets
@@ -147,7 +109,7 @@ def _focal(c: Counterfactual) -> Iterator[Mistake]:
         sentence = f"the factor (1 - a_y)^{gamma:g} of a focal loss is left on"
         values = {"loss": losses / c.denominator, "cost": np.asarray((losses / c.denominator).sum())}
         yield "A12", sentence, replace(c, given={**values, "dC/dz": right * factor[:, None]})
-        yield "A12", f"{sentence}, with its derivative", _gradient(c, right * whole[:, None])
+        yield "A12", f"{sentence}, with its derivative", c.with_gradient(right * whole[:, None])
 
 
 def _values(c: Counterfactual) -> Iterator[Mistake]:

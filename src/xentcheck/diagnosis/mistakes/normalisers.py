@@ -1,0 +1,136 @@
+"""Causes in the denominator, in ignored rows and in the upstream gradient. Codes as in `mistakes`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
+
+CHUNKS = (*range(2, 17), 32, 64, 128)
+
+
+def normalisers(c: Counterfactual) -> Iterator[Mistake]:
+    """Every such mistake that could make a difference to this problem."""
+    yield from _denominators(c)
+    yield from _ignored(c)
+    yield from _ignored_classes(c)
+    yield from _upstreams(c)
+
+
+def _denominators(c: Counterfactual) -> Iterator[Mistake]:
+    t = c.targets
+    rows, kept = len(t.kept), int(np.count_nonzero(t.kept))
+    counted = float(t.label_weight.sum()) if t.probabilities is None else float(rows)
+    yield "B24", "divides by C as well, as a mean over all N C elements does", _over(c, c.denominator * t.classes)
+    if not c.mean:
+        yield "B23", "divides by the denominator of the mean although nothing is to be divided", _over(c, counted)
+        yield "B23", "divides by the number of rows although nothing is to be divided", _over(c, float(rows))
+        return
+    factor = f"valid/N = {kept}/{rows}" if counted == kept else f"{c.denominator / rows:.3g}"
+    yield "B20", f"off by the factor {factor}: divides by all rows", _over(c, float(rows))
+    yield "B21", "divides by the number of kept rows, not by the sum of their weights", _over(c, float(kept))
+    if t.weight is not None:
+        every = float(t.weight[t.label].sum())
+        yield "B21", "the denominator sums the weights of ignored rows too", _over(c, every)
+        yield "B21", "divides by the sum of all class weights", _over(c, float(t.weight.sum()))
+        yield "B21", "divides by the mean class weight times the rows", _over(c, float(t.weight.mean() * rows))
+    yield "B21", "does not divide: the sum instead of the mean", _over(c, 1.0)
+    yield "B24", "divides twice by the denominator", _over(c, c.denominator**2)
+    share = np.where(t.kept, t.label_weight, 0.0) if t.probabilities is None else np.ones(rows)
+    chunks = {f"{size} rows": np.arange(0, rows, size) for size in CHUNKS if size < rows}
+    parts = {"half": 2, "a third": 3, "a quarter": 4, "an eighth": 8}
+    split = [(f"{part} of the rows", np.arange(0, rows, -(-rows // n))) for part, n in parts.items() if n <= rows]
+    for sentence, starts in (*chunks.items(), *split, ("half of the rows", np.array([0, rows // 2]))):
+        if rows > 1:
+            sums = np.add.reduceat(share, starts)
+            with np.errstate(all="ignore"):
+                per_row = np.repeat(sums, np.diff([*starts, rows]))
+                per_row = np.where(per_row == 0, np.inf, per_row)
+            yield "B22", f"the mean over chunks of {sentence} of their means", _over(c, per_row * len(starts))
+            yield "B22", f"the sum over chunks of {sentence} of their means", _over(c, per_row)
+
+
+def _over(c: Counterfactual, denominator: Any) -> Counterfactual:
+    return replace(c, denominator=denominator)
+
+
+def _ignored(c: Counterfactual) -> Iterator[Mistake]:
+    t, p = c.targets, c.problem
+    if t.probabilities is None and t.smoothing:
+        hot = (np.arange(t.classes) == t.label[:, None]) * (1.0 - t.smoothing) * t.label_weight[:, None]
+        even = (~t.kept)[:, None] * (np.ones(t.classes) if t.weight is None else t.weight) * t.smoothing / t.classes
+        yield "D42", "the smoothed part is left out, (1 - eps) of the label's part is there", replace(c, q=hot)
+        sentence = "the mask is inverted in the smoothed part, which ignored rows alone have"
+        yield "C36", sentence, replace(c, q=hot + even)
+    if t.kept.all() or t.probabilities is not None:
+        return
+    ignored = ~t.kept
+    everything = np.ones_like(t.kept)
+    for label in dict.fromkeys((p.ignore_index % t.classes, t.classes - 1, 0)):
+        told = c.with_labels(np.where(ignored, label, t.label), everything)
+        sentence = f"ignored rows count as rows of class {label}"
+        yield "C34", f"{sentence}: ignore_index is not honoured", told
+        yield "C34", f"{sentence}, in the denominator too", _over(told, float(told.targets.label_weight.sum()) or 1.0)
+    uniform = (np.ones(t.classes) if t.weight is None else t.weight) * t.smoothing / t.classes
+    if t.smoothing:
+        yield "C31", "ignored rows are smoothed", replace(c, q=np.where(ignored[:, None], uniform, c.q))
+    mass = np.where(ignored, 1.0, c.q.sum(1))[:, None]
+    yield "C30", "ignored rows keep their softmax in the gradient", replace(c, row_mass=mass)
+    labels = np.where(ignored, p.ignore_index % t.classes, t.label)
+    yield "C36", "the mask is inverted: ignored rows count, kept ones do not", c.with_labels(labels, ignored)
+    none = np.where(ignored[:, None], uniform, 0.0)
+    yield "C36", "the mask is inverted: kept rows do not count", replace(c, q=none)
+    if 0 <= p.ignore_index < t.classes:
+        z = np.where(np.arange(t.classes) == p.ignore_index, -np.inf, c.z)
+        yield "C34", "the class ignore_index leaves the softmax", replace(c, z=z)
+
+
+def _ignored_classes(c: Counterfactual) -> Iterator[Mistake]:
+    """Rows of class 0 or of the last class are taken for ignored ones, in the denominator too or not."""
+    t = c.targets
+    if t.probabilities is not None:
+        return
+    for label in dict.fromkeys((0, t.classes - 1)):
+        kept = t.kept & (t.label != label)
+        if kept.any() and not np.array_equal(kept, t.kept):
+            told = c.with_labels(t.label, kept)
+            sentence = f"rows of class {label} are taken for ignored ones"
+            yield "C34", sentence, told
+            if c.mean:
+                yield "C34", f"{sentence}, in the denominator too", _over(told, float(t.label_weight[kept].sum()))
+
+
+def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
+    up = c.upstream
+    ones = np.ones_like(up)
+    yield "E50", "the upstream gradient is ignored", replace(c, upstream=ones)
+    if c.problem.reduction == "none" and len(up):
+        yield "E50", "the first row's upstream gradient is used for all rows", replace(c, upstream=ones * up[0])
+        for step, which in ((1, "previous"), (-1, "next")):
+            yield "E50", f"the {which} row's upstream gradient is used", replace(c, upstream=np.roll(up, step))
+        yield "E50", "the upstream gradients are used in reverse order", replace(c, upstream=up[::-1])
+        yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
+    yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
+    if c.mean:
+        yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up / c.denominator)
+    added = replace(c, upstream=ones).result("dC/dz") + up[:, None]
+    yield "E50", "the upstream gradient is added, not multiplied", replace(c, given={"dC/dz": added})
+    if c.problem.backwards > 1:
+        first = c.result("dC/dz")
+        told = "the second backward call finds what the first left behind"
+        yield "E53", told, replace(c, upstream=-2.0 * up * up)
+        again = c.problem.backwards * (c.q if c.pulled is None else c.pulled)
+        yield "E53", f"{told}: y is subtracted from the saved softmax once more in each call", replace(c, pulled=again)
+        for sentence, before in (("the gradient", first), ("a - y", c.softmax[0] * c.q.sum(1, keepdims=True) - c.q)):
+            saved = replace(c, a=before, row_mass=1.0)
+            yield "E53", f"{told}: {sentence} in the place of the saved softmax", saved
+            saved = replace(c, z=before)
+            yield "E53", f"{told}: {sentence} in the place of the saved logits", saved
+    yield "E54", "the result is 0", replace(c, factor=0.0)
+    yield "G90", "the sign is wrong", replace(c, factor=-1.0)
+    yield "B24", "twice the right result", replace(c, factor=2.0)
+    yield "B24", "half of the right result", replace(c, factor=0.5)

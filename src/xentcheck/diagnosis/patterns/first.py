@@ -1,0 +1,50 @@
+"""What a wrong result says by its pattern, where no known mistake explains it number by number."""
+
+from __future__ import annotations
+
+from xentcheck.diagnosis.counterfactual import Counterfactual
+from xentcheck.reference.formats import Array
+from xentcheck.vocabulary import LAYER_GRADIENTS
+
+from .decoded import labels_of, logits_of, targets_of
+from .finite import not_finite
+from .parts import part_of
+from .places import moved_rows, rows_of, where_wrong, where_zero
+from .ratios import constant_ratio, precision
+from .softmax import softmax_of
+from .terms import term_of
+
+ROWS = ("loss", "dC/dz", "dC/da_prev")
+"""Quantities that have a row, or an element, for each row of the logits."""
+
+
+def pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, bound: Array) -> str:
+    """The first pattern that fits, or an empty string.
+
+    Not finite, 0 in places, a constant ratio, other labels, a part or a term with another factor, a low precision,
+    and last, which rows alone are wrong.
+    """
+    seen = right, exact, got, bound
+    found = not_finite(right, exact, got)
+    if not found and quantity == "dC/dz":
+        found = where_wrong(*seen)
+    if not found and quantity in LAYER_GRADIENTS:
+        found = where_zero(quantity, exact, got, bound)
+    found = found or constant_ratio(*seen)
+    in_rows = quantity in ("loss", "dC/dz")
+    if not found and in_rows:
+        found = labels_of(right, quantity, exact, got, bound)
+    if not found and in_rows:
+        found = part_of(*seen) if quantity == "dC/dz" else term_of(*seen)
+    if not found and quantity in ROWS:
+        found = moved_rows(*seen)
+    if not found and quantity == "loss":
+        found = logits_of(*seen)
+    if not found and quantity == "dC/dz":
+        found = targets_of(*seen)
+    found = found or precision(*seen, quantity)
+    if not found and quantity == "dC/dz":
+        found = softmax_of(*seen)
+    if not found and quantity in ROWS:
+        found = rows_of(*seen)
+    return found

@@ -1,0 +1,137 @@
+"""What the places of wrong elements say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
+from xentcheck.reference.formats import Array
+
+MOST = 2048
+"""Rows among which a moved one is looked for."""
+
+FEW = 7
+"""Elements of which a limit parts the wrong from the right ones by chance."""
+
+
+def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """What the places of a gradient's wrong elements say."""
+    wrong = wrong_elements(exact, got, bound)
+    columns, rows = np.flatnonzero(wrong.any(0)), np.flatnonzero(wrong.any(1))
+    if (got[wrong] == 0).all():
+        if told := _small(exact, got, wrong, right.softmax[0]):
+            return told
+        upper = np.arange(wrong.shape[1]) >= wrong.shape[1] // 2
+        other = upper != (right.targets.label >= wrong.shape[1] // 2)[:, None]
+        if right.targets.probabilities is None and len(rows) > 1 and np.array_equal(wrong, other & (exact != 0)):
+            return "E59: a gradient in the half of the classes with the label only: its own shard"
+        if 0 < len(columns) < wrong.shape[1] and columns[-1] == wrong.shape[1] - 1 and not got[:, columns[0] :].any():
+            return f"F74: no gradient from column {columns[0]} on"
+        if 0 < len(rows) < wrong.shape[0] and rows[-1] == wrong.shape[0] - 1 and not got[rows[0] :].any():
+            return f"F78: no gradient from row {rows[0]} on: a lost chunk, or an offset that overflows"
+        return "E54: the wrong elements are all 0"
+    clipped = np.abs(got[wrong])
+    if np.count_nonzero(wrong) > 1 and (clipped == clipped[0]).all() and np.abs(got).max() == clipped[0] > 0:
+        return f"E51: the gradient is clipped at {clipped[0]:.6g}: just the larger elements are wrong"
+    at_maximum = right.z == right.z.max(1, keepdims=True)
+    beside = right.q == 0
+    if not wrong[~at_maximum].any() and len(rows) > 1 and (wrong & beside).any():
+        return "A11: wrong at the row's maximum only: a gradient flows through the maximum"
+    return ""
+
+
+def _small(exact: Array, got: Array, wrong: Array, a: Array) -> str:
+    """Whether a limit parts what is 0 from what is not, in the probabilities or in the gradient itself."""
+    there = (exact != 0) & (got != 0)
+    for name, size in (("probability", a), ("gradient", np.abs(exact))):
+        lost, left = size[wrong], size[there]
+        if min(len(lost), len(left)) > 1 and len(lost) + len(left) > FEW and lost.max() < left.min():
+            between = f"the largest {lost.max():.3g}, the smallest of the others {left.min():.3g}"
+            return f"E51: {between}: elements of a small {name} are set to 0"
+    return ""
+
+
+def where_zero(quantity: str, exact: Array, got: Array, bound: Array) -> str:
+    """What the places of a layer's gradient say that are wrongly 0."""
+    wrong = wrong_elements(exact, got, bound)
+    if not wrong.any() or got[wrong].any():
+        return ""
+    somewhere = np.asarray(wrong.reshape(len(wrong), -1).any(1))
+    first = int(np.argmax(somewhere))
+    if first and somewhere[first:].all():
+        what = "row" if quantity == "dC/da_prev" else "class"
+        return f"G94: no gradient from {what} {first} on: a lost shard or chunk"
+    return "E54: the wrong elements are all 0"
+
+
+def moved_rows(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """Whether all wrong rows hold what is right in other rows, or zeros."""
+    rows = np.asarray(wrong_elements(exact, got, bound).reshape(len(exact), -1).any(1))
+    wide = [np.asarray(x).reshape(len(exact), -1) for x in (exact, got, bound)]
+    if len(exact) > MOST or np.count_nonzero(rows) < (2 if wide[0].shape[1] > 2 else 4):
+        return ""
+    if len(exact) != len(right.z) or len(np.unique(wide[0][rows], axis=0)) < 2:
+        return ""
+    found, empty = [], 0
+    for i in np.flatnonzero(rows):
+        near = (np.abs(wide[1][i] - wide[0]) <= 2.0 * (wide[2] + wide[2][i])).all(1)
+        empty += int(not near.any() and not wide[1][i].any())
+        if near.any():
+            found.append((int(i), int(np.argmax(near))))
+    if len(found) + empty < np.count_nonzero(rows) or len(found) < 2:
+        return ""
+    told = ", ".join(f"row {i} has that of row {j}" for i, j in found[:4])
+    return f"F79: {told}: rows are right, but in the places of other rows"
+
+
+def rows_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """What tells the wrong rows from the right ones: just these rows have it, two on either side at least."""
+    wrong = wrong_elements(exact, got, bound)
+    if len(wrong) != len(right.z):
+        return ""
+    rows = np.asarray(wrong.reshape(len(wrong), -1).any(1))
+    told = np.asarray((exact != 0).reshape(len(rows), -1).any(1)) | rows
+    if min(np.count_nonzero(rows), np.count_nonzero(told & ~rows)) < 2:
+        return ""
+    for sentence, those in _sorts(right):
+        if np.array_equal(rows[told], those[told]):
+            return f"F79: just the rows {sentence} are wrong"
+    return ""
+
+
+def _sorts(c: Counterfactual) -> list[tuple[str, Array]]:
+    """Sorts of rows."""
+    t, number = c.targets, np.arange(len(c.z))
+    finite = np.isfinite(c.z).all(1)
+    found = [
+        ("that are ignored", ~t.kept),
+        ("that are kept", t.kept),
+        ("with classes at -inf", ~finite),
+        ("without classes at -inf", finite),
+        ("of odd numbers", number % 2 == 1),
+        ("of even numbers", number % 2 == 0),
+        ("with an upstream gradient other than 1", c.upstream != 1),
+        ("with a negative upstream gradient", c.upstream < 0),
+        ("with two equal largest logits", (c.z == c.z.max(1, keepdims=True)).sum(1) > 1),
+        ("whose logits are all negative", c.z.max(1) < 0),
+        ("with a positive logit", c.z.max(1) > 0),
+    ]
+    if t.probabilities is None:
+        at_label = c.z[number, t.label]
+        found += [
+            ("whose label has the largest logit", at_label == c.z.max(1)),
+            ("whose label has not the largest logit", at_label != c.z.max(1)),
+            ("whose label's logit is negative", at_label < 0),
+            ("whose label's logit is positive", at_label > 0),
+            ("whose label is in the first half of the classes", t.label < -(-t.classes // 2)),
+            ("whose label is in the second half of the classes", t.label >= -(-t.classes // 2)),
+        ]
+        found += [(f"of class {k}", t.label == k) for k in dict.fromkeys((0, t.classes - 1, *t.label.tolist()[:64]))]
+        if t.weight is not None:
+            found += [
+                ("whose label has the weight 0", t.label_weight == 0),
+                ("whose label's weight is not 1", t.label_weight != 1),
+            ]
+    for first in np.flatnonzero(number)[:4096:1] if len(number) <= 256 else ():
+        found += [(f"from {first} on", number >= first), (f"before {first}", number < first)]
+    return found

@@ -1,0 +1,91 @@
+"""One ratio for all elements, and the bits of a narrower format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
+from xentcheck.reference.formats import FORMATS, Array
+from xentcheck.vocabulary import VALUES
+
+OPEN = 0.002
+"""Share of an element's error that a constant ratio may leave open."""
+
+FARTHEST = 1e6
+"""Ratios beyond it, or below its inverse, are no factor that somebody forgot, but another result."""
+
+MANY = 6
+"""Wrong elements from which on their signs say something: of so many roundings one goes the other way."""
+
+
+def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """The number that all elements are a multiple of the right ones by; a single element has to have a known one.
+
+    [derived] r = sum(got exact)/sum(exact^2); each element may miss r exact by the bound of both and 0.2 % of
+    its error.
+    """
+    if not np.isfinite(got).all() or not np.isfinite(exact).all() or not exact.any():
+        return ""
+    size = np.abs(exact).max()
+    x = exact / size
+    ratio = float(((got / size) * x).sum() / (x * x).sum())
+    error = np.abs(got - exact)
+    limit = (1.0 + abs(ratio)) * bound + OPEN * error
+    if ratio == 0.0 or not (np.abs(got - ratio * exact) <= limit).all():
+        return ""
+    names = [
+        name
+        for name, value in _known_ratios(right)
+        if abs(ratio - value) <= 2 * float((bound / size).max()) + 1e-6 * value
+    ]
+    telling = np.count_nonzero(wrong_elements(exact, got, bound)) > 1 and 1.0 / FARTHEST < abs(ratio) < FARTHEST
+    if not names and not telling:
+        return ""
+    told = f"B24: every element is {ratio:.6g} times the right one"
+    return f"{told}: {names[0]}" if names else told
+
+
+def _known_ratios(c: Counterfactual) -> Iterator[tuple[str, float]]:
+    """Factors that something in the problem accounts for."""
+    rows, classes = c.z.shape
+    kept = int(np.count_nonzero(c.targets.kept))
+    counts = {"C": classes, "N": rows, "N C": rows * classes, "the number of kept rows": kept}
+    for name, count in counts.items():
+        if count > 1:
+            yield f"1/{name}, divided once more" if name != "N C" else "1/(N C), divided once more", 1.0 / count
+            yield f"{name}, not divided by it", float(count)
+    yield "log2 in place of ln", 1.0 / np.log(2.0)
+    yield "log10 in place of ln", 1.0 / np.log(10.0)
+    if c.targets.smoothing:
+        yield "1 - eps", 1.0 - c.targets.smoothing
+
+
+def precision(right: Counterfactual, exact: Array, got: Array, bound: Array, quantity: str) -> str:
+    """Whether everything is right to the bits of a narrower format.
+
+    Errors are relative: of values and log a to ln C at least, of all else to a part of the largest element. A result
+    that went through a format of p bits is off by up to u = 2^-p, by a few of them after a few steps. The
+    errors of many elements go to both sides, and are no constant multiple of the right values; few elements are
+    numbers of that format themselves.
+    """
+    wrong = wrong_elements(exact, got, bound)
+    if np.count_nonzero(wrong) < 2 or not np.isfinite(got[wrong]).all():
+        return ""
+    scaled = quantity not in (*VALUES, "log_a")
+    size = np.abs(exact).max(initial=0.0) * 2.0**-5 if scaled else np.log(right.z.shape[1])
+    error = ((got - exact) / np.maximum(np.abs(exact), size))[wrong]
+    relative = float(np.abs(error).max())
+    one_sided = bool(np.all(error > 0) or np.all(error < 0))
+    if len(error) >= MANY and one_sided and np.abs(error).min() > relative / 4.0:
+        return ""
+    few = len(error) < MANY
+    own = FORMATS[right.problem.dtype].precision
+    for name in ("bfloat16", "float16", "float32"):
+        bits = FORMATS[name].precision
+        if few and not (got[wrong].astype(name).astype(np.float64) == got[wrong]).all():
+            continue
+        if bits <= own and 2.0 ** (-bits - 2) <= relative <= 2.0 ** (-bits + 3):
+            return f"A10: right to about {bits} bits, as {name} has them: a step in too low a precision"
+    return ""
