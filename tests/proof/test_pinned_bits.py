@@ -8,7 +8,7 @@ from bits import digests
 from xentcheck.cases.profiles.named import PROFILES, cases
 
 PINNED = {
-    "quick cases": "d355c1ff544655e58a3e71d84e3a642998da60e550284a995027fd80fddfeea5",
+    "quick cases": "fcea704d978923d96bb1be2644904b2344522bce45f16b046ed76cc345c24a10",
     "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
     "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
     "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",

@@ -70,7 +70,7 @@ VALUES: tuple[dict[str, Any], ...] = (
     {"shape": COMMON, "target": "prob", "options": ("wfar",), "reduction": "mean", "upstream": "eighth"},
     {"shape": COMMON, "reduction": "mean", "upstream": "nil"},
     {"shape": COMMON, "options": ("ign",), "reduction": "mean"},
-    {"shape": (4, 7, 3), "options": ("ign",), "reduction": "mean"},
+    {"shape": (4, 7, 4), "options": ("ign",), "reduction": "mean"},
     {"shape": (2, 5, 8, 8), "reduction": "none", "upstream": "rand"},
     {"shape": (3, 5, 4, 4), "options": ("wx", "ign"), "reduction": "mean", "upstream": "neg"},
     {"shape": (600, 33), "options": ("wx", "ls", "ign"), "reduction": "none", "upstream": "rand"},
