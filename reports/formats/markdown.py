@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import html
 
+from xentcheck.records.paths import page as kind_of_page
 from xentcheck.records.run import RunFile
 from xentcheck.reports.sections.page import page_of
 from xentcheck.reports.sections.section import Section
+
+REPORT = kind_of_page("report")
 
 PASSING, FAILING = 4_000, 16_000
 """Bytes of the page of a run that agrees, and of one that fails; a comment on GitHub holds 65,536."""
@@ -18,7 +21,7 @@ LONGEST = 600
 def markdown(run: RunFile) -> str:
     """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails; what does not fit is counted."""
     page = page_of(run)
-    parts = [f"# {escaped(page.title)}", f"**{escaped(page.verdict)}**"]
+    parts = [*REPORT.words, f"# {escaped(page.title)}", f"**{escaped(page.verdict)}**"]
     room = (PASSING if page.ok else FAILING) - 300 - sum(map(_bytes, parts))
     brief = [section for section in page.sections if section.brief]
     blocks = [

@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from xentcheck.records.paths import page
 from xentcheck.records.words import ulps_text
 from xentcheck.reports.formats.markdown import escaped
 from xentcheck.reports.sections.section import short
@@ -27,6 +28,8 @@ BEHIND = (
     "prints more of them."
 )
 
+TABLE_PAGE = page("table")
+
 WIDTH = 120
 
 DIGITS = {"float64": 17}
@@ -47,7 +50,14 @@ def markdown(table: Table, *, witnesses: bool) -> str:
     for key, cells in rows.items():
         shown = (_cell(cells.get(library), notes, witnesses) for library in libraries)
         lines.append(_row(*map(escaped, key), *shown))
-    parts = ["# Agreement", _filled(PROSE), "\n".join(lines), "\n".join(notes), "\n".join(map(_source, table.sources))]
+    parts = [
+        *TABLE_PAGE.words * witnesses,
+        "# Agreement",
+        _filled(PROSE),
+        "\n".join(lines),
+        "\n".join(notes),
+        "\n".join(map(_source, table.sources)),
+    ]
     if witnesses:
         parts += [
             "## Witnesses",

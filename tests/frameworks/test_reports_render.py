@@ -342,7 +342,8 @@ def test_report_is_written_whole(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new file replaces the old one at once or not at all, and leaves nothing behind."""
-    (tmp_path / "report.html").write_text("old")
+    old = "<!-- xentcheck: report -->"
+    (tmp_path / "report.html").write_text(old)
 
     def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
@@ -351,7 +352,7 @@ def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OutputError, match="cannot be written: No space left on device"):
         write_report(varied(), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
-    assert (tmp_path / "report.html").read_text() == "old"
+    assert (tmp_path / "report.html").read_text() == old
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "jinja2"])

@@ -21,12 +21,10 @@ number = 3
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    """A folder with implementations of one's own, and files that xentcheck did not write."""
+    """A folder with implementations of one's own."""
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "unsound.py").write_text("def f(:\n")
     (tmp_path / "leaves.py").write_text("import sys\nsys.exit(0)\n")
-    for name in ("odd.json", "odd.jsonl"):
-        (tmp_path / name).write_text('{"a":1}')
     (tmp_path / "future.toml").write_text("schema = 2\n")
     return tmp_path
 
@@ -77,20 +75,6 @@ BAD_INPUT = {
         "adapter numpy has no variant 'jit'; allowed: eager",
     ),
     "no subject": (["replay", CASE], "replay needs one implementation: --adapter NAME, or --impl with --framework"),
-    "run file of somebody": (
-        ["run", "--adapter", "numpy", "--out", "mine.py"],
-        "mine.py is there, and xentcheck did not",
-    ),
-    "baseline of somebody": (["run", "--adapter", "numpy", "--save", "./odd.jsonl"], "odd.jsonl is there, and xentch"),
-    "script of somebody": (["replay", CASE, "--adapter", "numpy", "--script", "mine.py"], "mine.py is there, and xent"),
-    "merged into somebody's": (["merge", "a.jsonl", "--out", "odd.jsonl"], "odd.jsonl is there, and xentcheck did not"),
-    "table of somebody": (["table", "numpy", "--out", "odd.json"], "odd.json is there, and xentcheck did not write it"),
-    "page of somebody": (["explain", "--html", "mine.py"], "mine.py is there, and is no page, which ends with .md, "),
-    "accuracies of somebody": (
-        ["accuracy", "--adapter", "numpy", "--out", "mine.py"],
-        "mine.py is there, and is no page, which",
-    ),
-    "faults of somebody": (["faults", "--framework", "numpy", "--out", "mine.py"], "mine.py is there, and is no page"),
     "run file": (["report", "absent.jsonl"], "run file absent.jsonl cannot be read: No such file or directory"),
     "comparison": (["compare", "absent.jsonl", "mine.py"], "run file absent.jsonl cannot be read: No such file or"),
     "foreign file": (["report", "mine.py"], "run file mine.py, line 1 is not JSON"),

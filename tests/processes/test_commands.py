@@ -200,7 +200,8 @@ def test_run_writes_the_report(here: Path) -> None:
     assert code == 0
     first = {path.name: path.read_bytes() for path in (here / "out").iterdir()}
     assert sorted(first) == ["report.html", "report.json", "report.md"]
-    assert xentcheck("report", "run.jsonl", "--out", "again", cwd=here).returncode == 0
+    for _ in range(2):  # the second time in the place of the first
+        assert xentcheck("report", "run.jsonl", "--out", "again", cwd=here).returncode == 0
     assert {path.name: path.read_bytes() for path in (here / "again").iterdir()} == first
 
 
