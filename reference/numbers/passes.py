@@ -112,6 +112,15 @@ def _largest(x: Array, n: int) -> float:
 
 
 @loop
+def _first(x: Array, n: int, value: float) -> int:
+    """Where a number stands first among others."""
+    for i in range(n):
+        if x[i] == value:
+            return i
+    return 0
+
+
+@loop
 def compared(
     got: Array,
     hi: Array,
@@ -121,13 +130,13 @@ def compared(
     per_unit: float,
     edges: tuple[Array, Array],
     above: tuple[Array, Array],
-) -> tuple[int, float, int, float]:
-    """What `Tally` looks for in elements (n,): how many fail, the largest share, where, and the most ULPs (-1: none).
+) -> tuple[int, float, int, float, int]:
+    """What `Tally` looks for in elements (n,): how many fail, the largest share, the most ULPs (-1: none), each where.
 
     normal: the smallest normal number; per_unit: 1 in ULPs of it. edges: of shares and of ULPs; above: how many are
     there or beyond, to which is added. -1 failing elements: something is not finite, or a bound is 0: left to NumPy.
     """
-    failing, largest, at, most = np.zeros(1, np.int64), -1.0, 0, -1.0
+    failing, largest, at, most, far = np.zeros(1, np.int64), -1.0, 0, -1.0, 0
     share, found = np.empty(PART), np.empty(PART)
     beyond = np.array([1.0 + 2.0**-52])
     for start in range(0, got.size, PART):
@@ -135,17 +144,15 @@ def compared(
         n = stop - start
         x, a, b, c = got[start:stop], hi[start:stop], lo[start:stop], bound[start:stop]
         if _share_and_ulps(x, a, b, c, normal, per_unit, share, found):
-            return -1, 0.0, 0, 0.0
+            return -1, 0.0, 0, 0.0, 0
         top = _largest(share, n)
         if top > largest:
-            largest = top
-            for i in range(n):
-                if share[i] == top:
-                    at = start + i
-                    break
+            largest, at = top, start + _first(share, n, top)
         if top > 1.0:
             _count(share, n, beyond, failing)
-        most = max(most, _largest(found, n))
+        units = _largest(found, n)
+        if units > most:
+            most, far = units, start + _first(found, n, units)
         _count(share, n, edges[0], above[0])
         _count(found, n, edges[1], above[1])
-    return failing[0], largest, at, most
+    return failing[0], largest, at, most, far

@@ -24,8 +24,7 @@ PROSE = (
 
 BEHIND = (
     "The comparison with the largest share of its bound, and the one with the most ULPs. The command repeats it, and "
-    "prints its worst elements by share. Where a run did not record the element with the most ULPs, `--show 1000` "
-    "prints more of them."
+    "prints its worst elements by share, and tells that of the most ULPs."
 )
 
 TABLE_PAGE = page("table")

@@ -183,6 +183,7 @@ def _print_record(r: Record, console: Console) -> None:
     line = f"{r.quantity}: {r.outcome}"
     if r.share is not None:
         line += f", share {r.share:.4g} of the bound under {r.judged_by}, at most {in_ulps(r.ulp)}"
+        line += f" at {list(r.farthest.index)}" if r.farthest else ""
     if r.reason:
         line += f" ({r.reason})"
     console.print(Text(line, style="bold red" if r.outcome in FAILING else "bold"))
