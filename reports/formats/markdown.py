@@ -53,7 +53,7 @@ def _card(section: Section, number: int, row: tuple[str, ...]) -> str:
     """A row as an item of a list: its names, what else it has, and its commands."""
     pairs = list(zip(section.columns, row, strict=True))
     name = " ".join(cell for column, cell in pairs if column.kind == "name")
-    rest = [(c.title, cell) for c, cell in pairs if c.kind not in ("name", "command") and cell != "-"]
+    rest = [(c.title, cell) for c, cell in pairs if c.kind not in ("name", "command", "folded") and cell != "-"]
     commands = [f"<br><code>{escaped(cell)}</code>" for column, cell in pairs if column.kind == "command"]
     told = "; ".join(f"{escaped(title)}: {escaped(cell)}" for title, cell in rest)
     return f"{number}. **{escaped(name)}** {told}{''.join(commands)}"
@@ -73,8 +73,9 @@ def table(section: Section) -> str:
     |---|
     | a\|b &lt;script&gt; |
     """
-    lines = [f"| {' | '.join(escaped(c.title) for c in section.columns)} |", "|" + "---|" * len(section.columns)]
-    lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in section.rows]
+    kept = [i for i, c in enumerate(section.columns) if c.kind != "folded"]
+    lines = [f"| {' | '.join(escaped(section.columns[i].title) for i in kept)} |", "|" + "---|" * len(kept)]
+    lines += [f"| {' | '.join(escaped(row[i]) for i in kept)} |" for row in section.rows]
     return "\n".join(lines)
 
 
