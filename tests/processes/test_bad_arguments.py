@@ -165,7 +165,7 @@ BAD_INPUT = {
     ),
     "one device of two": (
         ["run", "--adapter", "numpy", "--device", "cpu", "--device", "tpu"],
-        "no adapter has a device among tpu; allowed: cpu, cuda, gpu",
+        "no adapter has a device among tpu; allowed: cpu",
     ),
     "project too large": (
         ["project", "numpy", "--shape", "99999999,99999999"],

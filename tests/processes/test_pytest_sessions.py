@@ -86,7 +86,7 @@ BAD = {
     "dtype": (["--xentcheck-dtype", "int8"], "dtype 'int8' is not judged; allowed: float64, "),
     "device": (
         ["--xentcheck-adapter", "numpy", "--xentcheck-device", "tpu"],
-        "no adapter has a device among tpu; allowed: cpu, cuda, gpu",
+        "no adapter has a device among tpu; allowed: cpu",
     ),
     "case": (["--xentcheck-case", "knots*"], "no case matches 'knots*'"),
     "seed": (["--xentcheck-seed", "one"], "--xentcheck-seed is 'one'; allowed: a number"),
