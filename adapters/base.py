@@ -19,6 +19,9 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, refusal
 
+WAYS = ("learned-weight", "threads")
+"""Ways to make a call that change no result: a weight requires a gradient, there are two threads."""
+
 LABELS = "labels"
 """Class indices as targets, in reasons and declarations."""
 
@@ -153,6 +156,10 @@ class Adapter(ABC):
 
     def poisoned(self) -> AbstractContextManager[None] | None:
         """A context in which memory that is allocated and not written holds nan; None if there is no such way."""
+        return None
+
+    def otherwise(self, way: str) -> AbstractContextManager[None] | None:
+        """A context in which a call is made in another way of WAYS, which changes no result; None if there is none."""
         return None
 
     def require_shape(self, found: tuple[int, ...], expected: tuple[int, ...]) -> None:

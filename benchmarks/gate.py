@@ -125,14 +125,20 @@ BREAKS: dict[str, dict[str, Change]] = {
     },
 }
 
+WIDE = "torch.promote_types(z.dtype, torch.float32)"
+"""What a step of its own is kept in: in bfloat16 it would be one more rounding, which loses accuracy."""
+
 ROUNDS: dict[str, dict[str, Change]] = {
     "torch": {
-        "exp2": ("torch.exp(z - m)", "torch.exp2((z - m) * 1.4426950408889634)"),
+        "exp2": ("torch.exp(z - m)", f"torch.exp2((z - m).to({WIDE}) * 1.4426950408889634).to(z.dtype)"),
         "sum in another order": ("e.sum(1, keepdim=True)", "e.flip(1).sum(1, keepdim=True)"),
-        "sum of two halves": ("e.sum(1, keepdim=True)", "e[:, ::2].sum(1, True) + e[:, 1::2].sum(1, True)"),
+        "sum of two halves": (
+            "e.sum(1, keepdim=True)",
+            f"(e[:, ::2].sum(1, True, dtype={WIDE}) + e[:, 1::2].sum(1, True, dtype={WIDE})).to(e.dtype)",
+        ),
         "running sum": ("e.sum(1, keepdim=True)", "e.cumsum(1)[:, -1:]"),
         "reciprocal": ("a = e / s", "a = e * (1 / s)"),
-        "exp of z - lse": ("a = e / s", "a = torch.exp(z - m - torch.log(s))"),
+        "exp of z - lse": ("a = e / s", f"a = torch.exp((z - m).to({WIDE}) - torch.log(s.to({WIDE}))).to(z.dtype)"),
         "logsumexp": ("m + torch.log(s) - z", "torch.logsumexp(z, 1, True) - z"),
         "shift first": ("m + torch.log(s) - z.gather(1, label)", "torch.log(s) - (z - m).gather(1, label)"),
         "softmax of the library": ("a = e / s", "a = torch.softmax(z, 1)"),

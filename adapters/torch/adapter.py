@@ -34,6 +34,9 @@ class TorchFunction(Adapter):
     accuracies = (("cpu", "float64", 1.5, 1.0), ("cpu", "*", 1.0, 1.0))
     exp_ulps = 8.0
     log_ulps = 8.0
+    threads = 1
+    learned = False
+    """Whether a weight requires a gradient, which nobody takes."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
@@ -68,7 +71,7 @@ class TorchFunction(Adapter):
         torch = self.load()
         wanted = self.provided(problem, quantities)
         differentiated = not {*GRADIENTS, *DIRECTIONAL}.isdisjoint(wanted)
-        with numerics(torch), torch.set_grad_enabled(differentiated):
+        with numerics(torch, self.threads), torch.set_grad_enabled(differentiated):
             inputs = Tensors(problem, device)
             arguments, leaves = self.head(problem, inputs)
             found = self._evaluate(problem, inputs, arguments, leaves, wanted)
@@ -78,6 +81,15 @@ class TorchFunction(Adapter):
     def poisoned(self) -> AbstractContextManager[None]:
         """PyTorch fills fresh memory with nan while deterministic algorithms are asked for."""
         return poisoned_memory(self.load())
+
+    @contextmanager
+    def otherwise(self, way: str) -> Iterator[None]:
+        """By two threads, or with a weight that requires a gradient, as one that is learned does."""
+        self.threads, self.learned = 1 + (way == "threads"), way == "learned-weight"
+        try:
+            yield
+        finally:
+            self.threads, self.learned = 1, False
 
     def head(self, problem: Problem, inputs: Tensors) -> tuple[tuple[Tensor, ...], Leaves]:
         """What the function gets before the target, and for each gradient the leaves that it is taken of."""
@@ -128,7 +140,7 @@ class TorchFunction(Adapter):
 
         options = keywords(problem)
         if "weight" in options:
-            options["weight"] = inputs["weight"]
+            options["weight"] = inputs["weight"].requires_grad_(self.learned and torch.is_grad_enabled())
         output = self.function(*arguments, inputs["target"], **options)
         if not isinstance(output, torch.Tensor):
             raise AdapterError(f"{self.name} returned {type(output).__name__}; allowed: a torch.Tensor, the loss")
@@ -191,15 +203,15 @@ def criterion(logits: Tensor, target: Tensor, **options: Any) -> Tensor:
 
 
 @contextmanager
-def numerics(torch: Any) -> Iterator[None]:
-    """One thread and true float32 products (no TF32) inside; the settings found, again after it."""
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    torch.set_num_threads(1)
+def numerics(torch: Any, threads: int = 1) -> Iterator[None]:
+    """So many threads and true float32 products (no TF32) inside; the settings found, again after it."""
+    found, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(threads)
     torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(found)
         torch.set_float32_matmul_precision(precision)
 
 

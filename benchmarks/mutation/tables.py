@@ -155,7 +155,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/studies/projection/check.py": ("test_projection",),
     f"{ROOT}/studies/projection/rows.py": ("test_projection",),
     f"{ROOT}/cli/commands/grade.py": ("test_exit_codes", "test_handed_on"),
-    f"{ROOT}/reproduce/replay.py": ("test_exit_codes", "test_shrink", "test_cli"),
+    f"{ROOT}/reproduce/replay.py": ("test_exit_codes", "test_shrink", "test_bad_arguments", "test_commands"),
     f"{ROOT}/cases/selection.py": RUNS,
     f"{ROOT}/testing/given.py": ("test_handed",),
     f"{ROOT}/judging/undecided.py": ("test_weaker", "test_handed"),
@@ -195,7 +195,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_power",
         "test_power_of_quick",
     ),
-    f"{ROOT}/cli/early_exit.py": ("test_cli::test_a_loss_that_takes_the_process_or_its_output_is_no_green_run",),
+    f"{ROOT}/cli/early_exit.py": ("test_commands::test_a_loss_that_takes_the_process_or_its_output_is_no_green_run",),
     "reference/labels.py": (
         "test_sizes::test_rows_in_place_of_labels_are_decided_at_every_size",
         "test_laws",

@@ -24,9 +24,9 @@ from .weaker import weaker
 class Row:
     """All comparisons of one quantity at one place; worst: the record of the largest share, known deviations apart.
 
-    known: the deviation of the largest share. ulp: the largest error of all but deviations in units in the last place,
-    None if every exact value is below the normal range. median: of the comparisons' shares. most: a limit that the
-    shares of 99 % of the elements are below, an edge of a bin.
+    known: the deviation of the largest share. farthest: the record of the most units in the last place, deviations
+    apart, None if every exact value is below the normal range. median: of the comparisons' shares. most: a limit that
+    the shares of 99 % of the elements are below, an edge of a bin.
     """
 
     place: Place
@@ -35,9 +35,14 @@ class Row:
     elements: int
     worst: Record | None
     known: Record | None
-    ulp: float | None
+    farthest: Record | None
     median: float | None
     most: float | None
+
+    @property
+    def ulp(self) -> float | None:
+        """The largest error in units in the last place."""
+        return self.farthest.ulp if self.farthest else None
 
     @property
     def failing(self) -> int:
@@ -213,7 +218,7 @@ def _rows(records: Sequence[Record]) -> tuple[Row, ...]:
                 sum(r.elements for r in members),
                 worst=_worst(judged),
                 known=_worst([r for r in compared if r.outcome == "deviation"]),
-                ulp=max((r.ulp for r in judged), key=rank, default=None),
+                farthest=max((r for r in judged if r.ulp is not None), key=lambda r: rank(r.ulp), default=None),
                 median=median(rank(r.share) for r in judged) if judged else None,
                 most=share_limit(judged, 0.99),
             )

@@ -16,7 +16,7 @@ from typing import Any
 
 from xentcheck.errors import OutputError
 from xentcheck.records.codec import plain
-from xentcheck.records.paths import DATA, write_whole
+from xentcheck.records.paths import data, write_whole
 from xentcheck.records.record import place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
@@ -25,6 +25,7 @@ from xentcheck.vocabulary import EXECUTED, FAILING
 
 SCHEMA = 4
 TOOL = "xentcheck"
+BASELINE = data("baseline", "baseline")
 FOLDER = Path("baselines")
 """Where a baseline lies that is given by its name alone."""
 
@@ -80,7 +81,7 @@ class Baseline:
 
     def save(self, path: Path) -> None:
         """Write the file. Raises OutputError."""
-        write_whole(path, "".join(f"{line}\n" for line in self.lines()), "baseline", DATA)
+        write_whole(path, "".join(f"{line}\n" for line in self.lines()), "baseline", BASELINE)
 
 
 def path_of(name: str | Path) -> Path:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import textwrap
 
+from xentcheck.records.paths import page
 from xentcheck.records.words import printable
 from xentcheck.reports.baselines.gate import Gate, Reason
 
 from .markdown import FAILING, escaped
 
 WIDTH = 80
+
+GATE_PAGE = page("gate")
 
 
 def told(gate: Gate, shown: int) -> list[str]:
@@ -34,7 +37,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 def gate_markdown(gate: Gate) -> str:
     """The same as Markdown of at most 16,000 bytes; what does not fit is counted."""
-    parts = [f"**{escaped(gate.verdict)}**"]
+    parts = [*GATE_PAGE.words, f"**{escaped(gate.verdict)}**"]
     mends = [f"`{cause.code}`: {escaped(cause.mend)}" for cause in gate.causes if cause.mend][:5]
     items = [*(("red", f) for f in gate.red), *(("yellow", f) for f in gate.yellow)]
     for i, (colour, finding) in enumerate(items):

@@ -7,14 +7,17 @@ from importlib.resources import files
 from typing import Any
 
 from xentcheck.errors import UnavailableError
-from xentcheck.records.paths import policy_hash
+from xentcheck.records.paths import Kind, page, policy_hash
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import in_order
 from xentcheck.reports.baselines.compare import Comparison
 from xentcheck.reports.sections.heat import SYMBOLS
 from xentcheck.reports.sections.page import page_of
 
+from .markdown import REPORT
 from .plots import plots
+
+COMPARISON = page("comparison")
 
 
 def html(run: RunFile) -> str:
@@ -23,16 +26,16 @@ def html(run: RunFile) -> str:
     def values() -> Mapping[str, Any]:
         return {"page": page_of(run), "plots": plots(in_order(run.records)), "symbols": SYMBOLS}
 
-    return _render("report.html.j2", values)
+    return _render("report.html.j2", REPORT, values)
 
 
 def comparison_html(found: Comparison) -> str:
     """The page of a comparison. Raises UnavailableError without jinja2."""
     told = {"title": "What changed", "ok": found.ok, "verdict": found.verdict, "section": found.section}
-    return _render("compare.html.j2", lambda: told)
+    return _render("compare.html.j2", COMPARISON, lambda: told)
 
 
-def _render(template: str, values: Callable[[], Mapping[str, Any]]) -> str:
+def _render(template: str, kind: Kind, values: Callable[[], Mapping[str, Any]]) -> str:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
@@ -43,4 +46,5 @@ def _render(template: str, values: Callable[[], Mapping[str, Any]]) -> str:
     folder = files("xentcheck.reports.formats") / "templates"
     style, script = ((folder / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
     policy = f"default-src 'none'; style-src '{policy_hash(style)}'; script-src '{policy_hash(script)}'; img-src data:"
-    return environment.get_template(template).render(values(), style=style, script=script, policy=policy)
+    given = {"mark": kind.words[0], "style": style, "script": script, "policy": policy}
+    return environment.get_template(template).render(values(), **given)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import html
 
+from xentcheck.records.paths import page as kind_of_page
 from xentcheck.records.run import RunFile
 from xentcheck.reports.sections.page import page_of
 from xentcheck.reports.sections.section import Section
+
+REPORT = kind_of_page("report")
 
 PASSING, FAILING = 4_000, 16_000
 """Bytes of the page of a run that agrees, and of one that fails; a comment on GitHub holds 65,536."""
@@ -18,7 +21,7 @@ LONGEST = 600
 def markdown(run: RunFile) -> str:
     """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails; what does not fit is counted."""
     page = page_of(run)
-    parts = [f"# {escaped(page.title)}", f"**{escaped(page.verdict)}**"]
+    parts = [*REPORT.words, f"# {escaped(page.title)}", f"**{escaped(page.verdict)}**"]
     room = (PASSING if page.ok else FAILING) - 300 - sum(map(_bytes, parts))
     brief = [section for section in page.sections if section.brief]
     blocks = [
@@ -50,7 +53,7 @@ def _card(section: Section, number: int, row: tuple[str, ...]) -> str:
     """A row as an item of a list: its names, what else it has, and its commands."""
     pairs = list(zip(section.columns, row, strict=True))
     name = " ".join(cell for column, cell in pairs if column.kind == "name")
-    rest = [(c.title, cell) for c, cell in pairs if c.kind not in ("name", "command") and cell != "-"]
+    rest = [(c.title, cell) for c, cell in pairs if c.kind not in ("name", "command", "folded") and cell != "-"]
     commands = [f"<br><code>{escaped(cell)}</code>" for column, cell in pairs if column.kind == "command"]
     told = "; ".join(f"{escaped(title)}: {escaped(cell)}" for title, cell in rest)
     return f"{number}. **{escaped(name)}** {told}{''.join(commands)}"
@@ -70,8 +73,9 @@ def table(section: Section) -> str:
     |---|
     | a\|b &lt;script&gt; |
     """
-    lines = [f"| {' | '.join(escaped(c.title) for c in section.columns)} |", "|" + "---|" * len(section.columns)]
-    lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in section.rows]
+    kept = [i for i, c in enumerate(section.columns) if c.kind != "folded"]
+    lines = [f"| {' | '.join(escaped(section.columns[i].title) for i in kept)} |", "|" + "---|" * len(kept)]
+    lines += [f"| {' | '.join(escaped(row[i]) for i in kept)} |" for row in section.rows]
     return "\n".join(lines)
 
 

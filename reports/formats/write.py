@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.records.codec import plain
-from xentcheck.records.paths import prepare, write_whole
+from xentcheck.records.paths import data, keep_others, prepare, write_whole
 from xentcheck.records.record import place_of
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
@@ -16,7 +16,22 @@ from xentcheck.reports.analysis.causes import Cause
 from xentcheck.reports.analysis.summary import Row, summarize
 
 from .html import html
-from .markdown import markdown
+from .markdown import REPORT, markdown
+
+KINDS = {"report.html": REPORT, "report.md": REPORT, "report.json": data("report", "report")}
+"""The files of a report, and what may be replaced by each."""
+
+
+def keep_other_reports(out_dir: Path) -> None:
+    """Raise OutputError if a file of the report would take the place of one that is none."""
+    for name, kind in KINDS.items():
+        keep_others(out_dir / name, kind)
+
+
+def prepare_report(out_dir: Path) -> None:
+    """Make the folder, and see that the files can be written. Raises OutputError: better before a long run."""
+    keep_other_reports(out_dir)
+    prepare(out_dir)
 
 
 def write_report(run: RunFile, out_dir: Path) -> list[Path]:
@@ -24,15 +39,16 @@ def write_report(run: RunFile, out_dir: Path) -> list[Path]:
 
     Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`.
     """
+    keep_other_reports(out_dir)
     texts = {"report.html": html(run), "report.md": markdown(run), "report.json": to_json(run)}
     prepare(out_dir)
-    return [write_whole(out_dir / name, text, "report") for name, text in texts.items()]
+    return [write_whole(out_dir / name, text, "report", KINDS[name]) for name, text in texts.items()]
 
 
 def to_json(run: RunFile) -> str:
     """The summary for programs, without host and timings."""
     s = summarize(run)
-    data = {
+    found = {
         "ok": s.ok,
         "verdict": s.verdict,
         "counts": s.counts,
@@ -51,7 +67,8 @@ def to_json(run: RunFile) -> str:
         "environment": run.header.environment,
         "run": {k: v for k, v in asdict(run.header).items() if k not in ("environment", "host")},
     }
-    return json.dumps(data, indent=2, sort_keys=True) + "\n"
+    head = '{\n  "tool": "xentcheck", "kind": "report",'
+    return head + json.dumps(found, indent=2, sort_keys=True).removeprefix("{") + "\n"
 
 
 def _cause(cause: Cause) -> dict[str, Any]:

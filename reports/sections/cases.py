@@ -23,6 +23,7 @@ CASES = (
     Column("case", "code"),
     *(Column(title) for title in ("index", "got", "exact", "bound")),
     *(Column(title, "number") for title in ("share", "ULP")),
+    Column("most ULPs", "words"),
     Column("judged by"),
     Column("reason", "text"),
     Column("suspected", "text"),
@@ -90,4 +91,12 @@ def _row(r: Record) -> tuple[str, ...]:
     numbers = (*map(decimal, (r.got, r.expected, r.bound)), short(r.share), ulp)
     suspects = "; or ".join(map(printable, r.suspects))
     names = (r.outcome, "/".join(place_of(r)), r.quantity)
-    return (*names, r.case, index, *numbers, r.judged_by, printable(r.reason), suspects, r.replay)
+    return (*names, r.case, index, *numbers, _farthest(r), r.judged_by, printable(r.reason), suspects, r.replay)
+
+
+def _farthest(r: Record) -> str:
+    """The element of the most ULPs, where that is another one than the worst of its bound."""
+    if not r.farthest:
+        return "-"
+    got, exact, bound = map(decimal, (r.farthest.got, r.farthest.expected, r.farthest.bound))
+    return f"{ulps_text(r.ulp)} at {list(r.farthest.index)}: got {got}, exact {exact}, bound {bound}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xentcheck.records.rules import rules
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.causes import Cause, where
 from xentcheck.reports.analysis.summary import Summary
@@ -17,6 +18,7 @@ CAUSES = (
     Column("where", "text"),
     Column("when", "text"),
     Column("what to do", "text"),
+    Column("what the code means", "folded"),
     Column("smallest case", "code"),
     Column("replay", "command"),
 )
@@ -38,4 +40,14 @@ def _row(cause: Cause) -> tuple[str, ...]:
     r = cause.smallest
     mend = f"{cause.mend} (xentcheck rule {cause.code})" if cause.mend else ""
     case = f"{r.case} {r.quantity}"
-    return (cause.title, str(len(cause.records)), where(cause), cause.only or "-", mend or "-", case, r.replay)
+    told = (where(cause), cause.only or "-", mend or "-", _meaning(cause.code))
+    return (cause.title, str(len(cause.records)), *told, case, r.replay)
+
+
+def _meaning(code: str) -> str:
+    """What `xentcheck rule` says of a code, the mend apart: who reads the page has perhaps no network, and no shell."""
+    found = rules().get(code)
+    if found is None:
+        return "-"
+    seen = f" Reported in {', '.join(found.seen)}." if found.seen else ""
+    return f"{found.code}, {found.title}. {found.what} How it looks: {found.looks}{seen}"

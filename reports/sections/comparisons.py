@@ -34,6 +34,7 @@ AGREEMENT = (
     Column("99 % of the elements", "words"),
     *(Column(title, "number") for title in ("worst share", "largest ULP")),
     Column("worst case", "code"),
+    Column("case and element of the ULP", "words"),
 )
 
 APART = (Column("outcome"), Column("adapter"), Column("reason", "text"), Column("comparisons", "number"))
@@ -62,7 +63,15 @@ def _row(row: Row) -> tuple[str, ...]:
     numbers = (short(row.median), part, short(worst.share if worst else None), ulps_text(row.ulp) if worst else "-")
     agree = str(row.counts.get("agree", 0))
     place = (f"{adapter} {variant}", device, dtype, row.quantity)
-    return (*place, agree, str(row.failing), other, *numbers, worst.case if worst else "-")
+    return (*place, agree, str(row.failing), other, *numbers, worst.case if worst else "-", _farthest(row))
+
+
+def _farthest(row: Row) -> str:
+    """The case of the largest ULP, and the element of it, which an older run may lack."""
+    if not row.farthest:
+        return "-"
+    found = row.farthest.of_ulp
+    return f"{row.farthest.case} {list(found.index)}" if found and found.index else row.farthest.case
 
 
 def apart(run: RunFile, summary: Summary) -> Section:

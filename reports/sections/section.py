@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from xentcheck.records.words import printable
 
-KINDS = ("plain", "number", "name", "words", "text", "code", "command", "link")
+KINDS = ("plain", "number", "name", "words", "text", "folded", "code", "command", "link")
 """What stands in a column, which is all that a format knows of it: `words` are a few, `text` is a sentence, `name` is
-what a card is about, a `command` repeats the case in the column before it.
+what a card is about, a `command` repeats the case in the column before it, and what is `folded` says more of the text
+before it where a page can fold it, and stands nowhere else.
 """
 
 

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 from xentcheck.errors import RunFileError
+from xentcheck.records.paths import data
 
 from .largest import Cell, Source, Table
 
 SCHEMA = 1
 TOOL = "xentcheck"
 SUFFIX = ".json"
+TABLE = data("table", "table")
 
 
 def to_json(table: Table) -> str:
@@ -27,19 +29,19 @@ def to_json(table: Table) -> str:
 def load(path: Path) -> Table:
     """The table of a file. Raises RunFileError with one line."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunFileError(f"table {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError):  # what is no UTF-8 is a ValueError, too
         raise RunFileError(f"table {path} is not JSON: truncated, or no table of {TOOL}") from None
-    if not isinstance(data, dict) or (data.get("tool"), data.get("kind")) != (TOOL, "table"):
+    if not isinstance(found, dict) or (found.get("tool"), found.get("kind")) != (TOOL, "table"):
         raise RunFileError(
             f"{path} is no table; allowed: a file of `xentcheck table --out NAME{SUFFIX}`, or a run file"
         )
-    if data.get("schema") != SCHEMA:
-        told = f"schema {data.get('schema')!r}; allowed: {SCHEMA} (written by another version)"
+    if found.get("schema") != SCHEMA:
+        told = f"schema {found.get('schema')!r}; allowed: {SCHEMA} (written by another version)"
         raise RunFileError(f"table {path} has {told}")
     try:
-        return Table(tuple(map(Source.from_json, data["runs"])), tuple(map(Cell.from_json, data["cells"])))
+        return Table(tuple(map(Source.from_json, found["runs"])), tuple(map(Cell.from_json, found["cells"])))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RunFileError(f"table {path} is malformed: {error}") from error

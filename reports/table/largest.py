@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from math import isclose
+from typing import Any
 
 from xentcheck.errors import RunFileError
 from xentcheck.records.codec import Plain
-from xentcheck.records.record import Record, rank
+from xentcheck.records.record import Element, Record, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
 from xentcheck.reports.analysis.summary import in_order, summarize
@@ -17,9 +17,6 @@ from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
 COMPARED = ("agree", "disagree")
 """Outcomes whose errors count: what is vacuous or trivial could not have failed, and deviations stand apart."""
-
-ROUNDING = 2.0**-20
-"""A number of ULPs that is made of a record's numbers is as exact as that; those of two elements are hardly so near."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +41,10 @@ class Source(Plain):
 
 @dataclass(frozen=True, kw_only=True)
 class Witness(Plain):
-    """The comparison with the largest error of its kind, and its worst element, where that is the one meant.
+    """The comparison with the largest error of its kind, and the element of it.
 
     value: a share of the bound, or a number of ULPs. contract: whose bound it is. index, got, exact, bound: as in a
-    record, or empty.
+    record; empty where an older run did not keep them.
     """
 
     value: float
@@ -178,18 +175,22 @@ def _cell(library: str, dtype: str, quantity: str, members: Sequence[Record]) ->
 def _worst(records: Iterable[Record]) -> Witness | None:
     """The comparison of the largest share, and its worst element."""
     r = max(records, key=lambda r: rank(r.share), default=None)
-    return None if r is None or r.share is None else _witness(r, r.share, element=True)
+    return None if r is None or r.share is None else replace(_witness(r, r.share), **_numbers(r))
 
 
 def _most_ulps(records: Iterable[Record]) -> Witness | None:
-    """The comparison of the most ULPs; a record has the element of its largest share, which may be another one."""
+    """The comparison of the most ULPs; a record of an older schema has the element of its largest share only."""
     r = max(records, key=lambda r: rank(r.ulp), default=None)
     if r is None or r.ulp is None:
         return None
-    return _witness(r, r.ulp, element=r.ulp_here is not None and isclose(r.ulp_here, r.ulp, rel_tol=ROUNDING))
+    found = r.of_ulp
+    return replace(_witness(r, r.ulp), **_numbers(found) if found else {})
 
 
-def _witness(r: Record, value: float, *, element: bool) -> Witness:
+def _witness(r: Record, value: float) -> Witness:
     case, replay, contract = map(printable, (r.case, r.replay, r.judged_by))
-    named = Witness(value=value, case=case, replay=replay, contract=contract)
-    return replace(named, index=r.index, got=r.got, exact=r.expected, bound=r.bound) if element else named
+    return Witness(value=value, case=case, replay=replay, contract=contract)
+
+
+def _numbers(found: Record | Element) -> dict[str, Any]:
+    return {"index": found.index, "got": found.got, "exact": found.expected, "bound": found.bound}

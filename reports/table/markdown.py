@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from xentcheck.records.paths import page
 from xentcheck.records.words import ulps_text
 from xentcheck.reports.formats.markdown import escaped
 from xentcheck.reports.sections.section import short
@@ -23,9 +24,10 @@ PROSE = (
 
 BEHIND = (
     "The comparison with the largest share of its bound, and the one with the most ULPs. The command repeats it, and "
-    "prints its worst elements by share. Where a run did not record the element with the most ULPs, `--show 1000` "
-    "prints more of them."
+    "prints its worst elements by share, and tells that of the most ULPs."
 )
+
+TABLE_PAGE = page("table")
 
 WIDTH = 120
 
@@ -47,7 +49,14 @@ def markdown(table: Table, *, witnesses: bool) -> str:
     for key, cells in rows.items():
         shown = (_cell(cells.get(library), notes, witnesses) for library in libraries)
         lines.append(_row(*map(escaped, key), *shown))
-    parts = ["# Agreement", _filled(PROSE), "\n".join(lines), "\n".join(notes), "\n".join(map(_source, table.sources))]
+    parts = [
+        *TABLE_PAGE.words * witnesses,
+        "# Agreement",
+        _filled(PROSE),
+        "\n".join(lines),
+        "\n".join(notes),
+        "\n".join(map(_source, table.sources)),
+    ]
     if witnesses:
         parts += [
             "## Witnesses",

@@ -23,8 +23,8 @@ from xentcheck.vocabulary import DTYPES
 
 Loss = Callable[..., tuple[Any, Any]]
 
-NOT_ASKED = {"jax": ["fresh-memory"]}
-"""XLA allocates for itself, and there is no way to poison what it gets."""
+NOT_ASKED = {"jax": ["fresh-memory", "learned-weight", "threads"], "numpy": ["learned-weight", "threads"]}
+"""XLA allocates for itself, and there is no way to poison what it gets; what a tensor requires is PyTorch's."""
 
 
 def right(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
@@ -180,6 +180,59 @@ def test_a_value_that_needs_a_gradient_breaks_its_law() -> None:
     assert broken(adapters.from_torch(loss)) == {"value-alone"}
 
 
+def smoothing_without_a_graph(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """A fast path that forgets the smoothing."""
+    if not torch.is_grad_enabled():
+        options.pop("label_smoothing", None)
+    return torch.nn.functional.cross_entropy(z, y, **options)
+
+
+def ignored_rows_of_a_large_batch(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """A path for more than 16 rows without a graph, which divides by all of them."""
+    value = torch.nn.functional.cross_entropy(z, y, **options)
+    if torch.is_grad_enabled() or len(z) <= 16 or options.get("reduction", "mean") != "mean" or y.is_floating_point():
+        return value
+    return value * (y != options.get("ignore_index", -100)).sum() / len(y)
+
+
+def wrong_where_a_weight_is_learned(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """The weight counts twice."""
+    weight = options.pop("weight", None)
+    if weight is not None:
+        options["weight"] = weight.detach()
+        z = z + 0.0625 * weight.requires_grad * (torch.arange(z.shape[1]) == 0)
+    return torch.nn.functional.cross_entropy(z, y, **options)
+
+
+def wrong_by_two_threads(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """The last row is done by no thread."""
+    value = torch.nn.functional.cross_entropy(z, y, **options)
+    kept = torch.arange(len(z)) < len(z) - 1
+    return torch.where(kept, value, 0 * value) if value.ndim and torch.get_num_threads() > 1 else value
+
+
+@pytest.mark.parametrize(
+    ("law", "fault"),
+    [
+        ("value-alone", smoothing_without_a_graph),
+        ("value-alone", ignored_rows_of_a_large_batch),
+        ("learned-weight", wrong_where_a_weight_is_learned),
+        ("threads", wrong_by_two_threads),
+    ],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+def test_a_state_of_pytorch_breaks_its_law_and_no_other(law: str, fault: Any) -> None:
+    """No graph, a weight that is learned, more than one thread: alone this has losses that look at each."""
+    torch = pytest.importorskip("torch")
+
+    def loss(z: Any, y: Any, **options: Any) -> Any:
+        return fault(torch, z, y, **options)
+
+    threads = torch.get_num_threads()
+    assert broken(adapters.from_torch(loss)) == {law}
+    assert torch.get_num_threads() == threads
+
+
 def second_order(hessian: Callable[[Any, Any, Any], Any], slope: float = 1.0) -> Adapter:
     """PyTorch's loss whose backward pass is right, and whose double backward is hessian(a, v, s a o (v - a.v)).
 
@@ -211,8 +264,8 @@ def second_order(hessian: Callable[[Any, Any, Any], Any], slope: float = 1.0) ->
         def backward(ctx: Any, up: Any) -> Any:
             return Gradient.apply(*ctx.saved_tensors, up), None
 
-    def loss(z: Any, y: Any, *, reduction: str = "none", **options: Any) -> Any:
-        if reduction == "sum" or y.is_floating_point() or options or (y < 0).any():
+    def loss(z: Any, y: Any, *, reduction: str = "mean", **options: Any) -> Any:
+        if reduction != "none" or y.is_floating_point() or options or (y < 0).any():
             return torch.nn.functional.cross_entropy(z, y, reduction=reduction, **options)
         return Loss.apply(z, y)
 

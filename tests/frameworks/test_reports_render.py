@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from samples import record, run, varied
 
 from xentcheck.errors import OutputError, UnavailableError
 from xentcheck.records.paths import policy_hash
+from xentcheck.records.rules import rules
 from xentcheck.records.run import RunFile
 from xentcheck.reports.formats.markdown import markdown
 from xentcheck.reports.formats.terminal import print_summary
@@ -216,14 +218,36 @@ ONE_OF_EACH = Section(
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("cards", [False, True])
 def test_a_new_section_needs_no_format_to_know_it(cards: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One row of the table of sections: each format shows title, prose, columns and cells, by their kinds."""
+    """One row of the table of sections: each format shows title, prose, columns and cells, by their kinds.
+
+    What is folded is on the page only, where a card folds it.
+    """
     made = (lambda run, summary: replace(ONE_OF_EACH, cards=cards), *page_module.SECTIONS)
     monkeypatch.setattr(page_module, "SECTIONS", made)
     shown = html(varied())
     for text in (shown, markdown(varied())):
-        for part in ("Weather", "What is above.", *(f"grey {kind}" for kind in KINDS if kind != "link")):
+        for part in (
+            "Weather",
+            "What is above.",
+            *(f"grey {kind}" for kind in KINDS if kind not in ("link", "folded")),
+        ):
             assert part in text
+    assert "grey folded" not in markdown(varied())
+    assert ("<details><summary>sky text: grey text</summary><p>grey folded</p></details>" in shown) == cards
+    assert "grey folded" in shown
     assert ('<td class="text bad">grey text</td>' in shown) != cards
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_cause_says_what_its_code_means_without_a_network() -> None:
+    """What is wrong, how it looks and where it was reported stand folded in its card; an unknown cause has no such."""
+    rule = rules()["B20"]
+    told = f"B20, {rule.title}. {rule.what} How it looks: {rule.looks} Reported in {', '.join(rule.seen)}."
+    known = record(outcome="disagree", share=6.0, suspects=("B20: divides by all rows",))
+    shown = html(run(known, record(adapter="jax", outcome="disagree", share=6.0)))
+    causes = shown[shown.index('<section id="causes">') :].partition("</section>")[0]
+    assert causes.count(f"(xentcheck rule B20)</summary><p>{escape(told)}</p>") == 1
+    assert (causes.count("<details"), causes.count("<article")) == (1, 2)
 
 
 def test_formats_know_kinds_and_no_titles() -> None:
@@ -342,7 +366,8 @@ def test_report_is_written_whole(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new file replaces the old one at once or not at all, and leaves nothing behind."""
-    (tmp_path / "report.html").write_text("old")
+    old = "<!-- xentcheck: report -->"
+    (tmp_path / "report.html").write_text(old)
 
     def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
@@ -351,7 +376,7 @@ def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OutputError, match="cannot be written: No space left on device"):
         write_report(varied(), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
-    assert (tmp_path / "report.html").read_text() == "old"
+    assert (tmp_path / "report.html").read_text() == old
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "jinja2"])

@@ -196,7 +196,7 @@ def test_the_matrix_writes_the_same_run_file_by_any_number_of_workers(tmp_path: 
 
 
 def test_bad_input_is_a_usage_error_of_pytest() -> None:
-    """Exit code 4, one line, no traceback, of a process of its own; other options are in `test_pytest_plugin`."""
+    """Exit code 4, one line, no traceback, of a process of its own; other options are in `test_pytest_sessions`."""
     done = matrix("--xentcheck-profile", "slow")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "unknown profile 'slow'; allowed: quick, full, deep" in done.stderr

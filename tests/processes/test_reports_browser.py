@@ -62,7 +62,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     known = record(outcome="deviation", reason="known", share=6750.0, case="e")
     calm = run(record(), record(quantity="cost", share=0.9), record(adapter="jax", share=0.5), known)
     more = (record(adapter="mine", quantity="loss", outcome="crash", share=None, case=f"g{i}") for i in range(3))
-    wrong = replace(varied(), records=(*varied().records, *more))
+    named = record(adapter="mine", outcome="disagree", share=12.0, suspects=("B20: divides by all rows",), case="h")
+    wrong = replace(varied(), records=(*varied().records, *more, named))
     changed = compare(baseline_of([run(record())]), baseline_of([run(record(share=0.5), record(case="b"))]))
     (folder / "compared.html").write_text(comparison_html(changed))
     return {
@@ -214,7 +215,7 @@ def test_the_filter_takes_words_and_an_outcome(opened: Any) -> None:
     page.locator("#outcome").select_option("crash")
     rows = shown(page, "tr[data-outcomes]")
     assert len(rows) == 2
-    assert page.locator("#found").inner_text() == f"2 of {len(everything)} rows, 3 of 8 cases"
+    assert page.locator("#found").inner_text() == f"2 of {len(everything)} rows, 3 of 9 cases"
     page.evaluate(f"location.hash = {case_id(record(adapter='jax', variant='jit'))!r}")
     page.wait_for_selector("article:focus")
     assert page.locator("#words").input_value() == ""

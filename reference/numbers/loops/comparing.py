@@ -15,8 +15,14 @@ from .passes import loop
 PART = 512
 """Elements of which a loop keeps numbers: they stay in the first cache."""
 
-FAILING, AT, SHARE, ULPS, BOUND = 0, 1, 0, 1, 2
-"""Where a loop keeps what it has found: whole numbers, and others."""
+FAILING, AT, FAR = 0, 1, 2
+"""How many elements fail, and where the largest share and the most ULPs are."""
+
+SHARE, ULPS, BOUND, BOUND_FAR = 0, 1, 2, 3
+"""These two, and the bounds there."""
+
+Found = tuple[Array, Array]
+"""What a loop has found, by these places; -1 failing elements: it is left to NumPy."""
 
 
 @loop
@@ -61,6 +67,15 @@ def _largest(x: Array, n: int) -> float:
 
 
 @loop
+def _first(x: Array, n: int, value: float) -> int:
+    """Where a number stands first among others."""
+    for i in range(n):
+        if x[i] == value:
+            return i
+    return 0
+
+
+@loop
 def _part(
     got: Array,
     hi: Array,
@@ -80,16 +95,16 @@ def _part(
     n = got.size
     if _share_and_ulps(got, hi, lo, bound, normal, per_unit, share, ulps):
         return False
-    top = _largest(share, n)
+    top, most = _largest(share, n), _largest(ulps, n)
     if top > found[SHARE]:
-        for i in range(n):
-            if share[i] == top:
-                found[SHARE], found[BOUND], whole[AT] = top, bound[i], start + i
-                break
+        i = _first(share, n, top)
+        found[SHARE], found[BOUND], whole[AT] = top, bound[i], start + i
+    if most > found[ULPS]:
+        i = _first(ulps, n, most)
+        found[ULPS], found[BOUND_FAR], whole[FAR] = most, bound[i], start + i
     if top > 1.0:
         for i in range(n):
             whole[FAILING] += share[i] > 1.0
-    found[ULPS] = max(found[ULPS], _largest(ulps, n))
     _count(share, n, edges[0], above[0])
     _count(ulps, n, edges[1], above[1])
     return True
@@ -105,21 +120,22 @@ def compared(
     per_unit: float,
     edges: tuple[Array, Array],
     above: tuple[Array, Array],
-) -> tuple[int, float, int, float, float]:
-    """What `Tally` looks for in elements (n,): how many fail, the largest share, where, the bound there, and the most
-    ULPs (-1: none).
+) -> Found:
+    """What `Tally` looks for in elements (n,): how many fail, the largest share and the most ULPs (-1: none), where,
+    and the bounds there.
 
     normal: the smallest normal number; per_unit: 1 in ULPs of it. edges: of shares and of ULPs; above: how many are
     there or beyond, to which is added. -1 failing elements: something is not finite, or a bound is 0: left to NumPy.
     """
-    whole, found = np.zeros(2, np.int64), np.array([-1.0, -1.0, 0.0])
+    whole, found = np.zeros(3, np.int64), np.array([-1.0, -1.0, 0.0, 0.0])
     share, ulps = np.empty(PART), np.empty(PART)
     for start in range(0, got.size, PART):
         some = slice(start, min(start + PART, got.size))
         x, a, b, c = got[some], hi[some], lo[some], bound[some]
         if not _part(x, a, b, c, start, normal, per_unit, edges, above, share, ulps, whole, found):
-            return -1, 0.0, 0, 0.0, 0.0
-    return whole[FAILING], found[SHARE], whole[AT], found[BOUND], found[ULPS]
+            whole[FAILING] = -1
+            return whole, found
+    return whole, found
 
 
 @loop
@@ -177,9 +193,9 @@ def compared_by_form(
     per_unit: float,
     edges: tuple[Array, Array],
     above: tuple[Array, Array],
-) -> tuple[int, float, int, float, float]:
+) -> Found:
     """`compared` for gradients (n, C), float32 or float64, and bounds by their form; lo: (n, C), or (0, 0) for 0."""
-    whole, found = np.zeros(2, np.int64), np.array([-1.0, -1.0, 0.0])
+    whole, found = np.zeros(3, np.int64), np.array([-1.0, -1.0, 0.0, 0.0])
     share, ulps, bound, low = np.empty(PART), np.empty(PART), np.empty(PART), np.zeros(PART)
     for i in range(got.shape[0]):
         for start in range(0, got.shape[1], PART):
@@ -194,8 +210,9 @@ def compared_by_form(
             if not fits or not _part(
                 x, a, low[:n], limits, at, normal, per_unit, edges, above, share, ulps, whole, found
             ):
-                return -1, 0.0, 0, 0.0, 0.0
-    return whole[FAILING], found[SHARE], whole[AT], found[BOUND], found[ULPS]
+                whole[FAILING] = -1
+                return whole, found
+    return whole, found
 
 
 @loop

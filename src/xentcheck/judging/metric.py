@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,18 @@ def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> Facts | N
     return None
 
 
+class Spot(NamedTuple):
+    """One element: its flat position in row form, its value, the exact one and the bound."""
+
+    position: int = 0
+    got: float = 0.0
+    expected: float = 0.0
+    bound: float = 0.0
+
+
+NOWHERE = Spot()
+
+
 @dataclass
 class Tally:
     """What one comparison has found so far; `add` takes it further, block by block.
@@ -56,7 +68,7 @@ class Tally:
     share: largest error / bound (0/0 is 0, x/0 is inf). failing: elements with `not (error <= bound)`; a nan where the
     exact value is none has an infinite error, which only an infinite bound allows: the contract's formats overflow on
     the way. ulp: the largest error in units in the last place of the exact value, None if no exact value is in the
-    normal range. position: flat position of the worst element in row form.
+    normal range. worst, farthest: the elements of the largest share and of the most ULPs.
     """
 
     format: Format
@@ -65,10 +77,8 @@ class Tally:
     nonfinite: int = 0
     share: float = 0.0
     ulp: float | None = None
-    position: int = 0
-    got: float = 0.0
-    expected: float = 0.0
-    bound: float = 0.0
+    worst: Spot = NOWHERE
+    farthest: Spot = NOWHERE
     ulp_counts: Array = field(default_factory=lambda: np.zeros(len(ULP_EDGES), np.int64))
     share_counts: Array = field(default_factory=lambda: np.zeros(len(SHARE_EDGES), np.int64))
 
@@ -98,7 +108,7 @@ class Tally:
         self.failing += failing
         self._worst(share, x, hi, bound)
         if counts:
-            self._count_ulps(error, hi)
+            self._count_ulps(error, x, hi, bound)
             self.share_counts += counted(share, SHARE_EDGES)
         self.elements += x.size
 
@@ -116,18 +126,17 @@ class Tally:
         shares, ulps = (np.zeros(len(x), np.int64) for x in edges)
         fmt = self.format
         per_unit = 2.0 ** (fmt.precision - 1)
-        failing, share, at, limit, ulp = compared(
-            got, hi, lo, bound, fmt.smallest_normal, per_unit, edges, (shares, ulps)
-        )
+        found = compared(got, hi, lo, bound, fmt.smallest_normal, per_unit, edges, (shares, ulps))
+        (failing, at, far), (share, ulp, limit_at, limit_far) = found
         if failing < 0:
             return False
-        self.failing += failing
-        self._keep_worst(share, at, got, hi, limit)
+        self.failing += int(failing)
+        self._keep_worst(float(share), int(at), got, hi, limit_at)
         if counts:
             self.share_counts += -np.diff([*shares, 0])
             self.ulp_counts += -np.diff([*ulps, 0])
             if ulp >= 0.0:
-                self.ulp = max(self.ulp or 0.0, ulp)
+                self._keep_farthest(float(ulp), int(far), got, hi, limit_far)
         self.elements += got.size
         return True
 
@@ -139,15 +148,22 @@ class Tally:
 
     def _keep_worst(self, worst: float, at: int, got: Array, hi: Array, bound: float) -> None:
         if worst > self.share or (self.elements == 0 and not self.share):
-            self.share, self.position = worst, self.elements + at
-            self.got, self.expected, self.bound = float(got.flat[at]), float(hi.flat[at]), float(bound)
+            self.share, self.worst = worst, self._spot(at, got, hi, bound)
 
-    def _count_ulps(self, error: Array, hi: Array) -> None:
+    def _keep_farthest(self, ulp: float, at: int, got: Array, hi: Array, bound: float) -> None:
+        if self.ulp is None or ulp > self.ulp:
+            self.ulp, self.farthest = ulp, self._spot(at, got, hi, bound)
+
+    def _spot(self, at: int, got: Array, hi: Array, bound: float) -> Spot:
+        return Spot(self.elements + at, float(got.flat[at]), float(hi.flat[at]), float(bound))
+
+    def _count_ulps(self, error: Array, got: Array, hi: Array, bound: Array) -> None:
         ulps = self.format.ulps(error, hi)
         known = ~np.isnan(ulps)
-        ulps = ulps if known.all() else ulps[known]
-        if ulps.size:
-            self.ulp = max(self.ulp or 0.0, float(ulps.max()))
+        if known.any():
+            at = int(ulps.argmax() if known.all() else np.nanargmax(ulps))
+            self._keep_farthest(float(ulps.flat[at]), at, got, hi, bound.flat[at])
+            ulps = ulps if known.all() else ulps[known]
             self.ulp_counts += counted(ulps, ULP_EDGES)
 
 

@@ -7,6 +7,7 @@ import tempfile
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from errno import EISDIR
 from hashlib import sha256
 from pathlib import Path
@@ -25,41 +26,60 @@ def prepare(out_dir: Path) -> None:
         raise OutputError(f"report folder {out_dir} cannot be written: {error.strerror}") from error
 
 
-DATA = '"tool": "xentcheck"'
-"""What the first line of a run file, a baseline or a table has."""
-
-PAGES = (".md", ".markdown", ".html", ".htm", ".txt", "")
-"""How the names of files end that people read, and that a page takes the place of."""
+LONGEST = 1 << 24
+"""Bytes of a line that are read; a header of many cases is long."""
 
 
-def keep_others(path: Path, own: str | None) -> None:
+@dataclass(frozen=True)
+class Kind:
+    """A kind of files that xentcheck writes: its name, and the words that the first two lines of each have."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+def page(name: str) -> Kind:
+    """A kind of pages, Markdown or HTML, whose one word is a comment that a reader does not see.
+
+    >>> page("report").words
+    ('<!-- xentcheck: report -->',)
+    """
+    return Kind(f"{name} page", (f"<!-- xentcheck: {name} -->",))
+
+
+def data(name: str, kind: str) -> Kind:
+    """A kind of files of JSON, or of lines of it."""
+    return Kind(name, ('"tool": "xentcheck"', f'"kind": "{kind}"'))
+
+
+RUN_FILE = data("run file", "header")
+
+
+def keep_others(path: Path, own: Kind | None) -> None:
     """Raise OutputError for a file that is there, and is none of those that may be replaced; an empty one may be.
 
-    own: what the first line of those has that may be, as DATA; for a page, of which no line is known, an empty text:
-    any file whose name ends as in PAGES may be. None: any file.
+    own: the kind of files that may be; None: any file.
 
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
     ...     _ = file.write("def loss(): ..."), file.flush()
-    ...     keep_others(Path(file.name), DATA)  # doctest: +ELLIPSIS
+    ...     keep_others(Path(file.name), RUN_FILE)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
       ...
-    xentcheck.errors.OutputError: ...py is there, and xentcheck did not write it: it is kept; allowed: another name
+    xentcheck.errors.OutputError: ...py is there, and is no run file of xentcheck: it is kept; allowed: another name
     """
     if own is None or not path.is_file():
         return
     try:
         with path.open("rb") as file:
-            first = file.readline(1 << 24)
-    except OSError:
-        return  # whether it can be replaced is told by who tries
-    if not first or (own.encode() in first if own else path.suffix.lower() in PAGES):
-        return
-    told = "xentcheck did not write it" if own else f"is no page, which ends with {', '.join(PAGES[:3])}"
-    raise OutputError(f"{path} is there, and {told}: it is kept; allowed: another name")
+            first = file.readline(LONGEST) + file.readline(LONGEST)
+    except OSError as error:
+        raise OutputError(f"{path} is there, and cannot be read ({error.strerror}): it is kept") from error
+    if first and not all(word.encode() in first for word in own.words):
+        raise OutputError(f"{path} is there, and is no {own.name} of xentcheck: it is kept; allowed: another name")
 
 
-def prepare_file(path: Path, *, make: bool = True, own: str | None = None) -> None:
+def prepare_file(path: Path, *, make: bool = True, own: Kind | None = None) -> None:
     """See that a file can be made at a path. Raises OutputError: better before a long run.
 
     make: also make its folder; else see that the nearest one that there is can be written to. own: as in `keep_others`.
@@ -80,7 +100,7 @@ def prepare_file(path: Path, *, make: bool = True, own: str | None = None) -> No
 
 
 @contextmanager
-def written(path: Path, what: str = "", own: str | None = None) -> Iterator[IO[str]]:
+def written(path: Path, what: str = "", own: Kind | None = None) -> Iterator[IO[str]]:
     """A stream of UTF-8 whose text becomes the file when it is complete; a reader sees the old file or the new one.
 
     A device or a pipe, which nothing can take the place of, is written to as it is. what: the kind of file, for the
@@ -110,7 +130,7 @@ def written(path: Path, what: str = "", own: str | None = None) -> Iterator[IO[s
                 temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str, what: str = "", own: str | None = None) -> Path:
+def write_whole(path: Path, text: str, what: str = "", own: Kind | None = None) -> Path:
     """A text as a file, by `written`; the path."""
     with written(path, what, own) as stream:
         stream.write(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import frexp, inf
+from math import frexp, inf, isclose
 
 from xentcheck.vocabulary import OUTCOMES, QUANTITIES
 
@@ -22,8 +22,26 @@ DIGITS = {"float64": 52, "float32": 23, "bfloat16": 7, "float16": 10}
 LOWEST = {"float64": -1022, "float32": -126, "bfloat16": -126, "float16": -14}
 """Numbers below 2^lowest, the subnormal ones, have fewer digits: errors are not told in units of their last place."""
 
+ROUNDING = 2.0**-20
+"""A number of ULPs that is made of a record's numbers is as exact as that; those of two elements are hardly so near."""
+
 Place = tuple[str, str, str, str]
 """adapter, variant, device, dtype"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Element(Plain):
+    """One element: its position, and as hexadecimal floats its value, the exact one and the bound."""
+
+    index: tuple[int, ...] = ()
+    got: str
+    expected: str
+    bound: str
+
+    def validate(self) -> None:
+        """Raise ValueError for a number that is no hexadecimal float."""
+        for text in (self.got, self.expected, self.bound):
+            float.fromhex(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +52,7 @@ class Record(Facts, Plain):
     share: largest observed error / bound. ulp: largest error in units in the last place of the exact value, None if no
     exact value is in the normal range of the dtype.
     got, expected, bound: the worst element, as hexadecimal floats ("inf", "nan" where they are). index: its position.
+    farthest: the element of `ulp`, where that is another one.
     applicable, rejected: the standard wrong answers that this comparison could have told from the right one, and those
     that its bound rejects. required: those that its group must reject. blind_fraction: share of the non-zero elements
     that could be zeroed unnoticed. shares: contract -> share, for every contract of the catalogue that was evaluated.
@@ -72,6 +91,7 @@ class Record(Facts, Plain):
     got: str = ""
     expected: str = ""
     bound: str = ""
+    farthest: Element | None = None
     elements: int = 0
     applicable: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
@@ -105,6 +125,14 @@ class Record(Facts, Plain):
         if dtype == "float64" and self.share is not None and 0 < self.share * bound < inf:
             error = self.share * bound  # `expected` is the exact value to 53 bits, which is too few for its error
         return ulps_of(error if error == error else inf, exact, dtype)
+
+    @property
+    def of_ulp(self) -> Element | None:
+        """The element of `ulp`; None where an older run kept another one."""
+        if self.farthest or self.ulp is None:
+            return self.farthest
+        here = self.ulp_here is not None and isclose(self.ulp_here, self.ulp, rel_tol=ROUNDING)
+        return Element(index=self.index, got=self.got, expected=self.expected, bound=self.bound) if here else None
 
     def validate(self) -> None:
         """Raise ValueError for an unknown outcome, a number that is no hexadecimal float, or another number of bins."""

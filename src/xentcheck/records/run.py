@@ -13,7 +13,7 @@ from xentcheck.errors import RunFileError
 
 from .file import Finding, Header, Reader, RunWriter, journal_of
 from .findings import Accuracy, Coverage, FaultResult, LawResult, ProbeResult
-from .paths import DATA, written
+from .paths import RUN_FILE, written
 from .record import Record
 
 FIELDS: dict[type[Finding], str] = {
@@ -79,7 +79,7 @@ class RunFile:
 
     def save(self, path: Path) -> None:
         """Write the run file, in the place of an older one. Raises OutputError."""
-        with written(path, "run file", DATA) as stream, RunWriter(path, self.header, stream=stream) as writer:
+        with written(path, "run file", RUN_FILE) as stream, RunWriter(path, self.header, stream=stream) as writer:
             for name in FIELDS.values():
                 for finding in getattr(self, name):
                     writer.add(finding)

@@ -73,9 +73,9 @@ def replay(
     """
     case = Case.parse(case_id)
     if script is not None:
-        from .script import MARK
+        from .script import SCRIPT
 
-        prepare_file(script, own=MARK)
+        prepare_file(script, own=SCRIPT)
     named = registry.get(adapter) if isinstance(adapter, str) else adapter
     subject = _subject(promising(named, promised(contract)), device, variant, command)
     records = run_case(case, [subject])
@@ -109,7 +109,7 @@ def _print_smallest(
     case: Case, subject: Subject, failing: Sequence[Record], spec: Spec, script: Path | None, console: Console
 ) -> None:
     """The smallest failure found, and its script, which is run to see that it repeats it."""
-    from .script import repeats, script_of
+    from .script import SCRIPT, repeats, script_of
     from .shrink import shrink
 
     problem = given(build(case), subject)
@@ -122,7 +122,7 @@ def _print_smallest(
     if script is None:
         console.print(Text(text), soft_wrap=True)
         return
-    write_whole(script, text)
+    write_whole(script, text, own=SCRIPT)
     console.print(Text(f"wrote {script}"), soft_wrap=True)
 
 
@@ -183,6 +183,7 @@ def _print_record(r: Record, console: Console) -> None:
     line = f"{r.quantity}: {r.outcome}"
     if r.share is not None:
         line += f", share {r.share:.4g} of the bound under {r.judged_by}, at most {in_ulps(r.ulp)}"
+        line += f" at {list(r.farthest.index)}" if r.farthest else ""
     if r.reason:
         line += f" ({r.reason})"
     console.print(Text(line, style="bold red" if r.outcome in FAILING else "bold"))

@@ -18,6 +18,7 @@ from xentcheck.adapters.process.requests import request
 from xentcheck.adapters.scripting import INPUT_NAMES, Call, Failure, Writer, text_of
 from xentcheck.adapters.spec import Spec
 from xentcheck.errors import AdapterError
+from xentcheck.records.paths import Kind
 from xentcheck.running.subjects import Subject
 from xentcheck.vocabulary import DTYPES
 
@@ -26,6 +27,7 @@ NAMES = {kind: name for kind, name in wire.DTYPES.items() if name in (*DTYPES, "
 
 
 MARK = "Found by xentcheck"
+SCRIPT = Kind("script", (MARK,))
 """What the first line of a script has."""
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import TextIO
 
 from xentcheck.errors import OutputError, RunFileError
 from xentcheck.records.file import OF_A_PLAN, Header, Reader, RunWriter, journal_of
-from xentcheck.records.paths import DATA, keep_others
+from xentcheck.records.paths import RUN_FILE, keep_others
 from xentcheck.records.run import RunFile
 
 from .tasks import Finished, Task
@@ -35,10 +35,11 @@ class Journal:
 
     def __init__(self, out: Path, header: Header, *, resume: bool = False) -> None:
         self.out, self.path = out, journal_of(out)
-        keep_others(out, DATA)
+        keep_others(out, RUN_FILE)
         self.known: dict[str, Finished] = {}
         self._stream = _opened(self.path, out)
         try:
+            self._keep_others()
             whole = self._read(header) if resume else 0
             self._stream.truncate(whole)
             self._stream.seek(whole)
@@ -47,12 +48,17 @@ class Journal:
             self._stream.close()
             raise
 
+    def _keep_others(self) -> None:
+        """Raises OutputError for a file that no run has left; a run may have been killed within the first line."""
+        if not BEGINNING.encode().startswith(self._stream.buffer.read(len(BEGINNING))):
+            told = "and is no journal of xentcheck: it is kept; allowed: another --out"
+            raise OutputError(f"{self.path} is there, {told}")
+        self._stream.seek(0)
+
     def _read(self, header: Header) -> int:
         """Keep what each finished task has found, and say up to which byte that is. Raises RunFileError."""
         text = self._stream.read()
         if "\n" not in text:
-            if not BEGINNING.startswith(text[: len(BEGINNING)]):
-                raise RunFileError(f"{self.path} was not written by xentcheck, and is kept; allowed: without --resume")
             return 0
         reader = Reader(self.path)
         whole = before = 0
@@ -108,7 +114,7 @@ class Journal:
             self._stream.close()
 
 
-def _opened(path: Path, out: Path) -> IO[str]:
+def _opened(path: Path, out: Path) -> TextIO:
     """The journal's file, which no other process has open. Raises OutputError, with the name of the run file."""
     while True:
         try:

@@ -143,9 +143,10 @@ def subjects_named(
                 why = refusal(("dtype", dtype), adapter.refused.get(dtype, ""))
                 raise DtypeError(f"adapter {adapter.name} has no {why}; allowed: {allowed}")
         subjects += subjects_of(adapter, devices or None, spec.command)
-    declared = {device for subject in subjects for device in subject.adapter.capabilities.devices}
+    declared = {device for spec in specs for device in resolve(spec).capabilities.devices}
     if absent := [device for device in devices if device not in declared]:
-        raise AdapterError(f"no adapter has a device among {', '.join(absent)}; allowed: cpu, cuda, gpu")
+        allowed = ", ".join(sorted(declared))
+        raise AdapterError(f"no adapter has a device among {', '.join(absent)}; allowed: {allowed}")
     return subjects
 
 

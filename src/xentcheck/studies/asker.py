@@ -57,22 +57,25 @@ class Asker:
         self.subject = subject
         self.labels = subject.adapter.capabilities.labels
 
-    def __call__(self, problem: Problem, *quantities: str, shared: bool = False, poisoned: bool = False) -> Answer:
+    def __call__(
+        self, problem: Problem, *quantities: str, shared: bool = False, poisoned: bool = False, way: str = ""
+    ) -> Answer:
         """Its answer, copied at once, unless what becomes of its own memory is the question (`shared`).
 
-        poisoned: fresh memory holds nan during the call. Raises Unanswered if that, or an answer, cannot be had, Failed
-        where there is an exception instead, and Misshapen if it is no answer.
+        poisoned: fresh memory holds nan during the call. way: another way to make it, of WAYS. Raises Unanswered if
+        that, or an answer, cannot be had, Failed where there is an exception instead, and Misshapen if it is no answer.
         """
         poison = self.subject.adapter.poisoned() if poisoned else nullcontext()
-        if poison is None:
-            raise Unanswered("fresh memory cannot be poisoned")
+        other = self.subject.adapter.otherwise(way) if way else nullcontext()
+        if poison is None or other is None:
+            raise Unanswered(f"no call can be made so: {way or 'with poisoned memory'}")
         asked, names = problem if self.labels else one_hot(problem), {q: q for q in quantities}
         if "logits" not in self.subject.adapter.capabilities.heads:
             layer = as_layer(asked)
             if layer is None:
                 raise Unanswered("no layer makes these logits")
             asked, names = layer, {q: THROUGH.get(q, q) for q in quantities}
-        with poison:
+        with poison, other:
             done = attempt(self.subject, asked, list(names.values()))
         if done.outcome in FAILING:
             raise Failed(f"{done.outcome}: {done.reason}")

@@ -7,7 +7,9 @@ classes, which would lie in the null space of the softmax's Jacobian, but where 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +17,14 @@ from xentcheck.cases.randomness import Stream
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
 
-from .asker import Answer, Asker, Residual, Unanswered, compare
+from .asker import Answer, Asker, Failed, Residual, Unanswered, compare
 
 SHAPE = (6, 7)
 SHIFT = 64.0
+WIDE = (33, 130)
+MANY = (66, 1003)
+"""A batch whose parts PyTorch gives to several threads."""
+
 LARGE = (1030, 1003)
 IGNORED = -100
 
@@ -111,8 +117,51 @@ def _independent(ask: Asker, p: Problem) -> Residual:
 
 
 def _value_alone(ask: Asker, p: Problem) -> Residual:
-    """The loss that is asked for alone is the one that comes with a gradient."""
-    return compare(ask(p, "loss"), ask(p, "loss", "dC/dz"), ("loss",))
+    """The loss that is asked for alone is the one that comes with a gradient: with each option, at two sizes."""
+    found = [compare(ask(p, "loss"), ask(p, "loss", "dC/dz"), ("loss",))]
+    for shape in (SHAPE, WIDE):
+        for q in _with_options(base(p.dtype, shape), labels=ask.labels):
+            with suppress(Unanswered):
+                found.append(compare(ask(q, "cost"), ask(q, "cost", "dC/dz"), ("cost",)))
+    return _joined(found)
+
+
+def _with_options(p: Problem, *, labels: bool) -> list[Problem]:
+    """Sums and means with each option alone, and with those that go together."""
+    rows, classes = p.logits_shape
+    weight = {"weight": (Stream("laws.weight").integers(1, 9, (classes,)) / 4).astype(p.dtype)}
+    smoothing = {"label_smoothing": 0.125}
+    hot = np.asarray(one_hot(p).target)
+    soft = {"target": ((hot + np.roll(hot, 1, 1)) / 2).astype(p.dtype)}
+    ignoring = {"target": np.where(np.arange(rows) % 3 == 0, IGNORED, p.target), "ignore_index": IGNORED}
+    options: list[dict[str, Any]] = [{}, weight, smoothing, soft, {**weight, **smoothing}]
+    options += [ignoring, {**ignoring, **weight, **smoothing}] if labels else []
+    means = [replace(p, reduction="mean", upstream=np.ones((), p.dtype), **some) for some in options]
+    return [*means, replace(means[0], reduction="sum")]
+
+
+def _joined(found: list[Residual]) -> Residual:
+    differences, limits = zip(*found, strict=True)
+    return np.concatenate(differences), np.concatenate(limits)
+
+
+def _learned_weight(ask: Asker, p: Problem) -> Residual:
+    """A weight that requires a gradient gives the same cost and gradient of the logits; a refusal is no result."""
+    found = []
+    weighted = [q for q in _with_options(p, labels=False) if q.weight is not None]
+    for q in (*weighted, *map(one_hot, weighted)):  # PyTorch refuses it for labels, and not for rows
+        with suppress(Unanswered, Failed):
+            learned = ask(q, "cost", "dC/dz", way="learned-weight")
+            found.append(compare(learned, ask(q, "cost", "dC/dz"), ("cost", "dC/dz")))
+    if not found:
+        raise Unanswered("no weight can be learned")
+    return _joined(found)
+
+
+def _threads(ask: Asker, p: Problem) -> Residual:
+    """Two threads round as one does, or otherwise, within the same bounds."""
+    many = base(p.dtype, shape=MANY)
+    return compare(ask(many, "loss", "dC/dz", way="threads"), ask(many, "loss", "dC/dz"), ("loss", "dC/dz"))
 
 
 def _additive(ask: Asker, p: Problem) -> Residual:
@@ -188,6 +237,8 @@ LAWS: dict[str, tuple[str, Law]] = {
     "fresh-memory": ("nothing is returned that was never written", _fresh_memory),
     "independent": ("a call on other data changes no other call's results", _independent),
     "value-alone": ("the value does not depend on whether a gradient is asked for", _value_alone),
+    "learned-weight": ("a weight that requires a gradient changes nothing", _learned_weight),
+    "threads": ("two threads change nothing", _threads),
 }
 """Name -> what it says, and the comparison."""
 

@@ -17,7 +17,8 @@ from xentcheck.adapters.spec import Spec, resolve, specs_of
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.selection import law_dtypes, selected
 from xentcheck.errors import XentcheckError
-from xentcheck.records.paths import DATA, prepare, prepare_file
+from xentcheck.records.paths import RUN_FILE, prepare_file
+from xentcheck.reports.formats.write import prepare_report
 from xentcheck.running.deviations import load
 from xentcheck.running.environment import header_of
 from xentcheck.running.subjects import Subject, subjects_named
@@ -66,9 +67,9 @@ class Plan:
             adapters = [resolve(spec) for spec in self.specs]
             self.known = load() + (load(Path(path)) if (path := option(config, "deviations")) else [])
             if self.report:
-                prepare(Path(self.report))
+                prepare_report(Path(self.report))
             if self.out:
-                prepare_file(Path(self.out), own=DATA)
+                prepare_file(Path(self.out), own=RUN_FILE)
             if (kept := option(config, "from")) and not Path(kept).is_file():
                 raise pytest.UsageError(f"run file {kept} cannot be read: there is no such file")
             self._kept = kept

@@ -189,7 +189,7 @@ class Unit:
 
     labels = True
 
-    def __call__(self, problem: Problem, *quantities: str, **how: bool) -> Answer:
+    def __call__(self, problem: Problem, *quantities: str, **how: Any) -> Answer:
         shapes = problem.shapes
         return Answer(
             problem,
@@ -219,6 +219,8 @@ COUNTED: dict[str, set[float]] = {
     "fresh-memory": {2.0},
     "independent": {0.0, 2.0},
     "value-alone": {2.0},
+    "learned-weight": {2.0},
+    "threads": {2.0},
 }
 """Law -> how many results each of its comparisons is made of: 7 classes, or 6 rows and their sum, or two answers."""
 
@@ -236,7 +238,7 @@ def test_the_limits_along_directions_are_weighted_sums() -> None:
     asked: list[NDArray[Any]] = []
 
     class Recording(Unit):
-        def __call__(self, problem: Problem, *quantities: str, **how: bool) -> Answer:
+        def __call__(self, problem: Problem, *quantities: str, **how: Any) -> Answer:
             asked.extend([] if problem.v is None else [np.abs(problem.v.astype(float)).sum(1)])
             return super().__call__(problem, *quantities, **how)
 

@@ -182,7 +182,9 @@ def test_the_command_says_it_in_its_exit_code(tmp_path: Path, capsys: pytest.Cap
         "dC/dz " + record().case + ": nothing -> disagree, divides by all rows [B20]\n   again " + record().replay
         in out
     )
-    assert markdown.read_text().startswith("**WORSE: 1 failure, 1 worse**\n\n| change |")
+    assert markdown.read_text().startswith(
+        "<!-- xentcheck: comparison -->\n\n**WORSE: 1 failure, 1 worse**\n\n| change |"
+    )
     assert '<tr class="worse"><td>worse</td>' in page.read_text()
     assert cli.main(["compare", base, moved], standalone_mode=False) == 0
     out = capsys.readouterr().out

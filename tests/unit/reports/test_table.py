@@ -13,6 +13,7 @@ from samples import record, run
 
 from xentcheck.cli.commands import table as command
 from xentcheck.errors import RunFileError
+from xentcheck.records.record import Element
 from xentcheck.records.run import RunFile
 from xentcheck.reports.table.file import load, to_json
 from xentcheck.reports.table.largest import Cell, Table, merged, table_of
@@ -113,6 +114,10 @@ def test_each_number_leads_to_its_witness() -> None:
     again = f"`xentcheck replay {case} --adapter torch`"
     assert f"| 0.25 of the bound (stash) | `{case}` | \\[0, 3\\] | 0.5 | 0.25 | 1 | {again} |" in below
     assert f"| 1.5 ULP | `{case}` | - | - | - | - | {again} |" in below
+    far = Element(index=(4, 9), got=(1.5).hex(), expected=(1.25).hex(), bound=(2.0).hex())
+    page = markdown(table_of(run(record(farthest=far), known)), witnesses=True)
+    assert f"| 0.25 of the bound (stash) | `{case}` | \\[0, 3\\] | 0.5 | 0.25 | 1 | {again} |" in page
+    assert f"| 1.5 ULP | `{case}` | \\[4, 9\\] | 1.5 | 1.25 | 2 | {again} |" in page
     assert "[0.25 · 1.5](#float32-dcdz) [^1] |" in page
     assert "[^1]: 1 recorded deviation apart, at most 6.75e+03 times the bound: known \\| fault (https:" in page
     assert "6.75e+03" not in markdown(table_of(run(record())), witnesses=True)

@@ -77,6 +77,9 @@ class Erring(Adapter):
     def poisoned(self) -> nullcontext[None]:
         return nullcontext()
 
+    def otherwise(self, way: str) -> nullcontext[None]:
+        return nullcontext()
+
     def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
         exact = Exact(problem).evaluate(quantities)
         found = {}

@@ -15,12 +15,14 @@ from xentcheck.cli.asked import ADAPTERS, IMPLEMENTATION
 from xentcheck.cli.options import FROM_0, dtype_option, out_option, seed_option
 from xentcheck.errors import DtypeError
 from xentcheck.records.findings import Accuracy
-from xentcheck.records.paths import prepare_file, write_whole
+from xentcheck.records.paths import page, prepare_file, write_whole
 from xentcheck.reports.formats.markdown import table
 from xentcheck.reports.sections.accuracy import accuracy_section
 from xentcheck.running.subjects import subjects_of
 from xentcheck.studies.accuracy import accuracies
 from xentcheck.vocabulary import DTYPES
+
+PAGE = page("accuracy")
 
 TEXT = """# Accuracy
 
@@ -42,7 +44,7 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
     The exit code is 1 if an implementation gave no result that could be measured, or there is none.
     """
     if out:
-        prepare_file(out, own="")
+        prepare_file(out, own=PAGE)
     chosen = list(specs) or [Spec(name) for name in registry.available()]
     subjects = [
         s for spec in chosen for s in subjects_of(resolve(spec), None, spec.command) if s.is_main and not s.missing
@@ -70,7 +72,7 @@ def accuracy_command(specs: Sequence[Spec], dtypes: Sequence[str], seed: int, ro
     if out is None:
         click.echo(text)
         return int(bool(silent))
-    write_whole(out, text)
+    write_whole(out, f"{PAGE.words[0]}\n\n{text}", own=PAGE)
     click.echo(f"wrote {out}")
     return int(bool(silent))
 

@@ -17,7 +17,7 @@ from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
 from xentcheck.reports.baselines.compare import BAD, Change, Comparison
 from xentcheck.reports.baselines.compare import compare as comparison_of
 from xentcheck.reports.baselines.file import load
-from xentcheck.reports.formats.html import comparison_html
+from xentcheck.reports.formats.html import COMPARISON, comparison_html
 from xentcheck.reports.formats.markdown import table
 
 SHOWN = 50
@@ -46,9 +46,9 @@ def compare_command(request: CompareRequest) -> int:
         )
     found = comparison_of(base, new)
     if request.markdown:
-        write_whole(request.markdown, _markdown(found), own="")
+        write_whole(request.markdown, _markdown(found), own=COMPARISON)
     if request.page:
-        write_whole(request.page, comparison_html(found), own="")
+        write_whole(request.page, comparison_html(found), own=COMPARISON)
     console = Console()
     for change in (*found.versions, *found.changes[:SHOWN]):
         style = "red" if change.kind in BAD else {"moved": "yellow", "better": "green"}.get(change.kind, "")
@@ -77,7 +77,7 @@ def _line(change: Change) -> str:
 
 def _markdown(found: Comparison) -> str:
     rows = table(found.section) if found.section.rows else ""
-    return f"**{found.verdict}**\n\n{rows}\n"
+    return f"{COMPARISON.words[0]}\n\n**{found.verdict}**\n\n{rows}\n"
 
 
 @click.command()

@@ -17,12 +17,14 @@ from xentcheck.cases.profiles.named import PROFILES
 from xentcheck.cli.options import jobs_of, jobs_option, out_option
 from xentcheck.errors import ProfileError
 from xentcheck.records.findings import FaultResult
-from xentcheck.records.paths import prepare_file, write_whole
+from xentcheck.records.paths import page, prepare_file, write_whole
 from xentcheck.reports.formats.markdown import table
 from xentcheck.reports.sections.faults import PROSE, fault_section, fault_text
 from xentcheck.running.executors.futures import Asked
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.studies.kill_table.faults import fault_searches, frameworks_of
+
+PAGE = page("faults")
 
 TEXT = """# The museum
 
@@ -55,7 +57,7 @@ def faults_command(
             raise ProfileError(f"unknown profile {profile!r}; allowed: {', '.join(PROFILES)}")
     tasks = fault_searches(frameworks_of(frameworks), profiles, rivals)
     if out:
-        prepare_file(out, own="")
+        prepare_file(out, own=PAGE)
     console = Console(stderr=True)
     finished = execute_parallel(tasks, Asked(()), jobs) if jobs > 1 else execute(tasks, ())
     found: list[FaultResult] = []
@@ -77,7 +79,7 @@ def _write(out: Path, command: str, found: Sequence[FaultResult]) -> None:
     tested = [adapters.get(name) for name in dict.fromkeys(f.framework for f in found)]
     versions = ", ".join(f"{a.package} {a.version()}" for a in tested)
     text = TEXT.format(command=command, versions=versions, what=PROSE, counts=fault_text(found))
-    write_whole(out, text + table(fault_section(found)) + "\n")
+    write_whole(out, f"{PAGE.words[0]}\n\n{text}{table(fault_section(found))}\n", own=PAGE)
     click.echo(f"{fault_text(found)} Wrote {out}")
 
 

@@ -14,14 +14,14 @@ from xentcheck.adapters.spec import Spec
 from xentcheck.cli.asked import asks_any
 from xentcheck.cli.options import deviations_option, jobs_of, jobs_option
 from xentcheck.cli.request import RunRequest, execute_request
-from xentcheck.records.paths import prepare, prepare_file, write_whole
-from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
+from xentcheck.records.paths import prepare_file, write_whole
+from xentcheck.reports.baselines.baseline import BASELINE, Baseline, baseline_of, path_of
 from xentcheck.reports.baselines.file import load
 from xentcheck.reports.baselines.gate import Limit
 from xentcheck.reports.baselines.gate import gate as gate_of
 from xentcheck.reports.formats.annotations import FORMATS, annotated
-from xentcheck.reports.formats.gate import gate_markdown, told
-from xentcheck.reports.formats.write import write_report
+from xentcheck.reports.formats.gate import GATE_PAGE, gate_markdown, told
+from xentcheck.reports.formats.write import prepare_report, write_report
 
 SHOWN = 20
 
@@ -43,11 +43,11 @@ def gate_command(request: GateRequest) -> int:
     missing = request.update and not request.base.exists()
     base = None if missing else load(request.base)
     if request.update:
-        prepare_file(request.base)
+        prepare_file(request.base, own=BASELINE)
     if request.markdown:
-        prepare_file(request.markdown, own="")
+        prepare_file(request.markdown, own=GATE_PAGE)
     if request.run.report_dir:
-        prepare(request.run.report_dir)
+        prepare_report(request.run.report_dir)
     console = Console(stderr=request.output_format != "text")
     run = execute_request(planned(request.run, base))
     found = gate_of(base or Baseline({}, {}), run.file, request.limits)
@@ -56,7 +56,7 @@ def gate_command(request: GateRequest) -> int:
     if request.run.report_dir:
         write_report(run.file, request.run.report_dir)
     if request.markdown:
-        write_whole(request.markdown, gate_markdown(found), own="")
+        write_whole(request.markdown, gate_markdown(found), own=GATE_PAGE)
     if request.output_format != "text":
         click.echo(annotated(run.file, request.output_format), nl=False)
     if request.update:

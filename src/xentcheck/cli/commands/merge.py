@@ -15,7 +15,7 @@ from xentcheck.cli.options import deviations_option
 from xentcheck.errors import RunFileError
 from xentcheck.records.file import OF_A_PLAN, Finding
 from xentcheck.records.findings import Accuracy, Coverage, FaultResult, LawResult
-from xentcheck.records.paths import DATA, keep_others
+from xentcheck.records.paths import RUN_FILE, keep_others
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import summarize
@@ -44,7 +44,7 @@ def merge(run_files: tuple[Path, ...], out: Path, deviations: Path | None) -> in
 
 def merge_command(run_files: Sequence[Path], out: Path, deviations: Path | None) -> int:
     """Write the whole run and print its verdict. Raises RunFileError, DeviationError or OutputError."""
-    keep_others(out, DATA)
+    keep_others(out, RUN_FILE)
     known = load() + (load(deviations) if deviations else [])
     found = merged([(str(path), RunFile.load(path)) for path in run_files], Deviations(known))
     found.save(out)

@@ -27,11 +27,11 @@ from xentcheck.cli.options import (
     shard_of,
 )
 from xentcheck.cli.request import RunRequest, execute_request
-from xentcheck.records.paths import DATA, prepare, prepare_file
-from xentcheck.reports.baselines.baseline import baseline_of, path_of
+from xentcheck.records.paths import prepare_file
+from xentcheck.reports.baselines.baseline import BASELINE, baseline_of, path_of
 from xentcheck.reports.formats.annotations import FORMATS, annotated
 from xentcheck.reports.formats.terminal import print_summary
-from xentcheck.reports.formats.write import to_json, write_report
+from xentcheck.reports.formats.write import prepare_report, to_json, write_report
 from xentcheck.running.executors.dask import address_of
 
 OUT = "Run file to write (JSON Lines), in the place of an older one; any other file is kept, and refused."
@@ -42,9 +42,9 @@ def run_command(request: RunRequest) -> int:
     """Run it; the exit code is 0 if everything agreed, else 1. Raises XentcheckError for bad input."""
     console = Console(stderr=request.as_json or request.output_format != "text")
     if request.report_dir:
-        prepare(request.report_dir)
+        prepare_report(request.report_dir)
     if request.save is not None:
-        prepare_file(path_of(request.save), own=DATA)
+        prepare_file(path_of(request.save), own=BASELINE)
     start = perf_counter()
     run = execute_request(request)
     seconds = perf_counter() - start

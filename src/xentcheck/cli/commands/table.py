@@ -12,11 +12,11 @@ from xentcheck.adapters.spec import specs_of
 from xentcheck.cli.options import device_option, dtype_option, jobs_of, jobs_option, seed_option
 from xentcheck.cli.request import RunRequest, execute_request
 from xentcheck.errors import OutputError
-from xentcheck.records.paths import DATA, prepare_file, write_whole
+from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.records.run import RunFile
-from xentcheck.reports.table.file import SUFFIX, load, to_json
+from xentcheck.reports.table.file import SUFFIX, TABLE, load, to_json
 from xentcheck.reports.table.largest import Table, merged, table_of
-from xentcheck.reports.table.markdown import markdown
+from xentcheck.reports.table.markdown import TABLE_PAGE, markdown
 
 PAGE = ".md"
 
@@ -31,8 +31,9 @@ def table_command(sources: Sequence[str], request: RunRequest, out: Path | None)
     """
     if out and out.suffix not in (PAGE, SUFFIX):
         raise OutputError(f"--out is {out}; allowed: a file that ends with {PAGE} (a page) or {SUFFIX} (data)")
+    own = TABLE if out and out.suffix == SUFFIX else TABLE_PAGE
     if out:
-        prepare_file(out, own=DATA if out.suffix == SUFFIX else "")
+        prepare_file(out, own=own)
     files = [name for name in sources if _is_file(name)]
     tables = [(name, _read(Path(name))) for name in files]
     names = tuple(name for name in sources if name not in files)
@@ -45,7 +46,7 @@ def table_command(sources: Sequence[str], request: RunRequest, out: Path | None)
         click.echo(markdown(table, witnesses=False), nl=False)
         click.echo(f"\n`--out table{PAGE}` adds the case behind each number, and the command that repeats it.")
         return int(not table.ok)
-    write_whole(out, to_json(table) if out.suffix == SUFFIX else markdown(table, witnesses=True), "table")
+    write_whole(out, to_json(table) if out.suffix == SUFFIX else markdown(table, witnesses=True), "table", own)
     click.echo(f"wrote {out}")
     return int(not table.ok)
 

@@ -11,10 +11,11 @@ from xentcheck.adapters.base import Result, needed_options
 from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
 from xentcheck.judging.comparisons import Verdict
 from xentcheck.judging.conventions import seen
+from xentcheck.judging.metric import Spot
 from xentcheck.judging.power.required import required
 from xentcheck.judging.right_rows import RightRows
 from xentcheck.records.facts import Facts, sentence
-from xentcheck.records.record import Record
+from xentcheck.records.record import Element, Record
 from xentcheck.records.sizes import size_of
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import Contract
@@ -125,9 +126,10 @@ def found_of(
         "margins": tuple(verdict.margins[:MARGIN_POINTS]),
     }
     if t.elements:
-        index = index_of(problem, quantity, right.position(t.position, quantity, problem.classes))
-        numbers = {"got": _hex(t.got), "expected": _hex(t.expected), "bound": _hex(t.bound)}
-        fields |= {"share": t.share, "ulp": t.ulp, "index": index, **numbers}
+        worst, farthest = (_element(problem, right, quantity, spot) for spot in (t.worst, t.farthest))
+        fields |= {"share": t.share, "ulp": t.ulp, **worst}
+        if t.ulp and farthest["index"] != worst["index"]:
+            fields["farthest"] = farthest
     if outcome != "disagree":
         return Found(outcome, facts, fields, notes)
     fields["within"] = _within(a.result, asked, quantity, problem.dtype, verdict)
@@ -136,6 +138,12 @@ def found_of(
     contract = asked.contracts[quantity].returning(str(got.dtype), problem.dtype)
     bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
     return Found(outcome, facts, fields, notes, right.without_others(problem, quantity, got, bound))
+
+
+def _element(problem: Problem, right: RightRows, quantity: str, spot: Spot) -> dict[str, Any]:
+    """The fields of an element."""
+    index = index_of(problem, quantity, right.position(spot.position, quantity, problem.classes))
+    return {"index": index, "got": _hex(spot.got), "expected": _hex(spot.expected), "bound": _hex(spot.bound)}
 
 
 def _within(result: Result, asked: Asked, quantity: str, dtype: str, verdict: Verdict) -> dict[str, int]:
@@ -165,6 +173,8 @@ def record_of(base: dict[str, Any], found: Found, told: str, causes: tuple[str, 
     elements = found.fields.get("elements", 0)
     reason = sentence(found.facts, found.outcome, base["quantity"], elements=elements, told=told)
     known = {**base, **found.fields, **found.facts.given()}
+    if farthest := found.fields.get("farthest"):
+        known["farthest"] = Element(**farthest)
     return Record(**known, outcome=found.outcome, reason=reason, suspects=causes)
 
 

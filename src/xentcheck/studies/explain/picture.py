@@ -7,9 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from xentcheck.records.paths import policy_hash, write_whole
+from xentcheck.records.paths import page, policy_hash, write_whole
 
 from .derivation import BOOK, Derivation
+
+DERIVATION = page("derivation")
 
 
 def picture(d: Derivation) -> str:
@@ -19,10 +21,11 @@ def picture(d: Derivation) -> str:
     >>> "0.0900306" in picture(derivation([1.0, 2.0, 3.0], 1, [0.5]))
     True
     """
-    page = files("xentcheck.studies.explain") / "page"
-    style, script, text = ((page / f"picture.{kind}").read_text("utf-8") for kind in ("css", "js", "html"))
+    folder = files("xentcheck.studies.explain") / "page"
+    style, script, text = ((folder / f"picture.{kind}").read_text("utf-8") for kind in ("css", "js", "html"))
     classes = range(len(d.z))
     return Template(text).substitute(
+        mark=DERIVATION.words[0],
         policy=f"style-src '{policy_hash(style)}'; script-src '{policy_hash(script)}'",
         style=style,
         script=script,
@@ -40,7 +43,7 @@ def picture(d: Derivation) -> str:
 
 def write_picture(d: Derivation, file: Path) -> Path:
     """The page in a file. Raises OutputError if the file cannot be written."""
-    return write_whole(file, picture(d), "page", own="")
+    return write_whole(file, picture(d), "page", DERIVATION)
 
 
 def _row(d: Derivation, j: int) -> str:
