@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 from xentcheck.records.run import RunFile
-from xentcheck.reports.sections.page import page_of
+from xentcheck.reports.sections.page import Page, page_of
 from xentcheck.reports.sections.section import Section
 
 PASSING, FAILING = 4_000, 16_000
@@ -15,9 +15,12 @@ LONGEST = 600
 """Characters that are shown of a sentence, which somebody else may have written."""
 
 
-def markdown(run: RunFile) -> str:
-    """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails; what does not fit is counted."""
-    page = page_of(run)
+def markdown(run: RunFile, page: Page | None = None) -> str:
+    """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails; what does not fit is counted.
+
+    page: that of the run, if it was made before.
+    """
+    page = page or page_of(run)
     parts = [f"# {escaped(page.title)}", f"**{escaped(page.verdict)}**"]
     room = (PASSING if page.ok else FAILING) - 300 - sum(map(_bytes, parts))
     brief = [section for section in page.sections if section.brief]

@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from xentcheck.records.codec import plain
-from xentcheck.records.paths import prepare, write_whole
+from xentcheck.records.paths import prepare, write_parts
 from xentcheck.records.record import place_of
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
-from xentcheck.reports.analysis.causes import Cause
-from xentcheck.reports.analysis.summary import Row, summarize
+from xentcheck.reports.analysis.causes.found import Cause
+from xentcheck.reports.analysis.rows import Row
+from xentcheck.reports.analysis.summary import Summary, summarize
+from xentcheck.reports.sections.page import page_of
 
-from .html import html
+from .drawn import Drawn
+from .html import page_html
 from .markdown import markdown
 
+PAGES = ("html", "md", "json")
+"""Formats of a report: a page, one that is short enough for a comment, and what programs read."""
 
-def write_report(run: RunFile, out_dir: Path) -> list[Path]:
-    """Write the three files into a folder, and return their paths.
 
-    Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`.
+def write_report(run: RunFile, out_dir: Path, formats: Collection[str] = PAGES) -> list[Path]:
+    """Write the files of some FORMATS into a folder, and return their paths.
+
+    Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`, or
+    `parquet`.
     """
-    texts = {"report.html": html(run), "report.md": markdown(run), "report.json": to_json(run)}
+    drawn = Drawn()
+    summary = summarize(run, drawn)
+    page = page_of(run, summary)
+    made: dict[str, Callable[[], Iterable[str]]] = {
+        "html": lambda: [page_html(page, drawn)],
+        "md": lambda: [markdown(run, page)],
+        "json": lambda: _json_parts(run, summary),
+    }
+    texts = {f"report.{name}": made[name]() for name in PAGES if name in formats}
     prepare(out_dir)
-    return [write_whole(out_dir / name, text, "report") for name, text in texts.items()]
+    return [write_parts(out_dir / name, parts, "report") for name, parts in texts.items()]
 
 
-def to_json(run: RunFile) -> str:
-    """The summary for programs, without host and timings."""
-    s = summarize(run)
+def to_json(run: RunFile, summary: Summary | None = None) -> str:
+    """The summary for programs, without host and timings; summary: that of the run, if it was made before."""
+    return "".join(_json_parts(run, summary or summarize(run)))
+
+
+def _json_parts(run: RunFile, s: Summary) -> Iterator[str]:
+    """The text piece by piece, as there may be more failures than memory has room for."""
     data = {
         "ok": s.ok,
         "verdict": s.verdict,
@@ -47,11 +68,18 @@ def to_json(run: RunFile) -> str:
         "grades": {"/".join(g.place): g.contract for g in s.grades},
         "not_asked": s.not_asked,
         "causes": [_cause(cause) for cause in s.causes],
-        "failing": [r.to_json() for r in s.failing],
+        "failing": [],
         "environment": run.header.environment,
         "run": {k: v for k, v in asdict(run.header).items() if k not in ("environment", "host")},
     }
-    return json.dumps(data, indent=2, sort_keys=True) + "\n"
+    head, empty, tail = (json.dumps(data, indent=2, sort_keys=True) + "\n").partition('\n  "failing": []')
+    yield head
+    yield empty[:-1]
+    between = ""
+    for r in s.failing:
+        yield between + textwrap.indent("\n" + json.dumps(r.to_json(), indent=2, sort_keys=True), "    ")
+        between = ","
+    yield ("\n  ]" if s.failing else "]") + tail
 
 
 def _cause(cause: Cause) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -34,7 +35,11 @@ class Plain:
             raise ValueError(f"fields {', '.join(missing)} are missing")
         if unknown := sorted(data.keys() - readers.keys()):
             raise ValueError(f"fields {', '.join(unknown)} are unknown; allowed: {', '.join(readers)}")
-        item = cls(**{name: readers[name](name, value) for name, value in data.items()})
+        item = object.__new__(cls)  # a million records are read: __init__ of a frozen dataclass takes twice as long
+        given = vars(item)
+        given.update(_defaults(cls))
+        for name, value in data.items():
+            given[name] = readers[name](name, value)
         item.validate()
         return item
 
@@ -59,17 +64,25 @@ def _empty(value: Any) -> bool:
     return value is None or value is False or (isinstance(value, (str, tuple, Mapping)) and not value)
 
 
+@cache
 def _fields(cls: type[Any]) -> tuple[dict[str, Reader], frozenset[str]]:
     """How each field of a dataclass is read, and which have a default."""
-    if cls not in _known:
-        hints = get_type_hints(cls)
-        readers = {f.name: _reader(hints[f.name]) for f in fields(cls)}
-        optional = (f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING)
-        _known[cls] = readers, frozenset(optional)
-    return _known[cls]
+    hints = get_type_hints(cls)
+    readers = {f.name: _reader(hints[f.name]) for f in fields(cls)}
+    optional = (f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING)
+    return readers, frozenset(optional)
 
 
-_known: dict[type[Any], tuple[dict[str, Reader], frozenset[str]]] = {}
+@cache
+def _plain_defaults(cls: type[Any]) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
+    """The defaults of a dataclass, and what makes those that no two items may share."""
+    values = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
+    return values, {f.name: f.default_factory for f in fields(cls) if f.default_factory is not MISSING}
+
+
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    values, made = _plain_defaults(cls)
+    return {**values, **{name: make() for name, make in made.items()}}
 
 
 def _reader(hint: Any) -> Reader:
@@ -79,21 +92,29 @@ def _reader(hint: Any) -> Reader:
         (inner,) = (arg for arg in args if arg is not NoneType)
         return _reader(inner)  # None is never written
     if origin is tuple and args[-1] is Ellipsis:
-        each = _reader(args[0])
-        return lambda name, value: tuple(each(name, x) for x in _typed(name, value, list))
+        each, alike = _reader(args[0]), {args[0]}
+        return lambda name, value: (
+            tuple(value)
+            if type(value) is list and set(map(type, value)) <= alike
+            else tuple(each(name, x) for x in _typed(name, value, list))
+        )
     if origin is tuple:
         parts = tuple(map(_reader, args))
         return lambda name, value: _parts(name, _typed(name, value, list), parts)
     if origin in (dict, Mapping):
-        of_value = _reader(args[1])
-        return lambda name, value: {k: of_value(name, v) for k, v in _typed(name, value, dict).items()}
+        of_value, same = _reader(args[1]), {args[1]}
+        return lambda name, value: (
+            value
+            if type(value) is dict and set(map(type, value.values())) <= same
+            else {k: of_value(name, v) for k, v in _typed(name, value, dict).items()}
+        )
     if isinstance(hint, type) and issubclass(hint, Plain):
         return lambda name, value: hint.from_json(_typed(name, value, dict))
     if hint is float:
         return _number
     if hint is Any:
         return lambda name, value: value
-    return lambda name, value: _typed(name, value, hint)
+    return lambda name, value: value if type(value) is hint else _typed(name, value, hint)
 
 
 def _parts(name: str, values: list[Any], parts: tuple[Reader, ...]) -> tuple[Any, ...]:
@@ -103,6 +124,8 @@ def _parts(name: str, values: list[Any], parts: tuple[Reader, ...]) -> tuple[Any
 
 
 def _number(name: str, value: Any) -> float:
+    if type(value) is float:
+        return value
     if value in ("inf", "-inf", "nan"):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

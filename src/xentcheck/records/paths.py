@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EISDIR
 from hashlib import sha256
@@ -112,8 +112,13 @@ def written(path: Path, what: str = "", own: str | None = None) -> Iterator[IO[s
 
 def write_whole(path: Path, text: str, what: str = "", own: str | None = None) -> Path:
     """A text as a file, by `written`; the path."""
+    return write_parts(path, [text], what, own)
+
+
+def write_parts(path: Path, parts: Iterable[str], what: str = "", own: str | None = None) -> Path:
+    """A text that comes piece by piece as a file, by `written`; the path."""
     with written(path, what, own) as stream:
-        stream.write(text)
+        stream.writelines(parts)
     return path
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from xentcheck.records.file import changed
 from xentcheck.records.run import RunFile
 from xentcheck.reports.formats.write import write_report
 from xentcheck.running.deviations import Deviations, load
@@ -22,7 +23,7 @@ def report(run_file: Path, out_dir: Path, partial: bool) -> int:
     """Write report.html, report.md and report.json of a run file."""
     run = RunFile.load(run_file, partial=partial)
     if partial:  # known deviations are found out when a run is complete
-        run = replace(run, records=tuple(map(Deviations(load()).apply, run.records)))
+        run = replace(run, records=changed(run.records, Deviations(load()).apply))
     for path in write_report(run, out_dir):
         click.echo(str(path))
     return 0

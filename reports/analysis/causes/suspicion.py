@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from xentcheck.records.record import Record
 from xentcheck.vocabulary import UNSURE
@@ -35,6 +36,7 @@ def suspicion(failing: Sequence[Record]) -> str:
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
 
 
+@lru_cache(2**14)
 def kind_of(text: str) -> str:
     """A mistake whatever its numbers, as those of rows and classes, and whatever comes before its last colon."""
     code, _, sentence = text.partition(": ")
