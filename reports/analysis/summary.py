@@ -51,7 +51,7 @@ class Summary:
     groups: tuple[Group, ...]
     grades: tuple[Grade, ...]
     family_grades: tuple[Grade, ...]
-    failing: tuple[Record, ...]
+    failing: Sequence[Record]
     reasons: tuple[str, ...]
     causes: tuple[Cause, ...] = ()
     weaker: tuple[str, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -64,25 +63,30 @@ def _empty(value: Any) -> bool:
     return value is None or value is False or (isinstance(value, (str, tuple, Mapping)) and not value)
 
 
-@cache
 def _fields(cls: type[Any]) -> tuple[dict[str, Reader], frozenset[str]]:
     """How each field of a dataclass is read, and which have a default."""
-    hints = get_type_hints(cls)
-    readers = {f.name: _reader(hints[f.name]) for f in fields(cls)}
-    optional = (f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING)
-    return readers, frozenset(optional)
+    if cls not in _known:
+        hints = get_type_hints(cls)
+        readers = {f.name: _reader(hints[f.name]) for f in fields(cls)}
+        optional = (f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING)
+        _known[cls] = readers, frozenset(optional)
+    return _known[cls]
 
 
-@cache
-def _plain_defaults(cls: type[Any]) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
-    """The defaults of a dataclass, and what makes those that no two items may share."""
-    values = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
-    return values, {f.name: f.default_factory for f in fields(cls) if f.default_factory is not MISSING}
+_known: dict[type[Any], tuple[dict[str, Reader], frozenset[str]]] = {}
 
 
 def _defaults(cls: type[Any]) -> dict[str, Any]:
-    values, made = _plain_defaults(cls)
-    return {**values, **{name: make() for name, make in made.items()}}
+    """The default values of a dataclass; those that no two items may share are made anew."""
+    if cls not in _values:
+        given = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
+        made = {f.name: f.default_factory for f in fields(cls) if f.default_factory is not MISSING}
+        _values[cls] = given, made
+    given, made = _values[cls]
+    return {**given, **{name: make() for name, make in made.items()}}
+
+
+_values: dict[type[Any], tuple[dict[str, Any], dict[str, Callable[[], Any]]]] = {}
 
 
 def _reader(hint: Any) -> Reader:

@@ -85,13 +85,17 @@ class RunFile:
     def save(self, path: Path) -> None:
         """Write the run file, in the place of an older one. Raises OutputError."""
         with written(path, "run file", DATA) as stream, RunWriter(path, self.header, stream=stream) as writer:
-            for name in FIELDS.values():
-                for finding in getattr(self, name):
-                    writer.add(finding)
-            for text in self.failures:
-                writer.failure(text)
-            for name, seconds in self.timings:
-                writer.timing(name, seconds)
+            self.write(writer)
+
+    def write(self, writer: RunWriter) -> None:
+        """Write all that was found, and the timings, behind what the writer has written. Raises OutputError."""
+        for name in FIELDS.values():
+            for finding in getattr(self, name):
+                writer.add(finding)
+        for text in self.failures:
+            writer.failure(text)
+        for name, seconds in self.timings:
+            writer.timing(name, seconds)
 
     @classmethod
     def load(cls, path: Path, *, partial: bool = False) -> RunFile:
