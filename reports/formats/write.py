@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xentcheck.records.codec import plain
+from xentcheck.records.file import in_order
 from xentcheck.records.paths import prepare, write_parts
 from xentcheck.records.record import place_of
 from xentcheck.records.run import RunFile
@@ -18,6 +19,7 @@ from xentcheck.reports.analysis.causes.found import Cause
 from xentcheck.reports.analysis.rows import Row
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.reports.sections.page import page_of
+from xentcheck.reports.table.parquet import require_table, write_table
 
 from .drawn import Drawn
 from .html import page_html
@@ -26,24 +28,39 @@ from .markdown import markdown
 PAGES = ("html", "md", "json")
 """Formats of a report: a page, one that is short enough for a comment, and what programs read."""
 
+TABLE = "parquet"
+"""The format of all records, for queries."""
+
+FORMATS = (*PAGES, TABLE)
+
 
 def write_report(run: RunFile, out_dir: Path, formats: Collection[str] = PAGES) -> list[Path]:
     """Write the files of some FORMATS into a folder, and return their paths.
 
-    Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`, or
-    `parquet`.
+    Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`, or of the
+    extra `parquet`.
     """
+    if TABLE in formats:
+        require_table()
+    texts = _texts(run, formats) if set(PAGES) & set(formats) else {}
+    prepare(out_dir)
+    paths = [write_parts(out_dir / f"report.{name}", parts, "report") for name, parts in texts.items()]
+    if TABLE in formats:
+        paths.append(write_table(in_order(run.records), run.header.catalogue, out_dir / f"records.{TABLE}"))
+    return paths
+
+
+def _texts(run: RunFile, formats: Collection[str]) -> dict[str, Iterable[str]]:
+    """The pages by format, made of one reading of the records."""
     drawn = Drawn()
-    summary = summarize(run, drawn)
+    summary = summarize(run, *([drawn] if "html" in formats else []))
     page = page_of(run, summary)
     made: dict[str, Callable[[], Iterable[str]]] = {
         "html": lambda: [page_html(page, drawn)],
         "md": lambda: [markdown(run, page)],
         "json": lambda: _json_parts(run, summary),
     }
-    texts = {f"report.{name}": made[name]() for name in PAGES if name in formats}
-    prepare(out_dir)
-    return [write_parts(out_dir / name, parts, "report") for name, parts in texts.items()]
+    return {name: made[name]() for name in PAGES if name in formats}
 
 
 def to_json(run: RunFile, summary: Summary | None = None) -> str:

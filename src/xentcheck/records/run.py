@@ -109,9 +109,10 @@ class RunFile:
         if partial and not path.exists():
             path = journal_of(path)
         index, findings, start, rest = Index(), list[Finding](), 0, False
+        again = path.is_file()  # a pipe is read once: its records are kept
 
         def keep(found: Finding) -> None:
-            if isinstance(found, Record):
+            if again and isinstance(found, Record):
                 index.add(start, found)
             else:
                 findings.append(found)
@@ -134,4 +135,4 @@ class RunFile:
         if not reader.ended:
             reader.failures.append(f"partial: {reader.records} of {header.planned} planned comparisons")
         run = cls.of(header, findings, reader.failures, reader.timings)
-        return replace(run, records=index.stored(path, stamp, reader.schema))
+        return replace(run, records=index.stored(path, stamp, reader.schema)) if again else run

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console
@@ -17,7 +20,7 @@ from xentcheck.cli.options import deviations_option
 from xentcheck.errors import RunFileError
 from xentcheck.records.file import OF_A_PLAN, Finding, Header
 from xentcheck.records.findings import Accuracy, Coverage, FaultResult, LawResult
-from xentcheck.records.paths import DATA, keep_others
+from xentcheck.records.paths import DATA, keep_others, written
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import summarize
@@ -49,10 +52,17 @@ def merge_command(run_files: Sequence[Path], out: Path, deviations: Path | None)
     keep_others(out, DATA)
     known = load() + (load(deviations) if deviations else [])
     header, shards = ordered([(str(path), RunFile.load(path)) for path in run_files])
-    collect_to(out, header, _tasks(shards), Deviations(known))
-    found = RunFile.load(out)
-    summary = summarize(found)
-    print_summary(found, Console(), summary)
+    with ExitStack() as stack:
+        path = out
+        if out.exists() and not out.is_file():  # a pipe cannot be read again
+            path = Path(stack.enter_context(TemporaryDirectory())) / "run.jsonl"
+        collect_to(path, header, _tasks(shards), Deviations(known))
+        if path != out:
+            with written(out, "run file", DATA) as stream, path.open(encoding="utf-8") as whole:
+                copyfileobj(whole, stream)
+        found = RunFile.load(path)
+        summary = summarize(found)
+        print_summary(found, Console(), summary)
     return 0 if summary.ok else 1
 
 
