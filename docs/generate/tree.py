@@ -15,7 +15,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "Check my loss": (f"{BUILT}/check-my-loss", "fused-linear", "other-languages", "write-an-adapter"),
     "Gate my pull requests": ("ci", "upgrades"),
     "PyTorch and JAX in numbers": ("agreement/*", "findings", "accuracy"),
-    "Look it up": ("glossary", "causes", "case-ids", "contracts", f"{BUILT}/commands", f"{BUILT}/python"),
+    "Look it up": ("glossary", "causes", "case-ids", "contracts", "queries", f"{BUILT}/commands", f"{BUILT}/python"),
     "How it works": ("power", "numerics", "museum", "architecture", "testing"),
 }
 """Captions, and patterns of pages without their suffix; what matches none yet is no error."""

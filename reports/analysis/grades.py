@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xentcheck.records.record import Place, Record, place_of, rank
@@ -42,30 +42,45 @@ class Grade:
         return f"{self.excluded} exceeded {share:.3g} times by {self.witness.quantity} of {self.witness.case}"
 
 
-def grades(records: Iterable[Record], catalogue: Sequence[str], *, by_family: bool = False) -> tuple[Grade, ...]:
-    """The grade of each place, or of each family of quantities at each place.
+class Grades:
+    """The grade of each place, or of each family of quantities at each place, of records in canonical order.
 
     `not (share <= 1)` excludes a contract, so that nan does; so does never being tried. Deviations are listed by
     themselves and left out here.
     """
-    found: dict[tuple[Place, str], list[Record]] = defaultdict(list)
-    for r in records:
-        if r.shares and r.outcome != "deviation":
-            family = QUANTITY_FAMILIES.get(r.quantity, r.quantity) if by_family else EVERYTHING
-            found[place_of(r), family].append(r)
-    return tuple(_grade(place, family, members, catalogue) for (place, family), members in found.items())
 
+    def __init__(self, catalogue: Sequence[str], *, by_family: bool = False) -> None:
+        self.catalogue, self.by_family = catalogue, by_family
+        self._declared: dict[tuple[Place, str], set[str]] = defaultdict(set)
+        self._worst: dict[tuple[Place, str], dict[str, tuple[float, Record]]] = defaultdict(dict)
 
-def _grade(place: Place, family: str, members: Sequence[Record], catalogue: Sequence[str]) -> Grade:
-    declared = sorted({r.contract for r in members})
-    witness, excluded, grade = None, "", "none"
-    for contract in catalogue:
-        tried = [r for r in members if contract in r.shares]
-        worst = max(tried, key=lambda r: rank(r.shares[contract]), default=None)
-        if worst is not None and worst.shares[contract] <= 1:
-            grade = contract
-            break
-        if worst is not None:
+    def add(self, r: Record) -> None:
+        """The next record."""
+        if not r.shares or r.outcome == "deviation":
+            return
+        key = place_of(r), QUANTITY_FAMILIES.get(r.quantity, r.quantity) if self.by_family else EVERYTHING
+        self._declared[key].add(r.contract)
+        worst = self._worst[key]
+        for contract, share in r.shares.items():
+            if contract not in worst or rank(share) > worst[contract][0]:
+                worst[contract] = rank(share), r
+
+    def grades(self) -> tuple[Grade, ...]:
+        """The grades, in the order in which the places came."""
+        return tuple(self._grade(*key) for key in self._declared)
+
+    def _grade(self, place: Place, family: str) -> Grade:
+        declared = sorted(self._declared[place, family])
+        tried = self._worst[place, family]
+        witness, excluded, grade = None, "", "none"
+        for contract in self.catalogue:
+            if contract not in tried:
+                continue
+            worst = tried[contract][1]
+            if worst.shares[contract] <= 1:
+                grade = contract
+                break
             witness, excluded = worst, contract
-    beats = grade in catalogue and all(c in catalogue and catalogue.index(grade) < catalogue.index(c) for c in declared)
-    return Grade(place, family, grade, ", ".join(declared), excluded, witness, beats)
+        order = {contract: i for i, contract in enumerate(self.catalogue)}
+        beats = grade in order and all(c in order and order[grade] < order[c] for c in declared)
+        return Grade(place, family, grade, ", ".join(declared), excluded, witness, beats)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xentcheck.records.record import Record
@@ -25,35 +25,39 @@ WRAPPER = (
 )
 
 
-def not_asked(records: Iterable[Record], environment: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+class NotAsked:
     """A sentence for each implementation that was not asked about all: what, in how many comparisons, what to do.
 
-    environment: that of the run, which knows the parameters that no problem sets.
-
     >>> place = dict(adapter="mine", variant="v", device="cpu", dtype="float32", group="g", contract="c", case="c")
-    >>> lacking = Record(**place, quantity="cost", outcome="unsupported", lacks=("reduction", "mean"))
-    >>> not_asked([lacking])
+    >>> found = NotAsked()
+    >>> found.add(Record(**place, quantity="cost", outcome="unsupported", lacks=("reduction", "mean")))
+    >>> found.sentences()
     ('mine was not judged on reduction mean (1 of 1 comparisons); a parameter reduction declares the others',)
     """
-    counts: Counter[str] = Counter()
-    unsupported: Counter[str] = Counter()
-    lacking: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
-    helps: dict[str, dict[str, None]] = defaultdict(dict)
-    for r in records:
-        counts[r.adapter] += 1
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._unsupported: Counter[str] = Counter()
+        self._lacking: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
+        self._helps: dict[str, dict[str, None]] = defaultdict(dict)
+
+    def add(self, r: Record) -> None:
+        """The next record."""
+        self._counts[r.adapter] += 1
         if r.outcome == "unsupported" and r.lacks:
-            unsupported[r.adapter] += 1
-            lacking[r.adapter][tuple(r.lacks)] += 1
+            self._unsupported[r.adapter] += 1
+            self._lacking[r.adapter][tuple(r.lacks)] += 1
             if r.lacks[0] in HELP and not r.refused:
-                helps[r.adapter][HELP[r.lacks[0]]] = None
-    found = []
-    for adapter, what in lacking.items():
-        named = "; ".join(_listed(what))
-        told = (
-            f"{printable(adapter)} was not judged on {named} ({unsupported[adapter]} of {counts[adapter]} comparisons)"
-        )
-        found.append("; ".join((told, *helps[adapter])))
-    return (*found, *_never_set((environment or {}).get("adapters")))
+                self._helps[r.adapter][HELP[r.lacks[0]]] = None
+
+    def sentences(self, environment: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+        """The sentences; environment: that of the run, which knows the parameters that no problem sets."""
+        found = []
+        for adapter, what in self._lacking.items():
+            counts = f"{self._unsupported[adapter]} of {self._counts[adapter]} comparisons"
+            told = f"{printable(adapter)} was not judged on {'; '.join(_listed(what))} ({counts})"
+            found.append("; ".join((told, *self._helps[adapter])))
+        return (*found, *_never_set((environment or {}).get("adapters")))
 
 
 def _listed(what: Counter[tuple[str, ...]]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xentcheck.records.record import Place, Record, place_of
 from xentcheck.records.sizes import CLASS_STEPS, ROW_STEPS, STEPS, Step, decides
@@ -29,6 +29,10 @@ combine them; one that has few shows them in groups by kind, on the sizes that s
 """
 
 
+EVERY_OPTION = {"weights_left_out", "smoothing_left_out", "ignored_rows_leak", "upstream_ignored", "probabilities"}
+"""What the comparisons of an implementation require that has every option."""
+
+
 @dataclass(frozen=True)
 class Group:
     """Power of one group: the wrong answers that it must reject, and what became of each.
@@ -43,95 +47,121 @@ class Group:
     undecided: bool = False
 
 
-def power_groups(records: Iterable[Record]) -> tuple[Group, ...]:
+class Power:
     """Power per kind of problem (place, quantity, target kind and reduction), and per size (place and quantity).
 
     A group has what its comparisons with elements require, and rejects what those of them reject that decide anything.
 
-    >>> power_groups([])
+    >>> Power().groups()
     ()
     """
-    required: dict[str, set[str]] = defaultdict(set)
-    applicable: dict[str, set[str]] = defaultdict(set)
-    rejected: dict[str, set[str]] = defaultdict(set)
-    sized = set()
-    records = [r for r in records if r.outcome in EXECUTED and r.elements]
-    combining = _combining(records)
-    for r in records:
-        by_size = size_name(r)
-        sized.add(by_size)
-        others = ANY_SHAPE if place_of(r) in combining else ANY_SHAPE | OF_OPTIONS
-        for name, needed in ((r.group, set(r.required)), (by_size, set(r.required) - others)):
-            required[name] |= needed
-            applicable[name] |= set(r.applicable)
-            rejected[name] |= set(r.rejected) if decides(r) else set()
-    return tuple(
-        Group(
-            name,
-            tuple(sorted(required[name] & rejected[name])),
-            tuple(sorted((required[name] & applicable[name]) - rejected[name])),
-            tuple(sorted(required[name] - applicable[name] - rejected[name])),
-            undecided=name in sized and not rejected[name],
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, _Answers] = defaultdict(_Answers)
+        self._sizes: dict[tuple[Place, str], _Answers] = defaultdict(_Answers)
+        self._needed: dict[Place, set[str]] = defaultdict(set)
+        self._steps: dict[tuple[Place, str], dict[Step, bool]] = defaultdict(dict)
+        self._decided: dict[Place, dict[str, bool]] = defaultdict(dict)
+        self._vacuous: set[tuple[Place, str]] = set()
+
+    def add(self, r: Record) -> None:
+        """The next record, in canonical order."""
+        if r.outcome not in EXECUTED:
+            return
+        place, decided = place_of(r), decides(r)
+        here = self._decided[place]
+        here[r.quantity] = here.get(r.quantity, False) or decided
+        if r.outcome == "vacuous":
+            self._vacuous.add((place, r.quantity))
+        if not r.elements:
+            return
+        self._needed[place] |= {*r.required, *(("probabilities",) if "/probabilities/" in r.group else ())}
+        for answers in (self._kinds[r.group], self._sizes[place, size_name(r)]):
+            answers.required.update(r.required)
+            answers.applicable.update(r.applicable)
+            answers.rejected.update(r.rejected if decided else ())
+        if r.size in STEPS:
+            steps = self._steps[place, r.quantity]
+            steps[STEPS[r.size]] = steps.get(STEPS[r.size], False) or decided
+
+    @property
+    def decided(self) -> bool:
+        """Whether any comparison could have failed."""
+        return any(done for here in self._decided.values() for done in here.values())
+
+    def groups(self) -> tuple[Group, ...]:
+        """The groups, by name."""
+        combining = {place for place, names in self._needed.items() if names >= EVERY_OPTION}
+        found = {name: answers.copy() for name, answers in self._kinds.items()}
+        sized = set()
+        for (place, name), answers in self._sizes.items():
+            sized.add(name)
+            others = ANY_SHAPE if place in combining else ANY_SHAPE | OF_OPTIONS
+            group = found.setdefault(name, _Answers())
+            group.required |= answers.required - others
+            group.applicable |= answers.applicable
+            group.rejected |= answers.rejected
+        return tuple(answers.group(name, name in sized) for name, answers in sorted(found.items()) if name)
+
+    def undecided(self) -> tuple[str, ...]:
+        """What could not have failed, in sentences: one per place and extent, with the quantities that share it."""
+        shared: dict[tuple[Place, str], list[str]] = {}
+        for (place, quantity), steps in self._steps.items():
+            for extent in _extents(steps):
+                shared.setdefault((place, extent), []).append(quantity)
+        return tuple(
+            f"{' '.join(place)}: no {' or '.join(quantities)}{extent} could have failed"
+            for (place, extent), quantities in shared.items()
         )
-        for name in sorted(required)
-        if name
-    )
+
+    def undecided_altogether(self, *, part: bool = False) -> tuple[str, ...]:
+        """Quantities of a place of which nothing at all could have failed: sentences, one per place.
+
+        That fails a run of selected cases, too, which need not have the power of a profile. Quantities of which zero is
+        right, or that have no elements, are named only where nothing else at their place could have failed. part: the
+        run is a shard, whose cases nobody chose: there they are not named, as the whole run decides.
+        """
+        sentences = []
+        for place, here in self._decided.items():
+            alone = not (part or any(here.values()))
+            names = [q for q, done in here.items() if not done and ((place, q) in self._vacuous or alone)]
+            if names:
+                sentences.append(f"{' '.join(place)}: no {' or '.join(names)} could have failed")
+        return tuple(sentences)
 
 
-def _combining(records: Iterable[Record]) -> set[Place]:
-    """The places whose implementation has every option, as what its comparisons require says."""
-    needed: dict[Place, set[str]] = defaultdict(set)
+@dataclass
+class _Answers:
+    """What the comparisons of a group must reject, can tell from the right result, and reject."""
+
+    required: set[str] = field(default_factory=set)
+    applicable: set[str] = field(default_factory=set)
+    rejected: set[str] = field(default_factory=set)
+
+    def copy(self) -> _Answers:
+        return _Answers(set(self.required), set(self.applicable), set(self.rejected))
+
+    def group(self, name: str, sized: bool) -> Group:
+        return Group(
+            name,
+            tuple(sorted(self.required & self.rejected)),
+            tuple(sorted((self.required & self.applicable) - self.rejected)),
+            tuple(sorted(self.required - self.applicable - self.rejected)),
+            undecided=sized and not self.rejected,
+        )
+
+
+def power_of(records: Iterable[Record]) -> Power:
+    """The power of records in canonical order."""
+    power = Power()
     for r in records:
-        needed[place_of(r)] |= {*r.required, *(("probabilities",) if "/probabilities/" in r.group else ())}
-    every = {"weights_left_out", "smoothing_left_out", "ignored_rows_leak", "upstream_ignored", "probabilities"}
-    return {place for place, names in needed.items() if names >= every}
+        power.add(r)
+    return power
 
 
 def size_name(r: Record) -> str:
     """The name of a comparison's group by size; empty where that is not known."""
     return "/".join((*place_of(r), r.quantity, r.size)) if r.size else ""
-
-
-def undecided(records: Iterable[Record]) -> tuple[str, ...]:
-    """What could not have failed, in sentences: one per place and extent, with the quantities that share it."""
-    met: dict[tuple[Place, str], dict[Step, bool]] = defaultdict(dict)
-    for r in records:
-        if r.outcome in EXECUTED and r.elements and r.size in STEPS:
-            steps = met[place_of(r), r.quantity]
-            steps[STEPS[r.size]] = steps.get(STEPS[r.size], False) or decides(r)
-    shared: dict[tuple[Place, str], list[str]] = {}
-    for (place, quantity), steps in met.items():
-        for extent in _extents(steps):
-            shared.setdefault((place, extent), []).append(quantity)
-    return tuple(
-        f"{' '.join(place)}: no {' or '.join(quantities)}{extent} could have failed"
-        for (place, extent), quantities in shared.items()
-    )
-
-
-def undecided_altogether(records: Iterable[Record], *, part: bool = False) -> tuple[str, ...]:
-    """Quantities of a place of which nothing at all could have failed: sentences, one per place.
-
-    That fails a run of selected cases, too, which need not have the power of a profile. Quantities of which zero is
-    right, or that have no elements, are named only where nothing else at their place could have failed. part: the run
-    is a shard, whose cases nobody chose: there they are not named, as the whole run decides.
-    """
-    decided: dict[Place, dict[str, bool]] = defaultdict(dict)
-    vacuous: set[tuple[Place, str]] = set()
-    for r in records:
-        if r.outcome in EXECUTED:
-            here = decided[place_of(r)]
-            here[r.quantity] = here.get(r.quantity, False) or decides(r)
-            vacuous |= {(place_of(r), r.quantity)} if r.outcome == "vacuous" else set()
-    found = {
-        place: [
-            q for q, done in here.items() if not done and ((place, q) in vacuous or not (part or any(here.values())))
-        ]
-        for place, here in decided.items()
-    }
-    return tuple(
-        f"{' '.join(place)}: no {' or '.join(names)} could have failed" for place, names in found.items() if names
-    )
 
 
 def _extents(decided: dict[Step, bool]) -> list[str]:

@@ -2,57 +2,45 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from xentcheck.records.record import SHARE_EDGES, Place, Record, order_key, place_of, rank
+from xentcheck.records.file import chosen, in_order
+from xentcheck.records.record import Place, Record, place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe, printable
-from xentcheck.vocabulary import EXECUTED, FAILING, OBSERVED_LACKS, OUTCOMES
+from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES
 
-from .causes import Cause, causes_of
-from .grades import Grade, grades
-from .not_asked import not_asked
-from .power import Group, power_groups, undecided, undecided_altogether
-from .suspicion import suspicion
-from .weaker import weaker
+from .causes.found import Cause, causes_of
+from .causes.shared import Agreements
+from .causes.suspicion import suspicion
+from .differences import Difference, Differences
+from .grades import Grade, Grades
+from .not_asked import NotAsked
+from .power import Group, Power
+from .remarks import Remarks
+from .rows import Row, Rows, ordered
+from .weaker import Weaker
+
+Severity = tuple[bool, int, float]
 
 
-@dataclass(frozen=True)
-class Row:
-    """All comparisons of one quantity at one place; worst: the record of the largest share, known deviations apart.
+class Fold(Protocol):
+    """Whoever is told the records of a run one after the other, and keeps what they add up to."""
 
-    known: the deviation of the largest share. farthest: the record of the most units in the last place, deviations
-    apart, None if every exact value is below the normal range. median: of the comparisons' shares. most: a limit that
-    the shares of 99 % of the elements are below, an edge of a bin.
-    """
-
-    place: Place
-    quantity: str
-    counts: dict[str, int]
-    elements: int
-    worst: Record | None
-    known: Record | None
-    farthest: Record | None
-    median: float | None
-    most: float | None
-
-    @property
-    def ulp(self) -> float | None:
-        """The largest error in units in the last place."""
-        return self.farthest.ulp if self.farthest else None
-
-    @property
-    def failing(self) -> int:
-        """Comparisons with a failing outcome."""
-        return sum(self.counts.get(outcome, 0) for outcome in FAILING)
+    def add(self, r: Record, /) -> None:
+        """The next record."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything that the verdict rests on, and observations: what is told beside it, and is no failure."""
+    """Everything that the verdict rests on, and observations: what is told beside it, and is no failure.
+
+    failing: the failures, the worst first. failures: the worst of each quantity at each place, the worst first.
+    decided: whether any comparison could have failed.
+    """
 
     ok: bool
     verdict: str
@@ -63,13 +51,18 @@ class Summary:
     groups: tuple[Group, ...]
     grades: tuple[Grade, ...]
     family_grades: tuple[Grade, ...]
-    failing: tuple[Record, ...]
+    failing: Sequence[Record]
     reasons: tuple[str, ...]
     causes: tuple[Cause, ...] = ()
     weaker: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     observations: tuple[str, ...] = ()
     not_asked: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    decided: bool = False
+    failures: Mapping[tuple[Place, str], Record] = field(default_factory=dict)
+    remarks: Remarks = field(default_factory=Remarks, compare=False)
+    agreements: Agreements = field(default_factory=Agreements, compare=False)
 
     @property
     def blind(self) -> tuple[Group, ...]:
@@ -90,8 +83,8 @@ class Summary:
         return "\n".join(lines)
 
 
-def summarize(run: RunFile) -> Summary:
-    """The summary of a run, whatever the order of its records.
+def summarize(run: RunFile, *folds: Fold) -> Summary:
+    """The summary of a run, whatever the order of its records; folds: who else is told each record, in canonical order.
 
     Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, agreement beyond its
     bound, a group blind to a wrong answer that it must reject, a size of which nothing could have failed, or, in the
@@ -105,64 +98,87 @@ def summarize(run: RunFile) -> Summary:
     ('no comparison was executed',)
     """
     records = in_order(run.records)
-    counts = _counts(records)
-    executed = sum(counts.get(outcome, 0) for outcome in EXECUTED)
-    groups = power_groups(records)
-    failing = tuple(sorted((r for r in records if r.outcome in FAILING), key=_severity))
-    reasons = [printable(text) for text in run.failures]
-    if len(records) != run.header.planned:
-        reasons.append(f"{len(records)} records of {run.header.planned} planned")
-    if executed == 0:
-        reasons.append("no comparison was executed")
-    for r in records:
+    sums = _Sums(run.header.catalogue)
+    for position, r in enumerate(records):
+        sums.add(position, r)
+        for fold in folds:
+            fold.add(r)
+    return sums.summary(run, records)
+
+
+class _Sums:
+    """Everything that a summary is made of, one record after the other."""
+
+    def __init__(self, catalogue: Sequence[str]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.elements = 0
+        self.excesses: list[str] = []
+        self.failing: list[tuple[Severity, int]] = []
+        self.failures: dict[tuple[Place, str], tuple[Severity, int]] = {}
+        self.rows, self.power, self.agreements = Rows(), Power(), Agreements()
+        self.grades, self.family_grades = Grades(catalogue), Grades(catalogue, by_family=True)
+        self.weaker, self.not_asked, self.remarks = Weaker(catalogue), NotAsked(), Remarks()
+        self.differences = Differences()
+        kept = (self.rows, self.power, self.agreements, self.grades, self.family_grades)
+        self._folds: tuple[Fold, ...] = (*kept, self.weaker, self.not_asked, self.remarks)
+
+    def add(self, position: int, r: Record) -> None:
+        self.counts[r.outcome] += 1
+        self.elements += r.elements
+        if r.outcome in FAILING:
+            severity = severity_of(r)
+            self.failing.append((severity, position))
+            cell = place_of(r), r.quantity
+            self.failures[cell] = min((severity, position), self.failures.get(cell, (severity, position)))
         if excess := _excess(r):
-            reasons.append(f"{'/'.join(place_of(r))} {r.quantity} of {r.case} is {r.outcome} {excess}")
-    whole = not (run.header.selection or run.header.shard)
-    unsure = undecided(records)
-    if whole:
-        reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind and not g.undecided]
-        reasons += unsure
-    else:
-        reasons += undecided_altogether(records, part=bool(run.header.shard) and not run.header.selection)
-    if whole and run.header.profile == "full":
-        reasons += [f"{g.name} never exercises {', '.join(g.not_exercised)}" for g in groups if g.not_exercised]
-    ok = not failing and not reasons
-    return Summary(
-        ok=ok,
-        verdict=_verdict(ok, counts, executed, len(failing), len(reasons)) + _undecided(unsure),
-        counts=counts,
-        executed=executed,
-        elements=sum(r.elements for r in records),
-        rows=_rows(records),
-        groups=groups,
-        grades=grades(records, run.header.catalogue),
-        family_grades=grades(records, run.header.catalogue, by_family=True),
-        failing=failing,
-        reasons=tuple(reasons),
-        causes=causes_of(records, failing),
-        weaker=weaker(records, run.header.catalogue),
-        undecided=unsure,
-        observations=_observations(records),
-        not_asked=not_asked(records, run.header.environment),
-    )
+            self.excesses.append(f"{'/'.join(place_of(r))} {r.quantity} of {r.case} is {r.outcome} {excess}")
+        for fold in self._folds:
+            fold.add(r)
+        self.differences.add(position, r)
 
-
-def in_order(records: Iterable[Record]) -> list[Record]:
-    """The records in canonical order."""
-    return sorted(records, key=order_key)
-
-
-def _observations(records: Iterable[Record]) -> tuple[str, ...]:
-    """What implementations do, or refuse, that users may need to know; with the number of comparisons."""
-    found: Counter[str] = Counter()
-    for r in records:
-        place = "/".join((r.adapter, r.variant, r.device))
-        found.update(f"{place} {printable(note)}" for note in r.notes)
-        if r.result_dtype:
-            found[f"{place} returns {r.quantity} of {r.dtype} in {r.result_dtype}, and is judged as such"] += 1
-        if r.refused and r.lacks[0] in OBSERVED_LACKS:
-            found[f"{place} is not judged on {printable(r.reason)}"] += 1
-    return tuple(f"{text} ({n} comparison{'s' if n > 1 else ''})" for text, n in found.items())
+    def summary(self, run: RunFile, records: Sequence[Record]) -> Summary:
+        counts, executed = ordered(self.counts), sum(self.counts[outcome] for outcome in EXECUTED)
+        groups, unsure = self.power.groups(), self.power.undecided()
+        failing = chosen(records, (position for _, position in sorted(self.failing)))
+        reasons = [printable(text) for text in run.failures]
+        if len(records) != run.header.planned:
+            reasons.append(f"{len(records)} records of {run.header.planned} planned")
+        if executed == 0:
+            reasons.append("no comparison was executed")
+        reasons += self.excesses
+        whole = not (run.header.selection or run.header.shard)
+        if whole:
+            reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind and not g.undecided]
+            reasons += unsure
+        else:
+            reasons += self.power.undecided_altogether(part=bool(run.header.shard) and not run.header.selection)
+        if whole and run.header.profile == "full":
+            reasons += [f"{g.name} never exercises {', '.join(g.not_exercised)}" for g in groups if g.not_exercised]
+        ok = not failing and not reasons
+        worst = sorted((first, cell) for cell, first in self.failures.items())
+        return Summary(
+            ok=ok,
+            verdict=_verdict(ok, counts, executed, len(failing), len(reasons)) + _undecided(unsure),
+            counts=counts,
+            executed=executed,
+            elements=self.elements,
+            rows=self.rows.rows(),
+            groups=groups,
+            grades=self.grades.grades(),
+            family_grades=self.family_grades.grades(),
+            failing=failing,
+            reasons=tuple(reasons),
+            causes=causes_of(self.agreements, failing),
+            weaker=self.weaker.sentences(),
+            undecided=unsure,
+            observations=self.remarks.observations(),
+            not_asked=self.not_asked.sentences(run.header.environment),
+            differences=self.differences.worst(records),
+            decided=self.power.decided,
+            failures={cell: chosen(records, [position])[0] for (_, position), cell in worst},
+            remarks=self.remarks,
+            agreements=self.agreements,
+        )
 
 
 def _excess(r: Record) -> str:
@@ -174,12 +190,7 @@ def _excess(r: Record) -> str:
     return "" if r.share <= 1 else f"at {r.share:.3g} of its bound"
 
 
-def _counts(records: Iterable[Record]) -> dict[str, int]:
-    found = Counter(r.outcome for r in records)
-    return {outcome: found[outcome] for outcome in OUTCOMES if found[outcome]}
-
-
-def _severity(r: Record) -> tuple[bool, int, float]:
+def severity_of(r: Record) -> Severity:
     """Failures in order: worst outcome, then largest share; what was not even called comes last."""
     return (r.not_called, OUTCOMES.index(r.outcome), -rank(r.share))
 
@@ -200,42 +211,3 @@ def _undecided(sentences: Sequence[str]) -> str:
     """What the verdict says of the sizes that nothing decided."""
     more = f" ({len(sentences) - 1} more like it)" if len(sentences) > 1 else ""
     return f"; undecided: {sentences[0]}{more}" if sentences else ""
-
-
-def _rows(records: Sequence[Record]) -> tuple[Row, ...]:
-    found: dict[tuple[Place, str], list[Record]] = defaultdict(list)
-    for r in records:
-        found[place_of(r), r.quantity].append(r)
-    rows = []
-    for (place, quantity), members in found.items():
-        compared = [r for r in members if r.share is not None]
-        judged = [r for r in compared if r.outcome != "deviation"]
-        rows.append(
-            Row(
-                place,
-                quantity,
-                _counts(members),
-                sum(r.elements for r in members),
-                worst=_worst(judged),
-                known=_worst([r for r in compared if r.outcome == "deviation"]),
-                farthest=max((r for r in judged if r.ulp is not None), key=lambda r: rank(r.ulp), default=None),
-                median=median(rank(r.share) for r in judged) if judged else None,
-                most=share_limit(judged, 0.99),
-            )
-        )
-    return tuple(rows)
-
-
-def _worst(records: Sequence[Record]) -> Record | None:
-    return max(records, key=lambda r: rank(r.share), default=None)
-
-
-def share_limit(records: Iterable[Record], part: float) -> float | None:
-    """The smallest edge of a bin below which this part of all elements' shares lies; inf beyond 1."""
-    total = [sum(column) for column in zip(*(r.share_counts for r in records if r.share_counts), strict=True)]
-    below = 0
-    for n, edge in zip(total, (*SHARE_EDGES[1:], float("inf")), strict=False):
-        below += n
-        if below >= part * sum(total):
-            return edge
-    return None

@@ -12,15 +12,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xentcheck.errors import OutputError
 from xentcheck.records.codec import plain
 from xentcheck.records.paths import data, write_whole
-from xentcheck.records.record import place_of, rank
+from xentcheck.records.record import Record, place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
-from xentcheck.reports.analysis.summary import Row, Summary, summarize
+from xentcheck.reports.analysis.rows import Row
+from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.vocabulary import EXECUTED, FAILING
 
 SCHEMA = 4
@@ -104,8 +105,50 @@ def baseline_of(runs: Sequence[RunFile]) -> Baseline:
     >>> baseline_of([RunFile(Header(**plain, planned=0), ())]).texts["failure"]
     {'no comparison was executed': ('',)}
     """
-    first = runs[0].header
-    summaries = [summarize(run) for run in runs]
+    return baseline_of_parts([part_of(run) for run in runs])
+
+
+class Part(NamedTuple):
+    """What one run has for a baseline."""
+
+    run: RunFile
+    summary: Summary
+    kept: Kept
+
+
+class Kept:
+    """Of the records of a run, beside its summary: the cases of each row, and what degenerate cases gave."""
+
+    def __init__(self) -> None:
+        self._cases: dict[str, list[str]] = defaultdict(list)
+        self._once: dict[str, str] = {}
+        self.answers: dict[tuple[str, str], None] = {}
+
+    def add(self, r: Record) -> None:
+        """The next record."""
+        name = _name(place_of(r), r.quantity)
+        self._cases[name].append(self._once.setdefault(r.case, r.case))
+        if r.outcome == "convention":
+            self.answers[f"{name} {r.convention}", r.returned] = None
+
+    def cases(self) -> dict[str, str]:
+        """A digest of the ids of each row's cases."""
+        return {
+            name: hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:8]
+            for name, found in self._cases.items()
+        }
+
+
+def part_of(run: RunFile) -> Part:
+    """What a run has for a baseline."""
+    kept = Kept()
+    return Part(run, summarize(run, kept), kept)
+
+
+def baseline_of_parts(parts: Sequence[Part]) -> Baseline:
+    """The baseline of runs of one installation of which that is known already."""
+    first = parts[0].run.header
+    summaries = [part.summary for part in parts]
     header = {
         "version": first.version,
         "generator": first.generator,
@@ -115,7 +158,7 @@ def baseline_of(runs: Sequence[RunFile]) -> Baseline:
         "environment": first.environment,
         "catalogue": list(first.catalogue),
     }
-    cases = [_cases(run) for run in runs]
+    cases = [part.kept.cases() for part in parts]
     rows: dict[str, list[tuple[Row, str]]] = defaultdict(list)
     for summary, digests in zip(summaries, cases, strict=True):
         for row in summary.rows:
@@ -123,7 +166,7 @@ def baseline_of(runs: Sequence[RunFile]) -> Baseline:
                 name = _name(row.place, row.quantity)
                 rows[name].append((row, digests[name]))
     texts = {
-        "answer": _seen(runs, _answers),
+        "answer": _seen(parts, _answers),
         "grade": _seen(summaries, lambda s: (("/".join(g.place), g.contract) for g in s.grades)),
         "failing": _seen(summaries, _failing),
         "failure": _seen(summaries, lambda s: ((text, "") for text in s.reasons)),
@@ -133,14 +176,6 @@ def baseline_of(runs: Sequence[RunFile]) -> Baseline:
 
 def _name(place: Sequence[str], quantity: str) -> str:
     return "/".join((*place, quantity))
-
-
-def _cases(run: RunFile) -> dict[str, str]:
-    """A digest of the ids of each row's cases."""
-    ids: dict[str, list[str]] = defaultdict(list)
-    for r in run.records:
-        ids[_name(place_of(r), r.quantity)].append(r.case)
-    return {name: hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:8] for name, found in ids.items()}
 
 
 def _span(found: Sequence[tuple[Row, str]]) -> Span:
@@ -186,12 +221,10 @@ def _seen(runs: Iterable[Any], told: Callable[[Any], Iterable[tuple[str, str]]])
     return {name: tuple(sorted(texts)) for name, texts in found.items()}
 
 
-def _answers(run: RunFile) -> Iterator[tuple[str, str]]:
+def _answers(part: Part) -> Iterator[tuple[str, str]]:
     """What degenerate cases and probes gave."""
-    for r in run.records:
-        if r.outcome == "convention":
-            yield f"{_name(place_of(r), r.quantity)} {r.convention}", r.returned
-    for p in run.probes:
+    yield from part.kept.answers
+    for p in part.run.probes:
         yield f"{p.adapter}/{p.variant}/{p.device} probe {p.probe}", f"{p.value}; {p.gradient}"
 
 

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xentcheck.errors import RunFileError
+from xentcheck.records.file import chosen
 from xentcheck.records.record import Record, place_of, rank
 from xentcheck.records.run import RunFile
-from xentcheck.records.sizes import decides
-from xentcheck.reports.analysis.causes import Cause, causes_of, where
-from xentcheck.reports.analysis.summary import Row, summarize
+from xentcheck.reports.analysis.causes.found import Cause, causes_of, where
+from xentcheck.reports.analysis.rows import Row
 from xentcheck.vocabulary import FAILING
 
-from .baseline import Baseline, Span, baseline_of
+from .baseline import Baseline, Span, baseline_of_parts, part_of
 from .compare import GRADE, Change, compare
 
 MEASURES = ("share", "ratio")
@@ -91,16 +91,18 @@ class Gate:
 
 def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
     """What a run finds that may not be merged beside a baseline."""
-    new = baseline_of([run])
-    summary = summarize(run)
+    part = part_of(run)
+    new, summary = baseline_of_parts([part]), part.summary
     known = base.texts.get("failing", {})
-    fresh = [r for r in summary.failing if f"{'/'.join(place_of(r))}/{r.quantity} of {r.case}" not in known]
-    causes = causes_of(run.records, fresh)
+    names = (f"{'/'.join(place_of(r))}/{r.quantity} of {r.case}" for r in summary.failing)
+    fresh = chosen(summary.failing, [i for i, name in enumerate(names) if name not in known])
+    fresh_rows = {(place_of(r), r.quantity) for r in fresh}
+    causes = causes_of(summary.agreements, fresh)
     worst = {"/".join((*row.place, row.quantity)): row for row in summary.rows}
     red = [Reason(f"{cause.title}: {_failures(cause)}", where(cause), cause.smallest.replay) for cause in causes]
     changes = compare(base, new).changes
     red += [Reason(change.after, "the run as a whole") for change in changes if _of_the_run(change)]
-    if not summary.failing and not any(map(decides, run.records)):
+    if not summary.failing and not summary.decided:
         red.append(Reason("no comparison could have failed", "the run as a whole"))
     lost = [change for change in changes if change.kind in ("gone", "fewer")]
     red += [Reason(_lost(change), change.where, _replay(base, worst, change.where)) for change in lost]
@@ -116,7 +118,7 @@ def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
         if beyond:
             over = ", ".join(f"{limit.measure} > {limit.most:g}" for limit in beyond)
             red.append(Reason(f"{told}, beyond {over}", name, _replay(base, worst, name)))
-        elif moved and not any(r.quantity == worst[name].quantity and place_of(r) == worst[name].place for r in fresh):
+        elif moved and (worst[name].place, worst[name].quantity) not in fresh_rows:
             row = worst[name].worst
             fails = row is not None and row.outcome in FAILING
             (red if fails else yellow).append(Reason(told, name, _replay(base, worst, name)))

@@ -8,7 +8,7 @@ from typing import Any
 from xentcheck.records.rules import rules
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
-from xentcheck.reports.analysis.causes import Cause, where
+from xentcheck.reports.analysis.causes.found import Cause, where
 from xentcheck.reports.analysis.summary import Summary, summarize
 
 FORMATS = ("text", "github", "sarif")
@@ -16,9 +16,12 @@ FORMATS = ("text", "github", "sarif")
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def annotated(run: RunFile, kind: str) -> str:
-    """The causes of a run, and what is wrong with it as a whole, in a format of FORMATS but text."""
-    summary = summarize(run)
+def annotated(run: RunFile, kind: str, summary: Summary | None = None) -> str:
+    """The causes of a run, and what is wrong with it as a whole, in a format of FORMATS but text.
+
+    summary: that of the run, if it was made before.
+    """
+    summary = summary or summarize(run)
     return _github(summary) if kind == "github" else _sarif(run, summary)
 
 
@@ -78,6 +81,6 @@ def _rule(code: str) -> dict[str, Any]:
 def _result(code: str, message: str, cause: Cause | None) -> dict[str, Any]:
     found: dict[str, Any] = {"ruleId": code, "level": "error", "message": {"text": message}}
     if cause:
-        names = dict.fromkeys("/".join((r.adapter, r.variant, r.device, r.dtype)) for r in cause.records)
+        names = map("/".join, cause.places)
         found["locations"] = [{"logicalLocations": [{"fullyQualifiedName": printable(name)} for name in names]}]
     return found

@@ -9,11 +9,12 @@ from typing import Any
 from xentcheck.errors import UnavailableError
 from xentcheck.records.paths import Kind, page, policy_hash
 from xentcheck.records.run import RunFile
-from xentcheck.reports.analysis.summary import in_order
+from xentcheck.reports.analysis.summary import summarize
 from xentcheck.reports.baselines.compare import Comparison
 from xentcheck.reports.sections.heat import SYMBOLS
-from xentcheck.reports.sections.page import page_of
+from xentcheck.reports.sections.page import Page, page_of
 
+from .drawn import Drawn
 from .markdown import REPORT
 from .plots import plots
 
@@ -22,11 +23,13 @@ COMPARISON = page("comparison")
 
 def html(run: RunFile) -> str:
     """The page of a run. Raises UnavailableError without jinja2 or matplotlib."""
+    drawn = Drawn()
+    return page_html(page_of(run, summarize(run, drawn)), drawn)
 
-    def values() -> Mapping[str, Any]:
-        return {"page": page_of(run), "plots": plots(in_order(run.records)), "symbols": SYMBOLS}
 
-    return _render("report.html.j2", REPORT, values)
+def page_html(page: Page, drawn: Drawn) -> str:
+    """A page with its plots. Raises UnavailableError without jinja2 or matplotlib."""
+    return _render("report.html.j2", REPORT, lambda: {"page": page, "plots": plots(drawn), "symbols": SYMBOLS})
 
 
 def comparison_html(found: Comparison) -> str:

@@ -6,7 +6,7 @@ import html
 
 from xentcheck.records.paths import page as kind_of_page
 from xentcheck.records.run import RunFile
-from xentcheck.reports.sections.page import page_of
+from xentcheck.reports.sections.page import Page, page_of
 from xentcheck.reports.sections.section import Section
 
 REPORT = kind_of_page("report")
@@ -18,9 +18,12 @@ LONGEST = 600
 """Characters that are shown of a sentence, which somebody else may have written."""
 
 
-def markdown(run: RunFile) -> str:
-    """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails; what does not fit is counted."""
-    page = page_of(run)
+def markdown(run: RunFile, page: Page | None = None) -> str:
+    """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails; what does not fit is counted.
+
+    page: that of the run, if it was made before.
+    """
+    page = page or page_of(run)
     parts = [*REPORT.words, f"# {escaped(page.title)}", f"**{escaped(page.verdict)}**"]
     room = (PASSING if page.ok else FAILING) - 300 - sum(map(_bytes, parts))
     brief = [section for section in page.sections if section.brief]

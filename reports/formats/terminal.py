@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 
 from rich import box
 from rich.console import Console
@@ -12,11 +11,11 @@ from rich.text import Text
 
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import decimal, printable, ulps_text
-from xentcheck.reports.analysis.causes import Cause, where
+from xentcheck.reports.analysis.causes.found import Cause, where
+from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.reports.analysis.summary import Summary, summarize
-from xentcheck.reports.analysis.suspicion import suspicion
 from xentcheck.reports.sections.section import short
-from xentcheck.vocabulary import EXECUTED, FAILING, OBSERVED_LACKS
+from xentcheck.vocabulary import EXECUTED, FAILING
 
 SHOWN = 5
 WIDTH = 80
@@ -28,27 +27,29 @@ def _plain(text: str, style: str = "") -> Text:
     return Text(text if text.isprintable() else printable(text), style=style)
 
 
-def print_summary(run: RunFile, console: Console) -> None:
-    """Print the run's tables, what is to be known beside them, and, on the last screen, its causes and its verdict."""
-    summary = summarize(run)
+def print_summary(run: RunFile, console: Console, summary: Summary | None = None) -> None:
+    """Print the run's tables, what is to be known beside them, and, on the last screen, its causes and its verdict.
+
+    summary: that of the run, if it was made before.
+    """
+    summary = summary or summarize(run)
+    remarks = summary.remarks
     console.print(_table(summary))
     for grade in summary.grades:
         console.print(_plain(f"grade of {' '.join(grade.place)}: {grade.contract} (judged by {grade.declared})"))
-    warned = Counter((r.adapter, text) for r in run.records for text in r.warnings)
-    for (adapter, text), times in warned.most_common(SHOWN):
+    for (adapter, text), times in remarks.warned.most_common(SHOWN):
         console.print(
             _plain(f"{adapter} warned in {times} comparisons: {printable(text)}", style="yellow"), soft_wrap=True
         )
     for text in summary.observations:
         console.print(_plain(text, style="yellow"), soft_wrap=True)
-    for adapter, refused in _refused(run).items():
+    for adapter, refused in remarks.refused.items():
         _print_wrapped(f"{adapter} is not asked for what it raises an exception for:", console)
         for text in refused:
             _print_wrapped(f"   {text}", console)
     for text in summary.not_asked:
         _print_wrapped(text, console)
-    missing = {r.adapter: printable(r.reason) for r in run.records if r.outcome == "unavailable"}
-    for adapter, reason in missing.items():
+    for adapter, reason in remarks.unavailable.items():
         console.print(_plain(f"{adapter}: unavailable, {reason}", style="yellow"))
     for text in summary.reasons:
         console.print(_plain(text, style="red"), soft_wrap=True)
@@ -96,18 +97,6 @@ def told(cause: Cause, number: int, failures: int) -> list[str]:
             break_on_hyphens=False,
         )
     return [*lines, f"   again {r.replay}"]
-
-
-def _refused(run: RunFile) -> dict[str, list[str]]:
-    """By implementation, what nobody declared and it raises an exception for, and which."""
-    found: dict[str, list[str]] = {}
-    for r in run.records:
-        if not r.refused or r.lacks[0] in OBSERVED_LACKS:
-            continue
-        text = f"{r.lacks[-1]}: {printable(r.refused)}"
-        if text not in found.setdefault(r.adapter, []):
-            found[r.adapter].append(text)
-    return found
 
 
 def _table(summary: Summary) -> Table:

@@ -3,51 +3,90 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from xentcheck.records.codec import plain
-from xentcheck.records.paths import data, keep_others, prepare, write_whole
+from xentcheck.records.file import in_order
+from xentcheck.records.paths import data, keep_others, prepare, write_parts
 from xentcheck.records.record import place_of
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
-from xentcheck.reports.analysis.causes import Cause
-from xentcheck.reports.analysis.summary import Row, summarize
+from xentcheck.reports.analysis.causes.found import Cause
+from xentcheck.reports.analysis.rows import Row
+from xentcheck.reports.analysis.summary import Summary, summarize
+from xentcheck.reports.sections.page import page_of
+from xentcheck.reports.table.parquet import require_table, write_table
 
-from .html import html
+from .drawn import Drawn
+from .html import page_html
 from .markdown import REPORT, markdown
 
-KINDS = {"report.html": REPORT, "report.md": REPORT, "report.json": data("report", "report")}
-"""The files of a report, and what may be replaced by each."""
+PAGES = ("html", "md", "json")
+"""Formats of a report: a page, one that is short enough for a comment, and what programs read."""
+
+TABLE = "parquet"
+"""The format of all records, for queries."""
+
+FORMATS = (*PAGES, TABLE)
+
+KINDS = {"html": REPORT, "md": REPORT, "json": data("report", "report")}
+"""What may be replaced by each page."""
 
 
-def keep_other_reports(out_dir: Path) -> None:
-    """Raise OutputError if a file of the report would take the place of one that is none."""
-    for name, kind in KINDS.items():
-        keep_others(out_dir / name, kind)
+def keep_other_reports(out_dir: Path, formats: Collection[str] = PAGES) -> None:
+    """Raise OutputError if a page of the report would take the place of a file that is none."""
+    for name in formats:
+        if name in KINDS:
+            keep_others(out_dir / f"report.{name}", KINDS[name])
 
 
-def prepare_report(out_dir: Path) -> None:
+def prepare_report(out_dir: Path, formats: Collection[str] = PAGES) -> None:
     """Make the folder, and see that the files can be written. Raises OutputError: better before a long run."""
-    keep_other_reports(out_dir)
+    keep_other_reports(out_dir, formats)
     prepare(out_dir)
 
 
-def write_report(run: RunFile, out_dir: Path) -> list[Path]:
-    """Write the three files into a folder, and return their paths.
+def write_report(run: RunFile, out_dir: Path, formats: Collection[str] = PAGES) -> list[Path]:
+    """Write the files of some FORMATS into a folder, and return their paths.
 
-    Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`.
+    Raises OutputError if it cannot be written, UnavailableError without the packages of the extra `report`, or of the
+    extra `parquet`.
     """
-    keep_other_reports(out_dir)
-    texts = {"report.html": html(run), "report.md": markdown(run), "report.json": to_json(run)}
+    keep_other_reports(out_dir, formats)
+    if TABLE in formats:
+        require_table()
+    texts = _texts(run, formats) if set(PAGES) & set(formats) else {}
     prepare(out_dir)
-    return [write_whole(out_dir / name, text, "report", KINDS[name]) for name, text in texts.items()]
+    paths = [write_parts(out_dir / f"report.{name}", parts, "report", KINDS[name]) for name, parts in texts.items()]
+    if TABLE in formats:
+        paths.append(write_table(in_order(run.records), run.header.catalogue, out_dir / f"records.{TABLE}"))
+    return paths
 
 
-def to_json(run: RunFile) -> str:
-    """The summary for programs, without host and timings."""
-    s = summarize(run)
+def _texts(run: RunFile, formats: Collection[str]) -> dict[str, Iterable[str]]:
+    """The pages by format, made of one reading of the records."""
+    drawn = Drawn()
+    summary = summarize(run, *([drawn] if "html" in formats else []))
+    page = page_of(run, summary)
+    made: dict[str, Callable[[], Iterable[str]]] = {
+        "html": lambda: [page_html(page, drawn)],
+        "md": lambda: [markdown(run, page)],
+        "json": lambda: _json_parts(run, summary),
+    }
+    return {name: made[name]() for name in PAGES if name in formats}
+
+
+def to_json(run: RunFile, summary: Summary | None = None) -> str:
+    """The summary for programs, without host and timings; summary: that of the run, if it was made before."""
+    return "".join(_json_parts(run, summary or summarize(run)))
+
+
+def _json_parts(run: RunFile, s: Summary) -> Iterator[str]:
+    """The text piece by piece, as there may be more failures than memory has room for."""
     found = {
         "ok": s.ok,
         "verdict": s.verdict,
@@ -63,12 +102,19 @@ def to_json(run: RunFile) -> str:
         "grades": {"/".join(g.place): g.contract for g in s.grades},
         "not_asked": s.not_asked,
         "causes": [_cause(cause) for cause in s.causes],
-        "failing": [r.to_json() for r in s.failing],
+        "failing": [],
         "environment": run.header.environment,
         "run": {k: v for k, v in asdict(run.header).items() if k not in ("environment", "host")},
     }
-    head = '{\n  "tool": "xentcheck", "kind": "report",'
-    return head + json.dumps(found, indent=2, sort_keys=True).removeprefix("{") + "\n"
+    text = '{\n  "tool": "xentcheck", "kind": "report",' + json.dumps(found, indent=2, sort_keys=True).removeprefix("{")
+    head, empty, tail = (text + "\n").partition('\n  "failing": []')
+    yield head
+    yield empty[:-1]
+    between = ""
+    for r in s.failing:
+        yield between + textwrap.indent("\n" + json.dumps(r.to_json(), indent=2, sort_keys=True), "    ")
+        between = ","
+    yield ("\n  ]" if s.failing else "]") + tail
 
 
 def _cause(cause: Cause) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from xentcheck.records.record import Place, Record, order_key, place_of
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import decimal, printable, ulps_text
-from xentcheck.reports.analysis.summary import Summary
+from xentcheck.reports.analysis.summary import Summary, severity_of
 from xentcheck.vocabulary import FAILING
 
 from .section import Column, Mark, Section, readable, short
@@ -62,9 +62,7 @@ def target_of(r: Record | None, shown: dict[str, Record]) -> str:
 
 def worst_of(summary: Summary) -> dict[tuple[Place, str], Record]:
     """What a cell leads to: its worst failure, else the comparison of the largest share, known deviations last."""
-    found: dict[tuple[Place, str], Record] = {}
-    for r in summary.failing:
-        found.setdefault((place_of(r), r.quantity), r)
+    found = dict(summary.failures)
     for row in summary.rows:
         if largest := row.worst or row.known:
             found.setdefault((row.place, row.quantity), largest)
@@ -74,15 +72,18 @@ def worst_of(summary: Summary) -> dict[tuple[Place, str], Record]:
 def chosen_of(summary: Summary) -> dict[str, Record]:
     """The comparisons that have a card, by their ids."""
     worst = worst_of(summary)
-    cells = {(place_of(r), r.quantity) for r in summary.failing}
-    first = [r for place, r in worst.items() if place in cells]
+    first = [*summary.failures.values()]
     first += [*(cause.smallest for cause in summary.causes[:FAILURES_SHOWN]), *summary.failing[:FAILURES_SHOWN]]
     found: dict[str, Record] = {}
     for r in (*first, *sorted(worst.values(), key=order_key)):
         found.setdefault(case_id(r), r)
     kept = dict(list(found.items())[:CARDS])
-    severity = {id(r): i for i, r in enumerate(summary.failing)}
-    return dict(sorted(kept.items(), key=lambda item: severity.get(id(item[1]), len(severity))))
+    return dict(sorted(kept.items(), key=lambda item: _severity(item[1])))
+
+
+def _severity(r: Record) -> tuple[object, ...]:
+    """Failures first, in the order of a summary."""
+    return (False, *severity_of(r), order_key(r)) if r.outcome in FAILING else (True,)
 
 
 def _row(r: Record) -> tuple[str, ...]:

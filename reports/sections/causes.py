@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xentcheck.records.rules import rules
 from xentcheck.records.run import RunFile
-from xentcheck.reports.analysis.causes import Cause, where
+from xentcheck.reports.analysis.causes.found import Cause, where
 from xentcheck.reports.analysis.summary import Summary
 
 from .cases import chosen_of, target_of

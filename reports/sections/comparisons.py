@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import printable, ulps_text
-from xentcheck.reports.analysis.summary import Row, Summary
+from xentcheck.records.words import ulps_text
+from xentcheck.reports.analysis.rows import Row
+from xentcheck.reports.analysis.summary import Summary
 from xentcheck.vocabulary import FAILING
 
 from .cases import chosen_of, target_of
@@ -76,9 +75,6 @@ def _farthest(row: Row) -> str:
 
 def apart(run: RunFile, summary: Summary) -> Section:
     """Comparisons that are no agreement: vacuous, trivial, unsupported, unavailable."""
-    kinds = ("vacuous", "trivial", "unsupported", "unavailable")
-    found: Counter[tuple[str, str, str]] = Counter(
-        (r.outcome, r.adapter, printable(r.reason)) for r in run.records if r.outcome in kinds
-    )
+    found = summary.remarks.apart
     prose = "No agreement: a result of zeros would pass (vacuous), zero is right (trivial), or nothing was compared."
     return Section("Counted apart", APART, tuple((*key, str(n)) for key, n in sorted(found.items())), prose)

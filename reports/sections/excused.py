@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-
-from xentcheck.records.record import Record, place_of
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import printable, ulps_text
-from xentcheck.reports.analysis.differences import differences
-from xentcheck.reports.analysis.summary import Summary, in_order
+from xentcheck.records.words import ulps_text
+from xentcheck.reports.analysis.summary import Summary
 
 from .section import Column, Section
 
@@ -36,8 +32,7 @@ CONVENTIONS = (
 
 def who_is_wrong(run: RunFile, summary: Summary) -> Section:
     """Differences between implementations, and who is to blame."""
-    found = differences(in_order(run.records))
-    rows = tuple((d.kind, d.dtype, d.quantity, d.case, d.text, ulps_text(d.condition)) for d in found)
+    rows = tuple((d.kind, d.dtype, d.quantity, d.case, d.text, ulps_text(d.condition)) for d in summary.differences)
     prose = (
         "Where implementations differ: who is outside its bound; or that all are within and the input is "
         "ill-conditioned (its bound is many ULPs wide); or that all return the same number, far from the exact one "
@@ -48,18 +43,14 @@ def who_is_wrong(run: RunFile, summary: Summary) -> Section:
 
 def deviations(run: RunFile, summary: Summary) -> Section:
     """Known faults, with reason and link."""
-    found: dict[tuple[str, ...], list[Record]] = defaultdict(list)
-    for r in in_order(r for r in run.records if r.outcome == "deviation"):
-        found["/".join(place_of(r)), r.quantity, printable(r.reason), r.link].append(r)
-    rows = tuple((*key, str(len(members)), members[0].case) for key, members in found.items())
+    found = summary.remarks.deviations
+    rows = tuple((*key, str(known.comparisons), known.first) for key, known in found.items())
     return Section("Deviations", DEVIATIONS, rows, "Known faults, with reason and link.")
 
 
 def conventions(run: RunFile, summary: Summary) -> Section:
     """What was returned where libraries differ."""
-    found = Counter(
-        (r.convention, r.returned, r.link, r.adapter, r.quantity) for r in run.records if r.outcome == "convention"
-    )
+    found = summary.remarks.conventions
     rows = tuple(
         (name, adapter, quantity, returned, str(n), link)
         for (name, returned, link, adapter, quantity), n in sorted(found.items())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xentcheck.records.record import Place, Record, rank
-from xentcheck.reports.analysis.summary import Row, Summary
+from xentcheck.reports.analysis.rows import Row
+from xentcheck.reports.analysis.summary import Summary
 from xentcheck.vocabulary import FAILING, QUANTITIES
 
 from .cases import chosen_of, target_of, worst_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from xentcheck.records.record import Place, rank
 from xentcheck.records.run import RunFile
-from xentcheck.reports.analysis.summary import Row, Summary
+from xentcheck.reports.analysis.rows import Row
+from xentcheck.reports.analysis.summary import Summary
 
 from .section import Column, Section, short
 

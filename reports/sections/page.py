@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import Summary, summarize
-from xentcheck.vocabulary import EXECUTED, FAILING
+from xentcheck.vocabulary import FAILING
 
 from .accuracy import accuracy
 from .cases import cases
@@ -61,16 +61,19 @@ class Page:
         return mark is None or not mark.outcomes or not {*FAILING}.isdisjoint(mark.outcomes)
 
 
-def page_of(run: RunFile) -> Page:
-    """The page of a run, whatever the order of its records; all of it readable, whoever has named what."""
-    summary = summarize(run)
+def page_of(run: RunFile, summary: Summary | None = None) -> Page:
+    """The page of a run, whatever the order of its records; all of it readable, whoever has named what.
+
+    summary: that of the run, if it was made before.
+    """
+    summary = summary or summarize(run)
     header = run.header
     made = (make(run, summary).readable() for make in SECTIONS)
     return Page(
         ok=summary.ok,
         verdict=readable(summary.verdict),
         title=readable(f"xentcheck {header.version}, profile {header.profile}, seed {header.seed}"),
-        facts=_facts(run, summary),
+        facts=_facts(summary),
         reasons=tuple(map(readable, summary.reasons)),
         weaker=tuple(map(readable, summary.weaker)),
         not_asked=tuple(map(readable, summary.not_asked)),
@@ -81,15 +84,14 @@ def page_of(run: RunFile) -> Page:
     )
 
 
-def _facts(run: RunFile, summary: Summary) -> tuple[tuple[str, str], ...]:
+def _facts(summary: Summary) -> tuple[tuple[str, str], ...]:
     """The run in a few numbers."""
-    places = {(r.adapter, r.variant, r.device) for r in run.records if r.outcome in EXECUTED}
     return (
         ("comparisons executed", f"{summary.executed:,}"),
         ("agree", f"{summary.counts.get('agree', 0):,}"),
         ("fail", f"{len(summary.failing):,}"),
         ("elements compared", f"{summary.elements:,}"),
-        ("implementations", str(len(places))),
+        ("implementations", str(len(summary.remarks.places))),
         ("blind groups", f"{len(summary.blind)} of {len(summary.groups)}"),
         ("undecided sizes", str(sum(g.undecided for g in summary.groups))),
     )

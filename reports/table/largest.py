@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,8 @@ from xentcheck.records.codec import Plain
 from xentcheck.records.record import Element, Record, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import printable
-from xentcheck.reports.analysis.summary import in_order, summarize
+from xentcheck.reports.analysis.rows import larger
+from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
 COMPARED = ("agree", "disagree")
@@ -123,16 +124,12 @@ def merged(tables: Sequence[tuple[str, Table]]) -> Table:
 
 def table_of(run: RunFile) -> Table:
     """The table of one run, whatever the order of its records."""
-    found: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
-    for r in in_order(run.records):
-        if r.outcome in (*COMPARED, *FAILING, "deviation"):
-            library = printable(" ".join(filter(None, (r.adapter, r.version, r.variant, r.device))))
-            found[library, r.dtype, r.quantity].append(r)
-    return Table((_source(run),), tuple(_cell(*key, members) for key, members in found.items()))
+    cells = Cells()
+    return Table((_source(run, summarize(run, cells)),), cells.cells())
 
 
-def _source(run: RunFile) -> Source:
-    header, summary = run.header, summarize(run)
+def _source(run: RunFile, summary: Summary) -> Source:
+    header = run.header
     adapters = header.environment.get("adapters", {})
     versions = {name: about.get("version", "") for name, about in adapters.items()}
     versions |= {name: header.environment[name] for name in ("numpy", "python") if name in header.environment}
@@ -150,37 +147,71 @@ def _source(run: RunFile) -> Source:
     )
 
 
-def _cell(library: str, dtype: str, quantity: str, members: Sequence[Record]) -> Cell:
-    judged = [r for r in members if r.outcome in COMPARED and r.share is not None]
-    excused: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for r in members:
+class Cells:
+    """The cells of records that come in canonical order."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str], _Errors] = {}
+
+    def add(self, r: Record) -> None:
+        """The next record."""
+        if r.outcome in (*COMPARED, *FAILING, "deviation"):
+            library = printable(" ".join(filter(None, (r.adapter, r.version, r.variant, r.device))))
+            self._found.setdefault((library, r.dtype, r.quantity), _Errors()).add(r)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells, in the order in which the libraries came."""
+        return tuple(errors.cell(*key) for key, errors in self._found.items())
+
+
+class _Errors:
+    """The largest errors of one quantity so far; of deviations by reason and link."""
+
+    def __init__(self) -> None:
+        self.comparisons = self.elements = 0
+        self.failing: Counter[str] = Counter()
+        self.share: Record | None = None
+        self.ulp: Record | None = None
+        self.excused: dict[tuple[str, str], tuple[int, Record]] = {}
+
+    def add(self, r: Record) -> None:
         if r.outcome == "deviation":
-            excused[printable(r.reason), printable(r.link)].append(r)
-    return Cell(
-        library=library,
-        dtype=dtype,
-        quantity=quantity,
-        comparisons=len(judged),
-        elements=sum(r.elements for r in judged),
-        failing=dict(Counter(r.outcome for r in members if r.outcome in FAILING)),
-        share=_worst(judged),
-        ulp=_most_ulps(judged),
-        excuses=tuple(
-            Excuse(told=told, link=link, comparisons=len(found), worst=_worst(found))
-            for (told, link), found in excused.items()
-        ),
-    )
+            key = printable(r.reason), printable(r.link)
+            n, worst = self.excused.get(key, (0, r))
+            self.excused[key] = n + 1, larger(worst, r)
+            return
+        if r.outcome in FAILING:
+            self.failing[r.outcome] += 1
+        if r.outcome in COMPARED and r.share is not None:
+            self.comparisons += 1
+            self.elements += r.elements
+            self.share = larger(self.share, r)
+            self.ulp = r if self.ulp is None or rank(r.ulp) > rank(self.ulp.ulp) else self.ulp
+
+    def cell(self, library: str, dtype: str, quantity: str) -> Cell:
+        return Cell(
+            library=library,
+            dtype=dtype,
+            quantity=quantity,
+            comparisons=self.comparisons,
+            elements=self.elements,
+            failing=dict(self.failing),
+            share=_worst(self.share),
+            ulp=_most_ulps(self.ulp),
+            excuses=tuple(
+                Excuse(told=told, link=link, comparisons=n, worst=_worst(worst))
+                for (told, link), (n, worst) in self.excused.items()
+            ),
+        )
 
 
-def _worst(records: Iterable[Record]) -> Witness | None:
+def _worst(r: Record | None) -> Witness | None:
     """The comparison of the largest share, and its worst element."""
-    r = max(records, key=lambda r: rank(r.share), default=None)
     return None if r is None or r.share is None else replace(_witness(r, r.share), **_numbers(r))
 
 
-def _most_ulps(records: Iterable[Record]) -> Witness | None:
+def _most_ulps(r: Record | None) -> Witness | None:
     """The comparison of the most ULPs; a record of an older schema has the element of its largest share only."""
-    r = max(records, key=lambda r: rank(r.ulp), default=None)
     if r is None or r.ulp is None:
         return None
     found = r.of_ulp

@@ -47,3 +47,11 @@ def test_what_pages_are_drawn_with_may_be_absent_too() -> None:
     done = without(names, "run", "--case", CASE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "agreed: " in done.stdout
+
+
+def test_a_table_without_its_package_is_refused_before_the_file_is_read() -> None:
+    """One line that says what to install; a format that needs no package is none of that."""
+    done = without(("pyarrow",), "report", "none.jsonl", "--format", "md", "--format", "parquet")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'xentcheck: a Parquet file needs pyarrow: pip install "xentcheck[parquet]"\n'
+    assert "none.jsonl cannot be read" in without(("pyarrow",), "report", "none.jsonl", "--format", "md").stderr

@@ -19,7 +19,7 @@ from xentcheck.cases.selection import selected
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.analysis.power import power_groups, undecided
+from xentcheck.reports.analysis.power import power_of
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import FAILING
@@ -199,5 +199,5 @@ def test_fewer_parameters_make_no_right_function_fail(options: tuple[str, ...]) 
     chosen = [c for c in cases("quick") if c.dtype == "bfloat16" and c.inputs and not c.hidden and subject.takes(c)]
     records = [r for case in chosen for r in run_case(case, [subject])]
     assert [r.replay for r in records if r.outcome in FAILING] == []
-    assert [(g.name, g.blind) for g in power_groups(records) if g.blind] == []
-    assert undecided(records) == ()
+    assert [(g.name, g.blind) for g in power_of(records).groups() if g.blind] == []
+    assert power_of(records).undecided() == ()

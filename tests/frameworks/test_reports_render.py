@@ -33,6 +33,7 @@ pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 from matplotlib.colors import to_hex
 
+from xentcheck.reports.formats.drawn import Drawn
 from xentcheck.reports.formats.html import html
 
 
@@ -264,7 +265,7 @@ def test_margin_plot_shows_the_bound_as_a_line() -> None:
     """The figure has a point per margin and one line, the derived bound."""
     from xentcheck.reports.formats.plots import margin_figure
 
-    (axes,) = panels(margin_figure([record()], "float32"))
+    (axes,) = panels(margin_figure(Drawn([record()]), "float32"))
     assert [len(c.get_offsets()) for c in axes.collections] == [2]
     (line,) = axes.lines
     assert list(line.get_ydata()) == [1e-6, 2e-2]
@@ -272,10 +273,10 @@ def test_margin_plot_shows_the_bound_as_a_line() -> None:
 
 def test_margin_plot_has_each_bound_beside_its_implementation() -> None:
     """In its colour, and next to it in the legend; a weaker contract does not hide the bound of a stricter one."""
-    from xentcheck.reports.formats.plots import margin_figure, styles
+    from xentcheck.reports.formats.plots import margin_figure
 
     strict = record(contract="fused", adapter="jax", margins=((2.0, 1e-8, 1e-7), (15.0, 1e-3, 1e-2)))
-    (axes,) = panels(margin_figure([record(), strict], "float32"))
+    (axes,) = panels(margin_figure(Drawn([record(), strict]), "float32"))
     lines = {str(line.get_label()): list(line.get_ydata()) for line in axes.lines}
     assert lines == {"its bound, fused": [1e-7, 1e-2], "its bound, stash": [1e-6, 2e-2]}
     legend = axes.get_legend()
@@ -284,18 +285,18 @@ def test_margin_plot_has_each_bound_beside_its_implementation() -> None:
         *("torch eager cpu", "its bound, stash"),
     ]
     for label, line in zip(("jax eager cpu", "torch eager cpu"), axes.lines, strict=True):
-        assert to_hex(line.get_color()) == styles([record(), strict])[label][0]
+        assert to_hex(line.get_color()) == Drawn([record(), strict]).styles[label][0]
 
 
 def test_an_implementation_has_one_colour_in_all_plots() -> None:
     """Also where it shares a panel with others, or with none."""
-    from xentcheck.reports.formats.plots import margin_figure, styles
+    from xentcheck.reports.formats.plots import margin_figure
 
     records = [record(), record(adapter="jax", dtype="float64")]
-    both = styles(records)
+    both = Drawn(records).styles
     assert len(set(both.values())) == 2
     for dtype, label in (("float32", "torch eager cpu"), ("float64", "jax eager cpu")):
-        (axes,) = panels(margin_figure(records, dtype))
+        (axes,) = panels(margin_figure(Drawn(records), dtype))
         (points,) = axes.collections
         assert to_hex(points.get_facecolor()[0][:3]) == both[label][0]
 
@@ -304,7 +305,7 @@ def test_ulp_plot_counts_every_element() -> None:
     """The bars of one implementation and dtype add up to one, in a panel per dtype."""
     from xentcheck.reports.formats.plots import ulp_figure
 
-    found = panels(ulp_figure([record(), record(case="z"), record(dtype="float64")]))
+    found = panels(ulp_figure(Drawn([record(), record(case="z"), record(dtype="float64")])))
     for axes in found:
         heights = [patch.get_height() for patch in axes.patches]
         assert [round(h * sum(range(len(heights)))) for h in heights] == list(range(len(heights)))
@@ -315,7 +316,7 @@ def test_share_plot_reaches_the_worst() -> None:
     """The whiskers end at the smallest and the largest share, and the limit is a line."""
     from xentcheck.reports.formats.plots import share_figure
 
-    (axes,) = panels(share_figure([record(share=s, case=str(s)) for s in (0.5, 0.0, 3.0)]))
+    (axes,) = panels(share_figure(Drawn([record(share=s, case=str(s)) for s in (0.5, 0.0, 3.0)])))
     heights = [float(y) for line in axes.lines for y in line.get_ydata()]
     assert (min(heights), max(heights)) == (1e-6, 3.0)
     assert 1.0 in heights
@@ -326,7 +327,7 @@ def test_share_plot_leaves_known_deviations_out() -> None:
     from xentcheck.reports.formats.plots import share_figure
 
     known = record(outcome="deviation", share=6750.0, case="known")
-    (axes,) = panels(share_figure([record(share=0.5), known]))
+    (axes,) = panels(share_figure(Drawn([record(share=0.5), known])))
     assert max(float(y) for line in axes.lines for y in line.get_ydata()) == 1.0
     assert "Share of the bound" not in html(run(known))
 

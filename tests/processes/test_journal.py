@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,12 @@ def test_shards_put_together_are_the_whole_run(count: int) -> None:
         names.append(f"part{k}.jsonl")
     assert call("merge", *names, "--out", "merged.jsonl") == 0
     assert content("merged.jsonl") == content("whole.jsonl")
+    if count == 2:  # also into what cannot be read again
+        os.mkfifo("pipe")
+        with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+            assert call("merge", *names, "--out", "pipe") == 0
+            assert reader.stdout is not None
+            assert reader.stdout.read() == Path("merged.jsonl").read_bytes()
 
 
 def test_other_files_are_not_put_together() -> None:
@@ -219,6 +226,7 @@ def test_other_files_are_not_put_together() -> None:
     call(*RUN, "--out", "whole.jsonl")
     run = RunFile.load(Path("1_2.jsonl"))
     RunFile(run.header, run.records[:1], timings=run.timings[:2]).save(Path("cut.jsonl"))
+    replace(run, records=run.records[::-1]).save(Path("back.jsonl"))
     for names, text in (
         (("1_2", "1_2"), "are both shard 1/2"),
         (("1_2",), "shard 2 of 2 is missing"),
@@ -226,6 +234,7 @@ def test_other_files_are_not_put_together() -> None:
         (("1_2", "seed"), "is of another run than 1_2.jsonl: they differ in seed"),
         (("whole",), "is no shard of a run"),
         (("cut", "2_2"), "do not have equal parts of the tasks"),
+        (("2_2", "back"), "back.jsonl has records of .* that are not in the order of its tasks"),
     ):
         with pytest.raises(RunFileError, match=text):
             call("merge", *(f"{name}.jsonl" for name in names), "--out", "merged.jsonl")

@@ -94,4 +94,5 @@ def test_metadata_pins_nothing(wheel: zipfile.ZipFile) -> None:
     assert not [str(r) for r in requirements if {s.operator for s in r.specifier} - {">="}]
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert set(metadata.get_all("Provides-Extra") or []) == {"torch", "jax", "report", "fuzz", "dask", "fast", "all"}
+    extras = {"torch", "jax", "report", "fuzz", "dask", "fast", "parquet", "all"}
+    assert set(metadata.get_all("Provides-Extra") or []) == extras

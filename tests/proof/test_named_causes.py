@@ -15,7 +15,7 @@ from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum.base import BOTH, GRADIENT, CrossEntropy, Fault, anywhere, options
 from xentcheck.records.record import Record
 from xentcheck.reference.formats import Array
-from xentcheck.reports.analysis.suspicion import suspicion
+from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import FAILING

@@ -6,8 +6,7 @@ import pytest
 from kept_records import RecordsOf
 
 from xentcheck.cases.profiles.named import cases
-from xentcheck.reports.analysis.power import ANY_SHAPE
-from xentcheck.reports.analysis.summary import power_groups
+from xentcheck.reports.analysis.power import ANY_SHAPE, power_of
 from xentcheck.vocabulary import DTYPES
 
 
@@ -17,7 +16,7 @@ def test_the_quick_cases_reject_all_that_is_required(dtype: str, records_of: Rec
     for a transposed gradient, which may be refused by its shape.
     """
     records = records_of("numpy", [case for case in cases("quick") if case.dtype == dtype])
-    groups = power_groups(records)
+    groups = power_of(records).groups()
     assert {g.name: g.blind for g in groups if g.blind or g.undecided} == {}
     kinds = {r.group for r in records}
     assert {g.name: g.not_exercised for g in groups if g.name in kinds and set(g.not_exercised) - ANY_SHAPE} == {}

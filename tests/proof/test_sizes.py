@@ -16,7 +16,7 @@ from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import reserved_for
 from xentcheck.cases.profiles.sizes import sized_cases
 from xentcheck.records.sizes import STEPS, size_of
-from xentcheck.reports.analysis.power import power_groups, undecided
+from xentcheck.reports.analysis.power import power_of
 from xentcheck.reports.analysis.summary import summarize
 from xentcheck.reports.formats.markdown import markdown
 from xentcheck.reports.formats.write import to_json
@@ -134,8 +134,8 @@ def test_the_rejections_of_a_vacuous_comparison_do_not_count() -> None:
         sized(SMALL, "zero", "doubled", elements=0),
     ]
     for other in others:
-        assert {g.blind for g in power_groups([decided, other])} == {("doubled",)}
-    assert {g.blind for g in power_groups([decided, sized(SMALL, "zero", "doubled")])} == {()}
+        assert {g.blind for g in power_of([decided, other]).groups()} == {("doubled",)}
+    assert {g.blind for g in power_of([decided, sized(SMALL, "zero", "doubled")]).groups()} == {()}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_the_extent_is_told_in_words(blind: set[tuple[int, int]], words: str) ->
     met = {(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1)}
     names = {step: name for name, step in STEPS.items()}
     found = [sized(names[step], *(() if step in blind else ("zero",))) for step in sorted(met)]
-    (sentence,) = undecided(found)
+    (sentence,) = power_of(found).undecided()
     assert sentence == f"torch eager cpu float32: {words} have failed"
 
 
@@ -162,7 +162,9 @@ def test_one_sentence_for_the_quantities_that_share_an_extent() -> None:
     """By place."""
     found = [sized(SMALL, "zero", quantity=q) for q in ("loss", "dC/dz")]
     found += [sized(LARGE, quantity=q) for q in ("loss", "dC/dz")]
-    assert undecided(found) == ("torch eager cpu float32: no loss or dC/dz above 1000 classes could have failed",)
+    assert power_of(found).undecided() == (
+        "torch eager cpu float32: no loss or dC/dz above 1000 classes could have failed",
+    )
 
 
 def test_under_a_contract_that_decides_nothing_large_sizes_are_undecided() -> None:
@@ -173,7 +175,7 @@ def test_under_a_contract_that_decides_nothing_large_sizes_are_undecided() -> No
     chosen = [c for c in sized_cases(0) if c.dtype == "bfloat16" and c.shape[0] == 3 and c.classes < 5000]
     small = Case.parse("gaussian.1x3.bf16.index.plain.none.up-one.contig.s0")
     records = [r for case in (small, *chosen) for r in run_case(case, subjects_of(adapter))]
-    told = [text for text in undecided(records) if "dC/dz" in text]
+    told = [text for text in power_of(records).undecided() if "dC/dz" in text]
     assert told == ["value_and_gradient eager cpu bfloat16: no dC/dz above 30 classes could have failed"]
 
 
@@ -205,6 +207,6 @@ def test_rows_in_place_of_labels_are_decided_at_every_size(dtype: str) -> None:
     chosen = [c for c in plain if c.target == "index" and c.layout == ("contig",) and subject.takes(c)]
     records = [r for c in chosen for r in run_case(c, [subject])]
     assert [r for r in records if r.outcome in FAILING] == []
-    groups = power_groups(records)
+    groups = power_of(records).groups()
     assert len({size for size in STEPS for g in groups if g.name.endswith(size)}) > 4
     assert [g for g in groups if g.blind] == []

@@ -34,7 +34,11 @@ class Plain:
             raise ValueError(f"fields {', '.join(missing)} are missing")
         if unknown := sorted(data.keys() - readers.keys()):
             raise ValueError(f"fields {', '.join(unknown)} are unknown; allowed: {', '.join(readers)}")
-        item = cls(**{name: readers[name](name, value) for name, value in data.items()})
+        item = object.__new__(cls)  # a million records are read: __init__ of a frozen dataclass takes twice as long
+        given = vars(item)
+        given.update(_defaults(cls))
+        for name, value in data.items():
+            given[name] = readers[name](name, value)
         item.validate()
         return item
 
@@ -72,6 +76,19 @@ def _fields(cls: type[Any]) -> tuple[dict[str, Reader], frozenset[str]]:
 _known: dict[type[Any], tuple[dict[str, Reader], frozenset[str]]] = {}
 
 
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    """The default values of a dataclass; those that no two items may share are made anew."""
+    if cls not in _values:
+        given = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
+        made = {f.name: f.default_factory for f in fields(cls) if f.default_factory is not MISSING}
+        _values[cls] = given, made
+    given, made = _values[cls]
+    return {**given, **{name: make() for name, make in made.items()}}
+
+
+_values: dict[type[Any], tuple[dict[str, Any], dict[str, Callable[[], Any]]]] = {}
+
+
 def _reader(hint: Any) -> Reader:
     """How a value of a type is read: str, int, float, X | None, tuples, mappings of str, and what travels itself."""
     origin, args = get_origin(hint), get_args(hint)
@@ -79,21 +96,29 @@ def _reader(hint: Any) -> Reader:
         (inner,) = (arg for arg in args if arg is not NoneType)
         return _reader(inner)  # None is never written
     if origin is tuple and args[-1] is Ellipsis:
-        each = _reader(args[0])
-        return lambda name, value: tuple(each(name, x) for x in _typed(name, value, list))
+        each, alike = _reader(args[0]), {args[0]}
+        return lambda name, value: (
+            tuple(value)
+            if type(value) is list and set(map(type, value)) <= alike
+            else tuple(each(name, x) for x in _typed(name, value, list))
+        )
     if origin is tuple:
         parts = tuple(map(_reader, args))
         return lambda name, value: _parts(name, _typed(name, value, list), parts)
     if origin in (dict, Mapping):
-        of_value = _reader(args[1])
-        return lambda name, value: {k: of_value(name, v) for k, v in _typed(name, value, dict).items()}
+        of_value, same = _reader(args[1]), {args[1]}
+        return lambda name, value: (
+            value
+            if type(value) is dict and set(map(type, value.values())) <= same
+            else {k: of_value(name, v) for k, v in _typed(name, value, dict).items()}
+        )
     if isinstance(hint, type) and issubclass(hint, Plain):
         return lambda name, value: hint.from_json(_typed(name, value, dict))
     if hint is float:
         return _number
     if hint is Any:
         return lambda name, value: value
-    return lambda name, value: _typed(name, value, hint)
+    return lambda name, value: value if type(value) is hint else _typed(name, value, hint)
 
 
 def _parts(name: str, values: list[Any], parts: tuple[Reader, ...]) -> tuple[Any, ...]:
@@ -103,6 +128,8 @@ def _parts(name: str, values: list[Any], parts: tuple[Reader, ...]) -> tuple[Any
 
 
 def _number(name: str, value: Any) -> float:
+    if type(value) is float:
+        return value
     if value in ("inf", "-inf", "nan"):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EISDIR
@@ -132,8 +132,13 @@ def written(path: Path, what: str = "", own: Kind | None = None) -> Iterator[IO[
 
 def write_whole(path: Path, text: str, what: str = "", own: Kind | None = None) -> Path:
     """A text as a file, by `written`; the path."""
+    return write_parts(path, [text], what, own)
+
+
+def write_parts(path: Path, parts: Iterable[str], what: str = "", own: str | None = None) -> Path:
+    """A text that comes piece by piece as a file, by `written`; the path."""
     with written(path, what, own) as stream:
-        stream.write(text)
+        stream.writelines(parts)
     return path
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
-from xentcheck.records.file import Finding, Header
+from xentcheck.records.file import Finding, Header, RunWriter
 from xentcheck.records.findings import FaultResult, LawResult
+from xentcheck.records.paths import RUN_FILE, written
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.vocabulary import FAILING
 
-from .coverage import coverages
+from .coverage import Met, coverages
 from .deviations import Deviations
 from .tasks import Finished
 
@@ -47,8 +49,36 @@ def run_of(
     """The run of findings to which the deviations were applied, with the pairs met and the failures of the whole."""
     findings = list(findings)
     met = coverages([found for found in findings if isinstance(found, Record)])
+    failures = _failures(header, findings, deviations, stopped=stopped)
+    return RunFile.of(header, [*findings, *met], failures, timings)
+
+
+def collect_to(path: Path, header: Header, finished: Iterable[Finished], deviations: Deviations) -> None:
+    """Write the run of what its tasks find to a file, task by task, however many records there are.
+
+    Raises OutputError.
+    """
+    met, others, timings = Met(), list[Finding](), list[tuple[str, float]]()
+    with written(path, "run file", RUN_FILE) as stream, RunWriter(path, header, stream=stream) as writer:
+        for done in finished:
+            timings.append((done.name, done.seconds))
+            for found in done.findings:
+                if not isinstance(found, Record):
+                    others.append(found)
+                    continue
+                record = deviations.apply(found)
+                met.add(record)
+                writer.add(record)
+        failures = _failures(header, others, deviations)
+        RunFile.of(header, [*others, *met.coverages()], failures, timings).write(writer)
+
+
+def _failures(
+    header: Header, findings: Iterable[Finding], deviations: Deviations, *, stopped: bool = False
+) -> list[str]:
+    """What is wrong with a run as a whole, once the deviations were applied to its records."""
     failures = deviations.failures(header.profile if header.complete and not stopped else "")
     failures += ["stopped at the first failure"] if stopped else []
     failures += [str(found) for found in findings if isinstance(found, LawResult) and not found.kept]
     failures += [str(found) for found in findings if isinstance(found, FaultResult) and not found.ok]
-    return RunFile.of(header, [*findings, *met], failures, timings)
+    return failures

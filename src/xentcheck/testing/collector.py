@@ -17,8 +17,8 @@ from xentcheck.records.findings import LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe
+from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.reports.analysis.summary import Summary, summarize
-from xentcheck.reports.analysis.suspicion import suspicion
 from xentcheck.reports.formats.write import write_report
 from xentcheck.running.collect import run_of
 from xentcheck.running.deviations import Deviations

@@ -18,7 +18,7 @@ from xentcheck.diagnosis.suspects import SOURCES, suspects, suspects_of_error
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
-from xentcheck.reports.analysis.suspicion import suspicion
+from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.vocabulary import UNSURE
 
 LAYERS = [c for c in cases("quick") if c.inputs and not c.hidden]

@@ -23,7 +23,7 @@ from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.gradient import GradientBounds
 from xentcheck.reference.problem import Problem
-from xentcheck.reports.analysis.summary import power_groups
+from xentcheck.reports.analysis.power import power_of
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
 from xentcheck.vocabulary import DTYPES, QUANTITIES, REDUCTIONS
@@ -294,10 +294,10 @@ def test_a_blind_group_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """With bounds of dC/dz that are 1e12 times too large the group is blind to all that it must reject, and only it."""
     case = Case(family="few-active", shape=(5, 10), dtype="float32", reduction="none", upstream="rand")
     subjects = subjects_of(adapters.get("numpy"))
-    assert [g.name for g in power_groups(run_case(case, subjects)) if g.blind] == []
+    assert [g.name for g in power_of(run_case(case, subjects)).groups() if g.blind] == []
     added = GradientBounds._with_what_is_added
     monkeypatch.setattr(GradientBounds, "_with_what_is_added", lambda *given: 1e12 * added(*given))
-    blind = [g for g in power_groups(run_case(case, subjects)) if g.blind]
+    blind = [g for g in power_of(run_case(case, subjects)).groups() if g.blind]
     assert len(blind) == 2  # its kind, and its size
     assert all("/dC/dz/" in g.name and {"zero", "negated", "offtarget_zeroed"} <= set(g.blind) for g in blind)
     assert [g.undecided for g in blind].count(True) == 1

@@ -20,9 +20,10 @@ from xentcheck.museum import heads
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.records.record import Record
 from xentcheck.records.rules import rule, rules
-from xentcheck.reports.analysis.causes import UNEXAMINED, UNKNOWN, causes_of
-from xentcheck.reports.analysis.suspicion import suspicion
-from xentcheck.reports.analysis.traits import size_of, traits_of
+from xentcheck.reports.analysis.causes.found import UNEXAMINED, UNKNOWN, causes_of
+from xentcheck.reports.analysis.causes.shared import Agreements
+from xentcheck.reports.analysis.causes.suspicion import suspicion
+from xentcheck.reports.analysis.causes.traits import size_of, traits_of
 from xentcheck.reports.formats.markdown import FAILING, PASSING, markdown
 from xentcheck.reports.formats.terminal import WIDTH, told
 from xentcheck.reports.formats.write import to_json
@@ -55,7 +56,7 @@ def test_each_failure_has_one_cause_that_of_most_first() -> None:
         failure(case(shape="9x3"), quantity="hvp", failing=3),
         failure(case("ls"), outcome="error", reason="ValueError: no"),
     ]
-    found = causes_of([], failing)
+    found = causes_of(Agreements(), failing)
     assert [(c.code, len(c.records)) for c in found] == [("B20", 2), ("B24", 1), ("", 1), ("", 2), ("", 1)]
     assert [c.sentence for c in found] == [
         "divides by all rows",
@@ -72,9 +73,9 @@ def test_each_failure_has_one_cause_that_of_most_first() -> None:
 def test_a_mistake_that_explains_little_does_not_come_before_what_is_unknown() -> None:
     """One or two failures beside three may be explained by chance; as many as are unknown is no chance."""
     unknown = [failure(case(shape=f"{n}x3"), UNSURE) for n in range(3, 6)]
-    assert [c.code for c in causes_of([], [*unknown, failure(case(), OTHER)])] == ["", "B24"]
-    assert [c.code for c in causes_of([], [*unknown, *(failure(case(), OTHER) for _ in range(2))])] == ["", "B24"]
-    assert [c.code for c in causes_of([], [*unknown, *(failure(case(), OTHER) for _ in range(3))])] == ["B24", ""]
+    for n, codes in ((1, ["", "B24"]), (2, ["", "B24"]), (3, ["B24", ""])):
+        beside = [failure(case(), OTHER) for _ in range(n)]
+        assert [c.code for c in causes_of(Agreements(), [*unknown, *beside])] == codes
 
 
 def test_what_is_in_all_failures_and_in_no_agreement_is_told() -> None:
@@ -84,7 +85,7 @@ def test_what_is_in_all_failures_and_in_no_agreement_is_told() -> None:
     ]
 
     def only(failing: list[Record], agreeing: list[Record] = agreeing) -> str:
-        return causes_of(agreeing, failing)[0].only
+        return causes_of(Agreements(agreeing), failing)[0].only
 
     assert only([failure(case("ign"), ROWS)]) == "only with ignored rows, reduction mean"
     either = [a for a in agreeing if a.case != case("w")]
@@ -105,15 +106,15 @@ def test_an_agreement_of_another_quantity_or_implementation_says_nothing() -> No
     """A gradient that is right does not tell where a value is wrong."""
     failing = [failure(case("ign"), ROWS)]
     others = [agreement(case("ign"), quantity="dC/dz"), agreement(case("ign"), adapter="other"), agreement(case())]
-    assert causes_of(others, failing)[0].only == "only with ignored rows"
+    assert causes_of(Agreements(others), failing)[0].only == "only with ignored rows"
 
 
 def test_a_code_in_several_wordings_comes_before_one_that_explains_less() -> None:
     """Whatever the count of a single wording: A01 explains two failures, and A04 these two and one more."""
     both = "A01: exp overflows", "A04: the logarithm of a softmax"
     failing = [failure(case(), *both), failure(case("w"), *both), failure(case("ls"), "A04: epsilon is added")]
-    assert [(c.code, len(c.records)) for c in causes_of([], failing)] == [("A04", 2), ("A04", 1)]
-    assert [c.code for c in causes_of([], failing[:2])] == ["A01"]
+    assert [(c.code, len(c.records)) for c in causes_of(Agreements(), failing)] == [("A04", 2), ("A04", 1)]
+    assert [c.code for c in causes_of(Agreements(), failing[:2])] == ["A01"]
 
 
 def test_traits_are_read_from_ids() -> None:
@@ -143,7 +144,7 @@ def test_a_cause_fits_80_columns_but_for_its_command() -> None:
     r = failure(
         case("ign"), ROWS, index=(0, 1), got="0x1p-1", expected="0x1p-2", bound="0x1p-20", replay="xentcheck replay"
     )
-    (cause,) = causes_of([agreement(case("w"))], [r])
+    (cause,) = causes_of(Agreements([agreement(case("w"))]), [r])
     *lines, command_line = told(cause, 1, 1)
     labels = [line.split()[0] for line in (*lines, command_line) if line[3:4] != " "]
     assert labels == ["1.", "where", "case", "wrong", "mend", "again"]

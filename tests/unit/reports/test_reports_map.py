@@ -10,6 +10,7 @@ from samples import NAN, many, record, run
 from xentcheck.records.record import SHARE_EDGES, Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import summarize
+from xentcheck.reports.formats.drawn import Drawn
 from xentcheck.reports.formats.plots import POINTS, margin_figure
 from xentcheck.reports.sections.cases import CARDS, case_id, cases, chosen_of
 from xentcheck.reports.sections.comparisons import PARTS, agreement
@@ -139,13 +140,13 @@ def test_a_page_has_room_for_so_many_rows() -> None:
 def test_a_plot_has_room_for_so_many_points(large: RunFile) -> None:
     """Here alone one is drawn: a picture, in which the point farthest beyond its bound is never left out."""
     beyond = record(dtype="float64", adapter="jax", variant="eager", margins=((5.0, 1.0, 1e-9),))
-    figure = margin_figure((*large.records, beyond), "float64")
+    figure = margin_figure(Drawn((*large.records, beyond)), "float64")
     (axes,) = figure.axes
     points = [point for c in axes.collections for point in c.get_offsets().tolist()]
     assert POINTS / 2 < len(points) <= POINTS + len(axes.collections)
     assert [5.0, 1.0] in points
     assert all(c.get_rasterized() for c in axes.collections)
-    (few,) = margin_figure([beyond], "float64").axes
+    (few,) = margin_figure(Drawn([beyond]), "float64").axes
     assert sum(len(c.get_offsets()) for c in few.collections) == 1
 
 

@@ -73,6 +73,7 @@ WORDS = {
     "--reduction": "sum",
     "--upstream": "negative",
     "--output-format": "github",
+    "--format": "md",
     "--fail-if": "share > 7",
     "--ci": "gitlab",
     "--logits": "7,8",

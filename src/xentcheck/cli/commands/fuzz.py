@@ -22,7 +22,7 @@ from xentcheck.cli.options import FROM_1, deviations_option, device_option, dtyp
 from xentcheck.errors import UnavailableError
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.words import describe
-from xentcheck.reports.analysis.suspicion import suspicion
+from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.running.deviations import Deviations, load
 from xentcheck.running.subjects import subjects_named
 from xentcheck.vocabulary import DTYPES

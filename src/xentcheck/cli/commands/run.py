@@ -65,15 +65,16 @@ def run_command(request: RunRequest) -> int:
 
 
 def _conclude(run: Run, request: RunRequest, console: Console) -> int:
-    print_summary(run.file, console)
+    summary = run.verdict
+    print_summary(run.file, console, summary)
     if request.report_dir:
         for path in write_report(run.file, request.report_dir):
             console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     if request.as_json:
-        click.echo(to_json(run.file), nl=False)
+        click.echo(to_json(run.file, summary), nl=False)
     elif request.output_format != "text":
-        click.echo(annotated(run.file, request.output_format), nl=False)
-    return 0 if run.ok else 1
+        click.echo(annotated(run.file, request.output_format, summary), nl=False)
+    return 0 if summary.ok else 1
 
 
 def print_cases(request: RunRequest) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from .old import with_facts
 
 
 class Reader:
-    """Reads line by line and knows what may come next."""
+    """Reads line by line and knows what may come next; keep: what is done with a finding, by default it is kept."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keep: Callable[[Finding], None] | None = None) -> None:
         self.path = path
         self.header: Header | None = None
         self.schema = SCHEMA
         self.findings: list[Finding] = []
+        self._keep = keep or self.findings.append
         self.failures: list[str] = []
         self.timings: list[tuple[str, float]] = []
         self.records = 0
@@ -51,7 +53,7 @@ class Reader:
     def _body(self, kind: str, data: dict[str, Any]) -> None:
         if kind in FINDINGS:
             told = with_facts(data) if kind == "record" and self.schema in WITHOUT_FACTS else data
-            self.findings.append(FINDINGS[kind].from_json(told))
+            self._keep(FINDINGS[kind].from_json(told))
             self.records += kind == "record"
         elif kind == "failure":
             self.failures.append(str(data["text"]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 from xentcheck.records.record import Record
 from xentcheck.vocabulary import UNSURE
@@ -15,22 +16,27 @@ SEVERAL = 3
 
 def by_chance(failing: Sequence[Record]) -> frozenset[str]:
     """The kinds that explain single numbers only, and fewer than half of those that failed in any implementation."""
-    proven = {kind_of(text) for r in failing if not 0 < r.elements < SEVERAL for text in r.suspects}
-    single: dict[tuple[str, str], list[Record]] = {}
+    often: set[str] = set()
+    single: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    failed: Counter[tuple[str, str]] = Counter()
     for r in failing:
-        if r.suspects and 0 < r.elements < SEVERAL:
-            single.setdefault((r.adapter, r.variant), []).append(r)
-    seen, often = set(), set(proven)
-    for records in single.values():
-        kinds = Counter(kind for r in records for kind in dict.fromkeys(map(kind_of, r.suspects)))
-        seen |= set(kinds)
-        often |= {kind for kind, count in kinds.items() if 2 * count >= len(records)}
-    return frozenset(seen - often)
+        kinds = dict.fromkeys(map(kind_of, r.suspects))
+        if not 0 < r.elements < SEVERAL:
+            often.update(kinds)
+        elif kinds:
+            single[r.adapter, r.variant].update(kinds)
+            failed[r.adapter, r.variant] += 1
+    for place, counts in single.items():
+        often |= {kind for kind, count in counts.items() if 2 * count >= failed[place]}
+    return frozenset(kind for counts in single.values() for kind in counts if kind not in often)
 
 
-def outweighed(explained: Sequence[Record], unknown: Sequence[Record]) -> bool:
-    """Whether what nothing explains is more: of results of several elements any more, else twice as much."""
-    rows, others = (sum(r.elements >= SEVERAL for r in part) for part in (explained, unknown))
+def outweighed(explained: Sequence[int], unknown: Sequence[int]) -> bool:
+    """Whether what nothing explains is more: of results of several elements any more, else twice as much.
+
+    Both: how many elements each result has.
+    """
+    rows, others = (sum(n >= SEVERAL for n in part) for part in (explained, unknown))
     return others > rows > 0 or len(unknown) > 2 * len(explained)
 
 
@@ -55,8 +61,8 @@ def suspicion(failing: Sequence[Record]) -> str:
     kinds = Counter(kind for r in examined for kind in kinds_of(r, chance))
     unsure = kinds.pop(UNSURE, 0)
     kind, count = kinds.most_common(1)[0] if kinds else (UNSURE, unsure)
-    explained = [r for r in examined if kind in kinds_of(r, chance)]
-    if outweighed(explained, [r for r in examined if UNSURE in kinds_of(r, chance)]):
+    explained, unknown = ([r.elements for r in examined if k in kinds_of(r, chance)] for k in (kind, UNSURE))
+    if outweighed(explained, unknown):
         kind, count = UNSURE, unsure
     if kind == UNSURE:
         return f"cause unknown: {UNSURE.partition(': ')[2]} ({count} of {len(examined)} failures examined)"
@@ -67,6 +73,7 @@ def suspicion(failing: Sequence[Record]) -> str:
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
 
 
+@lru_cache(2**14)
 def kind_of(text: str) -> str:
     """A mistake whatever its numbers, as those of rows and classes, and whatever comes before its last colon."""
     code, _, sentence = text.partition(": ")

@@ -1,0 +1,162 @@
+"""Causes: the failures of a run, put together by what explains them, and what all of a cause's failures share."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from xentcheck.records.file import chosen
+from xentcheck.records.record import Place, Record, order_key, place_of, rank
+from xentcheck.records.rules import rules
+from xentcheck.records.words import printable
+from xentcheck.vocabulary import UNSURE
+
+from .shared import Agreements, shared
+from .suspicion import by_chance, kind_of, kinds_of, outweighed
+from .traits import Traits, size_of, traits_of
+
+UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
+
+UNKNOWN = "cause unknown: none of the known mistakes explains it"
+
+READ_OFF = ("B27", "D47", "E60", "F79")
+"""Codes of causes that are read off the numbers of one case, and tell them."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Failures with one cause, the smallest case first.
+
+    code: of `xentcheck rule`, or an empty string. only: what is in all of them and in no agreement, or in all of them.
+    """
+
+    code: str
+    sentence: str
+    mend: str
+    only: str
+    records: Sequence[Record]
+
+    @property
+    def title(self) -> str:
+        """The sentence with its code."""
+        return f"{self.sentence} [{self.code}]" if self.code else self.sentence
+
+    @cached_property
+    def smallest(self) -> Record:
+        """The failure of the smallest case."""
+        return self.records[0]
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Where its failures are, that of the smallest case first."""
+        return tuple(dict.fromkeys(map(place_of, self.records)))
+
+    @cached_property
+    def quantities(self) -> tuple[str, ...]:
+        """What fails, in canonical order."""
+        first: dict[str, tuple[object, ...]] = {}
+        for r in self.records:
+            first[r.quantity] = min(order_key(r), first.get(r.quantity, order_key(r)))
+        return tuple(sorted(first, key=first.__getitem__))
+
+
+class Failed(NamedTuple):
+    """What is kept in memory of a failure: its position among all, where it is, what explains it, what its case has."""
+
+    smallness: tuple[object, ...]
+    position: int
+    place: Place
+    suspects: tuple[str, ...]
+    traits: tuple[str, Traits, int]
+    elements: int
+
+
+def causes_of(agreements: Agreements, failing: Sequence[Record]) -> tuple[Cause, ...]:
+    """The causes, that of most failures first; each failure has one.
+
+    What is unknown comes last, but before mistakes that explain fewer failures of several elements: some do by
+    chance.
+    A failure that several mistakes explain has the one that explains most of the others.
+    """
+    left: dict[tuple[str, ...], list[Failed]] = defaultdict(list)
+    once: dict[Any, Any] = {}  # what many failures have, in memory once
+    chance = by_chance(failing)
+    for i, r in enumerate(failing):
+        parts = (place_of(r), r.suspects, (r.quantity, traits_of(r), size_of(r)[0]), tuple(_kinds(r, chance)))
+        place, suspects, traits, kinds = (once.setdefault(part, part) for part in parts)
+        left[kinds].append(Failed(_smallness(r, place), i, place, suspects, traits, r.elements))
+    found = []
+    while left:
+        counts, codes = Counter[str](), Counter[str]()
+        for kinds, members in left.items():
+            counts.update(dict.fromkeys(kinds, len(members)))
+            codes.update(dict.fromkeys((kind.partition(":")[0] for kind in kinds), len(members)))
+        kind = min(counts, key=lambda kind: (*_doubt(kind), -counts[kind], -codes[kind.partition(":")[0]], kind))
+        explained = sorted((f for kinds in left if kind in kinds for f in left[kinds]), key=lambda f: f[:2])
+        left = {kinds: members for kinds, members in left.items() if kind not in kinds}
+        cause = _cause(kind, explained, chosen(failing, (f.position for f in explained)), agreements)
+        found.append((cause, [f.elements for f in explained]))
+    unknown = [n for cause, elements in found if cause.sentence == UNKNOWN for n in elements]
+    return tuple(cause for cause, _ in sorted(found, key=lambda pair: _rank(*pair, unknown)))
+
+
+def _doubt(kind: str) -> tuple[bool, bool]:
+    return kind == UNEXAMINED, kind.startswith(UNSURE)
+
+
+def _rank(cause: Cause, explained: Sequence[int], unknown: Sequence[int]) -> int:
+    if cause.sentence == UNEXAMINED:
+        return 3
+    if cause.sentence == UNKNOWN:
+        return 1
+    return 2 if cause.code and outweighed(explained, unknown) else 0
+
+
+def _kinds(r: Record, chance: frozenset[str]) -> list[str]:
+    """What explains a failure: its suspects but those by chance, or else how it failed."""
+    if r.suspects:
+        return kinds_of(r, chance)
+    return [UNEXAMINED if r.failing else " ".join((r.outcome, r.check, r.raised, *r.changed))]
+
+
+def _cause(kind: str, members: Sequence[Failed], records: Sequence[Record], agreements: Agreements) -> Cause:
+    only = shared(Counter(f.traits for f in members), agreements.of({f.place[:2] for f in members}))
+    if kind == UNEXAMINED:
+        return Cause("", UNEXAMINED, "", only, records)
+    if not members[0].suspects:
+        how = filter(None, (records[0].outcome, printable(records[0].reason)))
+        return Cause("", ": ".join(how), "", only, records)
+    if kind == kind_of(UNSURE):
+        return Cause("", UNKNOWN, "", only, records)
+    told = Counter(text for f in members for text in f.suspects if kind_of(text) == kind)
+    text = told.most_common(1)[0][0]
+    code, _, sentence = text.partition(": ")
+    if len(told) > 1:  # in several wordings: what they have in common
+        sentence = sentence.rpartition(": ")[2]
+        own = next(text for text in members[0].suspects if kind_of(text) == kind)
+        numbers = own.partition(": ")[2].rpartition(": ")[0]
+        if code in READ_OFF and numbers:
+            sentence += f" (here {numbers})"
+    known = rules().get(code)
+    return Cause(code, sentence, known.mend if known else "", only, records)
+
+
+def _smallness(r: Record, place: Place) -> tuple[object, ...]:
+    """Small cases first; of them the one that is farthest beyond its bound, and the first in canonical order."""
+    classes, rows = size_of(r)
+    return (classes * rows or 10**9, -rank(r.share), place, *order_key(r)[len(place) :])
+
+
+def where(cause: Cause) -> str:
+    """The implementations and quantities of a cause.
+
+    >>> place = dict(adapter="a", variant="v", device="cpu", dtype="float32", group="g", contract="c", case="c")
+    >>> where(Cause("B20", "divides by all rows", "", "", (Record(**place, quantity="cost", outcome="disagree"),)))
+    'a/v: cost'
+    """
+    places = list(dict.fromkeys("/".join(place[:2]) for place in cause.places))
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return f"{', '.join(places[:3])}{more}: {', '.join(cause.quantities)}"
