@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast, get_type_hints
 
 from xentcheck.errors import UnavailableError
-from xentcheck.records.paths import written
+from xentcheck.records.paths import Kind, written
 from xentcheck.records.record import Record
 
 ROWS = 20_000
@@ -18,8 +18,13 @@ ROWS = 20_000
 NAMES = {"case": "case_id", "group": "power_group", "check": "failed_check", "index": "element"}
 """Columns whose field has a name that SQL reserves, or that says too little there."""
 
-LEFT_OUT = ("ulp_counts", "share_counts", "margins", "within", "shares")
-"""Fields that are no column: lists of numbers; the shares have a column for each contract."""
+LEFT_OUT = ("ulp_counts", "share_counts", "margins", "within", "shares", "farthest")
+"""Fields that are no column: lists of numbers; the shares have a column for each contract, the element of the most ULPs
+one for each of its numbers.
+"""
+
+TABLE = Kind("Parquet table", ("PAR1",))
+"""What may be replaced: the mark of the format, as a table has no words of our own at its start."""
 
 HEXADECIMAL = ("got", "expected", "bound")
 
@@ -33,6 +38,8 @@ Column = tuple[str, str, Callable[[Record], Any]]
 def columns(catalogue: Sequence[str]) -> list[Column]:
     """The columns of a table; catalogue: the contracts whose shares it has."""
     found = [_column(f.name, get_type_hints(Record)[f.name]) for f in fields(Record) if f.name not in LEFT_OUT]
+    found.append(("ulp_element", "string", lambda r: "; ".join(map(str, r.of_ulp.index)) if r.of_ulp else ""))
+    found += [(f"ulp_{name}", "double", _number(name, lambda r: r.of_ulp)) for name in HEXADECIMAL]
     found += [(name, "string", _part(i)) for i, name in enumerate(PARTS) if name]
     found += [(f"share_{name.replace('-', '_')}", "double", _share(name)) for name in catalogue]
     return found
@@ -42,10 +49,15 @@ def _column(name: str, hint: Any) -> Column:
     kinds = {str: "string", int: "int64", float | None: "double", bool: "bool"}
     title = NAMES.get(name, name)
     if name in HEXADECIMAL:
-        return title, "double", lambda r: float.fromhex(text) if (text := getattr(r, name)) else None
+        return title, "double", _number(name, lambda r: r)
     if hint in kinds:
         return title, kinds[hint], lambda r: getattr(r, name)
     return title, "string", lambda r: "; ".join(map(str, getattr(r, name)))
+
+
+def _number(name: str, of: Callable[[Record], Any]) -> Callable[[Record], float | None]:
+    """The value of a hexadecimal field of a record, or of an element of it; None if there is none."""
+    return lambda r: float.fromhex(text) if (text := getattr(of(r), name, "")) else None
 
 
 def _part(position: int) -> Callable[[Record], str]:
@@ -80,7 +92,7 @@ def write_table(records: Iterable[Record], catalogue: Sequence[str], path: Path)
     }
     schema = pyarrow.schema(types)
     left = iter(records)
-    with written(path, "table") as stream:
+    with written(path, "table", TABLE) as stream:
         binary = cast(Any, stream).buffer
         with parquet.ParquetWriter(binary, schema, compression="zstd") as writer:
             while part := list(islice(left, ROWS)):

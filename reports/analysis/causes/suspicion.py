@@ -24,7 +24,7 @@ def by_chance(failing: Sequence[Record]) -> frozenset[str]:
         if not 0 < r.elements < SEVERAL:
             often.update(kinds)
         elif kinds:
-            single[r.adapter, r.variant].update(kinds)
+            single[r.adapter, r.variant].update(kinds.keys())
             failed[r.adapter, r.variant] += 1
     for place, counts in single.items():
         often |= {kind for kind, count in counts.items() if 2 * count >= failed[place]}

@@ -216,8 +216,8 @@ def test_what_explains_few_single_numbers_does_so_by_chance() -> None:
     def named(*suspects: tuple[str, ...], gradients: int = 0) -> set[str]:
         found = [record(outcome="disagree", quantity="cost", elements=1, suspects=s) for s in suspects]
         found += [record(outcome="disagree", quantity="dC/dz", elements=50, suspects=known)] * gradients
-        assert ("A12" in suspicion(found)) == any(cause.code for cause in causes_of(found, found))
-        return {cause.code for cause in causes_of(found, found)}
+        assert ("A12" in suspicion(found)) == any(cause.code for cause in causes_of(Agreements(found), found))
+        return {cause.code for cause in causes_of(Agreements(found), found)}
 
     assert named(known, none, none, none, none) == {""}
     assert named(known, known, known, none, none) == {"A12", ""}
@@ -228,9 +228,9 @@ def test_what_was_read_off_one_case_is_told_of_the_smallest() -> None:
     """Each case has its own numbers; those of the case that is shown stand beside what all have in common."""
     common = "each row of the gradient has a factor of its own"
     failing = [failure(case(shape=f"{n}x3"), f"B27: by {n}.5, 2: {common}", elements=9) for n in (4, 3, 5)]
-    (found,) = causes_of([], failing)
+    (found,) = causes_of(Agreements(), failing)
     assert found.sentence == f"{common} (here by 3.5, 2)"
-    (alone,) = causes_of([], failing[:1])
+    (alone,) = causes_of(Agreements(), failing[:1])
     assert alone.sentence == f"by 4.5, 2: {common}"
 
 
@@ -240,5 +240,5 @@ def test_what_fits_fewer_gradients_than_nothing_does_is_not_told_first(unknown: 
     failing = [failure(case(shape=f"{n}x3"), OTHER, quantity="dC/dz", elements=3 * n) for n in (3, 4, 5)]
     failing += [failure(case(shape=f"{n}x7"), UNSURE, quantity="dC/dz", elements=7 * n) for n in range(3, 3 + unknown)]
     failing += [failure(case(shape=f"{n}x9"), UNSURE, elements=1) for n in (3, 4)]
-    assert causes_of([], failing)[0].code == first
+    assert causes_of(Agreements(), failing)[0].code == first
     assert suspicion(failing).startswith("suspected" if first else "cause unknown")
