@@ -100,7 +100,7 @@ def causes_of(agreements: Agreements, failing: Sequence[Record]) -> tuple[Cause,
         cause = _cause(kind, explained, chosen(failing, (f.position for f in explained)), agreements)
         found.append((cause, [f.elements for f in explained]))
     unknown = [n for cause, elements in found if cause.sentence == UNKNOWN for n in elements]
-    return tuple(cause for cause, _ in sorted(found, key=lambda pair: _rank(*pair, unknown)))
+    return tuple(cause for cause, _ in sorted(found, key=lambda pair: _rank(pair[0], pair[1], unknown)))
 
 
 def _doubt(kind: str) -> tuple[bool, bool]:

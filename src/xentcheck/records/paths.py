@@ -135,7 +135,7 @@ def write_whole(path: Path, text: str, what: str = "", own: Kind | None = None) 
     return write_parts(path, [text], what, own)
 
 
-def write_parts(path: Path, parts: Iterable[str], what: str = "", own: str | None = None) -> Path:
+def write_parts(path: Path, parts: Iterable[str], what: str = "", own: Kind | None = None) -> Path:
     """A text that comes piece by piece as a file, by `written`; the path."""
     with written(path, what, own) as stream:
         stream.writelines(parts)
