@@ -157,7 +157,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/cli/commands/grade.py": ("test_exit_codes", "test_handed_on"),
     f"{ROOT}/reproduce/replay.py": ("test_exit_codes", "test_shrink", "test_bad_arguments", "test_commands"),
     f"{ROOT}/cases/selection.py": RUNS,
-    f"{ROOT}/testing/given.py": ("test_handed",),
+    f"{ROOT}/testing/given.py": ("test_handed", "test_pytest_fixture"),
     f"{ROOT}/judging/undecided.py": ("test_weaker", "test_handed"),
     f"{ROOT}/judging/right_rows.py": ("test_conventions",),
     f"{ROOT}/vocabulary.py": (
