@@ -386,3 +386,26 @@ def test_steps_of_a_layer_hold_its_gradients_too(torch: Any) -> None:
     steps = adapters.get("torch").steps(layer("float64"))
     assert set(steps) == {"a", "log_a", "dC/da", "da/dz", "cost", "dC/dz", "dC/db", "dC/dw", "dC/da_prev"}
     assert np.array_equal(steps["dC/db"], torch.from_numpy(steps["dC/dz"].copy()).sum(0).numpy())
+
+
+@pytest.mark.parametrize(
+    "needs", [("a_prev",), ("w",), ("b",), ("a_prev", "b"), ("a_prev", "w"), ("w", "b"), ()], ids=str
+)
+def test_a_layer_learns_what_is_asked_for_and_no_more(
+    needs: tuple[str, ...], torch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Input, weight and bias need a gradient where theirs is asked for: a loss may look at that."""
+    from xentcheck.adapters.torch import tensors
+
+    def kept(w: Any, b: Any) -> Any:
+        made.append(linear(w, b))
+        return made[-1]
+
+    made, linear = [], tensors.linear
+    monkeypatch.setattr(tensors, "linear", kept)
+    layer = {"a_prev": draw((5, 3)), "w": draw((6, 3)), "b": draw((6,))}
+    p = Problem(target=np.array([0, 5, 2, 2, 3]), needs=needs, **layer)
+    inputs = tensors.Tensors(p, "cpu")
+    tensors.head(p, inputs)
+    found = {"a_prev": inputs["a_prev"], "w": made[0].weight, "b": made[0].bias}
+    assert {name for name, tensor in found.items() if tensor.requires_grad} == set(needs or found)

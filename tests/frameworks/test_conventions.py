@@ -373,3 +373,10 @@ def test_a_convention_excuses_values_only(loss: Any, reason: str) -> None:
     (subject,) = subjects_of(adapters.from_numpy(loss))
     (record,) = run_problem(problem, "all-ignored", ["dC/dz"], [(subject, "")])
     assert (record.outcome, record.reason) == ("disagree", reason)
+
+
+@pytest.mark.parametrize(("weight", "vanish"), [(1e-40, True), (1.2e-38, False), (1.0, False), (0.0, True)])
+def test_weights_that_may_be_flushed_may_vanish(weight: float, vanish: bool) -> None:
+    """Of one sign, those below the normal range and no others: a sum of others is at least the largest."""
+    p = Problem(logits=np.zeros((2, 3), np.float32), target=np.array([0, 1]), weight=np.full(3, weight, np.float32))
+    assert (convention_of(p, "cost") is not None) == vanish

@@ -301,3 +301,15 @@ def test_a_blind_group_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(blind) == 2  # its kind, and its size
     assert all("/dC/dz/" in g.name and {"zero", "negated", "offtarget_zeroed"} <= set(g.blind) for g in blind)
     assert [g.undecided for g in blind].count(True) == 1
+
+
+def test_wrong_derivatives_are_multiples_of_the_right_one() -> None:
+    """Along a direction, half of it is half as far from it as zeros are, and the negative twice as far."""
+    rng = np.random.default_rng(0)
+    z, v = rng.standard_normal((2, 4, 7)).astype(np.float32)
+    found = powers(Problem(logits=z, target=np.array([0, 3, 6, 3]), v=v))
+    for quantity in ("jvp", "hvp"):
+        ratios = found[quantity].ratios
+        assert 0 < ratios["zero"] == ratios["doubled"] == ratios["negated"] / 2
+    assert found["hvp"].ratios["halved"] == found["hvp"].ratios["zero"] / 2
+    assert found["jvp"].ratios["times_1_001"] == pytest.approx(found["jvp"].ratios["zero"] / 1000)

@@ -17,6 +17,7 @@ from xentcheck.adapters import from_numpy
 from xentcheck.cases import Case
 from xentcheck.records.facts import CHECKS, Facts, sentence
 from xentcheck.records.file.old import with_facts
+from xentcheck.records.findings import LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.running.comparison import run_case
@@ -189,3 +190,11 @@ def test_a_look_into_a_sentence_is_found(source: str) -> None:
 def test_showing_a_sentence_is_none(source: str) -> None:
     """What is told to people may be handed on."""
     assert looks(source) == []
+
+
+def test_a_law_is_kept_only_within_its_bounds() -> None:
+    """nan is within nothing; what could not be asked breaks no law."""
+    place = {"adapter": "a", "variant": "v", "device": "cpu", "dtype": "float32", "law": "threads", "detail": ""}
+    for share, kept in ((0.0, True), (1.0, True), (np.nextafter(1.0, 2.0), False), (np.nan, False), (np.inf, False)):
+        assert LawResult(**place, share=float(share)).kept == kept
+        assert LawResult(**place, share=float(share), unasked="one thread").kept
