@@ -72,6 +72,7 @@ MALFORMED = {
     "metadata kind": header({"__metadata__": 3}),
     "dtype": header({"x": {**ENTRY, "dtype": "C64"}}),
     "offsets": header({"x": {**ENTRY, "data_offsets": [0, 3]}}),
+    "more bytes than numbers": header({"x": {**ENTRY, "data_offsets": [0, 8]}}, bytes(8)),
     "negative": header({"x": {**ENTRY, "shape": [-1], "data_offsets": [4, 0]}}),
     "field": header({"x": {"dtype": "F32"}}),
 }
