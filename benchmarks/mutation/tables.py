@@ -160,11 +160,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/cli/commands/grade.py": ("test_exit_codes", "test_handed_on"),
     f"{ROOT}/reproduce/replay.py": ("test_exit_codes", "test_shrink", "test_bad_arguments", "test_commands"),
     f"{ROOT}/cases/selection.py": RUNS,
-    f"{ROOT}/testing/given.py": (
-        "test_handed",
-        "test_pytest_fixture::test_options_narrow_the_cases_of_the_fixture",
-        "test_pytest_fixture::test_the_fixture_yields_cases",
-    ),
+    f"{ROOT}/testing/given.py": ("test_handed",),
     f"{ROOT}/judging/undecided.py": ("test_weaker", "test_handed"),
     f"{ROOT}/judging/right_rows.py": ("test_conventions",),
     f"{ROOT}/vocabulary.py": (

@@ -409,3 +409,17 @@ def test_a_layer_learns_what_is_asked_for_and_no_more(
     tensors.head(p, inputs)
     found = {"a_prev": inputs["a_prev"], "w": made[0].weight, "b": made[0].bias}
     assert {name for name, tensor in found.items() if tensor.requires_grad} == set(needs or found)
+
+
+def test_a_value_alone_is_asked_for_without_a_graph(torch: Any) -> None:
+    """As in an evaluation: a loss that looks at it takes the way that it takes there."""
+    seen = []
+
+    def loss(input: Any, target: Any) -> Any:
+        seen.append(torch.is_grad_enabled())
+        return torch.nn.functional.cross_entropy(input, target)
+
+    adapter = adapters.from_torch(loss)
+    for wanted in (("cost",), ("cost", "dC/dz")):
+        adapter.compute(rows(), wanted, device="cpu", variant="eager")
+    assert seen == [False, True]

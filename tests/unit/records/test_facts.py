@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
@@ -193,8 +194,10 @@ def test_showing_a_sentence_is_none(source: str) -> None:
 
 
 def test_a_law_is_kept_only_within_its_bounds() -> None:
-    """nan is within nothing; what could not be asked breaks no law."""
+    """nan is within nothing; what could not be asked breaks no law; nobody changes what was found."""
     place = {"adapter": "a", "variant": "v", "device": "cpu", "dtype": "float32", "law": "threads", "detail": ""}
     for share, kept in ((0.0, True), (1.0, True), (np.nextafter(1.0, 2.0), False), (np.nan, False), (np.inf, False)):
         assert LawResult(**place, share=float(share)).kept == kept
         assert LawResult(**place, share=float(share), unasked="one thread").kept
+    with pytest.raises(FrozenInstanceError):
+        LawResult(**place, share=2.0).share = 0.0  # type: ignore[misc]

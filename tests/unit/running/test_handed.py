@@ -10,6 +10,7 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
+from xentcheck.adapters.base import needed_options
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.errors import CaseError, Disagreement, XentcheckError
@@ -19,7 +20,8 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem, digest_of
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
-from xentcheck.testing.given import HandedCase
+from xentcheck.testing.given import HandedCase, marked_cases
+from xentcheck.vocabulary import REDUCTIONS
 
 LARGE = Case.parse("gaussian.4x1000.bf16.index.plain.mean.up-one.contig.s0")
 
@@ -245,3 +247,19 @@ def test_the_line_that_repeats_a_handed_case_runs() -> None:
     assert np.array_equal(xentcheck.build(case.case).logits, case.problem.logits)
     with pytest.raises(CaseError):
         xentcheck.build("no-such-case")
+
+
+def test_a_marker_chooses_cases_by_each_of_its_words() -> None:
+    """Each word alone changes what is chosen, and all that is chosen keeps it."""
+
+    def chosen(**given: Any) -> list[Case]:
+        return marked_cases("here", {"dtypes": "float32", "cases": "*.5x10.*", **given})
+
+    quick = chosen()
+    assert {case.seed for case in quick} == {0}
+    assert {case.reduction for case in quick} == set(REDUCTIONS)
+    assert {case.seed for case in chosen(seed=3)} == {3}
+    assert set(quick) < set(chosen(profile="full"))
+    assert chosen(reductions="sum") == [case for case in quick if case.reduction == "sum"]
+    plain = chosen(options=())
+    assert plain == [case for case in quick if not needed_options(build(case))] != quick
