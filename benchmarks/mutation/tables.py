@@ -65,7 +65,7 @@ ROOT = "src/xentcheck"
 TESTS: dict[str, tuple[str, ...]] = {
     "reference/bounds/whole.py": BOUNDS,
     "reference/bounds/rows.py": BOUNDS,
-    "reference/bounds/gradient.py": (*BOUNDS, "test_compiled"),
+    "reference/bounds/gradient.py": ("test_gradient_bounds", *BOUNDS, "test_compiled"),
     "reference/bounds/arithmetic.py": BOUNDS,
     "reference/bounds/directions.py": BOUNDS,
     "reference/bounds/softmax_errors.py": BOUNDS,
