@@ -323,7 +323,7 @@ def test_what_a_run_has_found_is_not_computed_again(pytester: pytest.Pytester) -
     assert RunFile.load(pytester.path / "again.jsonl").records == run.records
     again.stdout.fnmatch_lines([f"records: {each} taken from run.jsonl, 0 computed"])
     wrong = next(r for r in run.records if r.case.startswith("gaussian.5x10.") and r.quantity == "dC/dz")
-    planted = [replace(r, outcome="disagree", reason="planted") if r is wrong else r for r in run.records]
+    planted = [replace(r, outcome="disagree", reason="planted") if r == wrong else r for r in run.records]
     replace(run, records=tuple(planted)).save(pytester.path / "run.jsonl")
     narrow = (*ids, "--xentcheck-case", wrong.case.replace("one", "*"), "--junitxml", "junit.xml")
     failing = pytester.runpytest_inprocess(*tests, *narrow)

@@ -240,6 +240,12 @@ def test_results_do_not_depend_on_the_row_blocks() -> None:
             assert all(np.array_equal(x, whole[q][i][part]) for i, x in enumerate(pair))
 
 
+def test_a_gradient_is_that_of_the_cost_itself() -> None:
+    """Unless another upstream gradient is given: a - y over two rows."""
+    exact = ref.oracle.cross_entropy_grad([[0.0, 0.0], [0.0, 0.0]], [0, 1])
+    assert exact[0].tolist() == [[-0.25, 0.25], [0.25, -0.25]]
+
+
 def test_degenerate_means() -> None:
     """Nothing kept: value nan and gradient 0; weights that sum to 0: nan twice; an empty batch: mean nan, sum 0."""
     z = np.array([[1.0, 2.0], [3.0, 5.0]])

@@ -313,3 +313,4 @@ def test_wrong_derivatives_are_multiples_of_the_right_one() -> None:
         assert 0 < ratios["zero"] == ratios["doubled"] == ratios["negated"] / 2
     assert found["hvp"].ratios["halved"] == found["hvp"].ratios["zero"] / 2
     assert found["jvp"].ratios["times_1_001"] == pytest.approx(found["jvp"].ratios["zero"] / 1000)
+    assert found["jvp"].ratios["not_divided"] == pytest.approx(3 * found["jvp"].ratios["zero"])
