@@ -83,16 +83,13 @@ def sums(hi: Array, lo: Array, total: Array, total_low: Array) -> None:
     for i in range(hi.shape[0]):
         a, a_low, n = hi[i].copy(), lo[i].copy(), hi.shape[1]
         while n > 1:
-            half = n // 2
-            middle, middle_low = a[half], a_low[half]
+            half = n // 2  # of an odd number the middle one stays where it is
             for j in range(half):
                 x, y = a[j], a[n - half + j]
                 s = x + y
                 t = s - x
                 a_low[j] = ((x - (s - t)) + (y - t)) + (a_low[j] + a_low[n - half + j])
                 a[j] = s
-            if n % 2:
-                a[half], a_low[half] = middle, middle_low
             n -= half
         total[i] = a[0] + a_low[0]
         total_low[i] = a_low[0] - (total[i] - a[0])
