@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
 
@@ -63,3 +65,33 @@ def within(name: str, given: Any, low: float, high: float) -> float:
     if isinstance(given, Real) and not isinstance(given, bool) and low <= float(given) <= high:
         return float(given)
     raise ProblemError(f"{name} is {given}; allowed: {low} to {high}")
+
+
+AT_ONCE = 2**26
+"""Bytes of an array that are looked at together."""
+
+
+def pieces(array: Array) -> Iterator[Array]:
+    """An array piece by piece along its first axis; of one that lies in a file, no more than a piece stays in memory.
+
+    >>> [piece.tolist() for piece in pieces(np.array([1, 2]))]
+    [[1, 2]]
+    """
+    if not array.size or not array.ndim:
+        yield array
+        return
+    step = max(1, AT_ONCE * len(array) // array.nbytes)
+    for start in range(0, len(array), step):
+        yield array[start : start + step]
+        forget(array)
+
+
+def forget(array: Array) -> None:
+    """Let the pages go that were read of a file mapped to be read: they are in the file, and count as memory here."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and base.mode != "r":
+            return  # what was written to a private copy would be lost
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

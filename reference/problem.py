@@ -14,7 +14,8 @@ from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .formats import Array, name_of
-from .given import array_of, whole, within
+from .given import array_of, pieces, whole, within
+from .rows import to_rows
 
 NO_IGNORE = -100
 """PyTorch's default `ignore_index`."""
@@ -168,6 +169,13 @@ class Problem:
             return np.ones(self.loss_shape, bool)
         return np.asarray(self.target != self.ignore_index)
 
+    @cached_property
+    def maxima(self) -> Array:
+        """(M,): the largest logit of each row, nan if there is one; of logits that are given."""
+        assert self.logits is not None
+        with np.errstate(invalid="ignore"):  # the largest of nan
+            return np.concatenate([piece.max(1) for piece in pieces(to_rows(self.logits))])
+
     @property
     def _first(self) -> Array:
         first = self.logits if self.logits is not None else self.a_prev
@@ -270,6 +278,7 @@ def digest_of(problem: Problem) -> str:
     sha = hashlib.sha256()
     for name, array in problem.arrays().items():
         sha.update(f"{name}{array.shape}{array.dtype}".encode())
-        sha.update(np.ascontiguousarray(array).tobytes())
+        for piece in pieces(array):
+            sha.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
     sha.update(f"{problem.ignore_index}/{problem.label_smoothing}/{problem.reduction}".encode())
     return sha.hexdigest()[:16]

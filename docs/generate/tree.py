@@ -12,7 +12,7 @@ BUILT = "built"
 
 DOORS: dict[str, tuple[str, ...]] = {
     "Why a - y": ("why",),
-    "Check my loss": (f"{BUILT}/check-my-loss", "fused-linear", "other-languages", "write-an-adapter"),
+    "Check my loss": (f"{BUILT}/check-my-loss", "fused-linear", "performance", "other-languages", "write-an-adapter"),
     "Gate my pull requests": ("ci", "upgrades"),
     "PyTorch and JAX in numbers": ("agreement/*", "findings", "accuracy"),
     "Look it up": ("glossary", "causes", "case-ids", "contracts", "queries", f"{BUILT}/commands", f"{BUILT}/python"),

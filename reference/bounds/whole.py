@@ -17,6 +17,7 @@ from xentcheck.reference.oracle.block import Block
 from xentcheck.reference.oracle.exact import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows
+from xentcheck.vocabulary import GRADIENTS, LAYER_GRADIENTS
 
 from . import layers
 from .arithmetic import Arithmetic, finished, growth, together
@@ -113,18 +114,24 @@ class Bounds:
             zeta = self.zeta()
             for block in self.exact.blocks():
                 rows = self.rows(block, RowBase.of(block.softmax, self.arithmetic.wide, zeta))
-                parts["a"].append(rows.softmax())
-                parts["log_a"].append(rows.log_softmax())
-                parts["loss"].append(self.loss(rows))
-                parts["dC/dz"].append(self.gradient(rows).whole)
-                if zeta is not None:
+                if "a" in wanted:
+                    parts["a"].append(rows.softmax())
+                if "log_a" in wanted:
+                    parts["log_a"].append(rows.log_softmax())
+                if wanted & {"loss", "cost"}:
+                    parts["loss"].append(self.loss(rows))
+                if wanted & set(GRADIENTS):
+                    parts["dC/dz"].append(self.gradient(rows).whole)
+                if wanted & set(LAYER_GRADIENTS):
                     out |= self.layer(block, parts["dC/dz"][-1])
                 if along:
                     along.add(block, rows)
-            out["cost"] = self.cost()
+            if "cost" in wanted:
+                out["cost"] = self.cost()
             if along:
                 out |= along.whole()
-        for quantity, blocks in parts.items():
+        for quantity in wanted & parts.keys():
+            blocks = parts[quantity]
             flat = np.concatenate(blocks) if blocks else np.zeros((0, p.classes))
             shape = p.loss_shape if quantity == "loss" else p.logits_shape
             out[quantity] = flat.reshape(shape) if quantity == "loss" else from_rows(flat, shape)

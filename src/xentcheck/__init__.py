@@ -12,6 +12,7 @@ _EXPORTS = {
     "check": "xentcheck.api",
     "assert_agrees": "xentcheck.api",
     "Run": "xentcheck.api",
+    "check_large": "xentcheck.large",
     "assert_values_agree": "xentcheck.testing.given",
     "check_projection": "xentcheck.studies.projection.check",
     "replay": "xentcheck.reproduce.replay",

@@ -9,6 +9,7 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
+from xentcheck.adapters.wrap.handed import Handed
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.profiles.named import cases
@@ -19,7 +20,6 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_case, run_problem
 from xentcheck.running.subjects import Subject, subjects_of
-from xentcheck.testing.given import _Handed
 
 Z = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 4.0]])
 MASKED = np.array([[1.0, 2.0, -np.inf], [0.0, -1.0, 4.0]])
@@ -232,7 +232,7 @@ def partly(fields: dict[str, Any], reduction: str) -> Problem:
 
 def judged(problem: Problem, quantity: str, value: Any) -> Record:
     """The record of a value that is handed over."""
-    subject = Subject(_Handed({quantity: np.asarray(value)}, None, "handed"), "eager", "cpu", "")
+    subject = Subject(Handed({quantity: np.asarray(value)}, None, "handed"), "eager", "cpu", "")
     (record,) = run_problem(problem, "handed", [quantity], [(subject, "")])
     return record
 

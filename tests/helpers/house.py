@@ -25,6 +25,7 @@ WINGS: dict[str, tuple[str, ...]] = {
     "reproduce": ("reference", "records", "cases", "adapters", "judging", "running"),
     "testing": ("reference", "records", "cases", "adapters", "judging", "reports", "running"),
     "api": ("records", "cases", "adapters", "reports", "running", "studies"),
+    "large": ("records", "adapters", "running", "studies", "api"),
     "conformance": ("records", "cases", "running", "studies", "testing"),
     "worker": ("adapters", "running", "studies"),
     "cli": ("reference", "records", "cases", "adapters", "reports", "running", "studies", "reproduce", "api"),

@@ -29,6 +29,7 @@ def run(*arguments: str, folder: Path, **named: object) -> subprocess.CompletedP
         ("run", "--timeout", "1e10"),
         ("run", "--seed", DIGITS),
         ("run", "--accuracy", DIGITS),
+        ("run", "--adapter", "numpy", "--large", "5by\x1b[31m3"),
         ("audit", "--atol", "1", "--rtol", "1", "--shape", f"{DIGITS},3"),
         ("audit", "--atol", "1", "--rtol", "1", "--shape", "1000000000000000000,3"),
         ("project", "numpy", "--shape", "3,1000000000000000000"),

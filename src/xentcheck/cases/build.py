@@ -60,7 +60,9 @@ def build(case: Case | str) -> Problem:
     """
     case = case if isinstance(case, Case) else Case.parse(case)
     if (numbers := _largest(case)) > LARGEST:
-        raise CaseError(f"case {case} cannot be built: an array of it has {numbers} numbers; allowed: up to {LARGEST}")
+        told = f"an array of it has {numbers} numbers; allowed: up to {LARGEST}"
+        told += "" if case.inputs else ", or its id after `xentcheck run --large`"
+        raise CaseError(f"case {case} cannot be built: {told}")
     try:
         return _build(case)
     except ProblemError as error:

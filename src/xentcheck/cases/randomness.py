@@ -13,6 +13,9 @@ import numpy as np
 
 from xentcheck.reference.formats import Array
 
+AT_ONCE = 2**14
+"""Gaussian numbers that are drawn at once: the words of all of them would take twelve times their memory."""
+
 
 class Stream:
     """A stream of numbers that depends on its name only.
@@ -40,8 +43,11 @@ class Stream:
 
     def gaussian(self, shape: tuple[int, ...]) -> Array:
         """Nearly normal: the sum of 12 uniform integers, exact in uint64, so that no order of summation matters."""
-        words = self._raw((*shape, 12)) >> np.uint64(12)
-        return np.asarray(np.einsum("...i->...", words).astype(np.float64) * 2.0**-52 - 6.0)
+        sums = np.empty(math.prod(shape), np.uint64)
+        for start in range(0, sums.size, AT_ONCE):
+            part = sums[start : start + AT_ONCE]
+            np.einsum("ni->n", self._raw((part.size, 12)) >> np.uint64(12), out=part)
+        return (sums.astype(np.float64) * 2.0**-52 - 6.0).reshape(shape)
 
     def signs(self, shape: tuple[int, ...]) -> Array:
         """Float64 -1 or 1."""

@@ -15,6 +15,7 @@ from xentcheck import adapters as registry
 from xentcheck.adapters.promises import Promised
 from xentcheck.adapters.spec import Spec
 from xentcheck.api import Run, tasks_of
+from xentcheck.cases.case import Case
 from xentcheck.cases.selection import selected
 from xentcheck.running.collect import collect
 from xentcheck.running.deviations import Deviations, load
@@ -24,9 +25,11 @@ from xentcheck.running.executors.futures import Asked
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.journal import Journal
 from xentcheck.running.subjects import subjects_named
-from xentcheck.running.tasks import CaseGroup, Finished
+from xentcheck.running.tasks import CaseGroup, Finished, Task
 from xentcheck.studies.accuracy import AccuracySearch
 from xentcheck.studies.kill_table.faults import fault_searches, frameworks_of
+from xentcheck.studies.large.blocks import blocks_of, large_cases, takers, together
+from xentcheck.studies.large.pace import pace
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,17 @@ class RunRequest:
     resume: bool = False
     shard: tuple[int, int] | None = None
     executor: str | None = None
+    large: tuple[str, ...] = ()
 
 
 def execute_request(request: RunRequest) -> Run:
     """The run of the cases asked for, with progress on stderr."""
     known = load() + (load(request.deviations) if request.deviations else [])
-    chosen = selected(request.profile, request.dtypes or None, request.seed, request.patterns)
+    chosen = cases_of(request)
     specs = asked_of(request)
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
-    tasks = tasks_of(chosen, request.profile)
+    blocks = [block for case in chosen for block in blocks_of(case)] if request.large else []
+    tasks: list[Task] = [*blocks] if blocks else tasks_of(chosen, request.profile)
     if request.accuracy_rounds:
         dtypes = dict.fromkeys(case.dtype for case in chosen)
         tasks = [*(AccuracySearch(dtype, request.seed, request.accuracy_rounds) for dtype in dtypes), *tasks]
@@ -76,9 +81,15 @@ def execute_request(request: RunRequest) -> Run:
         k, n = request.shard
         tasks = tasks[k - 1 :: n]
         chosen = [case for task in tasks if isinstance(task, CaseGroup) for case in task.cases]
-    header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, request.patterns, **named)
+    narrowed = tuple(map(str, chosen)) if blocks else request.patterns
+    subjects = takers(subjects) if blocks else subjects
+    header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, narrowed, **named)
     with ExitStack() as stack:
-        advance = stack.enter_context(_progress(len(tasks)))
+        if blocks:
+            told = stack.enter_context(pace(sum(case.shape[0] * case.classes for case in chosen)))
+            advance: Advance = lambda done: None  # noqa: E731 - the blocks are told, not the cases
+        else:
+            advance = stack.enter_context(_progress(len(tasks)))
         journal = stack.enter_context(Journal(request.out, header, resume=request.resume)) if request.out else None
         left = journal.left(tasks) if journal else tasks
         if request.executor is not None:
@@ -88,10 +99,20 @@ def execute_request(request: RunRequest) -> Run:
         else:
             finished = execute(left, subjects)
         done = journal.all(tasks, finished) if journal else finished
+        if blocks:
+            done = together(blocks, done, told, stop=request.stop)
         found = collect(header, done, Deviations(known), stop=request.stop, progress=advance)
         if journal:
             journal.complete(found)
     return Run(found)
+
+
+def cases_of(request: RunRequest) -> list[Case]:
+    """The cases asked for: large ones, or some of a profile. Raises CaseError, ProfileError or DtypeError."""
+    if not request.large:
+        return selected(request.profile, request.dtypes or None, request.seed, request.patterns)
+    found = [case for text in request.large for case in large_cases(text, request.dtypes, request.seed)]
+    return list(dict.fromkeys(found))
 
 
 def asked_of(request: RunRequest) -> tuple[Spec, ...]:

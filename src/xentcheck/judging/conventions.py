@@ -61,13 +61,13 @@ def _weights_vanish(p: Problem) -> bool:
 
 def _zero_times_inf(p: Problem) -> bool | Array:
     """The rows in which a class at -inf has the factor 0 in a sum over all classes."""
+    if not p.probabilities and (p.weight is None or not p.label_smoothing):
+        return False
     masked = _masked(p)
-    if masked is None or not (p.probabilities or p.label_smoothing):
+    if masked is None:
         return False
     if p.probabilities:
         return np.asarray((masked & (np.asarray(Targets.of(p).terms(FLOAT64)) == 0)).any(1))
-    if p.weight is None:
-        return False
     return np.broadcast_to((masked & (p.weight == 0)).any(1), p.kept.size)
 
 
@@ -81,8 +81,7 @@ def _not_finite(p: Problem) -> bool | Array:
     """The rows without a finite maximum: +inf, nan, or all -inf."""
     if p.logits is None:
         return bool(np.isneginf(np.asarray(p.b)).all())
-    with np.errstate(invalid="ignore"):  # the largest of nan
-        return np.asarray(~np.isfinite(to_rows(p.logits).max(1)))
+    return np.asarray(~np.isfinite(p.maxima))
 
 
 GRADIENTS_TOO = (*VALUES, *GRADIENTS, *DIRECTIONAL)

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 
 class DirectionalJudge:
-    """Judges jvp and hvp block by block; a reduced jvp at the end."""
+    """Judges jvp and hvp block by block; a reduced jvp at the end.
+
+    Told each time whose they are: two that keep each other keep their arrays until garbage is collected.
+    """
 
     def __init__(self, comparisons: Comparisons) -> None:
-        self.comparisons = comparisons
         self.exact = comparisons.exact
         self.denominator = float(self.exact.backend.pair(self.exact.denominator)[0])
         self.wanted = {"jvp", "hvp"} & set(comparisons.quantities)
@@ -32,11 +34,11 @@ class DirectionalJudge:
         self._parts: dict[Contract, list[DirectionalBounds]] = {}
         self._rows: dict[Contract, RowBounds] = {}
 
-    def block(self, block: Block, bounds: dict[Contract, RowBounds]) -> None:
+    def block(self, j: Comparisons, block: Block, bounds: dict[Contract, RowBounds]) -> None:
         """One block of rows."""
         if not self.wanted:
             return
-        j, B = self.comparisons, self.exact.backend
+        B = self.exact.backend
         v = to_rows(np.asarray(j.problem.v))[self.exact.chosen][block.rows].astype(np.float64)
         right = Directional.of(block, v)
         found = {c: directional_bounds(rows, right, v) for c, rows in bounds.items()}
@@ -58,9 +60,9 @@ class DirectionalJudge:
             for c, power in j.powers("jvp"):
                 note_jvp(power, exact[0], limits[c])
 
-    def finish(self) -> None:
+    def finish(self, j: Comparisons) -> None:
         """The reduced jvp, which needs all rows."""
-        j, B = self.comparisons, self.exact.backend
+        B = self.exact.backend
         if "jvp" not in self.wanted or j.problem.reduction == "none" or not self._values:
             return
         exact = B.pair(self.exact.jvp(self._values))

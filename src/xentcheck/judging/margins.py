@@ -10,6 +10,9 @@ from xentcheck.reference.oracle import Block
 Margin = tuple[float, float, float]
 """Margin, relative error and relative bound."""
 
+POINTS = 32
+"""Rows whose margin and error are kept."""
+
 
 def margins_of(block: Block, got: Array, exact: tuple[Array, Array], bound: Array) -> list[Margin]:
     """One entry for each row of a block whose label leads all other classes, where dC/dz at the label is not 0.

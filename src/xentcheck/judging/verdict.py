@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from xentcheck.vocabulary import GRADIENTS, LAYER_GRADIENTS
 
 from .comparisons import Comparisons, Submission, Verdict
 from .directions import DirectionalJudge
-from .margins import Margin, margins_of
+from .margins import POINTS, Margin, margins_of
 
 
 class Judgement(Comparisons):
@@ -39,15 +39,16 @@ class Judgement(Comparisons):
         self._deltas: list[dict[str, Array]] = []
         self._directional = DirectionalJudge(self)
 
-    def run(self) -> list[dict[str, Verdict]]:
-        """One verdict per submission and quantity."""
+    def run(self, told: Callable[[int], object] = lambda rows: None) -> list[dict[str, Verdict]]:
+        """One verdict per submission and quantity; told: called with the number of rows of each block that is done."""
         if self.submissions:
             losses = []
             with np.errstate(all="ignore"):
                 for block in self.exact.blocks():
                     losses.append(block.loss if {"loss", "cost"} & set(self.quantities) else None)
                     self._block(block)
-                self._directional.finish()
+                    told(len(block.targets.kept))
+                self._directional.finish(self)
                 if "cost" in self.quantities:
                     self._cost([loss for loss in losses if loss is not None])
         return [self._verdicts(i, s) for i, s in enumerate(self.submissions)]
@@ -58,7 +59,7 @@ class Judgement(Comparisons):
         if self.problem.head == "logits":
             shared = RowBase.of(block.softmax, Arithmetic.of(CATALOGUE["fused"], self.problem.dtype).wide)
         bounds = {c: view.rows(block, shared) for c, view in self.views.items()}
-        self._directional.block(block, bounds)
+        self._directional.block(self, block, bounds)
         if "a" in self.quantities:
             exact = B.pair(block.a())
             self._softmax(block, "a", exact, {c: b.softmax() for c, b in bounds.items()})
@@ -89,7 +90,7 @@ class Judgement(Comparisons):
         for i, found in self.compared("dC/dz"):
             got = found[block.rows]
             self.add_gradient(i, got, exact, bounds)
-            if block.targets.hard:
+            if block.targets.hard and len(self.margins[i]) < POINTS:
                 limit = bounds[self.submissions[i].contract_for("dC/dz")].at_label
                 self.margins[i] += margins_of(block, got, exact, limit)
 
@@ -133,6 +134,6 @@ class Judgement(Comparisons):
             mismatch = self.mismatches.get((i, q))
             tally = self.tallies[i, q, judged_by]
             out[q] = Verdict(
-                tally, power, mismatch, {} if mismatch else shares, self.margins[i] if q == "dC/dz" else []
+                tally, power, mismatch, {} if mismatch else shares, self.margins[i][:POINTS] if q == "dC/dz" else []
             )
         return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,20 +18,19 @@ from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.spec import Spec
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
-from xentcheck.judging.metric import error_of
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.records.record import Record, ulps_of
 from xentcheck.records.sizes import decides
 from xentcheck.records.words import in_ulps, passing, ulps_text
-from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.running.attempts import attempt, given
 from xentcheck.running.comparison import run_case
-from xentcheck.running.subjects import Subject, contract_of, subject_on
+from xentcheck.running.subjects import Subject, contract_of, contracts_of, subject_on
 from xentcheck.vocabulary import FAILING, VALUES
+
+from .elements import Element, worst_elements
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -77,14 +77,18 @@ def replay(
 
         prepare_file(script, own=SCRIPT)
     named = registry.get(adapter) if isinstance(adapter, str) else adapter
-    subject = _subject(promising(named, promised(contract)), device, variant, command)
-    records = run_case(case, [subject])
+    found = subject_on(promising(named, promised(contract)), device, variant, command)
+    subject = replace(found, always=True)
+    problem = build(case)
+    records = run_case(case, [subject.outcomes_only()], problem)
+    if any(r.outcome in FAILING for r in records):  # then grades and causes are shown
+        records = run_case(case, [subject], problem)
     console = Console(width=max(Console().width, WIDTH))
-    _print_inputs(case, console)
+    _print_problem(problem, str(case), console)
     for record in records:
         _print_record(record, console)
-    _print_elements(case, subject, {r.quantity for r in records if r.elements}, show, console)
-    _print_steps(case, show, console)
+    _print_elements(case, problem, subject, {r.quantity for r in records if r.elements}, show, console)
+    _print_steps(problem, show, console)
     failing = [r for r in records if r.outcome in FAILING]
     if smallest and failing:
         _print_smallest(case, subject, failing, smallest, script, console)
@@ -134,41 +138,27 @@ def _told_by(failing: Sequence[Record]) -> str:
     return first.quantity
 
 
-def _print_steps(case: Case, show: int, console: Console) -> None:
+def _print_steps(problem: Problem, show: int, console: Console) -> None:
     """The exact steps of the first row: m, exp(z - m), S, a, log a and dC/dz, of the label and the largest classes."""
-    problem = build(case)
     if problem.logits is None or not problem.logits.size:
         return
-    z = to_rows(problem.logits)[0].astype(np.float64)
+    rows = to_rows(problem.logits)
+    z = rows[0].astype(np.float64)
     label = int(problem.target.ravel()[0]) if not problem.probabilities else -1
-    quantities = [q for q in ("a", "log_a", "dC/dz") if q in problem.quantities]
-    exact = {q: to_rows(pair[0])[0] for q, pair in Exact(problem).evaluate(quantities).items()}
-    m = z.max()
+    exact = Exact(problem, np.arange(len(rows)) == 0)
     with np.errstate(all="ignore"):
+        block = next(exact.blocks())
+        steps = {"a": block.a(), "log_a": block.log_a(), "dC/dz": block.gradient}
+        m = z.max()
         terms = np.exp(z - m)
+    numbers = [exact.backend.pair(step)[0][0] for step in steps.values()]
     order = sorted(range(len(z)), key=lambda k: (k != label, -z[k]))[:show]
     title = f"exact steps of the first row: m = {m:.6g}, S = sum of exp(z - m) = {terms.sum():.6g}"
-    table = Table("class", "z", "exp(z - m)", *exact, title=title, title_justify="left")
+    table = Table("class", "z", "exp(z - m)", *steps, title=title, title_justify="left")
     for k in order:
         name = f"{k} (label)" if k == label else str(k)
-        table.add_row(name, *(f"{x:.9g}" for x in (z[k], terms[k], *(row[k] for row in exact.values()))))
+        table.add_row(name, *(f"{x:.9g}" for x in (z[k], terms[k], *(row[k] for row in numbers))))
     console.print(table)
-
-
-def _subject(adapter: Adapter, device: str, variant: str | None, command: str) -> Subject:
-    found = subject_on(adapter, device, variant, command)
-    return _Any(found.adapter, found.variant, found.device, found.command)
-
-
-class _Any(Subject):
-    """A subject that takes every case: who asks for one by name gets it."""
-
-    def takes(self, case: Case) -> bool:
-        return True
-
-
-def _print_inputs(case: Case, console: Console) -> None:
-    _print_problem(build(case), str(case), console)
 
 
 def _print_problem(problem: Problem, title: str, console: Console) -> None:
@@ -204,42 +194,31 @@ def _print_hanging(text: str, console: Console) -> None:
         console.print(Text(line))
 
 
-def _print_elements(case: Case, subject: Subject, quantities: set[str], show: int, console: Console) -> None:
+def _print_elements(
+    case: Case, problem: Problem, subject: Subject, quantities: set[str], show: int, console: Console
+) -> None:
     if not quantities:
         return
-    problem = given(build(case), subject)
+    problem = given(problem, subject)
+    wanted = [q for q in quantities_of(case) if q in quantities]
     result = attempt(subject, problem, quantities_of(case)).result
     if result is None:
         return
-    exact = Exact(problem)
-    right = exact.evaluate(quantities)
-    contracts = {q: contract_of(subject, problem.dtype, q, result.values[q]) for q in quantities}
-    bounds = {q: Bounds(exact, contracts[q]).evaluate([q])[q] for q in quantities}
-    for quantity in quantities_of(case):
-        got = np.asarray(result.values.get(quantity))
-        if quantity not in quantities or got.shape != bounds[quantity].shape:
-            continue
-        dtype = contracts[quantity].result or problem.dtype
-        console.print(_table(quantity, got, right[quantity], bounds[quantity], dtype, show))
+    values = {q: np.asarray(result.values[q]) for q in wanted if q in result.values}
+    for quantity, elements in worst_elements(problem, values, contracts_of(subject, problem.dtype)[0], show).items():
+        dtype = contract_of(subject, problem.dtype, quantity, values[quantity]).result or problem.dtype
+        console.print(_table(quantity, elements, dtype))
 
 
-def _table(quantity: str, got: Array, exact: tuple[Array, Array], bound: Array, dtype: str, show: int) -> Table:
+def _table(quantity: str, elements: Sequence[Element], dtype: str) -> Table:
     """The worst elements by share of the bound, most digits that tell numbers of the dtype apart."""
-    error = np.atleast_1d(error_of(got.astype(np.float64), *exact))
-    limit = np.atleast_1d(bound)
-    with np.errstate(all="ignore"):
-        share = np.where(error == 0, 0.0, error / limit)
-    order = np.argsort(-np.nan_to_num(share, nan=np.inf), axis=None, kind="stable")[:show]
     table = Table("index", "got", "exact", "error / ULP", "bound / ULP", "share", title=quantity, title_justify="left")
-    for flat in order:
-        at = np.unravel_index(flat, error.shape)
-        index = list(map(int, at)) if got.ndim else []
-        values = float(np.atleast_1d(got)[at]), float(np.atleast_1d(exact[0])[at])
+    for e in elements:
         numbers = (
-            f"{values[0]:.17g}",
-            f"{values[1]:.17g}",
-            *(ulps_text(ulps_of(float(x), values[1], dtype)) for x in (error[at], limit[at])),
-            f"{share[at]:.4g}",
+            f"{e.got:.17g}",
+            f"{e.exact:.17g}",
+            *(ulps_text(ulps_of(x, e.exact, dtype)) for x in (e.error, e.bound)),
+            f"{e.share:.4g}",
         )
-        table.add_row(str(index), *numbers)
+        table.add_row(str(list(e.index)), *numbers)
     return table

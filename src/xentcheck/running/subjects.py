@@ -30,6 +30,7 @@ class Subject:
     """One adapter variant on one device; `missing` says why it cannot run here; `command` names it to a shell.
 
     graded, explained: whether its records have the shares of the other contracts, and the causes of what disagrees.
+    always: whether it takes every case, as who asks for one by name expects.
     """
 
     adapter: Adapter
@@ -39,6 +40,7 @@ class Subject:
     missing: str = ""
     graded: bool = True
     explained: bool = True
+    always: bool = False
 
     def outcomes_only(self) -> Subject:
         """The same for who looks at outcomes only: without grades and causes, which most of the work is for."""
@@ -65,6 +67,8 @@ class Subject:
         default contract or as `stable`, and a few of the means for their other variants; linear ones are for those that
         have no logits, those with one option alone for those that cannot combine all.
         """
+        if self.always:
+            return True
         if reserved := reserved_for(case):
             capabilities = self.adapter.capabilities
             wants = {

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from xentcheck.adapters.base import Adapter, Capabilities, Result, needed_options
-from xentcheck.adapters.promises import Given, promised
+from xentcheck.adapters.base import needed_options
+from xentcheck.adapters.promises import Given
+from xentcheck.adapters.wrap.handed import Handed
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import AdapterError, Disagreement, ProblemError, ProfileError, Undecided
 from xentcheck.judging.undecided import doubt_of
 from xentcheck.records.record import Record
 from xentcheck.records.words import describe, passing
-from xentcheck.reference.formats import Array
 from xentcheck.reference.given import array_of
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_problem
@@ -126,7 +126,7 @@ def _judged(
         raise AdapterError(f"{where}: nothing to judge; allowed: some of {allowed}")
     arrays = {q: array_of(q, value) for q, value in values.items()}
     graded = not isinstance(contract, str)  # a failure tells which contracts would allow it, unless one was promised
-    subject = Subject(_Handed(arrays, contract, name), "eager", "cpu", "", graded=graded)
+    subject = Subject(Handed(arrays, contract, name), "eager", "cpu", "", graded=graded)
     records = run_problem(problem, where, [q for q in quantities if q in values], [(subject, again)])
     if bad := [record for record in records if record.outcome in FAILING]:
         raise Disagreement("\n".join(line for r in bad for line in _told(r)))
@@ -162,27 +162,6 @@ def _refuse(lines: Sequence[str]) -> None:
     if hypothesis is not None and hypothesis.currently_in_test_context():
         hypothesis.reject()
     raise Undecided("\n".join(lines))
-
-
-class _Handed(Adapter):
-    """An implementation whose answers are known already."""
-
-    package = "numpy"
-
-    def __init__(self, values: Mapping[str, Array], contract: Given, name: str) -> None:
-        self.name = name
-        self.values = values
-        self.promised = promised(contract)
-        self.capabilities = Capabilities(quantities=tuple(values), heads=("logits", "layer", "network"))
-
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu",)
-
-    def settings(self) -> dict[str, str]:
-        return {}
-
-    def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
-        return Result({q: self.values[q] for q in quantities})
 
 
 def marked_cases(where: str, given: Mapping[str, Any]) -> list[Case]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from xentcheck.cases.build import SMOOTHINGS, build
 from xentcheck.cases.case import IGNORE, LAYOUTS, UPSTREAMS, WEIGHTS, Case
 from xentcheck.cases.families import FAMILIES, FAR, LAYER_FAMILIES
+from xentcheck.cases.randomness import Stream
 from xentcheck.errors import CaseError
 from xentcheck.reference.problem import Problem, digest_of
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
@@ -163,3 +164,10 @@ def test_far_underflows_in_every_format() -> None:
     """The distance of inactive classes is beyond the smallest subnormal number of float64, and no power of two."""
     assert np.exp(FAR) == 0.0
     assert np.frexp(-FAR)[0] != 0.5
+
+
+def test_gaussian_numbers_are_those_that_would_be_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few of them are."""
+    whole = Stream("x").gaussian((5, 7))
+    monkeypatch.setattr("xentcheck.cases.randomness.AT_ONCE", 4)
+    np.testing.assert_array_equal(Stream("x").gaussian((5, 7)), whole)

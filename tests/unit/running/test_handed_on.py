@@ -69,6 +69,7 @@ WORDS = {
     "--case": "ties.*",
     "--shape": "7,8",
     "--shard": "1/7",
+    "--large": "9x40",
     "--executor": "dask://host:7",
     "--reduction": "sum",
     "--upstream": "negative",
@@ -147,6 +148,7 @@ CHANGED: dict[str, Any] = {
     "contracts": (("*", "stash"),),
     "shard": (1, 2),
     "executor": "host:8786",
+    "large": ("9x40",),
 }
 """Field of a request -> a value that is no default."""
 

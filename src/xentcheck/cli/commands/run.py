@@ -102,6 +102,12 @@ def print_cases(request: RunRequest) -> int:
 @click.option(
     "--case", "patterns", multiple=True, metavar="GLOB", help='Only cases whose id matches, as "*.f32.*"; repeatable.'
 )
+@click.option(
+    "--large",
+    multiple=True,
+    metavar="ROWSxCLASSES",
+    help="Only a problem of this size, in blocks of rows; or the id of a case of any size; repeatable.",
+)
 @click.option("--list-cases", is_flag=True, help="Print the ids of the cases, and run nothing.")
 @click.option("-x", "stop", is_flag=True, help="Stop at the first group of cases with a failure.")
 @deviations_option
@@ -143,6 +149,7 @@ def run(
     jobs: str,
     rounds: int,
     patterns: tuple[str, ...],
+    large: tuple[str, ...],
     list_cases: bool,
     stop: bool,
     deviations: Path | None,
@@ -165,6 +172,8 @@ def run(
         raise click.UsageError("--repeats goes with --save NAME: what repeated runs span is kept in a baseline")
     if as_json and output_format != "text":
         raise click.UsageError("--json and --output-format do not go together: both are on stdout")
+    if large and (patterns or list_cases or rounds or faults or shard is not None):
+        raise click.UsageError("--large does not go with --case, --list-cases, --accuracy, --faults or --shard")
     if resume and out is None:
         raise click.UsageError("--resume goes with --out FILE: what was found is beside that file")
     if executor is not None and jobs != "1":
@@ -191,5 +200,6 @@ def run(
         resume=resume,
         shard=shard_of(shard) if shard is not None else None,
         executor=address_of(executor) if executor is not None else None,
+        large=large,
     )
     return print_cases(request) if list_cases else run_command(request)

@@ -28,9 +28,6 @@ from xentcheck.vocabulary import OVERWRITABLE
 
 from .zeros import zeros_pass_from
 
-MARGIN_POINTS = 32
-"""Rows whose margin and error a record keeps."""
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -123,7 +120,7 @@ def found_of(
         "shares": verdict.shares,
         "ulp_counts": tuple(int(n) for n in t.ulp_counts),
         "share_counts": tuple(int(n) for n in t.share_counts),
-        "margins": tuple(verdict.margins[:MARGIN_POINTS]),
+        "margins": tuple(verdict.margins),
     }
     if t.elements:
         worst, farthest = (_element(problem, right, quantity, spot) for spot in (t.worst, t.farthest))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,16 +31,16 @@ def planned(cases: Sequence[Case], subjects: Sequence[Subject]) -> int:
     )
 
 
-def run_case(case: Case, subjects: Sequence[Subject]) -> list[Record]:
+def run_case(case: Case, subjects: Sequence[Subject], problem: Problem | None = None) -> list[Record]:
     """One record per subject that takes the case and per quantity; an `error` where the oracle has no exact value.
 
-    Subjects that take no labels get, and are judged by, one-hot rows in their place.
-    Raises CaseError if the case cannot be built.
+    problem: the case's, if it has been built. Subjects that take no labels get, and are judged by, one-hot rows in
+    their place. Raises CaseError if the case cannot be built.
     """
     takers = [s for s in subjects if s.takes(case)]
     if not takers:
         return []
-    problem = build(case)
+    problem = problem or build(case)
     records = _run_case(case, problem, [s for s in takers if s.adapter.capabilities.labels])
     for s in takers:
         if not s.adapter.capabilities.labels:
@@ -83,9 +83,15 @@ def _run_case(case: Case, problem: Problem, takers: Sequence[Subject]) -> list[R
 
 
 def run_problem(
-    problem: Problem, name: str, quantities: Sequence[str], takers: Sequence[tuple[Subject, str]]
+    problem: Problem,
+    name: str,
+    quantities: Sequence[str],
+    takers: Sequence[tuple[Subject, str]],
+    told: Callable[[int], object] = lambda rows: None,
 ) -> list[Record]:
     """One record per subject and quantity; each subject comes with the line that runs the problem again.
+
+    told: called with the number of rows of each block that has been judged.
 
     It goes from wing to wing and never back: to the adapters, which compute, to the judge, to the diagnosis; what is
     written down comes last. Raises OracleError if there is no exact value to judge by: no verdict on anybody.
@@ -96,7 +102,7 @@ def run_problem(
     asked = [Asked.of(problem, a.subject) for a, _ in attempts]
 
     right = {q: right_rows(problem, q) for q in quantities}
-    verdicts = _judge(problem, right, [a for a, _ in attempts], asked)
+    verdicts = _judge(problem, right, [a for a, _ in attempts], asked, told)
     each = [(i, q) for i, (a, _) in enumerate(attempts) for q in a.quantities]
     found = [found_of(problem, right[q], attempts[i][0], asked[i], q, verdicts[i].get(q)) for i, q in each]
     bases = [described(problem, asked[i], q) for i, q in each]
@@ -104,16 +110,21 @@ def run_problem(
     causes = [suspected(attempts[i][0], q, one) for (i, q), one in zip(each, found, strict=True)]
 
     records = []
+    digest = digest_of(problem)
     for (i, q), base, one, why in zip(each, bases, found, causes, strict=True):
         a, replay = attempts[i]
-        base |= {"case": name, "digest": digest_of(problem), "replay": replay, "warnings": a.warnings}
+        base |= {"case": name, "digest": digest, "replay": replay, "warnings": a.warnings}
         base |= {"notes": (*notes_of(a), *one.notes), "result_dtype": wider_result(problem, a, q)}
         records.append(record_of(base, one, a.told, why))
     return records
 
 
 def _judge(
-    problem: Problem, right: dict[str, RightRows], attempts: Sequence[Attempt], asked: Sequence[Asked]
+    problem: Problem,
+    right: dict[str, RightRows],
+    attempts: Sequence[Attempt],
+    asked: Sequence[Asked],
+    told: Callable[[int], object],
 ) -> list[dict[str, Verdict]]:
     """The verdicts on each attempt by quantity, none where it has no result.
 
@@ -130,6 +141,6 @@ def _judge(
             values = {q: np.asarray(v) for q, v in result.values.items() if q in a.quantities and q in quantities}
             submissions.append(Submission(values, who.contracts, who.others))
         judgement = Judgement(problem, quantities, submissions, right[quantities[0]].rows)
-        for (*_, mine), verdicts in zip(judged, judgement.run(), strict=True):
+        for (*_, mine), verdicts in zip(judged, judgement.run(told), strict=True):
             mine |= verdicts
     return found

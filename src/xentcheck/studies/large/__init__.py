@@ -1,0 +1,1 @@
+"""Problems that are too large for one array, judged in blocks of rows."""
