@@ -211,6 +211,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "adapters/torch/tensors.py": ("test_adapters_torch", "test_documented_behaviour"),
     "adapters/torch/adapter.py": ("test_adapters_torch", "test_documented_behaviour"),
     "adapters/layout.py": ("test_adapters_base", "test_adapters_numpy"),
+    "adapters/wrap/handed.py": ("test_handed",),
     "adapters/wrap/functions.py": (
         "test_adapters_base",
         "test_documented_behaviour",
