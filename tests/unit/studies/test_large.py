@@ -74,7 +74,19 @@ def exact(z: Any, y: Any, **options: Any) -> dict[str, Any]:
     return {q: np.asarray(pair[0], z.dtype) for q, pair in Exact(p).evaluate(quantities).items()}
 
 
-SAME = ("outcome", "share", "ulp", "index", "got", "expected", "bound", "elements", "applicable", "rejected")
+SAME = (
+    "outcome",
+    "share",
+    "ulp",
+    "farthest",
+    "index",
+    "got",
+    "expected",
+    "bound",
+    "elements",
+    "applicable",
+    "rejected",
+)
 COUNTED = ("ulp_counts", "share_counts", "failing")
 
 
@@ -142,6 +154,7 @@ def test_one_wrong_element_is_named_with_its_row_and_the_line_that_replays_its_b
         assert (wrong.outcome, wrong.index, wrong.failing) == ("disagree", (block.first, 123), 1)
         assert wrong.reason == "1 of 15000 elements exceed their bound"
         assert wrong.case == str(WHOLE)
+        assert wrong.notes == ("judged in blocks of up to 7 rows, each a problem of its own",)
         assert wrong.replay == f"xentcheck replay {block.case} --adapter numpy --device cpu --variant eager"
         assert found["loss"].outcome == "agree"
         (again,) = (r for r in run_case(block.case, [subject]) if r.quantity == "dC/dz")

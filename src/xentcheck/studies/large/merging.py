@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from xentcheck.records.facts import Facts, sentence
-from xentcheck.records.record import Record, rank
+from xentcheck.records.record import Element, Record, rank
 
 SEVERITY = ("crash", "timeout", "error", "disagree", "deviation", "convention", "unavailable", "unsupported")
 """Outcomes of a block that are those of the whole, the gravest first; others follow from what all blocks reject."""
@@ -40,9 +40,8 @@ def merged(name: str, parts: Sequence[Part]) -> Record:
         proven = "agree" if "zero" in rejected else "vacuous"
         outcome = proven if "zero" in applicable else "trivial"
     reason = sentence(facts, outcome, worst.quantity, elements=elements, told=worst.reason)
-    index = (worst.index[0] + witness.first, *worst.index[1:]) if worst.index else ()
-    note = f"judged in {len(parts)} blocks of {parts[0].rows} rows, of which each has a mean of its own"
-    ulps = [r.ulp for r in records if r.ulp is not None]
+    note = f"judged in blocks of up to {parts[0].rows} rows, each a problem of its own"
+    far = max((part for part in parts if part.record.ulp is not None), key=_ulps, default=None)
     return replace(
         worst,
         case=name,
@@ -51,14 +50,19 @@ def merged(name: str, parts: Sequence[Part]) -> Record:
         size=records[0].size,
         required=next((r.required for r in records if r.required), ()),
         digest=hashlib.sha256("".join(r.digest for r in records).encode()).hexdigest()[:16],
-        index=index,
-        ulp=max(ulps) if ulps else None,
+        index=_moved(worst.index, witness.first),
+        ulp=far.record.ulp if far else None,
+        farthest=_farthest(far) if far and (far is not witness or worst.farthest) else None,
         elements=elements,
         failing=facts.failing,
         applicable=applicable,
         rejected=rejected,
         blind_fraction=_blind(records),
-        shares={c: max(r.shares[c] for r in records) for c in worst.shares if all(c in r.shares for r in records)},
+        shares={
+            c: max((r.shares[c] for r in records), key=rank)
+            for c in worst.shares
+            if all(c in r.shares for r in records)
+        },
         ulp_counts=_added(r.ulp_counts for r in records),
         share_counts=_added(r.share_counts for r in records),
         margins=tuple(margin for r in records for margin in r.margins)[:FEW],
@@ -66,6 +70,28 @@ def merged(name: str, parts: Sequence[Part]) -> Record:
         warnings=_first(r.warnings for r in records),
         notes=(note, *_first(r.notes for r in records)),
     )
+
+
+def _shares(records: Sequence[Record]) -> dict[str, float]:
+    """The largest under each contract that all blocks were judged by."""
+    contracts = [c for c in records[0].shares if all(c in r.shares for r in records)]
+    return {c: max((r.shares[c] for r in records), key=rank) for c in contracts}
+
+
+def _ulps(part: Part) -> float:
+    return rank(part.record.ulp)
+
+
+def _farthest(part: Part) -> Element | None:
+    """The element of the most ULPs of a block, by its index in the whole."""
+    found = part.record.of_ulp
+    if not found:
+        return None
+    return Element(index=_moved(found.index, part.first), got=found.got, expected=found.expected, bound=found.bound)
+
+
+def _moved(index: tuple[int, ...], first: int) -> tuple[int, ...]:
+    return (index[0] + first, *index[1:]) if index else ()
 
 
 def _gravity(r: Record) -> int:
