@@ -26,7 +26,7 @@ def left(seconds: float) -> str:
     """A time that is left in words.
 
     >>> left(3720.0), left(59.2)
-    ('1 h 3 min left', '59 s left')
+    ('1 h 2 min left', '59 s left')
     """
     minutes = round(seconds / 60)
     if minutes >= 60:
