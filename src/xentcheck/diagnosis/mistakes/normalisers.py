@@ -39,6 +39,15 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
         yield "B21", "divides by the sum of all class weights", _over(c, float(t.weight.sum()))
         yield "B21", "divides by the mean class weight times the rows", _over(c, float(t.weight.mean() * rows))
     yield "B21", "does not divide: the sum instead of the mean", _over(c, 1.0)
+    if t.probabilities is not None:
+        yield "B21", "divides by the sum of all factors q", _over(c, float(c.q.sum()))
+    for more, told in ((1, "one row more than is kept"), (-1, "one row less than is kept")):
+        yield "B20", f"divides by {told}", _over(c, float(kept + more) or np.inf)
+    shape = c.problem.logits_shape
+    if len(shape) > 2:
+        places = int(np.prod(shape[2:]))
+        yield "B20", f"divides by the {shape[0]} examples of the batch, whatever their positions", _over(c, shape[0])
+        yield "B20", f"divides by the {places} positions of an example, not by the examples", _over(c, float(places))
     yield "B24", "divides twice by the denominator", _over(c, c.denominator**2)
     share = np.where(t.kept, t.label_weight, 0.0) if t.probabilities is None else np.ones(rows)
     chunks = {f"{size} rows": np.arange(0, rows, size) for size in CHUNKS if size < rows}
@@ -104,6 +113,18 @@ def _ignored_classes(c: Counterfactual) -> Iterator[Mistake]:
                 yield "C34", f"{sentence}, in the denominator too", _over(told, float(t.label_weight[kept].sum()))
 
 
+def _summed_upstreams(c: Counterfactual) -> Iterator[Mistake]:
+    """What reaches each row from its loss, behind the reduction, is summed over the rows."""
+    t = c.targets
+    each = np.broadcast_to(c.upstream / c.denominator, t.kept.shape) * t.kept
+    sentence = "the sum over the rows of what reaches them from the reduction multiplies each row's gradient"
+    yield "E50", sentence, replace(c, upstream=np.full_like(each, each.sum()), denominator=1.0)
+    if t.weight is not None and t.probabilities is None and not t.smoothing:
+        plain = np.where(t.label_weight[:, None] != 0, c.q / t.label_weight[:, None], 0.0)
+        total = np.full_like(each, (each * t.label_weight).sum())
+        yield "E50", sentence, replace(c, q=plain, upstream=total, denominator=1.0)
+
+
 def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
     up = c.upstream
     ones = np.ones_like(up)
@@ -115,6 +136,9 @@ def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
         yield "E50", "the upstream gradients are used in reverse order", replace(c, upstream=up[::-1])
         yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
     yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
+    yield "E50", "the upstream gradient's absolute value is used", replace(c, upstream=np.abs(up))
+    if len(up) > 1:
+        yield from _summed_upstreams(c)
     if c.mean:
         yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up / c.denominator)
     added = replace(c, upstream=ones).result("dC/dz") + up[:, None]

@@ -65,8 +65,10 @@ def _blocks(c: Counterfactual) -> Iterator[Mistake]:
             told = f"blocks of {block} classes: the log of the sum is added to the maximum of the {which} block"
             yield "A13", told, replace(c, log_a=log_a, a=np.exp(log_a))
             yield "A13", told, replace(c, log_a=log_a)
+        running = np.maximum.accumulate(own, 1)
         for sentence, shifts in (
-            ("the running sum of exponentials is not rescaled where the maximum grows", np.maximum.accumulate(own, 1)),
+            ("the running sum of exponentials is rescaled by exp(new - old) of its maximum", 2.0 * running - top),
+            ("the running sum of exponentials is not rescaled where the maximum grows", running),
             ("the blocks' sums of exponentials are added without a common maximum", own),
         ):
             shift = np.repeat(shifts, np.diff([*starts, classes]), axis=1)
@@ -76,6 +78,10 @@ def _blocks(c: Counterfactual) -> Iterator[Mistake]:
             told = f"blocks of {block} classes: {sentence}"
             yield "A13", told, replace(c, log_a=log_a, a=e / total)
             yield "A13", told, replace(c, log_a=log_a, a=np.exp(log_a))
+        for which, shifts in (("its own block", own), ("the blocks up to its own", running)):
+            shift = np.repeat(shifts, np.diff([*starts, classes]), axis=1)
+            sentence = f"the label's logit is shifted by the maximum of {which}, the sum by that of all"
+            yield "A13", f"blocks of {block} classes: {sentence}", replace(c, log_a=c.softmax[1] + top - shift)
 
 
 def _narrow(c: Counterfactual) -> Iterator[Mistake]:

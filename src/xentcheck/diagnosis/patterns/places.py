@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
@@ -9,6 +11,9 @@ from xentcheck.reference.formats import Array
 
 MOST = 2048
 """Rows among which a moved one is looked for."""
+
+FEWEST = 4
+"""Elements, wrong and right, from which on their columns say something."""
 
 FEW = 7
 """Elements of which a limit parts the wrong from the right ones by chance."""
@@ -97,6 +102,65 @@ def rows_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> st
         if np.array_equal(rows[told], those[told]):
             return f"F79: just the rows {sentence} are wrong"
     return ""
+
+
+def columns_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """What tells the wrong elements of a gradient from the right ones: just these columns, or their place by the label.
+
+    Nothing is said where fewer than two rows or four elements are wrong, or none of the others could have been.
+    """
+    wrong = wrong_elements(exact, got, bound)
+    if wrong.shape != right.z.shape or np.count_nonzero(wrong.any(1)) < 2 or np.count_nonzero(wrong) < FEWEST:
+        return ""
+    there = (exact != 0) | wrong
+    for sentence, those in _sorts_of_columns(right):
+        inside = np.broadcast_to(those, wrong.shape) & there & wrong.any(1)[:, None]
+        if np.array_equal(inside, wrong) and np.count_nonzero(there & ~wrong) >= FEWEST:
+            return f"F79: just the elements {sentence} are wrong{_by(exact, got, wrong)}"
+    return ""
+
+
+def _by(exact: Array, got: Array, wrong: Array) -> str:
+    """The factor of the wrong elements, if it is one."""
+    if not (np.isfinite(got[wrong]).all() and (exact[wrong] != 0).all()):
+        return ""
+    ratio = got[wrong] / exact[wrong]
+    one = np.ptp(ratio) <= 1e-3 * np.abs(ratio).max()
+    return f": {ratio.mean():.5g} times the right ones" if one else ""
+
+
+def _sorts_of_columns(c: Counterfactual) -> Iterator[tuple[str, Array]]:
+    """Sorts of elements; (m, C), or (C,) for whole columns."""
+    t = c.targets
+    place = np.arange(t.classes)
+    if t.probabilities is None:
+        at = place == t.label[:, None]
+        yield "at the label", at
+        yield "beside the label", ~at
+        yield "above the label", place > t.label[:, None]
+        yield "below the label", place < t.label[:, None]
+        used = np.isin(place, t.label[t.kept])
+        yield "of classes that are labels of some row", used
+        yield "of classes that are the label of no row", ~used
+    top = place == c.z.argmax(1)[:, None]
+    yield "at the largest logit", top
+    yield "beside the largest logit", ~top
+    yield "with a negative logit", c.z < 0
+    yield "with a positive logit", c.z > 0
+    if t.weight is not None:
+        yield "of classes whose weight is not 1", t.weight != 1
+    for start in dict.fromkeys(
+        (1, *(2**k for k in range(1, 17)), *(t.classes // n for n in (2, 3, 4, 8)), t.classes - 1)
+    ):
+        if 0 < start < t.classes:
+            yield f"from column {start} on", place >= start
+            yield f"before column {start}", place < start
+    for block in (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
+        if tail := t.classes % block:
+            yield f"of the last {tail} columns, the tail of blocks of {block}", place >= t.classes - tail
+        if block < t.classes:
+            yield f"of the first column of each block of {block}", place % block == 0
+            yield f"of the last column of each block of {block}", place % block == block - 1
 
 
 def _sorts(c: Counterfactual) -> list[tuple[str, Array]]:
