@@ -226,3 +226,21 @@ def test_a_gradient_cut_as_a_whole_is_told_from_another_factor() -> None:
     assert "the whole gradient is cut to the length 1" in told(constant_ratio, c, exact / length)
     assert "2^10: a loss scale that is not divided out" in told(constant_ratio, c, exact * 1024.0)
     assert told(constant_ratio, c, exact * 0.777 / length).endswith("times the right one")
+
+
+def test_a_row_in_its_own_place_is_not_moved() -> None:
+    """Rows that are wrong by a little more than their bound are near themselves, and are in no other place."""
+    c, exact = PLAIN, PLAIN.result("dC/dz")
+    got = exact.copy()
+    got[[1, 4]] += 3.5e-15
+    assert told(moved_rows, c, got) == ""
+
+
+def test_what_is_wrong_in_ignored_rows_only_is_no_temperature() -> None:
+    """A softmax of z/2 in the kept rows is one; the same with an ignored row wrong, too, is not."""
+    c = right("gaussian.7x9.f64.index.ign.none.up-rand.contig.s0")
+    ignored = ~c.targets.kept[:, None]
+    assert ignored.any()
+    cold = replace(c, z=c.z / 2.0).result("dC/dz")
+    assert "z/2 in the place of z" in told(softmax_of, c, cold)
+    assert told(softmax_of, c, cold - 0.1 * ignored) == ""

@@ -244,6 +244,10 @@ OTHERS = [
     ("gaussian.4x7x4.f64.index.ign.mean.up-one.contig.s0", "by the 4 examples of the batch", ("cost", "dC/dz")),
     ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "is rescaled by exp(new - old)", ("loss", "dC/dz")),
     ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "sum over the rows of what reaches", ("dC/dz",)),
+    ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "exponentials is that of the previous", ("dC/dz",)),
+    ("gaussian.64x10.f64.index.plain.none.up-rand.contig.s0", "only the 70% of the rows", ("loss", "dC/dz")),
+    ("gaussian.5x10.f64.index.ign.none.up-rand.contig.s0", "have the logit of class 0 sub", ("loss", "dC/dz")),
+    ("gaussian.5x10.f64.index.w+ign.mean.up-one.contig.s0", "count with the weight 1 in the", ("cost", "dC/dz")),
 ]
 
 

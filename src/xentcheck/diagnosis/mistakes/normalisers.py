@@ -41,7 +41,13 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
     yield "B21", "does not divide: the sum instead of the mean", _over(c, 1.0)
     if t.probabilities is not None:
         yield "B21", "divides by the sum of all factors q", _over(c, float(c.q.sum()))
+    yield "B24", f"divides by the {t.classes} classes, not by the rows", _over(c, float(t.classes))
+    if t.weight is not None and t.probabilities is None:
+        every = c.denominator + np.count_nonzero(~t.kept)
+        yield "B21", "ignored rows count with the weight 1 in the denominator", _over(c, every)
     for more, told in ((1, "one row more than is kept"), (-1, "one row less than is kept")):
+        if kept + more == rows:
+            continue
         yield "B20", f"divides by {told}", _over(c, float(kept + more) or np.inf)
     shape = c.problem.logits_shape
     if len(shape) > 2:
@@ -84,6 +90,7 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
         sentence = f"ignored rows count as rows of class {label}"
         yield "C34", f"{sentence}: ignore_index is not honoured", told
         yield "C34", f"{sentence}, in the denominator too", _over(told, float(told.targets.label_weight.sum()) or 1.0)
+        yield _of_ignored_logits(c, label)
     uniform = (np.ones(t.classes) if t.weight is None else t.weight) * t.smoothing / t.classes
     if t.smoothing:
         yield "C31", "ignored rows are smoothed", replace(c, q=np.where(ignored[:, None], uniform, c.q))
@@ -96,6 +103,17 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
     if 0 <= p.ignore_index < t.classes:
         z = np.where(np.arange(t.classes) == p.ignore_index, -np.inf, c.z)
         yield "C34", "the class ignore_index leaves the softmax", replace(c, z=z)
+
+
+def _of_ignored_logits(c: Counterfactual, label: int) -> Mistake:
+    """The log of the sum is masked in ignored rows, what is subtracted from it is not."""
+    ignored = ~c.targets.kept
+    s = np.broadcast_to(c.upstream / c.denominator, ignored.shape)[:, None]
+    hot = ignored[:, None] * (np.arange(c.targets.classes) == label)
+    rows = (c.losses() - np.where(ignored, c.z[:, label], 0.0)) / c.denominator
+    given = {"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": c.result("dC/dz") - s * hot}
+    sentence = f"ignored rows have the logit of class {label} subtracted: only the log of the sum is masked there"
+    return "C36", sentence, replace(c, given=given)
 
 
 def _ignored_classes(c: Counterfactual) -> Iterator[Mistake]:

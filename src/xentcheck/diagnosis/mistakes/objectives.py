@@ -22,6 +22,12 @@ PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
 CONFIDENCE = (1.0, 0.5, 0.1, 0.05, 0.01, 0.001)
 """Factors of an entropy in use."""
 
+HARDEST = (0.25, 0.5, 0.7, 0.75, 0.8, 0.9)
+"""Shares of the rows in use, the others of which are too easy to count."""
+
+BOOTSTRAPS = (0.95, 0.9, 0.8)
+"""Shares of the given labels in use, beside what is predicted."""
+
 LIMITS = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0)
 """Limits of a loss in use."""
 
@@ -35,6 +41,7 @@ def objectives(c: Counterfactual) -> Iterator[Mistake]:
         yield from _regularised(c)
         yield from _focal(c)
         yield from _capped(c)
+        yield from _hardest(c)
         yield from _others(c)
 
 
@@ -177,6 +184,21 @@ def _capped(c: Counterfactual) -> Iterator[Mistake]:
             yield "D47", f"losses above {limit:g} are set to {limit:g}", replace(c, given=given)
 
 
+def _hardest(c: Counterfactual) -> Iterator[Mistake]:
+    """Only the rows of the largest losses count, as in the mining of hard examples."""
+    losses = c.losses()
+    for share in HARDEST:
+        count = max(1, int(share * len(losses)))
+        hard = losses >= np.sort(losses)[-count]
+        if np.count_nonzero(np.diff(hard)) < 2:  # the first or the last rows: a lost chunk looks the same
+            continue
+        sentence = f"only the {share:.0%} of the rows with the largest losses count"
+        wrong = replace(c, q=c.q * hard[:, None])
+        yield "D47", sentence, wrong
+        if c.mean:
+            yield "D47", f"{sentence}, and the mean is over them", replace(wrong, denominator=float(count))
+
+
 def _others(c: Counterfactual) -> Iterator[Mistake]:
     """Another loss of the same labels."""
     t = c.targets
@@ -184,6 +206,12 @@ def _others(c: Counterfactual) -> Iterator[Mistake]:
         y = t.probabilities * (1.0 - t.smoothing) + t.smoothing / t.classes
     else:
         y = (np.arange(t.classes) == t.label[:, None]) * (1.0 - t.smoothing) + t.smoothing / t.classes
+    for share in BOOTSTRAPS:
+        entropy = t.kept * _entropy(c.z)[0]
+        rows = (share * c.losses() + (1.0 - share) * entropy) / c.denominator
+        given = {"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": share * c.result("dC/dz")}
+        sentence = f"the labels are {share:g} y + {1.0 - share:.3g} a, as in bootstrapping"
+        yield "A12", sentence, replace(c, given=given)
     for scale in _scales(c):
         for told, factor in (("", 1.0), (", as a mean over the classes", 1.0 / t.classes)):
             sentence = f"a logistic output for each class: the sum of binary cross-entropies{told}"

@@ -31,6 +31,17 @@ def _logarithms(c: Counterfactual) -> Iterator[Mistake]:
     for times in (2, 4, 8):
         sentence = f"log S counts {times} times: as many shards hold all classes"
         yield "B24", sentence, replace(c, log_a=c.softmax[1] - np.log(times))
+    if len(c.z) > 1:
+        log_sum = c.z.max(1, keepdims=True) - c.softmax[1].max(1, keepdims=True)
+        for which, other in (
+            ("the previous row", np.roll(log_sum, 1)),
+            ("the next row", np.roll(log_sum, -1)),
+            ("the first row", np.full_like(log_sum, log_sum[0, 0])),
+            ("the last row", np.full_like(log_sum, log_sum[-1, 0])),
+        ):
+            log_a = c.z - other
+            sentence = f"the log of the sum of exponentials is that of {which}"
+            yield "A13", sentence, replace(c, log_a=log_a, a=np.exp(log_a))
     stored = a.astype(dtype).astype(np.float64)
     yield "A04", "the logarithm of a rounded softmax", replace(c, log_a=np.log(stored), a=stored)
     for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12):

@@ -22,7 +22,7 @@ def pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, b
     """The first pattern that fits, or an empty string.
 
     Not finite, 0 in places, a constant ratio, other labels, a part or a term with another factor, a low precision,
-    and last, which rows or columns alone are wrong.
+    which columns alone are wrong, and last, which rows.
     """
     seen = right, exact, got, bound
     found = not_finite(right, exact, got)
@@ -41,12 +41,10 @@ def pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, b
     if not found and quantity == "loss":
         found = logits_of(*seen)
     if not found and quantity == "dC/dz":
-        found = targets_of(*seen)
+        found = columns_of(*seen) or targets_of(*seen)
     found = found or precision(*seen, quantity)
     if not found and quantity == "dC/dz":
         found = softmax_of(*seen)
     if not found and quantity in ROWS:
         found = rows_of(*seen)
-    if not found and quantity == "dC/dz":
-        found = columns_of(*seen)
     return found

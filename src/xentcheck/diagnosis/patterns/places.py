@@ -81,7 +81,7 @@ def moved_rows(right: Counterfactual, exact: Array, got: Array, bound: Array) ->
     for i in np.flatnonzero(rows):
         near = (np.abs(wide[1][i] - wide[0]) <= 2.0 * (wide[2] + wide[2][i])).all(1)
         empty += int(not near.any() and not wide[1][i].any())
-        if near.any():
+        if near.any() and not near[i]:
             found.append((int(i), int(np.argmax(near))))
     if len(found) + empty < np.count_nonzero(rows) or len(found) < 2:
         return ""
@@ -156,7 +156,7 @@ def _sorts_of_columns(c: Counterfactual) -> Iterator[tuple[str, Array]]:
             yield f"from column {start} on", place >= start
             yield f"before column {start}", place < start
     for block in (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
-        if tail := t.classes % block:
+        if block < t.classes and (tail := t.classes % block):
             yield f"of the last {tail} columns, the tail of blocks of {block}", place >= t.classes - tail
         if block < t.classes:
             yield f"of the first column of each block of {block}", place % block == 0
