@@ -99,7 +99,8 @@ def _in_rows(x: Array, quantity: str) -> Array:
 
 def _explains(expected: Array, exact: Array, got: Array, bound: Array, largest: float) -> bool:
     """Largest: of the format, beyond which what is expected is infinite."""
-    if len(got) > FIRST and not _near(*(x[:FIRST] for x in (expected, exact, got, bound)), largest, got.size):
+    first = slice(FIRST)
+    if not _near(expected[first], exact[first], got[first], bound[first], largest, got.size):
         return False
     return not np.array_equal(expected, exact, equal_nan=True) and _near(expected, exact, got, bound, largest, got.size)
 

@@ -208,7 +208,7 @@ def test_the_columns_that_alone_are_wrong_are_named() -> None:
     """The last ones, with their factor; those at labels; one right element among them, and they are none."""
     c, exact = PLAIN, PLAIN.result("dC/dz")
     late = np.where(np.arange(9) >= 4, exact * 3.0, exact)
-    assert told(columns_of, c, late) == "F79: just the elements from column 4 on are wrong: 3 times the right ones"
+    assert told(columns_of, c, late) == "F79: 3 times the right ones: just the elements from column 4 on are wrong"
     label = np.arange(9) == c.targets.label[:, None]
     odd = exact + label * NOISE.uniform(0.1, 1.0, size=exact.shape)
     assert told(columns_of, c, odd) == "F79: just the elements at the label are wrong"

@@ -241,7 +241,7 @@ def test_a_product_in_bfloat16_is_named() -> None:
 OTHERS = [
     ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "0.1 times the entropy", ("loss", "dC/dz")),
     ("gaussian.5x10.f64.index.w.mean.up-one.contig.s0", "the class with the largest logit", ("cost", "dC/dz")),
-    ("gaussian.4x7x4.f64.index.ign.mean.up-one.contig.s0", "by the 4 examples of the batch", ("cost", "dC/dz")),
+    ("gaussian.4x7x4.f64.index.ign.mean.up-one.contig.s0", "by the examples of the batch", ("cost", "dC/dz")),
     ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "is rescaled by exp(new - old)", ("loss", "dC/dz")),
     ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "sum over the rows of what reaches", ("dC/dz",)),
     ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "exponentials is that of the previous", ("dC/dz",)),

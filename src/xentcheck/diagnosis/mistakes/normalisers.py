@@ -41,7 +41,7 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
     yield "B21", "does not divide: the sum instead of the mean", _over(c, 1.0)
     if t.probabilities is not None:
         yield "B21", "divides by the sum of all factors q", _over(c, float(c.q.sum()))
-    yield "B24", f"divides by the {t.classes} classes, not by the rows", _over(c, float(t.classes))
+    yield "B24", f"C = {t.classes}: divides by the classes, not by the rows", _over(c, float(t.classes))
     if t.weight is not None and t.probabilities is None:
         every = c.denominator + np.count_nonzero(~t.kept)
         yield "B21", "ignored rows count with the weight 1 in the denominator", _over(c, every)
@@ -52,8 +52,16 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
     shape = c.problem.logits_shape
     if len(shape) > 2:
         places = int(np.prod(shape[2:]))
-        yield "B20", f"divides by the {shape[0]} examples of the batch, whatever their positions", _over(c, shape[0])
-        yield "B20", f"divides by the {places} positions of an example, not by the examples", _over(c, float(places))
+        yield (
+            "B20",
+            f"N = {shape[0]}: divides by the examples of the batch, whatever their positions",
+            _over(c, shape[0]),
+        )
+        yield (
+            "B20",
+            f"{places} positions: divides by the positions of an example, not by the examples",
+            _over(c, float(places)),
+        )
     yield "B24", "divides twice by the denominator", _over(c, c.denominator**2)
     share = np.where(t.kept, t.label_weight, 0.0) if t.probabilities is None else np.ones(rows)
     chunks = {f"{size} rows": np.arange(0, rows, size) for size in CHUNKS if size < rows}

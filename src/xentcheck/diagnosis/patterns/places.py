@@ -112,11 +112,11 @@ def columns_of(right: Counterfactual, exact: Array, got: Array, bound: Array) ->
     wrong = wrong_elements(exact, got, bound)
     if wrong.shape != right.z.shape or np.count_nonzero(wrong.any(1)) < 2 or np.count_nonzero(wrong) < FEWEST:
         return ""
-    there = (exact != 0) | wrong
+    there = np.asarray((exact != 0) | wrong)
     for sentence, those in _sorts_of_columns(right):
-        inside = np.broadcast_to(those, wrong.shape) & there & wrong.any(1)[:, None]
+        inside = np.broadcast_to(those, wrong.shape) & there & wrong.any(1, keepdims=True)
         if np.array_equal(inside, wrong) and np.count_nonzero(there & ~wrong) >= FEWEST:
-            return f"F79: just the elements {sentence} are wrong{_by(exact, got, wrong)}"
+            return f"F79: {_by(exact, got, wrong)}just the elements {sentence} are wrong"
     return ""
 
 
@@ -125,8 +125,8 @@ def _by(exact: Array, got: Array, wrong: Array) -> str:
     if not (np.isfinite(got[wrong]).all() and (exact[wrong] != 0).all()):
         return ""
     ratio = got[wrong] / exact[wrong]
-    one = np.ptp(ratio) <= 1e-3 * np.abs(ratio).max()
-    return f": {ratio.mean():.5g} times the right ones" if one else ""
+    one = bool(np.ptp(ratio) <= 1e-3 * np.abs(ratio).max())
+    return f"{ratio.mean():.5g} times the right ones: " if one else ""
 
 
 def _sorts_of_columns(c: Counterfactual) -> Iterator[tuple[str, Array]]:
