@@ -162,7 +162,8 @@ def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
         yield "E50", "the upstream gradients are used in reverse order", replace(c, upstream=up[::-1])
         yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
     yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
-    yield "E50", "the upstream gradient's absolute value is used", replace(c, upstream=np.abs(up))
+    if (up < 0).any() and (up > 0).any():  # else it is a sign
+        yield "E50", "the upstream gradient's absolute value is used", replace(c, upstream=np.abs(up))
     if len(up) > 1:
         yield from _summed_upstreams(c)
     if c.mean:
