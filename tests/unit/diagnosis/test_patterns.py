@@ -244,3 +244,12 @@ def test_what_is_wrong_in_ignored_rows_only_is_no_temperature() -> None:
     cold = replace(c, z=c.z / 2.0).result("dC/dz")
     assert "z/2 in the place of z" in told(softmax_of, c, cold)
     assert told(softmax_of, c, cold - 0.1 * ignored) == ""
+
+
+def test_one_ignored_row_alone_is_told_one_kept_row_is_not() -> None:
+    """A single ignored row with a gradient has a reason to be wrong; a single other one has none."""
+    c = right("gaussian.7x9.f64.index.ign.none.up-rand.contig.s0")
+    exact, ignored = c.result("dC/dz"), ~c.targets.kept[:, None]
+    assert told(rows_of, c, exact + 0.1 * ignored) == "F79: just the rows that are ignored are wrong"
+    one = np.arange(7)[:, None] == np.flatnonzero(c.targets.kept)[1]
+    assert told(rows_of, c, exact + 0.1 * one) == ""

@@ -247,6 +247,8 @@ OTHERS = [
     ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "exponentials is that of the previous", ("dC/dz",)),
     ("gaussian.64x10.f64.index.plain.none.up-rand.contig.s0", "only the 70% of the rows", ("loss", "dC/dz")),
     ("gaussian.5x10.f64.index.ign.none.up-rand.contig.s0", "have the logit of class 0 sub", ("loss", "dC/dz")),
+    ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "and multiplied by 16", ("loss", "dC/dz")),
+    ("gaussian.5x10.f64.index.plain.mean.up-one.contig.s0", "rows dealt in turn", ("cost", "dC/dz")),
     ("gaussian.5x10.f64.index.w+ign.mean.up-one.contig.s0", "count with the weight 1 in the", ("cost", "dC/dz")),
 ]
 

@@ -75,6 +75,12 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
                 per_row = np.where(per_row == 0, np.inf, per_row)
             yield "B22", f"the mean over chunks of {sentence} of their means", _over(c, per_row * len(starts))
             yield "B22", f"the sum over chunks of {sentence} of their means", _over(c, per_row)
+    for ranks in (2, 4, 8):
+        if ranks < rows:
+            dealt = np.arange(rows) % ranks
+            sums = np.bincount(dealt, share, ranks)
+            per_row = np.where(sums == 0, np.inf, sums)[dealt]
+            yield "B22", f"the mean over {ranks} ranks of their means, rows dealt in turn", _over(c, per_row * ranks)
 
 
 def _over(c: Counterfactual, denominator: Any) -> Counterfactual:

@@ -96,6 +96,8 @@ def rows_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> st
         return ""
     rows = np.asarray(wrong.reshape(len(wrong), -1).any(1))
     told = np.asarray((exact != 0).reshape(len(rows), -1).any(1)) | rows
+    if rows.any() and np.array_equal(rows, ~right.targets.kept):
+        return "F79: just the rows that are ignored are wrong"
     if min(np.count_nonzero(rows), np.count_nonzero(told & ~rows)) < 2:
         return ""
     for sentence, those in _sorts(right):
@@ -168,7 +170,6 @@ def _sorts(c: Counterfactual) -> list[tuple[str, Array]]:
     t, number = c.targets, np.arange(len(c.z))
     finite = np.isfinite(c.z).all(1)
     found = [
-        ("that are ignored", ~t.kept),
         ("that are kept", t.kept),
         ("with classes at -inf", ~finite),
         ("without classes at -inf", finite),
