@@ -10,13 +10,13 @@ from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
 from .counterfactual import Counterfactual
-from .mistakes.along import along
 from .mistakes.axes import axes
 from .mistakes.bent import bent
-from .mistakes.forgotten import forgotten
+from .mistakes.forgotten import along, forgotten
 from .mistakes.labels import labels
 from .mistakes.layer import layer_causes
 from .mistakes.normalisers import normalisers
+from .mistakes.objectives import objectives
 from .mistakes.options import options
 from .mistakes.ranges import ranges
 from .patterns.finite import also_overflows, nan_where_masked
@@ -28,7 +28,7 @@ IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
 EXAMINED = ("loss", "cost", *IN_ROWS, "jvp", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""
 
-SOURCES = (normalisers, options, axes, ranges, forgotten, bent, labels, layer_causes)
+SOURCES = (normalisers, options, axes, ranges, forgotten, objectives, bent, labels, layer_causes)
 """What makes mistakes, in the order in which they are told."""
 
 UNEXPLAINED = 0.02
@@ -36,6 +36,9 @@ UNEXPLAINED = 0.02
 
 OF_ONE = 0.001
 """The same of a single number, which one of a hundred causes comes close to by chance."""
+
+FIRST = 2
+"""Rows that are compared before all others: most mistakes are out of the question after them."""
 
 LARGEST = 200_000
 """Elements of the logits or of the weights beyond which nobody waits for a guess."""
@@ -96,11 +99,17 @@ def _in_rows(x: Array, quantity: str) -> Array:
 
 def _explains(expected: Array, exact: Array, got: Array, bound: Array, largest: float) -> bool:
     """Largest: of the format, beyond which what is expected is infinite."""
-    if np.array_equal(expected, exact, equal_nan=True):
+    first = slice(FIRST)
+    if not _near(expected[first], exact[first], got[first], bound[first], largest, got.size):
         return False
+    return not np.array_equal(expected, exact, equal_nan=True) and _near(expected, exact, got, bound, largest, got.size)
+
+
+def _near(expected: Array, exact: Array, got: Array, bound: Array, largest: float, size: int) -> bool:
+    """Size: elements of the whole result, of which these may be the first rows."""
     expected = np.where(np.abs(expected) > largest, np.copysign(np.inf, expected), expected)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-    share = UNEXPLAINED if got.size > 1 else OF_ONE
+    share = UNEXPLAINED if size > 1 else OF_ONE
     left = share * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
     near = np.abs(got - expected) <= 2.0 * bound + left
     return bool((same | (near & np.isfinite(got))).all())

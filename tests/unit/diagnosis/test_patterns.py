@@ -13,7 +13,8 @@ from xentcheck.cases.build import build
 from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.diagnosis.patterns.decoded import labels_of, logits_of, targets_of
 from xentcheck.diagnosis.patterns.parts import part_of
-from xentcheck.diagnosis.patterns.places import moved_rows, rows_of, where_wrong
+from xentcheck.diagnosis.patterns.places import columns_of, moved_rows, rows_of, where_wrong
+from xentcheck.diagnosis.patterns.ratios import constant_ratio
 from xentcheck.diagnosis.patterns.softmax import softmax_of
 from xentcheck.diagnosis.patterns.terms import term_of
 from xentcheck.diagnosis.suspects import suspects
@@ -187,3 +188,68 @@ def test_the_place_of_another_logit_is_found() -> None:
     assert told(logits_of, c, some).endswith("a logit of another place is taken for the label's")
     some[2] += 1e-3
     assert told(logits_of, c, some) == ""
+
+
+def test_what_is_no_part_of_the_gradient_is_named_with_its_factor() -> None:
+    """The entropy's gradient, alone and beside another factor of a; the sum of three such things is none of it."""
+    c, exact = PLAIN, PLAIN.result("dC/dz")
+    a, log_a = c.softmax
+    entropy = -a * (log_a - (a * log_a).sum(1, keepdims=True))
+    found = told(part_of, c, exact + scale(c) * 0.0173 * entropy)
+    assert found.startswith("E60: 0.0173 times the gradient of the softmax's entropy is added")
+    both = exact + scale(c) * (0.0173 * entropy + 0.25 * a)
+    assert "1.25 times the right a" in told(part_of, c, both)
+    next_row = exact + scale(c) * 0.5 * np.roll(a, -1, 0)
+    assert "0.5 times a of the next row is added" in told(part_of, c, next_row)
+    assert told(part_of, c, both + next_row + scale(c) * 0.3 * a**3) == ""
+
+
+def test_the_columns_that_alone_are_wrong_are_named() -> None:
+    """The last ones, with their factor; those at labels; one right element among them, and they are none."""
+    c, exact = PLAIN, PLAIN.result("dC/dz")
+    late = np.where(np.arange(9) >= 4, exact * 3.0, exact)
+    assert told(columns_of, c, late) == "F79: 3 times the right ones: just the elements from column 4 on are wrong"
+    label = np.arange(9) == c.targets.label[:, None]
+    odd = exact + label * NOISE.uniform(0.1, 1.0, size=exact.shape)
+    assert told(columns_of, c, odd) == "F79: just the elements at the label are wrong"
+    late[2, 6] = exact[2, 6]
+    assert told(columns_of, c, late) == ""
+    assert told(columns_of, c, exact) == ""
+    assert told(columns_of, c, exact * 2.0) == ""
+
+
+def test_a_gradient_cut_as_a_whole_is_told_from_another_factor() -> None:
+    """Its length is a round number; a loss scale is a power of two, and any other factor is neither."""
+    c, exact = PLAIN, PLAIN.result("dC/dz")
+    length = float(np.sqrt((exact * exact).sum()))
+    assert length > 1.0
+    assert "the whole gradient is cut to the length 1" in told(constant_ratio, c, exact / length)
+    assert "2^10: a loss scale that is not divided out" in told(constant_ratio, c, exact * 1024.0)
+    assert told(constant_ratio, c, exact * 0.777 / length).endswith("times the right one")
+
+
+def test_a_row_in_its_own_place_is_not_moved() -> None:
+    """Rows that are wrong by a little more than their bound are near themselves, and are in no other place."""
+    c, exact = PLAIN, PLAIN.result("dC/dz")
+    got = exact.copy()
+    got[[1, 4]] += 3.5e-15
+    assert told(moved_rows, c, got) == ""
+
+
+def test_what_is_wrong_in_ignored_rows_only_is_no_temperature() -> None:
+    """A softmax of z/2 in the kept rows is one; the same with an ignored row wrong, too, is not."""
+    c = right("gaussian.7x9.f64.index.ign.none.up-rand.contig.s0")
+    ignored = ~c.targets.kept[:, None]
+    assert ignored.any()
+    cold = replace(c, z=c.z / 2.0).result("dC/dz")
+    assert "z/2 in the place of z" in told(softmax_of, c, cold)
+    assert told(softmax_of, c, cold - 0.1 * ignored) == ""
+
+
+def test_one_ignored_row_alone_is_told_one_kept_row_is_not() -> None:
+    """A single ignored row with a gradient has a reason to be wrong; a single other one has none."""
+    c = right("gaussian.7x9.f64.index.ign.none.up-rand.contig.s0")
+    exact, ignored = c.result("dC/dz"), ~c.targets.kept[:, None]
+    assert told(rows_of, c, exact + 0.1 * ignored) == "F79: just the rows that are ignored are wrong"
+    one = np.arange(7)[:, None] == np.flatnonzero(c.targets.kept)[1]
+    assert told(rows_of, c, exact + 0.1 * one) == ""

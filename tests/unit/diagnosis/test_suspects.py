@@ -14,11 +14,17 @@ from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.named import cases
 from xentcheck.diagnosis.counterfactual import Counterfactual
+from xentcheck.diagnosis.mistakes.objectives import objectives
 from xentcheck.diagnosis.suspects import SOURCES, suspects, suspects_of_error
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
+<<<<<<< HEAD
 from xentcheck.reports.analysis.causes.suspicion import suspicion
+=======
+from xentcheck.reference.rows import from_rows
+from xentcheck.reports.analysis.suspicion import suspicion
+>>>>>>> diag2
 from xentcheck.vocabulary import UNSURE
 
 LAYERS = [c for c in cases("quick") if c.inputs and not c.hidden]
@@ -234,3 +240,48 @@ def test_a_product_in_bfloat16_is_named() -> None:
     loss = replace(Counterfactual.of(p), z=z).result("loss")
     told = suspects(p, "loss", loss.reshape(np.shape(p.upstream)), np.full(np.shape(p.upstream), 1e-6))
     assert "A10: the layer is multiplied in bfloat16, as autocast does" in told
+
+
+OTHERS = [
+    ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "0.1 times the entropy", ("loss", "dC/dz")),
+    ("gaussian.5x10.f64.index.w.mean.up-one.contig.s0", "the class with the largest logit", ("cost", "dC/dz")),
+    ("gaussian.4x7x4.f64.index.ign.mean.up-one.contig.s0", "by the examples of the batch", ("cost", "dC/dz")),
+    ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "is rescaled by exp(new - old)", ("loss", "dC/dz")),
+    ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "sum over the rows of what reaches", ("dC/dz",)),
+    ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "exponentials is that of the previous", ("dC/dz",)),
+    ("gaussian.64x10.f64.index.plain.none.up-rand.contig.s0", "only the 70% of the rows", ("loss", "dC/dz")),
+    ("gaussian.5x10.f64.index.ign.none.up-rand.contig.s0", "have the logit of class 0 sub", ("loss", "dC/dz")),
+    ("gaussian.5x10.f64.index.plain.none.up-rand.contig.s0", "and multiplied by 16", ("loss", "dC/dz")),
+    ("gaussian.5x10.f64.index.plain.mean.up-one.contig.s0", "rows dealt in turn", ("cost", "dC/dz")),
+    ("gaussian.5x10.f64.index.w+ign.mean.up-one.contig.s0", "count with the weight 1 in the", ("cost", "dC/dz")),
+]
+
+
+@pytest.mark.parametrize(("case", "words", "quantities"), OTHERS)
+def test_a_mistake_explains_each_of_its_quantities(case: str, words: str, quantities: tuple[str, ...]) -> None:
+    """The value and the gradient made by one mistake have it in common."""
+    right = Counterfactual.of(problem(case))
+    wrong = next(w for source in SOURCES for _, text, w in source(right) if words in text)
+    for quantity in quantities:
+        found = judged(case, quantity, lambda right, q=quantity: np.reshape(_shaped(wrong, q), right.shape))
+        assert any(words in text for text in found), quantity
+
+
+def _shaped(wrong: Counterfactual, quantity: str) -> Any:
+    made, p = wrong.result(quantity), wrong.problem
+    return from_rows(made, p.logits_shape) if quantity == "dC/dz" else made
+
+
+def test_the_derivatives_of_a_regulariser_are_those_of_differences() -> None:
+    """jvp and hvp of a loss with an entropy in it, which nothing else compares with values of that loss."""
+    p = problem(ALONG)
+    wrong = next(w for _, text, w in objectives(Counterfactual.of(p)) if text.startswith("0.1 times the entropy"))
+    values = []
+    for step in (1e-5, -1e-5):
+        moved = Counterfactual.of(replace(p, logits=p.logits + step * p.v))
+        values.append(next(w for _, text, w in objectives(moved) if text.startswith("0.1 times the entropy")))
+    there, back = values
+    slope = (there.result("cost") - back.result("cost")) / 2e-5
+    assert wrong.result("jvp") == pytest.approx(slope, rel=1e-6)
+    bend = (there.result("dC/dz") - back.result("dC/dz")) / 2e-5
+    np.testing.assert_allclose(wrong.result("hvp"), bend, rtol=1e-5, atol=1e-8)

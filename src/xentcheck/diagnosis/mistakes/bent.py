@@ -15,6 +15,12 @@ from xentcheck.vocabulary import VALUES
 CAPS = (5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 """Soft caps in use: cap tanh(z/cap)."""
 
+MARGINS = (0.1, 0.2, 0.35, 0.4, 0.5, 1.0)
+"""Margins in use, by which the label's logit is lowered."""
+
+SCALES = (1.0, 10.0, 16.0, 20.0, 30.0, 64.0)
+"""Scales in use behind a division by the length."""
+
 TEMPERATURES = (0.1, 0.5, 2.0, 4.0, 10.0)
 
 
@@ -65,6 +71,18 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
         yield "A12", f"{sentence} in the place of ln, of the sum but not of the logits", replace(c, log_a=wrong)
         whole = c.z - (c.z - log_a) / np.log(base)
         yield "A12", f"{sentence} in the place of ln, of the whole sum but not of the logits", replace(c, log_a=whole)
+    if c.targets.probabilities is None:
+        hot = np.asarray(np.arange(c.targets.classes) == c.targets.label[:, None], np.float64)
+        for margin in MARGINS:
+            yield "A12", f"the label's logit is lowered by a margin of {margin:g}", replace(c, z=c.z - margin * hot)
+    length = np.sqrt((c.z * c.z).sum(1, keepdims=True))
+    for scale in SCALES:
+        unit = c.z / length
+        made = replace(c, z=scale * unit)
+        inner = made.result("dC/dz")
+        chained = scale / length * (inner - unit * (unit * inner).sum(1, keepdims=True))
+        sentence = f"the logits are divided by their length, and multiplied by {scale:g}, with its derivative"
+        yield "A12", sentence, replace(made, given={"dC/dz": chained})
     for sentence, z, slope in _bent(c.z):
         yield from _before(c, f"the logits go through {sentence} first", z, slope)
 

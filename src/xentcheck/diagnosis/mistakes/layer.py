@@ -12,6 +12,9 @@ from xentcheck.reference.formats import Array
 
 from .normalisers import CHUNKS
 
+DECAYS = (0.1, 0.01, 5e-4, 1e-3, 1e-4)
+"""Factors of a weight decay in use."""
+
 
 def layer_causes(c: Counterfactual) -> Iterator[Mistake]:
     """Every mistake of a layer that could make a difference to this problem; none where there is no layer."""
@@ -45,6 +48,10 @@ def _gradients(c: Counterfactual) -> Iterator[Mistake]:
         for sentence, some in _parts(rows):
             for quantity, values in _summed(delta[some], a_prev[some]).items():
                 yield "G94", sentence, _given(c, quantity, values)
+        for decay in DECAYS:
+            for quantity, own in (("dC/dw", w), ("dC/db", c.layer[2])):
+                sentence = f"{decay:g} times the parameters are added, a weight decay"
+                yield "G94", sentence, _given(c, quantity, right[quantity] + decay * own)
         if c.targets.probabilities is None:
             labels = np.isin(np.arange(classes), c.targets.label[c.targets.kept])
             for quantity, values in _summed(np.where(labels, delta, 0.0), a_prev).items():

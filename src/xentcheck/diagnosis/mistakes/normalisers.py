@@ -39,6 +39,29 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
         yield "B21", "divides by the sum of all class weights", _over(c, float(t.weight.sum()))
         yield "B21", "divides by the mean class weight times the rows", _over(c, float(t.weight.mean() * rows))
     yield "B21", "does not divide: the sum instead of the mean", _over(c, 1.0)
+    if t.probabilities is not None:
+        yield "B21", "divides by the sum of all factors q", _over(c, float(c.q.sum()))
+    yield "B24", f"C = {t.classes}: divides by the classes, not by the rows", _over(c, float(t.classes))
+    if t.weight is not None and t.probabilities is None:
+        every = c.denominator + np.count_nonzero(~t.kept)
+        yield "B21", "ignored rows count with the weight 1 in the denominator", _over(c, every)
+    for more, told in ((1, "one row more than is kept"), (-1, "one row less than is kept")):
+        if kept + more == rows:
+            continue
+        yield "B20", f"divides by {told}", _over(c, float(kept + more) or np.inf)
+    shape = c.problem.logits_shape
+    if len(shape) > 2:
+        places = int(np.prod(shape[2:]))
+        yield (
+            "B20",
+            f"N = {shape[0]}: divides by the examples of the batch, whatever their positions",
+            _over(c, shape[0]),
+        )
+        yield (
+            "B20",
+            f"{places} positions: divides by the positions of an example, not by the examples",
+            _over(c, float(places)),
+        )
     yield "B24", "divides twice by the denominator", _over(c, c.denominator**2)
     share = np.where(t.kept, t.label_weight, 0.0) if t.probabilities is None else np.ones(rows)
     chunks = {f"{size} rows": np.arange(0, rows, size) for size in CHUNKS if size < rows}
@@ -52,6 +75,12 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
                 per_row = np.where(per_row == 0, np.inf, per_row)
             yield "B22", f"the mean over chunks of {sentence} of their means", _over(c, per_row * len(starts))
             yield "B22", f"the sum over chunks of {sentence} of their means", _over(c, per_row)
+    for ranks in (2, 4, 8):
+        if ranks < rows:
+            dealt = np.arange(rows) % ranks
+            sums = np.bincount(dealt, share, ranks)
+            per_row = np.where(sums == 0, np.inf, sums)[dealt]
+            yield "B22", f"the mean over {ranks} ranks of their means, rows dealt in turn", _over(c, per_row * ranks)
 
 
 def _over(c: Counterfactual, denominator: Any) -> Counterfactual:
@@ -75,6 +104,7 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
         sentence = f"ignored rows count as rows of class {label}"
         yield "C34", f"{sentence}: ignore_index is not honoured", told
         yield "C34", f"{sentence}, in the denominator too", _over(told, float(told.targets.label_weight.sum()) or 1.0)
+        yield _of_ignored_logits(c, label)
     uniform = (np.ones(t.classes) if t.weight is None else t.weight) * t.smoothing / t.classes
     if t.smoothing:
         yield "C31", "ignored rows are smoothed", replace(c, q=np.where(ignored[:, None], uniform, c.q))
@@ -87,6 +117,17 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
     if 0 <= p.ignore_index < t.classes:
         z = np.where(np.arange(t.classes) == p.ignore_index, -np.inf, c.z)
         yield "C34", "the class ignore_index leaves the softmax", replace(c, z=z)
+
+
+def _of_ignored_logits(c: Counterfactual, label: int) -> Mistake:
+    """The log of the sum is masked in ignored rows, what is subtracted from it is not."""
+    ignored = ~c.targets.kept
+    s = np.broadcast_to(c.upstream / c.denominator, ignored.shape)[:, None]
+    hot = ignored[:, None] * (np.arange(c.targets.classes) == label)
+    rows = (c.losses() - np.where(ignored, c.z[:, label], 0.0)) / c.denominator
+    given = {"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": c.result("dC/dz") - s * hot}
+    sentence = f"ignored rows have the logit of class {label} subtracted: only the log of the sum is masked there"
+    return "C36", sentence, replace(c, given=given)
 
 
 def _ignored_classes(c: Counterfactual) -> Iterator[Mistake]:
@@ -104,6 +145,18 @@ def _ignored_classes(c: Counterfactual) -> Iterator[Mistake]:
                 yield "C34", f"{sentence}, in the denominator too", _over(told, float(t.label_weight[kept].sum()))
 
 
+def _summed_upstreams(c: Counterfactual) -> Iterator[Mistake]:
+    """What reaches each row from its loss, behind the reduction, is summed over the rows."""
+    t = c.targets
+    each = np.broadcast_to(c.upstream / c.denominator, t.kept.shape) * t.kept
+    sentence = "the sum over the rows of what reaches them from the reduction multiplies each row's gradient"
+    yield "E50", sentence, replace(c, upstream=np.full_like(each, each.sum()), denominator=1.0)
+    if t.weight is not None and t.probabilities is None and not t.smoothing:
+        plain = np.where(t.label_weight[:, None] != 0, c.q / t.label_weight[:, None], 0.0)
+        total = np.full_like(each, (each * t.label_weight).sum())
+        yield "E50", sentence, replace(c, q=plain, upstream=total, denominator=1.0)
+
+
 def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
     up = c.upstream
     ones = np.ones_like(up)
@@ -115,6 +168,10 @@ def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
         yield "E50", "the upstream gradients are used in reverse order", replace(c, upstream=up[::-1])
         yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
     yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
+    if (up < 0).any() and (up > 0).any():  # else it is a sign
+        yield "E50", "the upstream gradient's absolute value is used", replace(c, upstream=np.abs(up))
+    if len(up) > 1:
+        yield from _summed_upstreams(c)
     if c.mean:
         yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up / c.denominator)
     added = replace(c, upstream=ones).result("dC/dz") + up[:, None]

@@ -11,6 +11,9 @@ from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
 from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 
+SMOOTHINGS = (0.05, 0.1, 0.2)
+"""Label smoothings in use, which are left on."""
+
 
 def options(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
@@ -93,9 +96,19 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
         yield "D42", "class weights are left out of the terms", plain
         count = float(np.count_nonzero(t.kept)) if t.probabilities is None else float(len(t.kept))
         yield "D42", "class weights are left out", replace(plain, denominator=count if c.mean else 1.0)
+    if not t.smoothing:
+        yield from _smoothed(c)
+    if t.weight is not None:
+        yield from _other_weights(c)
     if t.probabilities is not None:
         clipped = replace(t, probabilities=np.clip(t.probabilities, 0.0, 1.0))
         yield "D44", "entries of target rows are clipped to 0 to 1", replace(c, q=np.asarray(clipped.terms(FLOAT64)))
+        total = t.probabilities.sum(1, keepdims=True)
+        scaled = replace(t, probabilities=t.probabilities / np.where(total != 0, total, 1.0))
+        yield "D44", "target rows are divided by their sum", replace(c, q=np.asarray(scaled.terms(FLOAT64)))
+        e = np.exp(t.probabilities - t.probabilities.max(1, keepdims=True))
+        soft = replace(t, probabilities=e / e.sum(1, keepdims=True))
+        yield "D44", "target rows go through a softmax", replace(c, q=np.asarray(soft.terms(FLOAT64)))
         positive = replace(t, probabilities=np.maximum(t.probabilities, 0.0))
         yield "D44", "entries of target rows below 0 do not count", replace(c, q=np.asarray(positive.terms(FLOAT64)))
         masked = np.where(t.probabilities < 0, 0.0, c.q)
@@ -104,6 +117,71 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
         if t.smoothing and t.weight is not None:
             outside = t.probabilities * weight * (1.0 - t.smoothing) + t.smoothing / t.classes
             yield "D40", "rows of probabilities are weighted before they are smoothed", replace(c, q=outside)
+
+
+def _smoothed(c: Counterfactual) -> Iterator[Mistake]:
+    """A default of the implementation's own smooths the labels."""
+    t = c.targets
+    for eps in SMOOTHINGS:
+        sentence = f"the labels are smoothed by {eps:g}, although no smoothing is asked for"
+        even = t.kept[:, None] * (np.ones(t.classes) if t.weight is None else t.weight) * eps / t.classes
+        yield "D40", sentence, replace(c, q=c.q * (1.0 - eps) + even)
+        if t.weight is not None and t.probabilities is None:
+            even = (t.kept * t.label_weight)[:, None] * eps / t.classes
+            yield "D40", sentence, replace(c, q=c.q * (1.0 - eps) + even)
+
+
+def _other_weights(c: Counterfactual) -> Iterator[Mistake]:
+    """Powers of the class weights, and rows with the weight of another class than the label's."""
+    t = c.targets
+    assert t.weight is not None
+    for sentence, powered in (
+        ("class weights are squared, as two places that apply them do", t.weight**2),
+        ("the square root of class weights is used", np.sqrt(t.weight)),
+        ("the inverse of class weights is used", 1.0 / t.weight),
+    ):
+        if np.isfinite(powered).all():
+            other = replace(t, weight=powered)
+            wrong = replace(c, q=np.asarray(FLOAT64.pair(other.terms(FLOAT64))[0]))
+            yield "D42", sentence, wrong
+            if c.mean:
+                total = float(FLOAT64.pair(other.denominator(FLOAT64))[0])
+                yield "D42", f"{sentence}, in the denominator too", replace(wrong, denominator=total)
+    plain = _unweighted(c)
+    if (t.weight > 0).all():
+        for beside, q in (("", plain), (" as well", c.q)):
+            moved = replace(c, q=q, z=c.z + np.log(t.weight))
+            yield "D42", f"the log of the class weights is added to the logits{beside}", moved
+            slope = replace(c, q=q, z=c.z * t.weight)
+            given = {"dC/dz": slope.result("dC/dz") * t.weight}
+            yield "D42", f"the class weights multiply the logits{beside}", replace(slope, given=given)
+    places = [
+        ("of the class with the largest logit", c.z.argmax(1)),
+        ("of the class with the smallest logit", c.z.argmin(1)),
+        ("of class 0", np.zeros_like(t.label)),
+        ("of the last class", np.full_like(t.label, t.classes - 1)),
+        ("with the number of the row", np.arange(len(t.label)) % t.classes),
+    ]
+    if t.probabilities is None:
+        places += [
+            ("of the next class", (t.label + 1) % t.classes),
+            ("of the class before", (t.label - 1) % t.classes),
+            ("of the next row's label", np.roll(t.label, -1)),
+            ("of the previous row's label", np.roll(t.label, 1)),
+        ]
+        even = t.kept[:, None] * t.weight * t.smoothing / t.classes
+        hot = (np.arange(t.classes) == t.label[:, None]) * (1.0 - t.smoothing)
+    for sentence, classes in places:
+        own = t.kept * t.weight[classes]
+        told = f"each row has the weight {sentence}, not its own"
+        qs = [plain * own[:, None]]
+        if t.smoothing and t.probabilities is None:
+            qs.append(hot * own[:, None] + even)
+        for q in qs:
+            wrong = replace(c, q=q)
+            yield "D43", told, wrong
+            if c.mean:
+                yield "D43", f"{told}, in the denominator too", replace(wrong, denominator=float(own.sum()))
 
 
 def _unweighted(c: Counterfactual) -> Array:

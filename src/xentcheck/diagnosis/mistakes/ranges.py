@@ -31,6 +31,17 @@ def _logarithms(c: Counterfactual) -> Iterator[Mistake]:
     for times in (2, 4, 8):
         sentence = f"log S counts {times} times: as many shards hold all classes"
         yield "B24", sentence, replace(c, log_a=c.softmax[1] - np.log(times))
+    if len(c.z) > 1:
+        log_sum = c.z.max(1, keepdims=True) - c.softmax[1].max(1, keepdims=True)
+        for which, other in (
+            ("the previous row", np.roll(log_sum, 1)),
+            ("the next row", np.roll(log_sum, -1)),
+            ("the first row", np.full_like(log_sum, log_sum[0, 0])),
+            ("the last row", np.full_like(log_sum, log_sum[-1, 0])),
+        ):
+            log_a = c.z - other
+            sentence = f"the log of the sum of exponentials is that of {which}"
+            yield "A13", sentence, replace(c, log_a=log_a, a=np.exp(log_a))
     stored = a.astype(dtype).astype(np.float64)
     yield "A04", "the logarithm of a rounded softmax", replace(c, log_a=np.log(stored), a=stored)
     for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12):
@@ -65,8 +76,10 @@ def _blocks(c: Counterfactual) -> Iterator[Mistake]:
             told = f"blocks of {block} classes: the log of the sum is added to the maximum of the {which} block"
             yield "A13", told, replace(c, log_a=log_a, a=np.exp(log_a))
             yield "A13", told, replace(c, log_a=log_a)
+        running = np.maximum.accumulate(own, 1)
         for sentence, shifts in (
-            ("the running sum of exponentials is not rescaled where the maximum grows", np.maximum.accumulate(own, 1)),
+            ("the running sum of exponentials is rescaled by exp(new - old) of its maximum", 2.0 * running - top),
+            ("the running sum of exponentials is not rescaled where the maximum grows", running),
             ("the blocks' sums of exponentials are added without a common maximum", own),
         ):
             shift = np.repeat(shifts, np.diff([*starts, classes]), axis=1)
@@ -76,6 +89,10 @@ def _blocks(c: Counterfactual) -> Iterator[Mistake]:
             told = f"blocks of {block} classes: {sentence}"
             yield "A13", told, replace(c, log_a=log_a, a=e / total)
             yield "A13", told, replace(c, log_a=log_a, a=np.exp(log_a))
+        for which, shifts in (("its own block", own), ("the blocks up to its own", running)):
+            shift = np.repeat(shifts, np.diff([*starts, classes]), axis=1)
+            sentence = f"the label's logit is shifted by the maximum of {which}, the sum by that of all"
+            yield "A13", f"blocks of {block} classes: {sentence}", replace(c, log_a=c.softmax[1] + top - shift)
 
 
 def _narrow(c: Counterfactual) -> Iterator[Mistake]:

@@ -9,7 +9,7 @@ from xentcheck.vocabulary import LAYER_GRADIENTS
 from .decoded import labels_of, logits_of, targets_of
 from .finite import not_finite
 from .parts import part_of
-from .places import moved_rows, rows_of, where_wrong, where_zero
+from .places import columns_of, moved_rows, rows_of, where_wrong, where_zero
 from .ratios import constant_ratio, precision
 from .softmax import softmax_of
 from .terms import term_of
@@ -22,7 +22,7 @@ def pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, b
     """The first pattern that fits, or an empty string.
 
     Not finite, 0 in places, a constant ratio, other labels, a part or a term with another factor, a low precision,
-    and last, which rows alone are wrong.
+    which columns alone are wrong, and last, which rows.
     """
     seen = right, exact, got, bound
     found = not_finite(right, exact, got)
@@ -41,7 +41,7 @@ def pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, b
     if not found and quantity == "loss":
         found = logits_of(*seen)
     if not found and quantity == "dC/dz":
-        found = targets_of(*seen)
+        found = columns_of(*seen) or targets_of(*seen)
     found = found or precision(*seen, quantity)
     if not found and quantity == "dC/dz":
         found = softmax_of(*seen)

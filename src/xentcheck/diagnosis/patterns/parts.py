@@ -13,7 +13,7 @@ import numpy as np
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
 from xentcheck.reference.formats import Array
 
-from .numbers import listed, named, solved
+from .numbers import listed, named
 
 OPEN = 0.005
 """Share of an element's error that may be left."""
@@ -23,6 +23,9 @@ FREE = 4
 
 FARTHEST = 1e6
 """A factor beyond it is none."""
+
+ALIKE = 1e-20
+"""Share of a part's squares that is its own beside another, below which the two are one part."""
 
 Part = tuple[str, Array, Array]
 """Name, (m, C) of each row, and its factor (m,) in the right gradient."""
@@ -90,11 +93,41 @@ def _parts(c: Counterfactual) -> Iterator[Part]:
     yield f"{smoothed}{same}", even, -s * t.smoothing / t.classes
 
 
+def _strangers(c: Counterfactual) -> Iterator[Part]:
+    """What is no part of the right gradient."""
+    t, (a, log_a) = c.targets, c.softmax
+    kept = t.kept[:, None].astype(np.float64)
+    none = np.zeros(len(a))
+    each = np.where(a > 0, -a * log_a, 0.0)
+    place = np.arange(t.classes)
+    yield "the gradient of the softmax's entropy", kept * (each - a * each.sum(1, keepdims=True)), none
+    yield "a^2", kept * a * a, none
+    yield "the logits", kept * c.z, none
+    yield "1 at the largest logit", kept * (place == c.z.argmax(1)[:, None]), none
+    yield "1 at class 0", kept * (place == 0), none
+    yield "1 at the last class", kept * (place == t.classes - 1), none
+    if t.weight is not None:
+        yield "1 for every class", np.broadcast_to(kept, a.shape), none
+    if t.probabilities is None:
+        for told, label in (
+            ("next", np.roll(t.label, -1)),
+            ("previous", np.roll(t.label, 1)),
+        ):
+            yield f"y of the {told} row", kept * (place == label[:, None]), none
+        yield "1 at the class after the label", kept * (place == (t.label + 1)[:, None] % t.classes), none
+        yield "1 at the class before the label", kept * (place == (t.label - 1)[:, None] % t.classes), none
+    yield "a of the next row", kept * np.roll(a, -1, 0), none
+    yield "a of the previous row", kept * np.roll(a, 1, 0), none
+
+
 def _added(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong: Array) -> str:
     """One or two of a, y and what smoothing spreads, with other factors than the right ones."""
     parts = list(_parts(c))
+    strange = [part for part in _strangers(c) if np.isfinite(part[1]).all()]
+    strangers = {name for name, _, _ in strange}
     error = got - exact
-    for chosen in (*combinations(parts, 1), *combinations(parts, 2)):
+    beside = [(part, other) for part in strange for other in parts[:2]]
+    for chosen in (*combinations(parts, 1), *combinations(parts, 2), *combinations(strange, 1), *beside):
         found = _fitted(error, [part for _, part, _ in chosen])
         left = error - sum(x[:, None] * part for x, (_, part, _) in zip(found, chosen, strict=True))
         if not (np.abs(left) <= limit).all():
@@ -105,20 +138,45 @@ def _added(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong: Arr
             np.count_nonzero(wrong) < len(chosen) * np.count_nonzero(use) + FREE and not alone
         ):
             continue
+        name, part, _ = chosen[0]
+        if name in strangers and not _accounted(c, found[0], part, limit, use):
+            continue
         return "E60: " + _told(c, chosen, found, limit, use)
     return ""
+
+
+def _accounted(c: Counterfactual, x: Array, part: Array, limit: Array, use: Array) -> bool:
+    """Whether the factors of a part are one number, or have a name: with a number for each row anything would fit."""
+    size = (part * part).sum(1)
+    s = np.broadcast_to(c.upstream / c.denominator, x.shape)
+    use = use & (s != 0) & (size > 0)
+    if not use.any():
+        return False
+    factor = x[use] / s[use]
+    near = (np.abs(part) * limit).sum(1)[use] / size[use] / np.abs(s[use])
+    sure = bool((np.abs(factor) > near).all())
+    whole, scale = np.zeros_like(x), np.ones_like(x)
+    whole[use], scale[use] = factor, near
+    return sure and ((factor - near).max() <= (factor + near).min() or bool(named(c, whole, scale, use)))
 
 
 def _fitted(error: Array, parts: list[Array]) -> list[Array]:
     """The factors (m,) of the parts that leave the least of each row's error."""
     if len(parts) == 1:
-        (p,) = parts
-        size = (p * p).sum(1)
-        return [np.where(size > 0, (error * p).sum(1) / np.where(size > 0, size, 1.0), 0.0)]
-    found = np.zeros((2, len(error)))
-    for i, row in enumerate(error):
-        found[:, i] = solved(np.stack([p[i] for p in parts], 1), row)
-    return list(found)
+        return [_along(error, parts[0])]
+    first, second = parts
+    shared = _along(second, first)
+    own = second - shared[:, None] * first
+    own = own - _along(own, first)[:, None] * first
+    alike = (own * own).sum(1) <= ALIKE * (second * second).sum(1)
+    x = np.where(alike, 0.0, _along(error, own))
+    return [_along(error, first) - x * shared, x]
+
+
+def _along(values: Array, part: Array) -> Array:
+    """(m,): the multiple of each row of a part that leaves least of the values."""
+    size = (part * part).sum(1)
+    return np.where(size > 0, (values * part).sum(1) / np.where(size > 0, size, 1.0), 0.0)
 
 
 def _told(c: Counterfactual, chosen: tuple[Part, ...], found: list[Array], limit: Array, use: Array) -> str:

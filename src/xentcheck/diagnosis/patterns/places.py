@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
@@ -9,6 +11,9 @@ from xentcheck.reference.formats import Array
 
 MOST = 2048
 """Rows among which a moved one is looked for."""
+
+FEWEST = 4
+"""Elements, wrong and right, from which on their columns say something."""
 
 FEW = 7
 """Elements of which a limit parts the wrong from the right ones by chance."""
@@ -76,7 +81,7 @@ def moved_rows(right: Counterfactual, exact: Array, got: Array, bound: Array) ->
     for i in np.flatnonzero(rows):
         near = (np.abs(wide[1][i] - wide[0]) <= 2.0 * (wide[2] + wide[2][i])).all(1)
         empty += int(not near.any() and not wide[1][i].any())
-        if near.any():
+        if near.any() and not near[i]:
             found.append((int(i), int(np.argmax(near))))
     if len(found) + empty < np.count_nonzero(rows) or len(found) < 2:
         return ""
@@ -91,6 +96,8 @@ def rows_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> st
         return ""
     rows = np.asarray(wrong.reshape(len(wrong), -1).any(1))
     told = np.asarray((exact != 0).reshape(len(rows), -1).any(1)) | rows
+    if rows.any() and np.array_equal(rows, ~right.targets.kept):
+        return "F79: just the rows that are ignored are wrong"
     if min(np.count_nonzero(rows), np.count_nonzero(told & ~rows)) < 2:
         return ""
     for sentence, those in _sorts(right):
@@ -99,12 +106,70 @@ def rows_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> st
     return ""
 
 
+def columns_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """What tells the wrong elements of a gradient from the right ones: just these columns, or their place by the label.
+
+    Nothing is said where fewer than two rows or four elements are wrong, or none of the others could have been.
+    """
+    wrong = wrong_elements(exact, got, bound)
+    if wrong.shape != right.z.shape or np.count_nonzero(wrong.any(1)) < 2 or np.count_nonzero(wrong) < FEWEST:
+        return ""
+    there = np.asarray((exact != 0) | wrong)
+    for sentence, those in _sorts_of_columns(right):
+        inside = np.broadcast_to(those, wrong.shape) & there & wrong.any(1, keepdims=True)
+        if np.array_equal(inside, wrong) and np.count_nonzero(there & ~wrong) >= FEWEST:
+            return f"F79: {_by(exact, got, wrong)}just the elements {sentence} are wrong"
+    return ""
+
+
+def _by(exact: Array, got: Array, wrong: Array) -> str:
+    """The factor of the wrong elements, if it is one."""
+    if not (np.isfinite(got[wrong]).all() and (exact[wrong] != 0).all()):
+        return ""
+    ratio = got[wrong] / exact[wrong]
+    one = bool(np.ptp(ratio) <= 1e-3 * np.abs(ratio).max())
+    return f"{ratio.mean():.5g} times the right ones: " if one else ""
+
+
+def _sorts_of_columns(c: Counterfactual) -> Iterator[tuple[str, Array]]:
+    """Sorts of elements; (m, C), or (C,) for whole columns."""
+    t = c.targets
+    place = np.arange(t.classes)
+    if t.probabilities is None:
+        at = place == t.label[:, None]
+        yield "at the label", at
+        yield "beside the label", ~at
+        yield "above the label", place > t.label[:, None]
+        yield "below the label", place < t.label[:, None]
+        used = np.isin(place, t.label[t.kept])
+        yield "of classes that are labels of some row", used
+        yield "of classes that are the label of no row", ~used
+    top = place == c.z.argmax(1)[:, None]
+    yield "at the largest logit", top
+    yield "beside the largest logit", ~top
+    yield "with a negative logit", c.z < 0
+    yield "with a positive logit", c.z > 0
+    if t.weight is not None:
+        yield "of classes whose weight is not 1", t.weight != 1
+    for start in dict.fromkeys(
+        (1, *(2**k for k in range(1, 17)), *(t.classes // n for n in (2, 3, 4, 8)), t.classes - 1)
+    ):
+        if 0 < start < t.classes:
+            yield f"from column {start} on", place >= start
+            yield f"before column {start}", place < start
+    for block in (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
+        if block < t.classes and (tail := t.classes % block):
+            yield f"of the last {tail} columns, the tail of blocks of {block}", place >= t.classes - tail
+        if block < t.classes:
+            yield f"of the first column of each block of {block}", place % block == 0
+            yield f"of the last column of each block of {block}", place % block == block - 1
+
+
 def _sorts(c: Counterfactual) -> list[tuple[str, Array]]:
     """Sorts of rows."""
     t, number = c.targets, np.arange(len(c.z))
     finite = np.isfinite(c.z).all(1)
     found = [
-        ("that are ignored", ~t.kept),
         ("that are kept", t.kept),
         ("with classes at -inf", ~finite),
         ("without classes at -inf", finite),

@@ -40,6 +40,12 @@ def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array
         for name, value in _known_ratios(right)
         if abs(ratio - value) <= 2 * float((bound / size).max()) + 1e-6 * value
     ]
+    length = float(np.sqrt((got * got).sum()))
+    cut = [x for x in (0.1, 0.5, 1.0, 2.0, 5.0, 10.0) if 0 < ratio < 1 and abs(length - x) <= 1e-4 * x and got.size > 4]
+    if cut and not names:
+        return (
+            f"E51: every element is {ratio:.6g} times the right one: the whole gradient is cut to the length {cut[0]:g}"
+        )
     telling = np.count_nonzero(wrong_elements(exact, got, bound)) > 1 and 1.0 / FARTHEST < abs(ratio) < FARTHEST
     if not names and not telling:
         return ""
@@ -56,6 +62,9 @@ def _known_ratios(c: Counterfactual) -> Iterator[tuple[str, float]]:
         if count > 1:
             yield f"1/{name}, divided once more" if name != "N C" else "1/(N C), divided once more", 1.0 / count
             yield f"{name}, not divided by it", float(count)
+    for power in range(7, 17):
+        yield f"2^{power}: a loss scale that is not divided out", 2.0**power
+        yield f"2^-{power}: a loss scale that is divided out twice", 2.0**-power
     yield "log2 in place of ln", 1.0 / np.log(2.0)
     yield "log10 in place of ln", 1.0 / np.log(10.0)
     if c.targets.smoothing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xentcheck.diagnosis.counterfactual import Counterfactual
+from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
 from xentcheck.reference.formats import Array
 
 OPEN = 0.005
@@ -22,6 +22,8 @@ def softmax_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str
     s = np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])
     mass = c.q.sum(1)
     use = (s != 0) & (mass != 0) & np.isfinite(c.z).all(1)
+    if wrong_elements(exact, got, bound)[~use].any():
+        return ""
     if c.targets.smoothing or np.count_nonzero(use) < 2 or c.z.shape[1] < FEWEST or not np.isfinite(got).all():
         return ""
     scale = (s * mass)[use, None]

@@ -11,7 +11,7 @@ from xentcheck.reference.formats import Array
 
 from .numbers import EVIDENCE, listed, named, solved
 
-OPEN = 0.005
+OPEN = 0.0005
 """Share of a row's error that may be left."""
 
 
