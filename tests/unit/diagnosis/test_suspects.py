@@ -19,12 +19,8 @@ from xentcheck.diagnosis.suspects import SOURCES, suspects, suspects_of_error
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
-<<<<<<< HEAD
-from xentcheck.reports.analysis.causes.suspicion import suspicion
-=======
 from xentcheck.reference.rows import from_rows
-from xentcheck.reports.analysis.suspicion import suspicion
->>>>>>> diag2
+from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.vocabulary import UNSURE
 
 LAYERS = [c for c in cases("quick") if c.inputs and not c.hidden]
