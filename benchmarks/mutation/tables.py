@@ -239,7 +239,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reports/analysis/grades.py": ("test_reports_summary",),
     "reports/analysis/power.py": ("test_reports_summary", "test_sizes"),
     "reports/analysis/weaker.py": ("test_weaker",),
-    "reports/sections/laws.py": ("test_public_interface", "test_reports_summary"),
+    "reports/sections/laws.py": ("test_law_section", "test_public_interface", "test_reports_summary"),
 }
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 

@@ -244,3 +244,12 @@ def test_steps_are_exact_where_softmax_is() -> None:
     assert np.array_equal(steps["dC/da"], -4 * y)
     assert np.array_equal(steps["da/dz"], np.broadcast_to(np.eye(4) / 4 - 1 / 16, (2, 4, 4)))
     assert np.array_equal(steps["dC/dz"], 0.25 - y)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_results_have_the_dtype_of_the_logits(dtype: str) -> None:
+    """Whether it was computed in float32 or not: the last rounding is a part of what is judged."""
+    adapter = adapters.get("numpy")
+    p = Problem(logits=np.array([[0.0, 1.0, 3.0], [2.0, 2.0, 5.0]], np.float32).astype(dtype), target=np.array([0, 1]))
+    found = adapter.compute(p, p.quantities, device="cpu", variant="eager").values
+    assert {str(np.asarray(x).dtype) for x in found.values()} == {dtype}

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from xentcheck.adapters.process.requests import problem_of, request
 from xentcheck.adapters.process.wire import DTYPES, Message, read, write
 from xentcheck.errors import ProtocolError
+from xentcheck.reference.problem import Problem
 
 ARRAYS = st.sampled_from(sorted(set(DTYPES.values()) - {"bfloat16"})).flatmap(
     lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
@@ -90,3 +92,12 @@ def test_a_dtype_without_a_name_is_refused() -> None:
     """The other side could not know what it is."""
     with pytest.raises(ProtocolError, match="x has dtype complex64; allowed: float64, "):
         sent(Message({}, {"x": np.zeros(2, np.complex64)}))
+
+
+@pytest.mark.parametrize(("backwards", "word"), [(1, None), (2, "twice"), (3, "thrice")])
+def test_several_backwards_are_asked_for_in_a_word(backwards: int, word: str | None) -> None:
+    """And only then; whoever answers reads the same number."""
+    p = Problem(logits=np.zeros((2, 3)), target=np.array([0, 1]), backwards=backwards)
+    message = request("compute", p)
+    assert message.text.get("backward") == word
+    assert problem_of(message).backwards == backwards

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from samples import NAN, record, run
 
+from xentcheck import adapters
 from xentcheck.adapters import from_numpy
 from xentcheck.cases import Case
 from xentcheck.records.facts import CHECKS, Facts, sentence
@@ -201,3 +202,10 @@ def test_a_law_is_kept_only_within_its_bounds() -> None:
         assert LawResult(**place, share=float(share), unasked="one thread").kept
     with pytest.raises(FrozenInstanceError):
         LawResult(**place, share=2.0).share = 0.0  # type: ignore[misc]
+
+
+def test_a_record_keeps_few_margins() -> None:
+    """Of a hundred rows whose label leads, each with one."""
+    case = Case.parse("confident.100x3.f32.index.plain.mean.up-one.contig.s0")
+    found = {r.quantity: r for r in run_case(case, subjects_of(adapters.get("numpy")))}
+    assert len(found["dC/dz"].margins) == 32

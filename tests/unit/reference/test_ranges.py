@@ -252,3 +252,12 @@ def test_the_reference_takes_one_large_factor(name: str) -> None:
     found = adapters.get("numpy").compute(p, p.quantities, device="cpu", variant="eager").values
     for quantity, value in found.items():
         assert np.array_equal(np.isfinite(value), np.isfinite(exact[quantity][0]))
+
+
+@pytest.mark.parametrize(
+    ("exponent", "backend"), [(-250, DOUBLE_DOUBLE), (-251, WIDE_RANGE), (60, DOUBLE_DOUBLE), (61, WIDE_RANGE)]
+)
+def test_factors_beyond_double_double_take_the_wide_range(exponent: int, backend: Any) -> None:
+    """From the next power of two on: the error terms of smaller products vanish, larger ones beside a gap overflow."""
+    p = Problem(logits=np.zeros((2, 3)), target=np.array([0, 1]), upstream=np.array(2.0**exponent))
+    assert Exact(p).backend is backend
