@@ -1,7 +1,7 @@
 """Error bounds of dC/dz for a block of rows, under a contract.
 
 Notation and derivation: `docs/numerics.md`, section 2.4. s = upstream/denominator, q the factors of -log a
-(`Targets.terms`), Q = sum |q|. But for the label, the bound of each element is ((P + Q d) e) F + own q, kappa times
+(`Targets.terms`), Q = sum |q|. But for the label, the bound of each element is ((A + B d) e) F + own q, kappa times
 itself and |g|, and what is added to all elements or to the pivots, with numbers per row (`Form`).
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import Array
-from xentcheck.reference.numbers.loops.form import COLUMNS, Form
+from xentcheck.reference.numbers.loops.form import Form
 from xentcheck.reference.oracle.block import Block
 
 from .arithmetic import SLACK, Arithmetic, finished, together
@@ -77,17 +77,14 @@ class GradientBounds:
 
     @cached_property
     def form(self) -> Form | None:
-        """The bounds by numbers per row; None where something is too small or too large for it, or not finite."""
+        """The bounds by numbers per row; None where something is too small or too large for it, or not finite, where
+        rows are ignored, logits err by themselves, or classes are few.
+        """
         t, b, a = self.targets, self.base, self.arithmetic
         offsets = np.concatenate([self._offset, self._slope + 0.0 * self._offset, self._scale], 1)
         plain = b.zeta is None and b.smallest.min(initial=1.0) > 0 and np.isfinite(offsets).all()
-        if (
-            len(COLUMNS) * 4 > t.classes
-            or not plain
-            or self._small.any()
-            or self._overflowing.any()
-            or (self.rows.errors.log_offset > 1.0).any()
-        ):
+        plain = plain and t.classes >= FEW and not (self.rows.errors.log_offset > 1.0).any()
+        if not (plain and t.kept.all()) or self._small.any() or self._overflowing.any():
             return None
         softly, pivots = not t.hard, a.contract.row_sum
         near = self.rows.near if pivots == "pivots" else {"none": -1.0, "all": np.inf}[pivots]
@@ -107,9 +104,6 @@ class GradientBounds:
         rows = np.empty((len(t.label), len(columns)))
         for i, column in enumerate(columns):
             rows[:, i : i + 1] = column
-        if not t.kept.all():
-            rows[~t.kept] = 0.0
-            rows[~t.kept, COLUMNS.index("total")] = 1.0
         label = t.label if t.probabilities is None else np.full_like(t.label, -1)
         at_label = self.at_label if t.hard else np.full(len(t.label), np.nan)
         q = self._q if softly else np.zeros((0, 0))
@@ -133,14 +127,16 @@ class GradientBounds:
 
     @cached_property
     def _relative(self) -> tuple[float, Array]:
-        """kappa_q = 5u + 3u_b, and r_Q Q together with it, as q is summed before a Q - q: of soft targets."""
+        """kappa_q = 5u + 3u_b, and r_Q together with it, as q is summed before a Q - q: of soft targets."""
         own = together(self.arithmetic.roundings(5.0, 3.0), self.rows.forming)
         return own, np.asarray(together(self._sum_of_targets(own), own))
 
     @cached_property
     def _offset(self) -> Array:
-        """(n, 1): P. Hard: that of a_i, and kappa; soft: s [Q (error of a_i) + r_Q Q a_i + kappa_q (Q a_i + |q_i|)] +
-        kappa |g_i|, of which r_Q Q multiplies a_i only.
+        """(n, 1): A. Hard: that of a_i, and kappa.
+
+        Soft: s [Q (error of a_i) + r_Q Q a_i + kappa_q (Q a_i + |q_i|)] + kappa |g_i|, of which r_Q Q multiplies a_i
+        only.
         """
         if self.targets.hard:
             offset, kappa = self._label_offset, self.rows.kappa
@@ -150,7 +146,7 @@ class GradientBounds:
 
     @cached_property
     def _slope(self) -> Array:
-        """(n, 1): Q."""
+        """(n, 1): B."""
         relative = self.rows.kappa if self.targets.hard else self._relative[1]
         return np.asarray(self.rows.errors.gradient_slope * (1.0 + relative))
 

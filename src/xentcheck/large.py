@@ -76,7 +76,7 @@ def check_large(
     common |= {"label_smoothing": label_smoothing, "reduction": reduction}
     handed = HandedResults(common, upstream, contract)
     shape = getattr(logits, "shape", ())
-    with pace(math.prod(shape) if blocks is None else None) as told:
+    with pace(math.prod(shape) if shape else None) as told:
         if blocks is None:
             return _run_of(handed, handed.of_arrays(logits, target, results, told))
         return _run_of(handed, handed.of_blocks(blocks, rows, told))

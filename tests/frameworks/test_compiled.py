@@ -90,6 +90,27 @@ def test_what_addends_leave_over_is_the_same() -> None:
             assert plain.any()
 
 
+def test_what_very_many_addends_leave_over_is_the_same() -> None:
+    """Parts of a row of more than 2^15 addends: alone this sees that their sums are exact in pieces."""
+    e = np.exp(np.random.default_rng(1).standard_normal((1, 2**19 + 40001)))
+    compiled, plain = both(lambda: drift_of_one(e, e.sum(1), FORMATS["float32"]))
+    assert np.array_equal(compiled, plain)
+    assert plain.any()
+
+
+@pytest.mark.parametrize(("dtype", "right", "got"), [("float16", -131008.0, -65504.0), ("float64", 1.7e308, 1.6e308)])
+def test_units_grow_no_more_beyond_a_format(dtype: str, right: float, got: float) -> None:
+    """An exact value that no number of the format is near has the unit of the largest ones."""
+
+    def tally() -> Tally:
+        found, numbers = Tally(FORMATS[dtype]), np.ones(CLASSES)
+        found.add(got * numbers, right * numbers, 0.0 * numbers, 2.0**1023 * numbers)
+        return found
+
+    compiled, plain = both(tally)
+    assert compiled.ulp == plain.ulp == abs(right - got) / FORMATS[dtype].ulp(np.array(right))
+
+
 def judged(dtype: str, changed: Any, **given: Any) -> dict[str, Verdict]:
     """The verdict on the rounded exact results after a change to dC/dz."""
     rng = np.random.default_rng(3)

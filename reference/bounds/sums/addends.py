@@ -32,6 +32,9 @@ Fewer and fewer addends meet a lower place, as long as all have one sign.
 AT_ONCE = 2**16
 """Numbers that are looked at together, so that they stay in the cache."""
 
+EXACT = 2**15
+"""What so many addends leave over is added up exactly in float32, in any order."""
+
 BLOCK = 64
 """So many sorted addends are taken to meet one last place."""
 
@@ -119,6 +122,8 @@ def _grains(kind: type[np.floating[Any]]) -> Iterator[tuple[Any, Any]]:
 
 def _rest(parts: Array, to_grains: Any, factors: Array) -> Array:
     """(m,): sums over each part (m, k) of x - rint(x), x its grains times its factor (m,), in float64."""
+    if parts.shape[1] > EXACT:
+        return np.asarray(sum(_rest(piece, to_grains, factors) for piece in _pieces(parts)))
     if compiled := kernels(parts.size):
         return np.asarray(compiled.rest(parts, to_grains, factors))
     scaled = np.rint(parts * to_grains)
@@ -129,9 +134,17 @@ def _rest(parts: Array, to_grains: Any, factors: Array) -> Array:
 
 def _rest_at_levels(parts: Array, to_grains: Any, factors: Array) -> Array:
     """(levels, m): the same for each of several factors (levels,) of all parts (m, k)."""
+    if parts.shape[1] > EXACT:
+        return np.asarray(sum(_rest_at_levels(piece, to_grains, factors) for piece in _pieces(parts)))
     if compiled := kernels(parts.size):
         return np.asarray(compiled.rest_at_levels(parts, to_grains, factors))
     return np.stack([_rest(parts, to_grains, np.full(len(parts), factor)) for factor in factors])
+
+
+def _pieces(parts: Array) -> Iterator[Array]:
+    """Columns of parts, so few that what they leave over is added up exactly."""
+    for start in range(0, parts.shape[1], EXACT):
+        yield np.ascontiguousarray(parts[:, start : start + EXACT])
 
 
 def _block_sums(blocks: Array, to_grains: Any) -> Array:

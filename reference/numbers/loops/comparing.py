@@ -27,7 +27,15 @@ Found = tuple[Array, Array]
 
 @loop
 def _share_and_ulps(
-    got: Array, hi: Array, lo: Array, bound: Array, normal: float, per_unit: float, share: Array, ulps: Array
+    got: Array,
+    hi: Array,
+    lo: Array,
+    bound: Array,
+    normal: float,
+    top: float,
+    per_unit: float,
+    share: Array,
+    ulps: Array,
 ) -> int:
     """error/bound, and the error in ULPs or -1 below the normal range; how many numbers are no ordinary ones."""
     odd = 0
@@ -40,6 +48,7 @@ def _share_and_ulps(
         odd += not error < np.inf
         odd += not abs(got[i]) < np.inf
         odd += not bound[i] > 0.0
+        odd += not abs(hi[i]) < top
         found = error / bound[i]
         beyond = found if found > 1.0 else 1.0 + 2.0**-52
         share[i] = found if error <= bound[i] else beyond
@@ -59,7 +68,7 @@ def _count(x: Array, n: int, edges: Array, above: Array) -> None:
 
 @loop
 def _largest(x: Array, n: int) -> float:
-    """The largest of numbers that are not nan: of those below 0, any."""
+    """The largest of numbers that are not nan, and -1 if all are below 0."""
     bits, most = x.view(np.int64), np.int64(-1)
     for i in range(n):
         most = max(most, bits[i])
@@ -83,6 +92,7 @@ def _part(
     bound: Array,
     start: int,
     normal: float,
+    top: float,
     per_unit: float,
     edges: tuple[Array, Array],
     above: tuple[Array, Array],
@@ -93,7 +103,7 @@ def _part(
 ) -> bool:
     """Compare up to PART elements from a start on; False for what is left to NumPy."""
     n = got.size
-    if _share_and_ulps(got, hi, lo, bound, normal, per_unit, share, ulps):
+    if _share_and_ulps(got, hi, lo, bound, normal, top, per_unit, share, ulps):
         return False
     top, most = _largest(share, n), _largest(ulps, n)
     if top > found[SHARE]:
@@ -117,6 +127,7 @@ def compared(
     lo: Array,
     bound: Array,
     normal: float,
+    top: float,
     per_unit: float,
     edges: tuple[Array, Array],
     above: tuple[Array, Array],
@@ -124,15 +135,16 @@ def compared(
     """What `Tally` looks for in elements (n,): how many fail, the largest share and the most ULPs (-1: none), where,
     and the bounds there.
 
-    normal: the smallest normal number; per_unit: 1 in ULPs of it. edges: of shares and of ULPs; above: how many are
-    there or beyond, to which is added. -1 failing elements: something is not finite, or a bound is 0: left to NumPy.
+    normal: the smallest normal number; top: the power of two from which on units grow no more; per_unit: 1 in ULPs of
+    it. edges: of shares and of ULPs; above: how many are there or beyond, to which is added. -1 failing elements:
+    something is not finite or beyond top, or a bound is 0: left to NumPy.
     """
     whole, found = np.zeros(3, np.int64), np.array([-1.0, -1.0, 0.0, 0.0])
     share, ulps = np.empty(PART), np.empty(PART)
     for start in range(0, got.size, PART):
         some = slice(start, min(start + PART, got.size))
         x, a, b, c = got[some], hi[some], lo[some], bound[some]
-        if not _part(x, a, b, c, start, normal, per_unit, edges, above, share, ulps, whole, found):
+        if not _part(x, a, b, c, start, normal, top, per_unit, edges, above, share, ulps, whole, found):
             whole[FAILING] = -1
             return whole, found
     return whole, found
@@ -140,7 +152,7 @@ def compared(
 
 @loop
 def _formed(d: Array, e: Array, q: Array, g: Array, row: Array, near: float, rounding: float, out: Array) -> None:
-    """Bounds of elements of one row, before their slack: `GradientBounds.form`."""
+    """Bounds of elements of one row, before their slack: `GradientBounds.form`; row: in the order of its columns."""
     slope, offset, factor, own, kappa, pivot, lost = row[0], row[1], row[2], row[3], row[4], row[6], row[7]
     lost_softmax, total, underflow = row[8], row[9], row[10]
     n = d.size
@@ -190,6 +202,7 @@ def compared_by_form(
     lo: Array,
     form: Form,
     normal: float,
+    top: float,
     per_unit: float,
     edges: tuple[Array, Array],
     above: tuple[Array, Array],
@@ -208,7 +221,7 @@ def compared_by_form(
             fits = _bounds(form, a, i, start, stop, bound[:n])
             x, limits = got[i, start:stop], bound[:n]
             if not fits or not _part(
-                x, a, low[:n], limits, at, normal, per_unit, edges, above, share, ulps, whole, found
+                x, a, low[:n], limits, at, normal, top, per_unit, edges, above, share, ulps, whole, found
             ):
                 whole[FAILING] = -1
                 return whole, found

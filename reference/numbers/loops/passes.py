@@ -27,12 +27,18 @@ def loop_in_any_order(function: F) -> F:
     return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})(function))
 
 
-@loop_in_any_order
-def _rest(grains: Array, factor: float) -> float:
-    total: float = factor * 0  # in the format of the grains
+@loop
+def _left_over(grains: Array, factor: float, left: Array) -> None:
     for j in range(grains.size):
         scaled = grains[j] * factor
-        total += scaled - np.rint(scaled)
+        left[j] = scaled - np.rint(scaled)
+
+
+@loop_in_any_order
+def _total(left: Array) -> float:
+    total: float = left[0] * 0  # in the format of the grains
+    for j in range(left.size):
+        total += left[j]
     return total
 
 
@@ -48,10 +54,11 @@ def rest(parts: Array, to_grains: float, factors: Array) -> Array:
     order.
     """
     found = np.empty(parts.shape[0], np.float64)
-    grains = np.empty(parts.shape[1], parts.dtype)
+    grains, left = np.empty(parts.shape[1], parts.dtype), np.empty(parts.shape[1], parts.dtype)
     for i in range(parts.shape[0]):
         _to_grains(parts[i], to_grains, grains)
-        found[i] = _rest(grains, factors[i])
+        _left_over(grains, factors[i], left)
+        found[i] = _total(left)
     return found
 
 
@@ -59,11 +66,12 @@ def rest(parts: Array, to_grains: float, factors: Array) -> Array:
 def rest_at_levels(parts: Array, to_grains: float, factors: Array) -> Array:
     """The same for each of several factors (levels,) of all parts: (levels, m)."""
     found = np.empty((factors.size, parts.shape[0]), np.float64)
-    grains = np.empty(parts.shape[1], parts.dtype)
+    grains, left = np.empty(parts.shape[1], parts.dtype), np.empty(parts.shape[1], parts.dtype)
     for i in range(parts.shape[0]):
         _to_grains(parts[i], to_grains, grains)
         for level in range(factors.size):
-            found[level, i] = _rest(grains, factors[level])
+            _left_over(grains, factors[level], left)
+            found[level, i] = _total(left)
     return found
 
 

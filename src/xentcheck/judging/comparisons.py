@@ -158,7 +158,8 @@ class Comparisons:
             counts = c == self.submissions[i].contract_for("dC/dz")
             if not form or not self.tallies[i, "dC/dz", c].add_by_form(got, *exact, form, counts=counts):
                 left[c] = bounds[c].whole
-        self.add(i, "dC/dz", got, exact, left)
+        if left:
+            self.add(i, "dC/dz", got, exact, left)
 
     def add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
         """Compare elements of the i-th submission's result for a quantity, under each of its contracts in `bounds`."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class DirectionalJudge:
     """Judges jvp and hvp block by block; a reduced jvp at the end.
 
-    Told each time whose they are: two that keep each other keep their arrays until garbage is collected.
+    `Comparisons` is passed to each call, not kept: two that keep each other hold their arrays until garbage is
+    collected.
     """
 
     def __init__(self, comparisons: Comparisons) -> None:

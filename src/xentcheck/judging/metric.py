@@ -117,7 +117,7 @@ class Tally:
         if not (compiled := kernels(got.size)):
             return False
         x = got if got.dtype in (np.float32, np.float64) else got.astype(np.float32)
-        x, hi, lo = (np.ascontiguousarray(values) for values in (x, hi, lo if lo.strides[0] else np.zeros((0, 0))))
+        x, hi, lo = (np.ascontiguousarray(values) for values in (x, hi, lo if any(lo.strides) else np.zeros((0, 0))))
         return self._add_at_once(compiled.compared_by_form, x, hi, lo, form, counts=counts)
 
     def _add_at_once(self, compared: Any, got: Array, hi: Array, lo: Array, bound: Any, *, counts: bool) -> bool:
@@ -126,7 +126,8 @@ class Tally:
         shares, ulps = (np.zeros(len(x), np.int64) for x in edges)
         fmt = self.format
         per_unit = 2.0 ** (fmt.precision - 1)
-        found = compared(got, hi, lo, bound, fmt.smallest_normal, per_unit, edges, (shares, ulps))
+        limits = fmt.smallest_normal, 2.0**fmt.emax, per_unit
+        found = compared(got, hi, lo, bound, *limits, edges, (shares, ulps))
         (failing, at, far), (share, ulp, limit_at, limit_far) = found
         if failing < 0:
             return False

@@ -54,8 +54,8 @@ class WrongGradients:
     def _times(self, top: Array) -> list[float]:
         """The largest |delta|/bound of each of them, from that of the right gradient's rows; a factor of 0 has none."""
         factors = np.abs(np.stack(list(self._factors.values())))
-        largest = (factors * top).max(1, initial=0.0)
-        return [float(x) for x in np.where(factors.any(1), largest, 0.0)]
+        with np.errstate(invalid="ignore"):  # 0 times a ratio to a bound of 0
+            return [float(x) for x in np.where(factors == 0, 0.0, factors * top).max(1, initial=0.0)]
 
     def note(self, power: Power, bounds: GradientBounds) -> None:
         """Power of a comparison of this block's dC/dz."""

@@ -40,7 +40,7 @@ def merged(name: str, parts: Sequence[Part]) -> Record:
         proven = "agree" if "zero" in rejected else "vacuous"
         outcome = proven if "zero" in applicable else "trivial"
     reason = sentence(facts, outcome, worst.quantity, elements=elements, told=worst.reason)
-    note = f"judged in blocks of up to {parts[0].rows} rows, each a problem of its own"
+    note = f"judged in blocks of up to {max(part.rows for part in parts)} rows, each a problem of its own"
     far = max((part for part in parts if part.record.ulp is not None), key=_ulps, default=None)
     return replace(
         worst,
