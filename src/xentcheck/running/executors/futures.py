@@ -80,6 +80,14 @@ def lost(task: Task, whom: Whom, reason: str) -> Finished:
     return Finished(task.signature, tuple(task.lost(subjects_asked(whom), reason)), 0.0)
 
 
+def _again(executor: Executor, task: Task, whom: Whom, dead: tuple[type[BaseException], ...]) -> Finished:
+    """A task whose processes died, once more: it may have shared them with another one that took them along."""
+    try:
+        return executor.submit(work, task, whom).result()
+    except dead as error:
+        return lost(task, whom, f"the processes that ran it died ({type(error).__name__})")
+
+
 def execute_on(
     executor: Executor, tasks: Sequence[Task], whom: Whom, dead: tuple[type[BaseException], ...] = ()
 ) -> Iterator[Finished]:
@@ -96,8 +104,8 @@ def execute_on(
         for task, future in zip(tasks, futures, strict=True):
             try:
                 yield future.result()
-            except dead as error:
-                yield lost(task, whom, f"the processes that ran it died ({type(error).__name__})")
+            except dead:
+                yield _again(executor, task, whom, dead)
             except BrokenExecutor as error:
                 raise UnavailableError(f"the executor is broken: {error}") from error
     finally:
