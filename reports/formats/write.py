@@ -19,7 +19,7 @@ from xentcheck.reports.analysis.causes.found import Cause
 from xentcheck.reports.analysis.rows import Row
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.reports.sections.page import page_of
-from xentcheck.reports.table.parquet import require_table, write_table
+from xentcheck.reports.table.parquet import PARQUET, require_table, write_table
 
 from .drawn import Drawn
 from .html import page_html
@@ -33,15 +33,18 @@ TABLE = "parquet"
 
 FORMATS = (*PAGES, TABLE)
 
-KINDS = {"html": REPORT, "md": REPORT, "json": data("report", "report")}
-"""What may be replaced by each page."""
+KINDS = {"html": REPORT, "md": REPORT, "json": data("report", "report"), TABLE: PARQUET}
+"""What may be replaced by each file."""
 
 
 def keep_other_reports(out_dir: Path, formats: Collection[str] = PAGES) -> None:
-    """Raise OutputError if a page of the report would take the place of a file that is none."""
+    """Raise OutputError if a file of the report would take the place of one of another kind."""
     for name in formats:
-        if name in KINDS:
-            keep_others(out_dir / f"report.{name}", KINDS[name])
+        keep_others(_path(out_dir, name), KINDS[name])
+
+
+def _path(out_dir: Path, name: str) -> Path:
+    return out_dir / f"{'records' if name == TABLE else 'report'}.{name}"
 
 
 def prepare_report(out_dir: Path, formats: Collection[str] = PAGES) -> None:
@@ -61,9 +64,9 @@ def write_report(run: RunFile, out_dir: Path, formats: Collection[str] = PAGES) 
         require_table()
     texts = _texts(run, formats) if set(PAGES) & set(formats) else {}
     prepare(out_dir)
-    paths = [write_parts(out_dir / f"report.{name}", parts, "report", KINDS[name]) for name, parts in texts.items()]
+    paths = [write_parts(_path(out_dir, name), parts, "report", KINDS[name]) for name, parts in texts.items()]
     if TABLE in formats:
-        paths.append(write_table(in_order(run.records), run.header.catalogue, out_dir / f"records.{TABLE}"))
+        paths.append(write_table(in_order(run.records), run.header.catalogue, _path(out_dir, TABLE)))
     return paths
 
 

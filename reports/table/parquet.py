@@ -23,7 +23,7 @@ LEFT_OUT = ("ulp_counts", "share_counts", "margins", "within", "shares", "farthe
 one for each of its numbers.
 """
 
-TABLE = Kind("Parquet table", ("PAR1",))
+PARQUET = Kind("Parquet table", ("PAR1",))
 """What may be replaced: the mark of the format, as a table has no words of our own at its start."""
 
 HEXADECIMAL = ("got", "expected", "bound")
@@ -75,7 +75,7 @@ def _share(contract: str) -> Callable[[Record], float | None]:
 def require_table() -> None:
     """Raise UnavailableError where no table can be written: better before a million records are read."""
     try:
-        import pyarrow.parquet  # noqa: F401
+        import pyarrow.parquet  # noqa: F401 - whether it is there
     except ImportError as error:
         raise UnavailableError('a Parquet file needs pyarrow: pip install "xentcheck[parquet]"') from error
 
@@ -92,7 +92,7 @@ def write_table(records: Iterable[Record], catalogue: Sequence[str], path: Path)
     }
     schema = pyarrow.schema(types)
     left = iter(records)
-    with written(path, "table", TABLE) as stream:
+    with written(path, "table", PARQUET) as stream:
         binary = cast(Any, stream).buffer
         with parquet.ParquetWriter(binary, schema, compression="zstd") as writer:
             while part := list(islice(left, ROWS)):

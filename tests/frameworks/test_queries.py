@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from samples import record, run
 
+from xentcheck.errors import OutputError
 from xentcheck.records.file import in_order
 from xentcheck.records.record import Record
 from xentcheck.reports.formats.write import write_report
@@ -105,3 +106,11 @@ def test_the_table_has_every_record_in_canonical_order(ask: Ask, monkeypatch: py
     assert (found["share"], found["element"], found["expected"]) == (float("inf"), "0; 3", 0.25)
     assert str((found["got"], found["share_fused_lse"], found["share_fused"])) == "(nan, nan, None)"
     assert found["rejected"] == "doubled; zero"
+
+
+def test_a_foreign_table_is_kept_before_a_page_is_written(tmp_path: Path) -> None:
+    """A file of another kind under that name stops all of the report."""
+    (tmp_path / "records.parquet").write_text("mine")
+    with pytest.raises(OutputError, match="is no Parquet table of xentcheck: it is kept"):
+        write_report(run(*BEFORE), tmp_path, ["md", "parquet"])
+    assert [path.name for path in tmp_path.iterdir()] == ["records.parquet"]

@@ -7,7 +7,7 @@ block's case is of the same recipe, with a seed of its own, so that any block ca
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -119,11 +119,11 @@ def together(
     told: called with the number of elements of each block that is done. stop: with the first block that fails.
     """
     parts: dict[Case, dict[tuple[object, ...], list[Part]]] = defaultdict(lambda: defaultdict(list))
-    seconds: Counter[Case] = Counter()
+    seconds: dict[Case, float] = defaultdict(float)
     for block, done in zip(blocks, finished, strict=False):
         for r in done.records:
             parts[block.whole][place_of(r), r.quantity].append(Part(block.first, block.rows, r))
-        seconds[block.whole] += done.seconds  # type: ignore[assignment]  # a Counter of floats
+        seconds[block.whole] += done.seconds
         told(block.rows * block.whole.classes)
         if stop and any(r.outcome in FAILING for r in done.records):
             break

@@ -40,9 +40,9 @@ class HandedResults:
     upstream: Any = None
     contract: Given = None
 
-    def subject(self, values: Mapping[str, Array], *, first: bool = False) -> Subject:
-        """Whose results they are; first: grades and causes are looked for."""
-        return Subject(Handed(values, self.contract, NAME), "eager", "cpu", "", graded=first, explained=first)
+    def subject(self, values: Mapping[str, Array], *, explained: bool = False) -> Subject:
+        """Whose results they are; explained: grades and causes are looked for."""
+        return Subject(Handed(values, self.contract, NAME), "eager", "cpu", "", graded=explained, explained=explained)
 
     def problem(self, where: str, logits: Any, target: Any) -> Problem:
         """Some rows. Raises ProblemError with one line, which begins with where they are."""
@@ -97,7 +97,7 @@ class HandedResults:
                 first = "{} of {} classes with {}".format(like[0], like[1], ", ".join(like[2]))
                 raise ShapeError(f"{where} has {told_of}; allowed: {first}, as block 0")
             again = f"{where} has the inputs"
-            found = run_problem(p, where, list(values), [(self.subject(values, first=not failed), again)])
+            found = run_problem(p, where, list(values), [(self.subject(values, explained=not failed), again)])
             failed |= any(r.outcome in FAILING for r in found)
             for r in found:
                 parts[r.quantity].append(Part(seen, len(p.target), r))
