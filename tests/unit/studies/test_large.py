@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import re
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +25,7 @@ from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.profiles.reserved import tiny_cases
 from xentcheck.cli.main import cli
-from xentcheck.errors import XentcheckError
+from xentcheck.errors import CaseError, XentcheckError
 from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import Record
 from xentcheck.reference.oracle import Exact
@@ -166,6 +167,15 @@ def test_stop_ends_with_the_first_block_that_fails() -> None:
     block = blocks_of(WHOLE, 7)[2]
     found = records_of(replace(NUMPY, adapter=Faulty(block.case, 0, 5)), stop=True)
     assert {r.elements for r in found if r.quantity == "dC/dz"} == {21 * 300}
+
+
+@pytest.mark.parametrize(("dtypes", "seed"), [(["bfloat16"], 0), (["float64", "bfloat16"], 5), (["float32"], 3)])
+def test_an_id_names_dtype_and_seed_itself(dtypes: list[str], seed: int) -> None:
+    """Others that are asked for beside it are refused, not overlooked; the same ones are not."""
+    whole = replace(WHOLE, seed=5)
+    assert large_cases(str(whole)) == large_cases(str(whole), ["float32"], 5) == [whole]
+    with pytest.raises(CaseError, match=f"^case {re.escape(str(whole))} is of "):
+        large_cases(str(whole), dtypes, seed)
 
 
 def test_each_block_has_a_seed_of_its_own() -> None:

@@ -67,7 +67,7 @@ def takers(subjects: Sequence[Subject]) -> list[Subject]:
 
 
 def large_cases(text: str, dtypes: Sequence[str] | None = None, seed: int = 0) -> list[Case]:
-    """The cases of a shape as 8192x128256 in each dtype, or the case of an id. Raises CaseError.
+    """The cases of a shape as 8192x128256 in each dtype, or the case of an id, which names both. Raises CaseError.
 
     >>> [str(case) for case in large_cases("8192x128256", ["bfloat16"])]
     ['gaussian.8192x128256.bf16.index.plain.mean.up-one.contig.s0']
@@ -79,6 +79,10 @@ def large_cases(text: str, dtypes: Sequence[str] | None = None, seed: int = 0) -
         raise CaseError(f"{text!r} is no large problem; allowed: ROWSxCLASSES, as 8192x128256, or the id of a case")
     else:
         cases = [Case.parse(text)]
+        if dtypes and cases[0].dtype not in dtypes:
+            raise CaseError(f"case {text} is of dtype {cases[0].dtype}, none of those asked for: {', '.join(dtypes)}")
+        if seed and cases[0].seed != seed:
+            raise CaseError(f"case {text} is of seed {cases[0].seed}, not of the one asked for: {seed}")
     for case in cases:
         if len(case.shape) != 2 or case.inputs:
             raise CaseError(f"case {case} has no rows of logits to take apart; allowed: the shape ROWSxCLASSES")
