@@ -263,16 +263,6 @@ def _validate_target(p: Problem) -> None:
         raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: finite numbers")
 
 
-def index_of(problem: Problem, quantity: str, position: int) -> tuple[int, ...]:
-    """The index, in the quantity's own shape, of a position in row form."""
-    shape = problem.shapes[quantity]
-    if quantity in ("a", "log_a", "dC/dz", "hvp"):
-        row, label = divmod(position, problem.classes)
-        where = [int(i) for i in np.unravel_index(row, problem.loss_shape)] if problem.loss_shape else []
-        return (*where[:1], label, *where[1:])
-    return tuple(int(i) for i in np.unravel_index(position, shape)) if shape else ()
-
-
 def digest_of(problem: Problem) -> str:
     """SHA-256 of the problem's values and options, whatever their layout in memory."""
     sha = hashlib.sha256()

@@ -111,7 +111,7 @@ class WrongGradients:
 
 
 def note_layer(
-    power: Power, quantity: str, right: Array, bound: Array, spread: list[tuple[str, dict[str, Array]]]
+    quantity: str, power: Power, exact: Exact, spread: list[tuple[str, dict[str, Array]]], right: Array, bound: Array
 ) -> None:
     """Power of a comparison of one of the layer's gradients; spread: as `WrongGradients.spread` gives it."""
     for name, delta in spread:

@@ -13,18 +13,10 @@ from xentcheck.reference.oracle import Block, Exact
 from .measure import NEGLIGIBLE, Power, largest, ratio
 
 
-def note_softmax(power: Power, block: Block, quantity: str, z: Array, exact: Array, bound: Array) -> None:
-    """Power of a comparison of a or log_a; z: the block's logits in float64."""
-    for name, delta in softmax_deltas(block, quantity, z):
-        power.note(name, largest(delta, bound))
-    power.count_blind(exact, bound)
-
-
-def softmax_deltas(block: Block, quantity: str, z: Array) -> Iterator[tuple[str, Array]]:
+def softmax_deltas(block: Block, quantity: str, exact: Array) -> Iterator[tuple[str, Array]]:
     """Wrong answers for a and log_a; `wrong_axis` normalises the columns of this block."""
-    B, s = block.softmax.backend, block.softmax
-    a, log_a, t = (B.pair(x)[0] for x in (s.softmax(), s.log_softmax(), s.t))
-    exact = a if quantity == "a" else log_a
+    B, s, z = block.softmax.backend, block.softmax, block.of(block.problem.logits)
+    t = B.pair(s.t)[0]
     log_total = B.pair(s.log_total)[0][:, None]
     total = B.pair(s.total)[0][:, None]
     with np.errstate(all="ignore"):
@@ -49,7 +41,7 @@ def softmax_deltas(block: Block, quantity: str, z: Array) -> Iterator[tuple[str,
             yield name, delta
 
 
-def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
+def loss_deltas(exact: Exact, block: Block) -> dict[str, Array]:
     """Deltas (n,) of the losses of a block's rows; `plain` is the unweighted loss itself, for the weighted mean."""
     B, s, t = block.softmax.backend, block.softmax, block.targets
     with np.errstate(all="ignore"):
@@ -65,7 +57,7 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
             "times_1_5": 0.5 * loss,
             "without_largest_term": np.where(t.kept, mass * (np.log(others) - log_total), 0.0),
         }
-        if block.rows.stop == rows:
+        if block.rows.stop == len(exact.targets.kept):
             deltas["last_row_dropped"] = np.where(np.arange(len(loss)) == len(loss) - 1, -loss, 0.0)
         if t.smoothing:
             deltas["smoothing_left_out"] = np.where(t.kept, _unsmoothed(block, at_label) - loss, 0.0)
@@ -103,16 +95,15 @@ def _against(block: Block, q: Array) -> Array:
     return np.asarray(np.where(q != 0, q * surprise, 0.0).sum(1))
 
 
-def note_losses(power: Power, deltas: dict[str, Array], bound: Array) -> None:
+def note_losses(power: Power, exact: Exact, deltas: dict[str, Array], right: Array, bound: Array) -> None:
     """Power of a comparison of losses per example."""
-    exact = -deltas["zero"]
     for name, delta in deltas.items():
         if name != "plain":
-            power.note(name, largest(_significant([name], delta, exact), bound))
-    power.count_blind(exact, bound)
+            power.note(name, largest(_significant([name], delta, right), bound))
+    power.count_blind(right, bound)
 
 
-def note_cost(power: Power, blocks: list[dict[str, Array]], exact: Exact, cost: Array, bound: Array) -> None:
+def note_cost(power: Power, exact: Exact, blocks: list[dict[str, Array]], cost: Array, bound: Array) -> None:
     """Power of a comparison of the reduced cost, from the deltas of all rows."""
     t = exact.all_targets
     denominator = np.float64(exact.backend.pair(exact.denominator)[0])
