@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from xentcheck.errors import ProblemError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle.block import Block
 from xentcheck.reference.oracle.exact import Exact
-from xentcheck.reference.oracle.quantities import Quantity, quantity_of
+from xentcheck.reference.oracle.quantities import Side, quantity_of
 from xentcheck.reference.problem import Problem
 
 from . import layers
@@ -54,8 +53,10 @@ class BlockBounds:
         return directional_bounds(self.rows)
 
 
-class Bounds:
+class Bounds(Side):
     """Bounds of one problem under one contract."""
+
+    which = 1
 
     def __init__(self, exact: Exact, contract: Contract) -> None:
         self.exact = exact
@@ -70,23 +71,11 @@ class Bounds:
         return None if p.head == "logits" else layers.logit_errors(p, self.arithmetic)[self.exact.chosen]
 
     def on(self, block: Block) -> BlockBounds:
-        """A side of `Exact.walk`: the bounds of its rows.
-
-        What they start from is shared by all contracts, but for logits whose own errors depend on them.
-        """
+        """Those of its rows; what they start from is shared by all contracts, unless logits err by themselves."""
         base: RowBase = block.shared.get("base") or RowBase.of(block.softmax, self.arithmetic.wide, self.zeta)
         if self.zeta is None:
             block.shared["base"] = base
         return BlockBounds(RowBounds(block, base, self.arithmetic, self.scaling))
-
-    def found(self, q: Quantity, view: BlockBounds) -> Any:
-        """The bound of a quantity in a block, or what it leaves for all rows."""
-        return q.bound(view)
-
-    def together(self, q: Quantity, left: list[Any]) -> Array:
-        """The bound of a quantity of all rows."""
-        assert q.together is not None
-        return q.together[1](self, left)
 
     def evaluate(self, quantities: Iterable[str]) -> dict[str, Array]:
         """The bounds asked for, whole, in the shapes of the problem."""

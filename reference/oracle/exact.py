@@ -29,7 +29,7 @@ from .ranges import backend_for
 from .rows import LIFT, RowSoftmax
 
 
-class Exact:
+class Exact(Side):
     """Exact results of one problem, block by block; shared by all implementations that are judged on it.
 
     rows: (M,), True for the rows that blocks consist of; None: all of them. The denominator is that of all rows.
@@ -96,19 +96,6 @@ class Exact:
                 parts[q.name].append(self.backend.pair(number))
         joined = {name: quantity_of(name, p).joined for name in parts}
         return {q: (joined[q]([hi for hi, _ in x], p), joined[q]([lo for _, lo in x], p)) for q, x in parts.items()}
-
-    def on(self, block: Block) -> Block:
-        """A side of `walk`: its exact numbers."""
-        return block
-
-    def found(self, q: Quantity, view: Block) -> Any:
-        """The exact number of a quantity in a block, or what it leaves for all rows."""
-        return q.exact(view)
-
-    def together(self, q: Quantity, left: list[Any]) -> Number:
-        """The exact number of a quantity of all rows."""
-        assert q.together is not None
-        return q.together[0](self, left)
 
     def cost(self, losses: list[tuple[Number, Array]]) -> Number:
         """The reduced cost from the rows' losses: their sum over the denominator, without overflow on the way."""

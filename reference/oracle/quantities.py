@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -118,17 +118,23 @@ def quantity_of(name: str, p: Problem) -> Quantity:
     return q.reduced if q.reduced and p.reduction != "none" else q
 
 
-class Side(Protocol):
-    """What is found by `Exact.walk`: the exact values, the bounds of a contract, or the wrong answers."""
+class Side:
+    """What is found by `Exact.walk`: the exact values (0), the bounds of a contract (1), or something of its own."""
+
+    which = 0
 
     def on(self, block: Block) -> Any:
         """What it looks at a block by."""
+        return block
 
     def found(self, q: Quantity, view: Any) -> Any:
         """What there is of a quantity, or what is left of it until all rows are known."""
+        return (q.exact, q.bound)[self.which](view)
 
     def together(self, q: Quantity, left: list[Any]) -> Any:
         """What there is of it, from what is left of each block."""
+        assert q.together is not None
+        return q.together[self.which](self, left)
 
 
 class Part(NamedTuple):

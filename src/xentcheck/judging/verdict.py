@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from xentcheck.judging.power.measure import Power
 from xentcheck.judging.power.table import WRONG, WrongAnswers
-from xentcheck.reference.formats import Array
-from xentcheck.reference.oracle.quantities import Part, Side
+from xentcheck.records.facts import Facts
+from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.bounds.contracts import Contract
+from xentcheck.reference.bounds.gradient import GradientBounds
+from xentcheck.reference.bounds.whole import formed
+from xentcheck.reference.formats import FORMATS, Array
+from xentcheck.reference.numbers.fast import kernels
+from xentcheck.reference.oracle import Exact, Pair
+from xentcheck.reference.oracle.quantities import WHOLE, Part, Side, quantity_of
 from xentcheck.reference.problem import Problem
 
-from .comparisons import Comparisons, Submission, Verdict
+from .comparisons import Submission, Verdict
 from .margins import POINTS, Margin, margins_of
+from .metric import Tally, error_of, shape_and_dtype
+
+AT_ONCE = 2**15
+"""Elements that are compared together, so that they stay in the cache."""
 
 
-class Judgement(Comparisons):
-    """Judges submissions on one problem, a row block at a time."""
+class Judgement:
+    """Judges submissions on one problem, a row block at a time.
+
+    quantities: those to judge. Every submission's results are compared for those that it has. rows: (M,), True for the
+    rows that are compared, as `right_rows` gives it; None: all.
+    """
 
     def __init__(
         self,
@@ -25,16 +42,29 @@ class Judgement(Comparisons):
         submissions: Sequence[Submission],
         rows: Array | None = None,
     ) -> None:
-        super().__init__(problem, quantities, submissions, rows)
+        self.problem = problem
+        self.submissions = [replace(s, storage=problem.dtype) for s in submissions]
+        self.exact = Exact(problem, rows)
+        results = [(i, s, q) for i, s in enumerate(self.submissions) for q in s.values]
+        self.wanted = [q for q in quantities if any(q in s.values for s in self.submissions)]
+        contracts = dict.fromkeys(c for _, s, q in results for c in s.contracts[q])
+        self.bounds = {c: Bounds(self.exact, c) for c in contracts}
+        self.powers = {(q, s.contract_for(q)): Power() for _, s, q in results}
+        """Of each quantity's comparisons under each contract that it is judged by."""
+        self.tallies = {(i, q, c): Tally(FORMATS[s.dtype_of(q)]) for i, s, q in results for c in s.contracts[q]}
         self.margins: list[list[Margin]] = [[] for _ in submissions]
+        self.mismatches: dict[tuple[int, str], Facts] = {}
+        for i, s, q in results:
+            shape = quantity_of(q, problem).shape(problem)
+            if facts := shape_and_dtype(np.asarray(s.values[q]), shape, problem.dtype):
+                self.mismatches[i, q] = facts
 
     def run(self, told: Callable[[int], object] = lambda rows: None) -> list[dict[str, Verdict]]:
         """One verdict per submission and quantity; told: called with the number of rows of each block that is done."""
         if self.submissions:
-            wanted = [q for q in self.quantities if any(q in s.values for s in self.submissions)]
             sides: list[Side] = [self.exact, WrongAnswers(self.exact), *self.bounds.values()]
             with np.errstate(all="ignore"):
-                for part in self.exact.walk(wanted, sides, told):
+                for part in self.exact.walk(self.wanted, sides, told):
                     self._judge(part)
                     del part  # what was seen of a block goes before the next one comes
         return [self._verdicts(i, s) for i, s in enumerate(self.submissions)]
@@ -51,6 +81,35 @@ class Judgement(Comparisons):
             if q == "dC/dz" and part.block and part.block.targets.hard and len(self.margins[i]) < POINTS:
                 limit = bounds[self.submissions[i].contract_for(q)].at_label
                 self.margins[i] += margins_of(part.block, got, exact, limit)
+
+    def compared(self, quantity: str) -> Iterator[tuple[int, Array]]:
+        """Subjects whose result for the quantity has the right shape and dtype, with it: by row, unless summed."""
+        row = quantity_of(quantity, self.problem)
+        for i, s in enumerate(self.submissions):
+            if quantity in s.values and (i, quantity) not in self.mismatches:
+                got = np.asarray(s.values[quantity])
+                yield i, got if row.extent == WHOLE else row.in_rows(got)[self.exact.chosen]
+
+    def add(self, i: int, q: str, got: Array, exact: Pair, bounds: Mapping[Contract, Array | GradientBounds]) -> None:
+        """Compare elements of the i-th submission's result for a quantity, under each of its contracts.
+
+        Bounds of dC/dz are formed on the way where they can be.
+        """
+        submission, limits = self.submissions[i], []
+        for c in submission.contracts[q]:
+            tally, bound, counts = self.tallies[i, q, c], bounds[c], c == submission.contract_for(q)
+            form = bound.form if isinstance(bound, GradientBounds) and kernels(got.size) and not bound.formed else None
+            if not form or not tally.add_by_form(got, *exact, form, counts=counts):
+                limits.append((tally, formed(bound).reshape(-1), counts))
+        flat = [x.reshape(-1) for x in (got, *exact)]
+        shared = len(limits) > 1 and not kernels(got.size)  # a compiled loop finds errors faster anew
+        for start in range(0, got.size if limits else 0, AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            x, hi, lo = (values[some] for values in flat)
+            wide = x.astype(np.float64, copy=False)
+            error = error_of(wide, hi, lo) if shared else None
+            for tally, limit, counts in limits:
+                tally.add(wide, hi, lo, limit[some], counts=counts, error=error)
 
     def _verdicts(self, i: int, submission: Submission) -> dict[str, Verdict]:
         out = {}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Block, Exact
-from xentcheck.reference.oracle.quantities import Quantity
+from xentcheck.reference.oracle.quantities import Quantity, Side
 
 from .directions import hvp_deltas, note_jvp
 from .gradients import WrongGradients, note_layer
@@ -45,8 +45,8 @@ WRONG: dict[str, Wrong] = {
 }
 
 
-class WrongAnswers:
-    """A side of `Exact.walk`: the wrong answers of each block, made once for all quantities that share them."""
+class WrongAnswers(Side):
+    """The wrong answers of each block, made once for all quantities that share them."""
 
     def __init__(self, exact: Exact) -> None:
         self.exact = exact
