@@ -32,7 +32,6 @@ from .rows import from_rows, to_rows
 def problem_of(
     logits: Any,
     target: Any,
-    *,
     weight: Any = None,
     ignore_index: int = NO_IGNORE,
     reduction: str = "mean",
@@ -143,9 +142,7 @@ def cross_entropy(
     >>> float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1])))
     0.6931471805599453
     """
-    p = problem_of(
-        logits, target, weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing)
     with np.errstate(all="ignore"):
         rows = Rows(p)
         losses = rows.losses()
@@ -173,15 +170,7 @@ def cross_entropy_grad(
     >>> cross_entropy_grad(np.array([[0.0, 0.0]]), np.array([1])).tolist()
     [[0.5, -0.5]]
     """
-    p = problem_of(
-        logits,
-        target,
-        weight=weight,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-        upstream=upstream,
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing, upstream)
     with np.errstate(all="ignore"):
         rows = Rows(p)
         return from_rows(rows.gradient(rows.factor()), p.logits_shape)
@@ -206,9 +195,7 @@ def cross_entropy_jvp(
     >>> float(cross_entropy_jvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])))
     0.5
     """
-    p = problem_of(
-        logits, target, weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing)
     with np.errstate(all="ignore"):
         rows = Rows(p)
         d = direction_of(p, rows, v)
@@ -255,15 +242,7 @@ def cross_entropy_hvp(
     >>> cross_entropy_hvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])).tolist()
     [[0.25, -0.25]]
     """
-    p = problem_of(
-        logits,
-        target,
-        weight=weight,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-        upstream=upstream,
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing, upstream)
     with np.errstate(all="ignore"):
         rows = Rows(p)
         a = rows.e / rows.total
