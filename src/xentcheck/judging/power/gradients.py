@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -163,44 +164,25 @@ def option_deltas(block: Block, denominator: float, kept_rows: int) -> Iterator[
     g = B.pair(block.gradient)[0]
     factor = B.pair(block.factor)[0][:, None]
     a = B.pair(s.e)[0] / B.pair(s.total)[0][:, None]
-    kept = t.kept[:, None]
     if not t.kept.all():
-        yield "ignored_rows_leak", np.where(kept, 0.0, factor * _less_one_hot(a, t))
+        difference = a.copy()
+        difference[np.arange(len(a)), t.label] -= 1.0
+        yield "ignored_rows_leak", np.where(t.kept[:, None], 0.0, factor * difference)
     if t.smoothing:
-        if t.probabilities is None:
-            plain = factor * t.label_weight[:, None] * _less_one_hot(a, t)
-        else:
-            q = _given(t)
-            plain = factor * (a * q.sum(1, keepdims=True) - q)
+        q = np.asarray(replace(t, smoothing=0.0).terms(FLOAT64))
+        plain = factor * (a * q.sum(1, keepdims=True) - q)
         yield "smoothing_left_out", _significant(plain - g, factor, t.kept)
     if t.weight is not None:
-        plain = _unweighted(block, denominator, kept_rows, a)
+        q = np.asarray(replace(t, weight=None).terms(FLOAT64))
+        by_rows = t.reduction == "mean" and t.probabilities is None
+        share = denominator / max(kept_rows, 1) if by_rows else 1.0
+        plain = factor * share * (a * q.sum(1, keepdims=True) - q)
         yield "weights_left_out", _significant(plain - g, factor, t.kept)
-
-
-def _less_one_hot(a: Array, t: Targets) -> Array:
-    """a - y."""
-    difference = a.copy()
-    difference[np.arange(len(a)), t.label] -= 1.0
-    return difference
 
 
 def _given(t: Targets) -> Array:
     """(n, C): rows of probabilities with their class weights, before smoothing."""
-    assert t.probabilities is not None
-    return t.probabilities if t.weight is None else t.probabilities * t.weight
-
-
-def _unweighted(block: Block, denominator: float, kept_rows: int, a: Array) -> Array:
-    """dC/dz as if all class weights were 1."""
-    t = block.targets
-    factor = block.softmax.backend.pair(block.factor)[0][:, None]
-    if t.probabilities is not None:
-        q = np.asarray(t.unweighted(FLOAT64))
-        return np.asarray(factor * (a * q.sum(1, keepdims=True) - q))
-    q = t.smoothing / t.classes + (1.0 - t.smoothing) * (np.arange(t.classes) == t.label[:, None])
-    share = denominator / max(kept_rows, 1) if t.reduction == "mean" else 1.0
-    return np.asarray(factor * share * (a - q))
+    return np.asarray(replace(t, smoothing=0.0).terms(FLOAT64))
 
 
 def _significant(delta: Array, scale: Array, kept: Array) -> Array:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Block, Exact
+from xentcheck.reference.targets import Targets
 
 from .measure import NEGLIGIBLE, Power, largest, ratio
 
@@ -47,7 +49,6 @@ def loss_deltas(exact: Exact, block: Block) -> dict[str, Array]:
     with np.errstate(all="ignore"):
         loss = B.pair(B.scale(*block.loss))[0]
         others, log_total = B.pair(s.others)[0], B.pair(s.log_total)[0]
-        at_label = log_total - B.pair(s.t)[0][np.arange(len(t.label)), t.label]
         mass = t.label_weight if t.hard else B.pair(B.sum(t.terms(B)))[0]
         deltas = {
             "zero": -loss,
@@ -60,39 +61,28 @@ def loss_deltas(exact: Exact, block: Block) -> dict[str, Array]:
         if block.rows.stop == len(exact.targets.kept):
             deltas["last_row_dropped"] = np.where(np.arange(len(loss)) == len(loss) - 1, -loss, 0.0)
         if t.smoothing:
-            deltas["smoothing_left_out"] = np.where(t.kept, _unsmoothed(block, at_label) - loss, 0.0)
+            deltas["smoothing_left_out"] = np.where(t.kept, _losses(block, replace(t, smoothing=0.0)) - loss, 0.0)
         if not t.kept.all():
-            deltas["ignored_rows_counted"] = np.where(t.kept, 0.0, at_label)
+            deltas["ignored_rows_counted"] = np.where(t.kept, 0.0, _at_label(block))
         if t.weight is not None:
-            plain = np.where(t.kept, _unweighted(block, at_label), 0.0)
+            plain = np.where(t.kept, _losses(block, replace(t, weight=None)), 0.0)
             deltas["plain"] = plain
             deltas["weights_left_out"] = plain - loss
     return deltas
 
 
-def _unweighted(block: Block, at_label: Array) -> Array:
-    """The losses (n,) as if all class weights were 1."""
-    t = block.targets
+def _losses(block: Block, t: Targets) -> Array:
+    """The losses (n,) of these rows for other targets."""
     if t.hard:
-        return at_label
-    if t.probabilities is not None:
-        return _against(block, np.asarray(t.unweighted(FLOAT64)))
-    surprise = np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
-    return np.asarray((1.0 - t.smoothing) * at_label + t.smoothing * surprise.mean(1))
-
-
-def _unsmoothed(block: Block, at_label: Array) -> Array:
-    """The losses (n,) as if there were no smoothing."""
-    t = block.targets
-    if t.probabilities is None:
-        return np.asarray(at_label * t.label_weight)
-    return _against(block, t.probabilities if t.weight is None else t.probabilities * t.weight)
-
-
-def _against(block: Block, q: Array) -> Array:
-    """The losses (n,) for factors q (n, C) of -log a."""
-    surprise = np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
+        return np.asarray(_at_label(block) * t.label_weight)
+    q, surprise = t.terms(FLOAT64), np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
     return np.asarray(np.where(q != 0, q * surprise, 0.0).sum(1))
+
+
+def _at_label(block: Block) -> Array:
+    """-log a (n,) of the labels."""
+    B, s, label = block.softmax.backend, block.softmax, block.targets.label
+    return np.asarray(B.pair(s.log_total)[0] - B.pair(s.t)[0][np.arange(len(label)), label])
 
 
 def note_losses(power: Power, exact: Exact, deltas: dict[str, Array], right: Array, bound: Array) -> None:
