@@ -69,6 +69,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/bounds/arithmetic.py": BOUNDS,
     "reference/bounds/directions.py": BOUNDS,
     "reference/bounds/softmax_errors.py": BOUNDS,
+    "reference/bounds/sums/exponentials.py": BOUNDS,
     "reference/bounds/base.py": ("test_bounds::test_a_softmax_below_the_normal_range_may_lose_its_last_bit", *BOUNDS),
     "reference/bounds/layers.py": BOUNDS,
     "reference/bounds/contracts.py": BOUNDS,
@@ -245,7 +246,8 @@ TESTS: dict[str, tuple[str, ...]] = {
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 
 SHARE = {
-    "reference/bounds/softmax_errors.py": 24,
+    "reference/bounds/softmax_errors.py": 12,
+    "reference/bounds/sums/exponentials.py": 12,
     "reference/bounds/rows.py": 12,
     "reference/bounds/gradient.py": 12,
     f"{ROOT}/studies/properties.py": 12,

@@ -62,7 +62,6 @@ class Bounds(Side):
         self.exact = exact
         self.arithmetic = Arithmetic.of(contract, exact.problem.dtype)
         self.scaling = Scaling.of(exact.all_targets, self.arithmetic)
-        self.denominator = float(exact.backend.pair(exact.denominator)[0])
 
     @cached_property
     def zeta(self) -> Array | None:
@@ -97,7 +96,7 @@ class Bounds(Side):
         error, size, raw = (np.concatenate([getattr(x, name) for x in losses] or [np.zeros(0)]) for name in names)
         in_storage = a.growth(len(raw) - 1, "reduction") if a.stores("reduction") else 0.0
         relative = together(self._summing(losses, error.sum(), size), in_storage, self.scaling.relative)
-        denominator = abs(self.denominator)
+        denominator = abs(self.exact.divisor)
         bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
         bound += a.result_rounding * (size.sum() / denominator + bound) + 2.0 * a.result_underflow
         smoothed = t.smoothing and t.probabilities is None
@@ -119,7 +118,7 @@ class Bounds(Side):
 
     def jvp(self, rows: list[DirectionalBounds]) -> Array:
         """() bound of the reduced jvp."""
-        return reduced_jvp(rows, self.arithmetic, self.scaling, self.denominator)
+        return reduced_jvp(rows, self.arithmetic, self.scaling, self.exact.divisor)
 
 
 def formed(bound: Array | GradientBounds) -> Array:

@@ -44,6 +44,8 @@ class Exact(Side):
         with np.errstate(all="ignore"):
             self.denominator: Number = self.all_targets.denominator(self.backend)
             self.factor: Number = self.backend.array(self.targets.upstream) / self.denominator
+        self.divisor = float(self.backend.pair(self.denominator)[0])
+        """The denominator in float64."""
         self.divided = bool(self.backend.sign(self.denominator) != 0)
         """Whether the denominator is not 0."""
         self.shared: dict[str, Array] = {}
@@ -106,7 +108,7 @@ class Exact(Side):
         finite = B.finite(numbers)
         if not finite.all():
             plain = np.where(finite, 0.0, B.pair(numbers)[0]).sum()
-            return B.array(plain / B.pair(self.denominator)[0])
+            return B.array(plain / self.divisor)
         cost = B.sum(B.scale(numbers, k - top)) / self.denominator
         return B.scale(leave(B, "cost", cost, not self.divided), top)
 

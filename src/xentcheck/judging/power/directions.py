@@ -17,7 +17,7 @@ def note_jvp(power: Power, exact: Exact, made: Any, right: Array, bound: Array) 
     """Power of a comparison of jvp, whose wrong answers are multiples of the right one."""
     factors = {"zero": -1.0, "negated": -2.0, "doubled": 1.0, "times_1_001": 1e-3}
     if exact.problem.reduction == "mean":
-        factors["not_divided"] = denominator_of(exact) - 1.0
+        factors["not_divided"] = exact.divisor - 1.0
     note_deltas(power, exact, lambda right: ((name, factor * right) for name, factor in factors.items()), right, bound)
 
 
@@ -34,12 +34,7 @@ def hvp_deltas(exact: Exact, block: Block, right: Array) -> Iterator[tuple[str, 
     last[:, -1] = -right[:, -1]
     yield "last_column_dropped", last
     if t.reduction == "mean":
-        yield "not_divided", right * (denominator_of(exact) - 1.0)
+        yield "not_divided", right * (exact.divisor - 1.0)
     with np.errstate(all="ignore"):
         inverse = np.where(t.upstream != 0, 1.0 / t.upstream, 1.0)[:, None]
     yield "upstream_ignored", right * (inverse - 1.0)
-
-
-def denominator_of(exact: Exact) -> float:
-    """What a mean divides by."""
-    return float(exact.backend.pair(exact.denominator)[0])

@@ -37,7 +37,7 @@ class WrongGradients:
     def __init__(self, exact: Exact, block: Block) -> None:
         self.problem, self.block = exact.problem, block
         self.right = exact.backend.pair(block.gradient)[0]
-        self.denominator = float(exact.backend.pair(exact.denominator)[0])
+        self.denominator = exact.divisor
         self.last = block.rows.stop == len(exact.targets.kept)
         whole = exact.all_targets
         self.rows = len(whole.kept)

@@ -96,7 +96,7 @@ def note_losses(power: Power, exact: Exact, deltas: dict[str, Array], right: Arr
 def note_cost(power: Power, exact: Exact, blocks: list[dict[str, Array]], cost: Array, bound: Array) -> None:
     """Power of a comparison of the reduced cost, from the deltas of all rows."""
     t = exact.all_targets
-    denominator = np.float64(exact.backend.pair(exact.denominator)[0])
+    denominator = np.float64(exact.divisor)
     names = {name for block in blocks for name in block}
     with np.errstate(all="ignore"):
         total = {n: np.float64(sum(b[n].sum() for b in blocks if n in b)) / denominator for n in names}
