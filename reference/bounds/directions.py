@@ -40,7 +40,7 @@ def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     of a sum lose below the normal range. The row's sum and the rounding to storage as for dC/dz.
     """
     block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
-    t, v, right = block.targets, block.of(block.problem.v), block.along
+    t, v = block.targets, block.of(block.problem.v)
     softmax = base.e / base.total
     error = e.gradient_softmax()
     size = np.abs(v)
@@ -56,7 +56,7 @@ def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     distance = np.abs(v - (softmax * v).sum(1, keepdims=True))
     hvp = error * (distance + spread) + softmax * spread + g * moved * (size + s + spread)
     factor = np.abs(leading(block, block.factor))[:, None] * mass
-    value = np.abs(leading(block, right.hvp))
+    value = np.abs(leading(block, block.along["hvp"]))
     hvp = hvp * factor
     hvp += rows.kappa * (value + hvp)
     if a.contract.row_sum != "none":
@@ -68,7 +68,7 @@ def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     hvp += np.where(base.reachable, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
     hvp += a.result_rounding * (value + hvp) + a.result_underflow * base.reachable
     jvp = jvp + lost * (1.0 + (q * reach).sum(1)) + _lost(a, q, size, np.where(q > 0, reach, 0.0))[:, 0]
-    jvp, value = np.where(t.kept, unbounded(jvp), 0.0), leading(block, right.jvp)
+    jvp, value = np.where(t.kept, unbounded(jvp), 0.0), leading(block, block.along["jvp"])
     output = jvp + a.result_rounding * (np.abs(value) + jvp) + a.result_underflow
     return DirectionalBounds(
         hvp=np.where(t.kept[:, None], finished(hvp, a), 0.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,6 @@ Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 BLOCK = 131072
 """Elements of one row block: logits are evaluated a cache-sized block at a time."""
-
-
-class Directional(NamedTuple):
-    """Along a direction of the logits: jvp (n,) of the losses, without reduction and upstream, and hvp (n, C)."""
-
-    jvp: Number
-    hvp: Number
 
 
 @dataclass(frozen=True)
@@ -98,8 +91,8 @@ class Block:
         return {q: leave(B, q, value, undefined) for q, value in found.items()}
 
     @cached_property
-    def along(self) -> Directional:
-        """The derivatives along the problem's direction v.
+    def along(self) -> dict[str, Number]:
+        """jvp (n,), without reduction and upstream, and hvp (n, C): the derivatives along the problem's direction v.
 
         [derived] with the factors q of -log a, Q = sum q_i and s = a.v: the loss C = -sum q_i log a_i of a row moves by
         jvp = Q s - q.v, and dC/dz = f (a Q - q) by hvp = f Q a o (v - s). Only differences of v count, so that v is
@@ -115,6 +108,5 @@ class Block:
         hvp = (s.e / s.total[:, None]) * (d - mean[:, None]) * (mass * self.factor)[:, None]
         jvp, hvp = B.where(t.kept, jvp, 0.0), B.where(t.kept[:, None], hvp, 0.0)
         undefined = self.undefined | (not all_finite(v))
-        leave(B, "jvp", jvp, undefined)
-        leave(B, "hvp", hvp, (undefined | (not self.divided))[:, None])
-        return Directional(jvp, hvp)
+        of_all = (undefined | (not self.divided))[:, None]
+        return {"jvp": leave(B, "jvp", jvp, undefined), "hvp": leave(B, "hvp", hvp, of_all)}

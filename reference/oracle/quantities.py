@@ -91,17 +91,17 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity(
             "jvp",
             BY_ROW,
-            lambda block: block.along.jvp,
+            lambda block: block.along["jvp"],
             lambda bounds: bounds.along.output,
             reduced=Quantity(
                 "jvp",
                 WHOLE,
-                lambda block: block.along.jvp,
+                lambda block: block.along["jvp"],
                 lambda bounds: bounds.along,
                 (lambda exact, rows: exact.jvp(rows), lambda bounds, rows: bounds.jvp(rows)),
             ),
         ),
-        Quantity("hvp", BY_CLASS, lambda block: block.along.hvp, lambda bounds: bounds.along.hvp),
+        Quantity("hvp", BY_CLASS, lambda block: block.along["hvp"], lambda bounds: bounds.along.hvp),
     )
 }
 """All of them by name, in the order in which they are looked at."""

@@ -72,10 +72,13 @@ def loss_deltas(exact: Exact, block: Block) -> dict[str, Array]:
 
 
 def _losses(block: Block, t: Targets) -> Array:
-    """The losses (n,) of these rows for other targets."""
+    """The losses (n,) of these rows for targets that have smoothing or class weights, but not both."""
     if t.hard:
         return np.asarray(_at_label(block) * t.label_weight)
-    q, surprise = t.terms(FLOAT64), np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
+    surprise = np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
+    if t.probabilities is None:
+        return np.asarray((1.0 - t.smoothing) * _at_label(block) + t.smoothing * surprise.mean(1))
+    q = t.terms(FLOAT64)
     return np.asarray(np.where(q != 0, q * surprise, 0.0).sum(1))
 
 
