@@ -9,9 +9,8 @@ import numpy as np
 from xentcheck.reference.formats import Array
 
 from .arithmetic import Arithmetic, finished, together
-from .base import Scaling
 from .rows import RowBounds, leading
-from .sums.scattered import growth_of, looked_at, share
+from .sums.scattered import looked_at, share
 
 
 @dataclass(frozen=True)
@@ -111,16 +110,3 @@ def _lost(a: Arithmetic, factor: Array, size: Array, reach: Array) -> Array:
 def unbounded(bound: Array) -> Array:
     """inf for nan: the difference or product of infinities, where something on the way to a bound has overflown."""
     return np.where(np.isnan(bound), np.inf, bound)
-
-
-def reduced_jvp(parts: list[DirectionalBounds], a: Arithmetic, scaling: Scaling, denominator: float) -> Array:
-    """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage."""
-    names = ("jvp", "size", "value")
-    error, size, values = (np.concatenate([getattr(p, name) for p in parts] or [np.zeros(0)]) for name in names)
-    known = share(error.sum(keepdims=True), np.abs(values).sum(keepdims=True)) + a.roundings(2.0, 2.0)
-    summing = growth_of(a, values[None], "reduction", known, np.array([len(size)]))[0]
-    relative = together(summing, scaling.relative, a.extra("between"))
-    bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
-    value = values.sum() / denominator
-    stored = a.result_rounding * (np.abs(value) + bound) + 2.0 * a.result_underflow
-    return finished(np.asarray(bound + stored), a)

@@ -23,7 +23,7 @@ from . import layers
 from .arithmetic import Arithmetic, finished, growth, together
 from .base import RowBase, Scaling
 from .contracts import Contract, get
-from .directions import DirectionalBounds, directional_bounds, reduced_jvp
+from .directions import DirectionalBounds, directional_bounds
 from .gradient import GradientBounds
 from .rows import LossBounds, RowBounds, leading
 from .sums.scattered import growth_of, looked_at, share
@@ -117,8 +117,15 @@ class Bounds(Side):
         return min(any_order, max(float(growth[0]) for growth in found))
 
     def jvp(self, rows: list[DirectionalBounds]) -> Array:
-        """() bound of the reduced jvp."""
-        return reduced_jvp(rows, self.arithmetic, self.scaling, self.exact.divisor)
+        """() bound of the reduced jvp: (sum of bounds + (growth(rows) + kappa) sum of sizes)/|denominator|, stored."""
+        a, names = self.arithmetic, ("jvp", "size", "value")
+        error, size, values = (np.concatenate([getattr(x, name) for x in rows] or [np.zeros(0)]) for name in names)
+        known = share(error.sum(keepdims=True), np.abs(values).sum(keepdims=True)) + a.roundings(2.0, 2.0)
+        summing = growth_of(a, values[None], "reduction", known, np.array([len(size)]))[0]
+        relative = together(summing, self.scaling.relative, a.extra("between"))
+        bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(self.exact.divisor)
+        value = np.abs(values.sum() / self.exact.divisor)
+        return finished(np.asarray(bound + (a.result_rounding * (value + bound) + 2.0 * a.result_underflow)), a)
 
 
 def formed(bound: Array | GradientBounds) -> Array:

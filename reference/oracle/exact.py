@@ -24,7 +24,7 @@ from xentcheck.reference.targets import Targets
 from . import layers
 from .block import BLOCK, Block, Pair
 from .leaving import all_finite, leave
-from .quantities import Part, Quantity, Side, quantity_of
+from .quantities import Part, Side, quantity_of
 from .ranges import backend_for
 from .rows import LIFT, RowSoftmax
 
@@ -84,7 +84,14 @@ class Exact(Side):
         chosen = [quantity_of(name, self.problem) for name in dict.fromkeys(wanted)]
         left: dict[str, list[list[Any]]] = {q.name: [[] for _ in sides] for q in chosen if q.together}
         for block in self.blocks():
-            yield from _parts(block, chosen, sides, left)
+            views = [side.on(block) for side in sides]
+            for q in chosen:
+                if not q.together:
+                    yield Part(q, block, [side.found(q, view) for side, view in zip(sides, views, strict=True)])
+                    continue
+                for i, side in enumerate(sides):
+                    left[q.name][i].append(side.found(q, views[i]))
+            views.clear()
             told(len(block.targets.kept))
         for q in chosen:
             if q.together:
@@ -118,19 +125,6 @@ class Exact(Side):
         numbers = B.concatenate(rows)
         undefined = not (self.divided and B.finite(numbers).all())
         return leave(B, "jvp", B.sum(numbers) / self.denominator, undefined)
-
-
-def _parts(
-    block: Block, chosen: Sequence[Quantity], sides: Sequence[Side], left: dict[str, list[list[Any]]]
-) -> Iterator[Part]:
-    views = [side.on(block) for side in sides]
-    for q in chosen:
-        found = [side.found(q, view) for side, view in zip(sides, views, strict=True)]
-        if not q.together:
-            yield Part(q, block, found)
-            continue
-        for of_side, one in zip(left[q.name], found, strict=True):
-            of_side.append(one)
 
 
 @cache
