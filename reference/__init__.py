@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from xentcheck.reference.book.activations import log_softmax, sigmoid, sigmoid_prime, softmax, softmax_jacobian
-from xentcheck.reference.book.chain_rule import chain, delta, dz_db, dz_dw, grad_a, grad_a_prev, grad_b, grad_w
-from xentcheck.reference.book.costs import (
+from .book.activations import log_softmax, sigmoid, sigmoid_prime, softmax, softmax_jacobian
+from .book.chain_rule import chain, delta, dz_db, dz_dw, grad_a, grad_a_prev, grad_b, grad_w
+from .book.costs import (
     log_likelihood,
     quadratic_cost,
     quadratic_delta,
@@ -19,19 +19,9 @@ from xentcheck.reference.book.costs import (
     sigmoid_cross_entropy_grad_w,
     sigmoid_cross_entropy_minimum,
 )
-from xentcheck.reference.book.finite_differences import central, one_sided
-from xentcheck.reference.book.network import (
-    Gradients,
-    Network,
-    backprop,
-    costs,
-    deltas,
-    feedforward,
-    sgd_step,
-    unrolled_delta,
-)
-from xentcheck.reference.book.regularization import bias_step, l1_cost, l1_grad, l1_step, l2_cost, l2_grad, l2_step
-
+from .book.finite_differences import central, one_sided
+from .book.network import Gradients, Network, backprop, costs, deltas, feedforward, sgd_step, unrolled_delta
+from .book.regularization import bias_step, l1_cost, l1_grad, l1_step, l2_cost, l2_grad, l2_step
 from .loss import cross_entropy, cross_entropy_grad, cross_entropy_hvp, cross_entropy_jvp
 from .problem import Problem
 
