@@ -99,14 +99,6 @@ class Targets:
         hi, lo = exact_sum(self.label_weight)
         return backend.array(hi) + lo
 
-    def unweighted(self, backend: Backend) -> Number:
-        """(M, C): rows of probabilities after smoothing, before class weights: q_i (1 - eps) + eps/C."""
-        q = backend.array(self.probabilities)
-        if not self.smoothing:
-            return q
-        smooth = backend.array(self.smoothing) / float(self.classes)
-        return q * (backend.array(1.0) - self.smoothing) + smooth
-
     @cached_property
     def sizes(self) -> Array:
         """(M, C): |factors| in float64 as rounding errors see them: entries of either sign do not cancel with eps/C."""
@@ -140,9 +132,11 @@ class Targets:
 
     def _terms(self, backend: Backend) -> Number:
         weight = np.ones(self.classes) if self.weight is None else self.weight
-        if self.probabilities is not None:
-            return self.unweighted(backend) * weight[None, :]
         smooth = backend.array(self.smoothing) / float(self.classes)
+        if self.probabilities is not None:
+            q = backend.array(self.probabilities)
+            q = q * (backend.array(1.0) - self.smoothing) + smooth if self.smoothing else q
+            return q * weight[None, :]
         spread = backend.array(weight[None, :] * self.kept[:, None]) * smooth
         if self.smoothing == 1.0:
             return spread

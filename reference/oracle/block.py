@@ -74,12 +74,10 @@ class Block:
         """Loss of these rows as (number, k) for number * 2^k."""
         B, t = self.softmax.backend, self.targets
         number, k = self.softmax.loss(t)
-        masked = ~B.finite(self.softmax.t)
+        masked, met = ~B.finite(self.softmax.t), np.zeros(len(t.label), bool)
         if masked.any():
             rows = np.arange(len(t.label))
             met = masked[rows, t.label] & (t.label_weight != 0) if t.hard else (masked & (t.sizes != 0)).any(1)
-        else:
-            met = np.zeros(len(t.label), bool)
         return leave(B, "loss", number, self.undefined | met), k
 
     @cached_property
