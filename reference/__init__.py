@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from xentcheck.reference.book.activations import log_softmax, sigmoid, sigmoid_prime, softmax, softmax_jacobian
-from xentcheck.reference.book.chain_rule import chain, delta, dz_db, dz_dw, grad_a, grad_a_prev, grad_b, grad_w
-from xentcheck.reference.book.costs import (
+from .book.activations import log_softmax, sigmoid, sigmoid_prime, softmax, softmax_jacobian
+from .book.chain_rule import chain, delta, dz_db, dz_dw, grad_a, grad_a_prev, grad_b, grad_w
+from .book.costs import (
     log_likelihood,
     quadratic_cost,
     quadratic_delta,
@@ -19,71 +19,22 @@ from xentcheck.reference.book.costs import (
     sigmoid_cross_entropy_grad_w,
     sigmoid_cross_entropy_minimum,
 )
-from xentcheck.reference.book.finite_differences import central, one_sided
-from xentcheck.reference.book.network import (
-    Gradients,
-    Network,
-    backprop,
-    costs,
-    deltas,
-    feedforward,
-    sgd_step,
-    unrolled_delta,
-)
-from xentcheck.reference.book.regularization import bias_step, l1_cost, l1_grad, l1_step, l2_cost, l2_grad, l2_step
-
+from .book.finite_differences import central, one_sided
+from .book.network import Gradients, Network, backprop, costs, deltas, feedforward, sgd_step, unrolled_delta
+from .book.regularization import bias_step, l1_cost, l1_grad, l1_step, l2_cost, l2_grad, l2_step
 from .loss import cross_entropy, cross_entropy_grad, cross_entropy_hvp, cross_entropy_jvp
 from .problem import Problem
 
-__all__ = [
-    "Gradients",
-    "Network",
-    "Problem",
-    "backprop",
-    "bias_step",
-    "bounds",
-    "central",
-    "chain",
-    "costs",
-    "cross_entropy",
-    "cross_entropy_grad",
-    "cross_entropy_hvp",
-    "cross_entropy_jvp",
-    "delta",
-    "deltas",
-    "dz_db",
-    "dz_dw",
-    "feedforward",
-    "grad_a",
-    "grad_a_prev",
-    "grad_b",
-    "grad_w",
-    "l1_cost",
-    "l1_grad",
-    "l1_step",
-    "l2_cost",
-    "l2_grad",
-    "l2_step",
-    "log_likelihood",
-    "log_softmax",
-    "one_sided",
-    "oracle",
-    "quadratic_cost",
-    "quadratic_delta",
-    "quadratic_grad_a",
-    "quadratic_grad_w",
-    "sgd_step",
-    "sigmoid",
-    "sigmoid_cross_entropy",
-    "sigmoid_cross_entropy_delta",
-    "sigmoid_cross_entropy_grad_a",
-    "sigmoid_cross_entropy_grad_w",
-    "sigmoid_cross_entropy_minimum",
-    "sigmoid_prime",
-    "softmax",
-    "softmax_jacobian",
-    "unrolled_delta",
-]
+__all__ = ["Problem", "bounds", "oracle"]
+__all__ += ["cross_entropy", "cross_entropy_grad", "cross_entropy_hvp", "cross_entropy_jvp"]
+__all__ += ["log_softmax", "sigmoid", "sigmoid_prime", "softmax", "softmax_jacobian"]
+__all__ += ["chain", "delta", "dz_db", "dz_dw", "grad_a", "grad_a_prev", "grad_b", "grad_w"]
+__all__ += ["log_likelihood", "quadratic_cost", "quadratic_delta", "quadratic_grad_a", "quadratic_grad_w"]
+__all__ += ["sigmoid_cross_entropy", "sigmoid_cross_entropy_delta", "sigmoid_cross_entropy_grad_a"]
+__all__ += ["sigmoid_cross_entropy_grad_w", "sigmoid_cross_entropy_minimum"]
+__all__ += ["central", "one_sided"]
+__all__ += ["Gradients", "Network", "backprop", "costs", "deltas", "feedforward", "sgd_step", "unrolled_delta"]
+__all__ += ["bias_step", "l1_cost", "l1_grad", "l1_step", "l2_cost", "l2_grad", "l2_step"]
 
 
 def __getattr__(name: str) -> Any:

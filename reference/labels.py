@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .problem import Problem
-
-if TYPE_CHECKING:
-    pass
 
 
 def one_hot(p: Problem) -> Problem:

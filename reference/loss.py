@@ -3,10 +3,10 @@
 Shapes: logits (C,), (N, C) or (N, C, d1..dk); target: class indices of that shape without C, or probabilities of the
 logits' shape, any finite numbers. Conventions are PyTorch's: the weighted mean divides by the sum of the kept labels'
 weights, with probabilities by the number of rows; class weights stand inside the smoothing sum, whose mass is eps/C per
-class; smoothed probabilities are q (1 - eps) + eps/C, whatever their rows sum to; an
-ignored row contributes nothing and gets a gradient of exactly 0. A mean over no kept row is nan with a gradient of 0;
-weights that sum to 0 give nan twice; an empty batch has mean nan, sum 0. One difference: a factor of 0 on a logit of
--inf contributes 0, where PyTorch returns nan. A logit of -inf under label smoothing makes the loss inf.
+class; smoothed probabilities are q (1 - eps) + eps/C, whatever their rows sum to; an ignored row contributes nothing
+and gets a gradient of exactly 0. A mean over no kept row is nan with a gradient of 0; weights that sum to 0 give nan
+twice; an empty batch has mean nan, sum 0. One difference: a factor of 0 on a logit of -inf contributes 0, where PyTorch
+returns nan. A logit of -inf under label smoothing makes the loss inf.
 
 Everything is computed in the dtype of the logits. Where class weights, targets and upstream gradients have a product,
 or a sum of products, beyond its largest number, results are inf, or nan as inf - inf, inf/inf or 0 inf; each of them
@@ -32,7 +32,6 @@ from .rows import from_rows, to_rows
 def problem_of(
     logits: Any,
     target: Any,
-    *,
     weight: Any = None,
     ignore_index: int = NO_IGNORE,
     reduction: str = "mean",
@@ -69,12 +68,11 @@ class Rows:
         self.type = self.t.dtype.type
         self.weight = np.ones(p.classes, self.t.dtype) if p.weight is None else p.weight
         self.smoothing = self.type(p.label_smoothing)
+        self.share = self.smoothing / self.type(p.classes)
         if p.probabilities:
             self.label = np.zeros(len(self.t), np.int64)
             q = to_rows(p.target)
-            if self.smoothing:
-                q = q * (1 - self.smoothing) + self.smoothing / self.type(p.classes)
-            self.q = q * self.weight
+            self.q = (q * (1 - self.smoothing) + self.share if self.smoothing else q) * self.weight
         else:
             self.label = np.where(self.kept, p.target.reshape(-1), 0)
         self.label_weight = np.where(self.kept, self.weight[self.label], self.type(0))
@@ -86,7 +84,7 @@ class Rows:
             return _dot(self.q, surprise)
         loss = _dot(self.label_weight, surprise[np.arange(len(self.label)), self.label])
         if self.smoothing:
-            spread = _dot(self.weight, surprise).sum(-1) * (self.smoothing / self.type(self.p.classes))
+            spread = _dot(self.weight, surprise).sum(-1) * self.share
             loss = (1 - self.smoothing) * loss + spread
         return np.asarray(np.where(self.kept, loss, self.type(0)))
 
@@ -107,14 +105,21 @@ class Rows:
             g = a * main[:, None]
             g[np.arange(len(g)), self.label] = -complement(a, self.label) * main
             if self.smoothing:
-                share = f * (self.smoothing / self.type(self.p.classes))
-                g = g + share * (a * self.weight.sum() - self.weight)
+                g = g + f * self.share * (a * self.weight.sum() - self.weight)
         return np.asarray(np.where(self.kept[:, None], g, self.type(0)), self.t.dtype)
 
     def factor(self) -> Array:
         """Upstream gradient over the denominator, per row; 0 for ignored rows."""
         up = np.broadcast_to(self.p.upstream.reshape(-1).astype(self.t.dtype), self.kept.shape)
         return np.asarray(np.where(self.kept, up / self.denominator(), self.type(0)))
+
+    def direction(self, v: Any) -> Array:
+        """v in row form, minus its entry at the largest a, which keeps a.v from cancelling. Raises ShapeError."""
+        v = np.asarray(v, self.p.dtype)
+        if v.shape != self.p.logits_shape:
+            raise ShapeError(f"v has shape {v.shape}; allowed: {self.p.logits_shape}, the shape of the logits")
+        rows = to_rows(v)
+        return np.asarray(rows - np.take_along_axis(rows, self.t.argmax(1)[:, None], 1))
 
 
 def _dot(q: Array, surprise: Array) -> Array:
@@ -143,9 +148,7 @@ def cross_entropy(
     >>> float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1])))
     0.6931471805599453
     """
-    p = problem_of(
-        logits, target, weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing)
     with np.errstate(all="ignore"):
         rows = Rows(p)
         losses = rows.losses()
@@ -173,15 +176,7 @@ def cross_entropy_grad(
     >>> cross_entropy_grad(np.array([[0.0, 0.0]]), np.array([1])).tolist()
     [[0.5, -0.5]]
     """
-    p = problem_of(
-        logits,
-        target,
-        weight=weight,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-        upstream=upstream,
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing, upstream)
     with np.errstate(all="ignore"):
         rows = Rows(p)
         return from_rows(rows.gradient(rows.factor()), p.logits_shape)
@@ -200,39 +195,26 @@ def cross_entropy_jvp(
 ) -> Array:
     """Derivative of `cross_entropy` along v: Q (a.v) - q.v per row [derived], reduced like the loss.
 
-    v: the logits' shape. Returns the shape and dtype of the loss. v is shifted by its entry at the largest a, which
-    changes nothing exactly and keeps a.v from cancelling. Raises like `cross_entropy`.
+    v: the logits' shape. Returns the shape and dtype of the loss. Raises like `cross_entropy`.
 
     >>> float(cross_entropy_jvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])))
     0.5
     """
-    p = problem_of(
-        logits, target, weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing)
     with np.errstate(all="ignore"):
         rows = Rows(p)
-        d = direction_of(p, rows, v)
+        d = rows.direction(v)
         mean = (rows.e * d).sum(1) / rows.total[:, 0]
         if p.probabilities:
             moved = rows.q.sum(1) * mean - _dot(rows.q, d)
         else:
             at_label = rows.label_weight * (mean - d[np.arange(len(d)), rows.label])
-            share = rows.smoothing / rows.type(p.classes)
             spread = rows.weight.sum() * mean - (rows.weight * d).sum(1)
-            moved = (1 - rows.smoothing) * at_label + share * spread
+            moved = (1 - rows.smoothing) * at_label + rows.share * spread
             moved = np.where(rows.kept, moved, rows.type(0))
         if reduction == "none":
             return np.asarray(moved, rows.type).reshape(p.loss_shape)
         return np.asarray(moved.sum() / rows.denominator(), rows.type)
-
-
-def direction_of(p: Problem, rows: Rows, v: Any) -> Array:
-    """v in row form, minus its entry at the largest a. Raises ShapeError."""
-    direction = np.asarray(v, p.dtype)
-    if direction.shape != p.logits_shape:
-        raise ShapeError(f"v has shape {direction.shape}; allowed: {p.logits_shape}, the shape of the logits")
-    direction = to_rows(direction)
-    return np.asarray(direction - np.take_along_axis(direction, rows.t.argmax(1)[:, None], 1))
 
 
 @in_float32
@@ -249,30 +231,20 @@ def cross_entropy_hvp(
 ) -> Array:
     """(d2C/dz2) v = s Q a (v - a.v) per row [derived]: the Jacobian of (84) times v, Q the sum of the factors q.
 
-    v: the logits' shape. Returns the logits' shape and dtype. [derived] v is shifted by its entry at the largest a,
-    which changes nothing exactly and keeps v - a.v from cancelling. Raises like `cross_entropy`.
+    v: the logits' shape. Returns the logits' shape and dtype. Raises like `cross_entropy`.
 
     >>> cross_entropy_hvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])).tolist()
     [[0.25, -0.25]]
     """
-    p = problem_of(
-        logits,
-        target,
-        weight=weight,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-        upstream=upstream,
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing, upstream)
     with np.errstate(all="ignore"):
         rows = Rows(p)
-        a = rows.e / rows.total
-        direction = direction_of(p, rows, v)
+        a, d = rows.e / rows.total, rows.direction(v)
         if p.probabilities:
             mass = rows.q.sum(1)
         else:
             spread = rows.weight.sum() / rows.type(p.classes)
             mass = (1 - rows.smoothing) * rows.label_weight + rows.smoothing * spread
-        product = a * (direction - (a * direction).sum(1, keepdims=True))
-        product = np.where(rows.kept[:, None], product * (rows.factor() * mass)[:, None], rows.type(0))
-        return from_rows(product, p.logits_shape)
+        product = a * (d - (a * d).sum(1, keepdims=True))
+        product *= (rows.factor() * mass)[:, None]
+        return from_rows(np.where(rows.kept[:, None], product, rows.type(0)), p.logits_shape)

@@ -240,16 +240,10 @@ def _validate_layer(p: Problem) -> None:
 def _validate_target(p: Problem) -> None:
     if p.target.dtype.kind in "iu":
         if p.target.shape != p.loss_shape:
-            raise ShapeError(
-                f"target has shape {p.target.shape}; allowed: {p.loss_shape} (class indices) or {p.logits_shape}"
-            )
+            allowed = f"{p.loss_shape} (class indices) or {p.logits_shape}"
+            raise ShapeError(f"target has shape {p.target.shape}; allowed: {allowed}")
         bad = (p.target != p.ignore_index) & ((p.target < 0) | (p.target >= p.classes))
-        if bad.any():
-            where = tuple(int(i) for i in np.argwhere(bad)[0])
-            raise TargetError(
-                f"target{list(where)} is {p.target[where]}; allowed: 0 to {p.classes - 1}, "
-                f"or ignore_index {p.ignore_index}"
-            )
+        _refuse_first(p, bad, f"0 to {p.classes - 1}, or ignore_index {p.ignore_index}")
         return
     if str(p.target.dtype) != p.dtype:
         raise DtypeError(f"target has dtype {p.target.dtype}; allowed: integers, or probabilities in {p.dtype}")
@@ -257,20 +251,14 @@ def _validate_target(p: Problem) -> None:
         raise ShapeError(f"target probabilities have shape {p.target.shape}; allowed: {p.logits_shape}")
     if p.ignore_index != NO_IGNORE:
         raise TargetError(f"ignore_index is {p.ignore_index}; it has no meaning with target probabilities")
-    bad = ~np.isfinite(p.target)
+    _refuse_first(p, ~np.isfinite(p.target), "finite numbers")
+
+
+def _refuse_first(p: Problem, bad: Array, allowed: str) -> None:
+    """Raise a TargetError with the first of the targets that are bad."""
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: finite numbers")
-
-
-def index_of(problem: Problem, quantity: str, position: int) -> tuple[int, ...]:
-    """The index, in the quantity's own shape, of a position in row form."""
-    shape = problem.shapes[quantity]
-    if quantity in ("a", "log_a", "dC/dz", "hvp"):
-        row, label = divmod(position, problem.classes)
-        where = [int(i) for i in np.unravel_index(row, problem.loss_shape)] if problem.loss_shape else []
-        return (*where[:1], label, *where[1:])
-    return tuple(int(i) for i in np.unravel_index(position, shape)) if shape else ()
+        raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: {allowed}")
 
 
 def digest_of(problem: Problem) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -75,18 +75,16 @@ class Targets:
             return np.where(self.kept, 1.0, 0.0)
         return np.where(self.kept, self.weight[self.label], 0.0)
 
+    @property
+    def one_hot(self) -> Array:
+        """(M, C): the factors of -log a of hard targets, in float64."""
+        return np.asarray((np.arange(self.classes) == self.label[:, None]) * self.label_weight[:, None])
+
     def block(self, rows: slice | Array) -> Targets:
         """The targets of some rows."""
-        q = self.probabilities
-        return Targets(
-            self.kept[rows],
-            self.label[rows],
-            None if q is None else q[rows],
-            self.weight,
-            self.smoothing,
-            self.reduction,
-            self.upstream[rows],
-            self.classes,
+        q = None if self.probabilities is None else self.probabilities[rows]
+        return replace(
+            self, kept=self.kept[rows], label=self.label[rows], probabilities=q, upstream=self.upstream[rows]
         )
 
     def denominator(self, backend: Backend) -> Number:
@@ -100,14 +98,6 @@ class Targets:
             return total
         hi, lo = exact_sum(self.label_weight)
         return backend.array(hi) + lo
-
-    def unweighted(self, backend: Backend) -> Number:
-        """(M, C): rows of probabilities after smoothing, before class weights: q_i (1 - eps) + eps/C."""
-        q = backend.array(self.probabilities)
-        if not self.smoothing:
-            return q
-        smooth = backend.array(self.smoothing) / float(self.classes)
-        return q * (backend.array(1.0) - self.smoothing) + smooth
 
     @cached_property
     def sizes(self) -> Array:
@@ -142,9 +132,11 @@ class Targets:
 
     def _terms(self, backend: Backend) -> Number:
         weight = np.ones(self.classes) if self.weight is None else self.weight
-        if self.probabilities is not None:
-            return self.unweighted(backend) * weight[None, :]
         smooth = backend.array(self.smoothing) / float(self.classes)
+        if self.probabilities is not None:
+            q = backend.array(self.probabilities)
+            q = q * (backend.array(1.0) - self.smoothing) + smooth if self.smoothing else q
+            return q * weight[None, :]
         spread = backend.array(weight[None, :] * self.kept[:, None]) * smooth
         if self.smoothing == 1.0:
             return spread

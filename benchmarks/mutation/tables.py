@@ -69,14 +69,15 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/bounds/arithmetic.py": BOUNDS,
     "reference/bounds/directions.py": BOUNDS,
     "reference/bounds/softmax_errors.py": BOUNDS,
+    "reference/bounds/sums/exponentials.py": BOUNDS,
     "reference/bounds/base.py": ("test_bounds::test_a_softmax_below_the_normal_range_may_lose_its_last_bit", *BOUNDS),
     "reference/bounds/layers.py": BOUNDS,
-    "reference/oracle/directions.py": BOUNDS,
     "reference/bounds/contracts.py": BOUNDS,
     "reference/formats.py": BOUNDS,
     "reference/bounds/sums/addends.py": ("test_pinned_bounds", "test_scattered", "test_long_sums"),
     "reference/bounds/sums/scattered.py": ("test_pinned_bounds", "test_scattered", "test_long_sums"),
-    "reference/oracle/block.py": EXACT,
+    "reference/oracle/quantities.py": (*EXACT, "test_judge"),
+    "reference/oracle/block.py": (*EXACT, *BOUNDS),
     "reference/oracle/exact.py": EXACT,
     "reference/oracle/functions.py": EXACT,
     "reference/oracle/rows.py": EXACT,
@@ -135,10 +136,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     f"{ROOT}/judging/power/values.py": DELTAS,
     f"{ROOT}/judging/power/gradients.py": DELTAS,
-    f"{ROOT}/judging/directions.py": (
-        "test_power::test_wrong_derivatives_are_multiples_of_the_right_one",
-        *DELTAS,
-    ),
+    f"{ROOT}/judging/power/table.py": DELTAS,
     f"{ROOT}/judging/power/directions.py": (
         "test_power::test_wrong_derivatives_are_multiples_of_the_right_one",
         *DELTAS,
@@ -248,7 +246,8 @@ TESTS: dict[str, tuple[str, ...]] = {
 """File -> the test modules that are run for a change of it, those that are likeliest to notice first."""
 
 SHARE = {
-    "reference/bounds/softmax_errors.py": 24,
+    "reference/bounds/softmax_errors.py": 12,
+    "reference/bounds/sums/exponentials.py": 12,
     "reference/bounds/rows.py": 12,
     "reference/bounds/gradient.py": 12,
     f"{ROOT}/studies/properties.py": 12,

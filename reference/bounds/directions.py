@@ -7,26 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from xentcheck.reference.formats import Array
-from xentcheck.reference.oracle.block import Block
-from xentcheck.reference.oracle.directions import Directional, one_hot
-from xentcheck.reference.oracle.exact import Exact
-from xentcheck.reference.rows import from_rows, to_rows
 
 from .arithmetic import Arithmetic, finished, together
-from .rows import RowBounds
-from .sums.scattered import growth_of, looked_at, share
+from .rows import RowBounds, leading
+from .sums.scattered import looked_at, share
 
 
 @dataclass(frozen=True)
 class DirectionalBounds:
-    """Bounds of jvp (n,) before the reduction, the sizes (n,) of what is summed in it, and of hvp (n, C)."""
+    """Bounds of hvp (n, C) and of jvp (n,), as an output and before a reduction.
 
+    size: (n,), of what is summed in jvp. value: (n,), jvp itself.
+    """
+
+    hvp: Array
+    output: Array
     jvp: Array
     size: Array
-    hvp: Array
+    value: Array
 
 
-def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> DirectionalBounds:
+def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     """With D the error of the gradient's softmax, on v itself or shifted:
 
     s:    sum D |v| + g sum (a + D) |v| + U =: E, g = growth(C) + 8u (and 3 u_s between kernels)
@@ -38,7 +39,7 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     of a sum lose below the normal range. The row's sum and the rounding to storage as for dC/dz.
     """
     block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
-    B, t = block.softmax.backend, block.targets
+    t, v = block.targets, block.of(block.problem.v)
     softmax = base.e / base.total
     error = e.gradient_softmax()
     size = np.abs(v)
@@ -47,14 +48,14 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     s = np.abs((softmax * v).sum(1, keepdims=True))
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
     spread += _lost(a, softmax, size, np.where(base.reachable & (size > 0), 1.0 + size, 0.0))
-    q = np.abs(one_hot(block)) if t.hard else t.sizes
+    q = np.abs(t.one_hot) if t.hard else t.sizes
     mass = q.sum(1, keepdims=True)
     total = mass * (s + spread) + (q * size).sum(1, keepdims=True)
     jvp = (mass * spread + g * total)[:, 0]
     distance = np.abs(v - (softmax * v).sum(1, keepdims=True))
     hvp = error * (distance + spread) + softmax * spread + g * moved * (size + s + spread)
-    factor = np.abs(B.pair(block.factor)[0])[:, None] * mass
-    value = np.abs(B.pair(exact.hvp)[0])
+    factor = np.abs(leading(block, block.factor))[:, None] * mass
+    value = np.abs(leading(block, block.along["hvp"]))
     hvp = hvp * factor
     hvp += rows.kappa * (value + hvp)
     if a.contract.row_sum != "none":
@@ -66,11 +67,14 @@ def directional_bounds(rows: RowBounds, exact: Directional, v: Array) -> Directi
     hvp += np.where(base.reachable, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
     hvp += a.result_rounding * (value + hvp) + a.result_underflow * base.reachable
     jvp = jvp + lost * (1.0 + (q * reach).sum(1)) + _lost(a, q, size, np.where(q > 0, reach, 0.0))[:, 0]
-    kept = t.kept[:, None]
+    jvp, value = np.where(t.kept, unbounded(jvp), 0.0), leading(block, block.along["jvp"])
+    output = jvp + a.result_rounding * (np.abs(value) + jvp) + a.result_underflow
     return DirectionalBounds(
-        np.where(t.kept, unbounded(jvp), 0.0),
-        np.where(t.kept, unbounded(total[:, 0]), 0.0),
-        np.where(kept, finished(hvp, a), 0.0),
+        hvp=np.where(t.kept[:, None], finished(hvp, a), 0.0),
+        output=np.where(t.kept, finished(output, a), 0.0),
+        jvp=jvp,
+        size=np.where(t.kept, unbounded(total[:, 0]), 0.0),
+        value=value,
     )
 
 
@@ -106,55 +110,3 @@ def _lost(a: Arithmetic, factor: Array, size: Array, reach: Array) -> Array:
 def unbounded(bound: Array) -> Array:
     """inf for nan: the difference or product of infinities, where something on the way to a bound has overflown."""
     return np.where(np.isnan(bound), np.inf, bound)
-
-
-class BoundsAlong:
-    """The bounds of jvp and hvp of a whole problem; feed it the exact blocks in order."""
-
-    def __init__(self, exact: Exact) -> None:
-        self.exact = exact
-        self._v = to_rows(np.asarray(exact.problem.v)).astype(np.float64)
-        self._values: list[Array] = []
-        self._parts: list[DirectionalBounds] = []
-        self._jvp: list[Array] = []
-        self._rows: RowBounds | None = None
-
-    def add(self, block: Block, rows: RowBounds) -> None:
-        """One block of rows."""
-        right = Directional.of(block, self._v[block.rows])
-        self._parts.append(directional_bounds(rows, right, self._v[block.rows]))
-        self._values.append(block.softmax.backend.pair(right.jvp)[0])
-        self._jvp.append(jvp_bound(rows, self._parts[-1], self._values[-1]))
-        self._rows = rows
-
-    def whole(self) -> dict[str, Array]:
-        """jvp and hvp in the shapes of the problem; nothing without rows."""
-        p = self.exact.problem
-        if self._rows is None:
-            return {}
-        if p.reduction == "none":
-            jvp = np.concatenate(self._jvp).reshape(p.loss_shape)
-        else:
-            denominator = float(self.exact.backend.pair(self.exact.denominator)[0])
-            jvp = reduced_jvp_bound(self._rows, self._parts, np.concatenate(self._values), denominator)
-        return {"jvp": jvp, "hvp": from_rows(np.concatenate([b.hvp for b in self._parts]), p.logits_shape)}
-
-
-def jvp_bound(rows: RowBounds, bounds: DirectionalBounds, value: Array) -> Array:
-    """(n,): bound of jvp as an output, without a reduction."""
-    a = rows.arithmetic
-    stored = bounds.jvp + a.result_rounding * (np.abs(value) + bounds.jvp) + a.result_underflow
-    return np.where(rows.block.targets.kept, finished(stored, a), 0.0)
-
-
-def reduced_jvp_bound(rows: RowBounds, parts: list[DirectionalBounds], values: Array, denominator: float) -> Array:
-    """(): (sum of bounds + (growth(rows) + kappa) sum of sizes) / |denominator|, rounded to storage; values: (n,)."""
-    a = rows.arithmetic
-    error, size = (np.concatenate([getattr(p, name) for p in parts]) for name in ("jvp", "size"))
-    known = share(error.sum(keepdims=True), np.abs(values).sum(keepdims=True)) + a.roundings(2.0, 2.0)
-    summing = growth_of(a, values[None], "reduction", known, np.array([len(size)]))[0]
-    relative = together(summing, rows.scaling.relative, a.extra("between"))
-    bound = (error.sum() + relative * (size.sum() + error.sum())) / abs(denominator)
-    value = values.sum() / denominator
-    stored = a.result_rounding * (np.abs(value) + bound) + 2.0 * a.result_underflow
-    return finished(np.asarray(bound + stored), a)

@@ -51,9 +51,9 @@ class GradientBounds:
             bound[self._at] = self._label_alone
             target: Any = np.arange(t.classes) == t.label[:, None]
         else:
-            bound += self._own * self._q
+            bound += self.factor * self._relative[0] * t.sizes
             bound += self.rows.kappa * (self.g + bound)
-            target = self._q != 0
+            target = t.sizes != 0
         pivots = self.rows.pivots if self.arithmetic.contract.row_sum == "pivots" else True
         bound = self._with_what_is_added(bound, b.e, self.g, b.reachable | target, pivots)
         if self._overflowing.any():
@@ -72,8 +72,7 @@ class GradientBounds:
         """(n,): bound of dC/dz at the label of each row of hard targets."""
         e, g, alone = (x[:, None] for x in (self.base.e[self._at], self._g_at_label, self._label_alone.copy()))
         bound = self._with_what_is_added(alone, e, g, True, True)[:, 0]
-        bound = np.where(self._overflowing, np.inf, bound)
-        return finished(np.where(self.targets.kept, bound, 0.0), self.arithmetic)
+        return finished(np.where(self.targets.kept, np.where(self._overflowing, np.inf, bound), 0.0), self.arithmetic)
 
     @cached_property
     def form(self) -> Form | None:
@@ -92,7 +91,7 @@ class GradientBounds:
             self._slope,
             self._offset,
             self._scale / b.total,
-            self._own if softly else 0.0,
+            self.factor * self._relative[0] if softly else 0.0,
             self.rows.kappa if softly else 0.0,
             near,
             self._row_sum,
@@ -101,29 +100,18 @@ class GradientBounds:
             b.total,
             a.result_underflow if a.narrow else 0.0,
         )
-        rows = np.empty((len(t.label), len(columns)))
-        for i, column in enumerate(columns):
-            rows[:, i : i + 1] = column
+        rows = np.concatenate([np.broadcast_to(column, (len(t.label), 1)) for column in columns], 1)
         label = t.label if t.probabilities is None else np.full_like(t.label, -1)
         at_label = self.at_label if t.hard else np.full(len(t.label), np.nan)
-        q = self._q if softly else np.zeros((0, 0))
+        q = t.sizes if softly else np.zeros((0, 0))
         rounding = a.result_rounding if a.narrow else 0.0
         return Form(b.d, b.e, q, rows, label, at_label, rounding, SLACK, a.storage.largest)
-
-    @cached_property
-    def _q(self) -> Array:
-        return self.targets.sizes
 
     @cached_property
     def _scale(self) -> Array:
         """(n, 1): s Q."""
         t = self.targets
-        return self.factor * (np.abs(t.label_weight)[:, None] if t.hard else self._q.sum(1, keepdims=True))
-
-    @cached_property
-    def _own(self) -> Array:
-        """(n, 1): s kappa_q, of each term of a soft target."""
-        return self.factor * self._relative[0]
+        return self.factor * (np.abs(t.label_weight)[:, None] if t.hard else t.sizes.sum(1, keepdims=True))
 
     @cached_property
     def _relative(self) -> tuple[float, Array]:
@@ -182,7 +170,7 @@ class GradientBounds:
         """(n,): where a product of upstream gradient, class weight and 1/denominator, in any order, overflows."""
         t, s = self.targets, self.factor[:, 0]
         upstream = np.abs(t.upstream)
-        weight = np.abs(t.label_weight) if t.hard else self._q.sum(1)
+        weight = np.abs(t.label_weight) if t.hard else t.sizes.sum(1)
         with np.errstate(all="ignore"):
             inverse = np.where(upstream > 0, s / upstream, 0.0)
             products = np.maximum(upstream, 1.0) * np.maximum(inverse, 1.0) * np.maximum(weight, 1.0)
@@ -193,7 +181,7 @@ class GradientBounds:
 
         own: relative error of each q.
         """
-        q = self._q
+        q = self.targets.sizes
         total = q.sum(1, keepdims=True)
         additions = np.count_nonzero(q, axis=1) - 1
         g = self.rows.growth_of("q", self.rows.factors, "backward_sum", own, additions)[:, None]
@@ -233,9 +221,8 @@ class GradientBounds:
     @property
     def _small(self) -> Array:
         """(n, 1): where e, a, s a or a product with a weight may fall below the smallest normal number."""
-        return np.asarray(
-            self.base.smallest * np.minimum(self._scale, 1.0) < 4.0 * self.arithmetic.wide.smallest_normal
-        )
+        normal = self.arithmetic.wide.smallest_normal
+        return np.asarray(self.base.smallest * np.minimum(self._scale, 1.0) < 4.0 * normal)
 
     @property
     def _lost_of_all(self) -> Array:

@@ -80,8 +80,12 @@ class RowBounds:
         """(n, C): bound of log a."""
         return finished(self.errors.log_softmax(), self.arithmetic)
 
+    @cached_property
     def loss(self) -> LossBounds:
-        """One class: |w| D_y + u |loss|. Several: sum |q_i| D_i + (growth(terms - 1) + 6u) sum |q_i log a_i|."""
+        """One class: |w| D_y + u |loss|. Several: sum |q_i| D_i + (growth(terms - 1) + 6u) sum |q_i log a_i|.
+
+        inf where a term that is summed on the way overflows.
+        """
         t = self.block.targets
         error, size, raw, addends = self._hard_loss() if t.hard else self._soft_loss()
         stored = self.stored(error, size)
@@ -89,6 +93,7 @@ class RowBounds:
         zero = np.zeros(())
         output = finished(stored, self.arithmetic)
         output, kept, size, raw = (np.where(t.kept, x, zero) for x in (output, kept * SLACK, size, raw))
+        output = np.where(raw >= self.arithmetic.largest("between"), np.inf, output)
         return LossBounds(output, kept, size, raw, np.where(t.kept[:, None], addends, zero))
 
     def _hard_loss(self) -> tuple[Array, ...]:

@@ -12,21 +12,7 @@ from xentcheck.reference.formats import Array
 
 from .double_double import CHUNK, DoubleDouble
 from .fast import kernels
-from .tables import (
-    FAR,
-    GRID,
-    LN2,
-    PER_STEP,
-    SPLITTER,
-    STEP_1,
-    STEP_2,
-    STEP_3,
-    STEPS,
-    TAYLOR,
-    THIRD,
-    exponentials,
-    logarithms,
-)
+from .tables import FAR, GRID, LN2, PER_STEP, SPLITTER, STEP_PARTS, STEPS, TAYLOR, THIRD, exponentials, logarithms
 
 _NEAREST = 1.5 * 2.0**52
 _NORMAL = -600.0
@@ -108,7 +94,7 @@ def _reduce(
     The products of n < 2^23 with 30 bits are exact, and so are both fast sums: s is a multiple of the last bit of what
     is added (at least 2^-72 against less than 2^-75), which is all that Dekker's sum needs.
     """
-    s, low, steps, product, d = work[:5]
+    (s, low, steps, product, d), (first, second, third) = work[:5], STEP_PARTS
     j, power = integers
     np.multiply(x, PER_STEP, out=steps)
     steps += _NEAREST
@@ -118,13 +104,13 @@ def _reduce(
     np.left_shift(power, 40, out=power)
     power += 1023 << 52
     steps -= _NEAREST
-    np.multiply(steps, STEP_1, out=d)
+    np.multiply(steps, first, out=d)
     np.subtract(x, d, out=d)
-    np.multiply(steps, STEP_2, out=product)
+    np.multiply(steps, second, out=product)
     np.subtract(d, product, out=s)
     d -= s
     d -= product
-    steps *= STEP_3
+    steps *= third
     d -= steps
     d += x_low
     np.add(s, d, out=product)

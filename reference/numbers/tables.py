@@ -40,9 +40,9 @@ with localcontext() as _context:
     _context.prec = _DIGITS
     _LN2 = Decimal(2).ln()
     _STEP = _LN2 / STEPS
-    STEP_1 = _leading_bits(_STEP, 30)
-    STEP_2 = _leading_bits(_STEP - Decimal(STEP_1), 30)
-    STEP_3 = float(_STEP - Decimal(STEP_1) - Decimal(STEP_2))
+    _FIRST = _leading_bits(_STEP, 30)
+    _SECOND = _leading_bits(_STEP - Decimal(_FIRST), 30)
+    STEP_PARTS = _FIRST, _SECOND, float(_STEP - Decimal(_FIRST) - Decimal(_SECOND))
     PER_STEP = float(1 / _STEP)
     LN2 = _pair(_LN2)
     THIRD = _pair(Decimal(1) / 3)

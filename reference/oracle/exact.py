@@ -8,28 +8,28 @@ elsewhere. Certified by ball arithmetic in `tests/proof/test_oracle.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xentcheck.errors import OracleError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import Backend, Number
 from xentcheck.reference.problem import Problem
-from xentcheck.reference.rows import from_rows, to_rows
+from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
 
 from . import layers
 from .block import BLOCK, Block, Pair
-from .directions import Directional
 from .leaving import all_finite, leave
+from .quantities import Part, Side, quantity_of
 from .ranges import backend_for
 from .rows import LIFT, RowSoftmax
 
 
-class Exact:
+class Exact(Side):
     """Exact results of one problem, block by block; shared by all implementations that are judged on it.
 
     rows: (M,), True for the rows that blocks consist of; None: all of them. The denominator is that of all rows.
@@ -44,6 +44,8 @@ class Exact:
         with np.errstate(all="ignore"):
             self.denominator: Number = self.all_targets.denominator(self.backend)
             self.factor: Number = self.backend.array(self.targets.upstream) / self.denominator
+        self.divisor = float(self.backend.pair(self.denominator)[0])
+        """The denominator in float64."""
         self.divided = bool(self.backend.sign(self.denominator) != 0)
         """Whether the denominator is not 0."""
         self.shared: dict[str, Array] = {}
@@ -51,100 +53,78 @@ class Exact:
 
     def blocks(self) -> Iterator[Block]:
         """Row blocks in order; a layer's or network's logits come as one block."""
-        B = self.backend
+        B, p = self.backend, self.problem
         _keep_freed_memory()
-        if self.problem.logits is None:
+        if p.logits is None:
             with np.errstate(all="ignore"):
-                z, masked = layers.logits(B, self.problem)
-                if not all_finite(np.where(masked, 0.0, B.pair(z)[0])) and self.finite_layers:
+                z, masked = layers.logits(B, p)
+                if not all_finite(np.where(masked, 0.0, B.pair(z)[0])) and layers.all_given_finite(p):
                     raise OracleError("the exact logits of the layer exceed float64; allowed: smaller a_prev, w and b")
                 softmax = RowSoftmax.of_number(B, z[self.chosen], masked)
-            yield Block(slice(0, len(self.targets.kept)), softmax, self.targets, self.factor, self.divided)
+            every = slice(0, len(self.targets.kept))
+            yield Block(p, self.chosen, every, softmax, self.targets, self.factor, self.divided)
             return
-        rows = to_rows(self.problem.logits)[self.chosen]
+        rows = to_rows(p.logits)[self.chosen]
         step = max(1, BLOCK // max(1, rows.shape[1]))
         for start in range(0, len(rows), step):
             part = slice(start, min(start + step, len(rows)))
+            chosen = part if isinstance(self.chosen, slice) else self.chosen[part]
             with np.errstate(all="ignore"):
                 softmax = RowSoftmax.of_logits(B, rows[part].astype(np.float64))
-            yield Block(part, softmax, self.targets.block(part), self.factor[part], self.divided)
+            yield Block(p, chosen, part, softmax, self.targets.block(part), self.factor[part], self.divided)
 
-    def cost(self, losses: list[tuple[Number, Array]]) -> Pair:
+    def walk(
+        self, wanted: Iterable[str], sides: Sequence[Side], told: Callable[[int], object] = lambda rows: None
+    ) -> Iterator[Part]:
+        """What each side finds of every quantity that is wanted, and of no other: block by block, and at the end of
+        all rows. What is seen of one block is gone before the next is made.
+
+        told: called with the number of rows of each block that is done.
+        """
+        chosen = [quantity_of(name, self.problem) for name in dict.fromkeys(wanted)]
+        left: dict[str, list[list[Any]]] = {q.name: [[] for _ in sides] for q in chosen if q.together}
+        for block in self.blocks():
+            views = [side.on(block) for side in sides]
+            for q in chosen:
+                if not q.together:
+                    yield Part(q, block, [side.found(q, view) for side, view in zip(sides, views, strict=True)])
+                    continue
+                for i, side in enumerate(sides):
+                    left[q.name][i].append(side.found(q, views[i]))
+            views.clear()
+            told(len(block.targets.kept))
+        for q in chosen:
+            if q.together:
+                yield Part(q, None, [side.together(q, x) for side, x in zip(sides, left[q.name], strict=True)])
+
+    def evaluate(self, quantities: Iterable[str]) -> dict[str, Pair]:
+        """The quantities asked for, whole, in the shapes of the problem."""
+        p, parts = self.problem, {q: list[Pair]() for q in quantities}
+        with np.errstate(all="ignore"):
+            for q, _, (number,) in self.walk(parts, [self]):
+                parts[q.name].append(self.backend.pair(number))
+        joined = {name: quantity_of(name, p).joined for name in parts}
+        return {q: (joined[q]([hi for hi, _ in x], p), joined[q]([lo for _, lo in x], p)) for q, x in parts.items()}
+
+    def cost(self, losses: list[tuple[Number, Array]]) -> Number:
         """The reduced cost from the rows' losses: their sum over the denominator, without overflow on the way."""
         B = self.backend
         numbers = B.concatenate([number for number, _ in losses])
         k = np.concatenate([k for _, k in losses] or [np.zeros(0, int)])
         top = int(k.max(initial=-LIFT, where=B.sign(numbers) != 0))
-        with np.errstate(all="ignore"):
-            finite = B.finite(numbers)
-            if not finite.all():
-                plain = np.where(finite, 0.0, B.pair(numbers)[0]).sum()
-                return B.pair(B.array(plain / B.pair(self.denominator)[0]))
-            cost = B.sum(B.scale(numbers, k - top)) / self.denominator
-            return B.pair(B.scale(leave(B, "cost", cost, not self.divided), top))
+        finite = B.finite(numbers)
+        if not finite.all():
+            plain = np.where(finite, 0.0, B.pair(numbers)[0]).sum()
+            return B.array(plain / self.divisor)
+        cost = B.sum(B.scale(numbers, k - top)) / self.denominator
+        return B.scale(leave(B, "cost", cost, not self.divided), top)
 
-    def layer(self, block: Block) -> dict[str, Number]:
-        """The gradients of the layers before the softmax."""
-        B = self.backend
-        found = layers.gradients(B, self.problem, block.gradient)
-        undefined = not (self.finite_layers and B.finite(block.gradient).all())
-        return {q: leave(B, q, value, undefined) for q, value in found.items()}
-
-    @property
-    def finite_layers(self) -> bool:
-        """Whether all inputs and weights of the layers are finite."""
-        p = self.problem
-        return all_finite(p.a_prev, p.w, p.hidden_w, p.hidden_b)
-
-    def jvp(self, parts: list[Number]) -> Number:
+    def jvp(self, rows: list[Number]) -> Number:
         """jvp as an output, of those of all rows: reduced like the loss."""
         B = self.backend
-        rows = B.concatenate(parts)
-        if self.problem.reduction == "none":
-            return rows
-        with np.errstate(all="ignore"):
-            return leave(B, "jvp", B.sum(rows) / self.denominator, not (self.divided and B.finite(rows).all()))
-
-    def _along(self) -> dict[str, Pair]:
-        """jvp and hvp along the problem's direction."""
-        p, B = self.problem, self.backend
-        v = to_rows(np.asarray(p.v)).astype(np.float64)
-        parts = [Directional.of(block, v[block.rows]) for block in self.blocks()]
-        hi, lo = B.pair(self.jvp([part.jvp for part in parts]))
-        shape = p.shapes["jvp"]
-        hvp = _join([B.pair(part.hvp) for part in parts], p.logits_shape, rows=True)
-        return {"jvp": (hi.reshape(shape), lo.reshape(shape)), "hvp": hvp}
-
-    def evaluate(self, quantities: Iterable[str]) -> dict[str, Pair]:
-        """The quantities asked for, whole, in the shapes of the problem."""
-        p, B = self.problem, self.backend
-        wanted = set(quantities)
-        parts: dict[str, list[Pair]] = {q: [] for q in ("a", "log_a", "loss", "dC/dz")}
-        losses: list[tuple[Number, Array]] = []
-        out: dict[str, Pair] = {}
-        with np.errstate(all="ignore"):
-            for block in self.blocks():
-                if "a" in wanted:
-                    parts["a"].append(B.pair(block.a()))
-                if "log_a" in wanted:
-                    parts["log_a"].append(B.pair(block.log_a()))
-                if wanted & {"loss", "cost"}:
-                    losses.append(block.loss)
-                    parts["loss"].append(B.pair(B.scale(*block.loss)))
-                if "dC/dz" in wanted and p.logits is not None:
-                    parts["dC/dz"].append(B.pair(block.gradient))
-                elif wanted & {"dC/dz", "dC/db", "dC/dw", "dC/da_prev"}:
-                    out["dC/dz"] = B.pair(block.gradient)
-                    out |= {q: B.pair(value) for q, value in self.layer(block).items()}
-            if "cost" in wanted:
-                out["cost"] = self.cost(losses)
-            if wanted & {"jvp", "hvp"}:
-                out |= self._along()
-        for quantity, pairs in parts.items():
-            if quantity in wanted and quantity not in out:
-                shape = p.loss_shape if quantity == "loss" else p.logits_shape
-                out[quantity] = _join(pairs, shape, rows=quantity != "loss")
-        return {q: out[q] for q in quantities}
+        numbers = B.concatenate(rows)
+        undefined = not (self.divided and B.finite(numbers).all())
+        return leave(B, "jvp", B.sum(numbers) / self.denominator, undefined)
 
 
 @cache
@@ -154,13 +134,3 @@ def _keep_freed_memory() -> None:
     glibc keeps as much as twice the largest array that was freed, up to 32 MiB, and starts with 128 KiB.
     """
     np.empty(2**25 - 2**16, np.uint8)
-
-
-def _join(pairs: list[Pair], shape: tuple[int, ...], rows: bool) -> Pair:
-    def whole(i: int) -> NDArray[np.float64]:
-        if not pairs:
-            return np.zeros(shape)
-        flat = np.concatenate([pair[i] for pair in pairs])
-        return np.asarray(from_rows(flat, shape) if rows else flat.reshape(shape))
-
-    return whole(0), whole(1)

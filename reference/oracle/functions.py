@@ -56,14 +56,7 @@ def cross_entropy(
     >>> float(hi)
     0.0
     """
-    p = problem_of(
-        logits,
-        target,
-        weight=weight,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing)
     quantity = "loss" if reduction == "none" else "cost"
     return Exact(p).evaluate([quantity])[quantity]
 
@@ -86,13 +79,5 @@ def cross_entropy_grad(
     >>> hi.tolist()
     [[0.5, -0.5]]
     """
-    p = problem_of(
-        logits,
-        target,
-        weight=weight,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-        upstream=upstream,
-    )
+    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing, upstream)
     return Exact(p).evaluate(["dC/dz"])["dC/dz"]

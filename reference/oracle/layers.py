@@ -8,11 +8,18 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import Backend, Number
 from xentcheck.reference.problem import Problem
 
+from .leaving import all_finite
+
 
 def float64(x: Array | None) -> Array:
     """The values of a storage array, exact in float64."""
     assert x is not None
     return x.astype(np.float64)
+
+
+def all_given_finite(p: Problem) -> bool:
+    """Whether all inputs and weights of the layers are finite; biases of the last may mask a class."""
+    return all_finite(p.a_prev, p.w, p.hidden_w, p.hidden_b)
 
 
 def last_inputs(backend: Backend, p: Problem) -> Number:
@@ -53,23 +60,15 @@ def gradients(backend: Backend, p: Problem, g: Number) -> dict[str, Number]:
     """
     w = float64(p.w)
     inputs = last_inputs(backend, p)
-    grad_w = backend.matmul(_transpose(g), inputs)
+    grad_w = backend.matmul(g.T, inputs)
     grad_b = backend.sum(g, axis=0)
     grad_a = backend.matmul(g, w)
     if p.head == "layer":
         return {"dC/db": grad_b, "dC/dw": grad_w, "dC/da_prev": grad_a}
     hidden = grad_a * sigmoid(backend, hidden_inputs(backend, p))[1]
-    hidden_w = backend.matmul(_transpose(hidden), float64(p.a_prev))
+    hidden_w = backend.matmul(hidden.T, float64(p.a_prev))
     return {
-        "dC/db": _flatten(backend, backend.sum(hidden, axis=0), grad_b),
-        "dC/dw": _flatten(backend, hidden_w, grad_w),
+        "dC/db": backend.concatenate([backend.sum(hidden, axis=0), grad_b]),
+        "dC/dw": backend.concatenate([hidden_w, grad_w]),
         "dC/da_prev": backend.matmul(hidden, float64(p.hidden_w)),
     }
-
-
-def _transpose(x: Number) -> Number:
-    return x.T
-
-
-def _flatten(backend: Backend, *parts: Number) -> Number:
-    return backend.concatenate(list(parts))

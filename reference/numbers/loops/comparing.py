@@ -5,6 +5,8 @@ Every operation is one of IEEE 754, in the order of `metric`, `measure` and `bou
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from xentcheck.reference.formats import Array
@@ -24,21 +26,31 @@ SHARE, ULPS, BOUND, BOUND_FAR = 0, 1, 2, 3
 Found = tuple[Array, Array]
 """What a loop has found, by these places; -1 failing elements: it is left to NumPy."""
 
+Limits = tuple[float, float, float]
+"""The smallest normal number; the power of two from which on units grow no more; 1 in ULPs of it."""
+
+Bins = tuple[tuple[Array, Array], tuple[Array, Array]]
+"""Edges of shares and of ULPs; and how many are there or beyond, to which is added."""
+
+
+class Kept(NamedTuple):
+    """What a loop keeps: numbers of a part, and what it has found so far."""
+
+    share: Array
+    ulps: Array
+    whole: Array
+    found: Array
+
 
 @loop
-def _share_and_ulps(
-    got: Array,
-    hi: Array,
-    lo: Array,
-    bound: Array,
-    normal: float,
-    top: float,
-    per_unit: float,
-    share: Array,
-    ulps: Array,
-) -> int:
+def _nothing() -> Kept:
+    return Kept(np.empty(PART), np.empty(PART), np.zeros(3, np.int64), np.array([-1.0, -1.0, 0.0, 0.0]))
+
+
+@loop
+def _share_and_ulps(got: Array, hi: Array, lo: Array, bound: Array, limits: Limits, share: Array, ulps: Array) -> int:
     """error/bound, and the error in ULPs or -1 below the normal range; how many numbers are no ordinary ones."""
-    odd = 0
+    odd, (normal, top, per_unit) = 0, limits
     inverse = np.empty(got.size)
     bits, exact = inverse.view(np.int64), hi.view(np.int64)
     for i in range(got.size):
@@ -85,25 +97,10 @@ def _first(x: Array, n: int, value: float) -> int:
 
 
 @loop
-def _part(
-    got: Array,
-    hi: Array,
-    lo: Array,
-    bound: Array,
-    start: int,
-    normal: float,
-    top: float,
-    per_unit: float,
-    edges: tuple[Array, Array],
-    above: tuple[Array, Array],
-    share: Array,
-    ulps: Array,
-    whole: Array,
-    found: Array,
-) -> bool:
+def _part(got: Array, hi: Array, lo: Array, bound: Array, start: int, limits: Limits, bins: Bins, kept: Kept) -> bool:
     """Compare up to PART elements from a start on; False for what is left to NumPy."""
-    n = got.size
-    if _share_and_ulps(got, hi, lo, bound, normal, top, per_unit, share, ulps):
+    n, (share, ulps, whole, found), (edges, above) = got.size, kept, bins
+    if _share_and_ulps(got, hi, lo, bound, limits, share, ulps):
         return False
     top, most = _largest(share, n), _largest(ulps, n)
     if top > found[SHARE]:
@@ -121,33 +118,19 @@ def _part(
 
 
 @loop
-def compared(
-    got: Array,
-    hi: Array,
-    lo: Array,
-    bound: Array,
-    normal: float,
-    top: float,
-    per_unit: float,
-    edges: tuple[Array, Array],
-    above: tuple[Array, Array],
-) -> Found:
+def compared(got: Array, hi: Array, lo: Array, bound: Array, limits: Limits, bins: Bins) -> Found:
     """What `Tally` looks for in elements (n,): how many fail, the largest share and the most ULPs (-1: none), where,
     and the bounds there.
 
-    normal: the smallest normal number; top: the power of two from which on units grow no more; per_unit: 1 in ULPs of
-    it. edges: of shares and of ULPs; above: how many are there or beyond, to which is added. -1 failing elements:
-    something is not finite or beyond top, or a bound is 0: left to NumPy.
+    -1 failing elements: something is not finite or beyond the limits, or a bound is 0: left to NumPy.
     """
-    whole, found = np.zeros(3, np.int64), np.array([-1.0, -1.0, 0.0, 0.0])
-    share, ulps = np.empty(PART), np.empty(PART)
+    kept = _nothing()
     for start in range(0, got.size, PART):
         some = slice(start, min(start + PART, got.size))
-        x, a, b, c = got[some], hi[some], lo[some], bound[some]
-        if not _part(x, a, b, c, start, normal, top, per_unit, edges, above, share, ulps, whole, found):
-            whole[FAILING] = -1
-            return whole, found
-    return whole, found
+        if not _part(got[some], hi[some], lo[some], bound[some], start, limits, bins, kept):
+            kept.whole[FAILING] = -1
+            break
+    return kept.whole, kept.found
 
 
 @loop
@@ -196,20 +179,9 @@ def _bounds(form: Form, g: Array, i: int, start: int, stop: int, out: Array) -> 
 
 
 @loop
-def compared_by_form(
-    got: Array,
-    hi: Array,
-    lo: Array,
-    form: Form,
-    normal: float,
-    top: float,
-    per_unit: float,
-    edges: tuple[Array, Array],
-    above: tuple[Array, Array],
-) -> Found:
+def compared_by_form(got: Array, hi: Array, lo: Array, form: Form, limits: Limits, bins: Bins) -> Found:
     """`compared` for gradients (n, C), float32 or float64, and bounds by their form; lo: (n, C), or (0, 0) for 0."""
-    whole, found = np.zeros(3, np.int64), np.array([-1.0, -1.0, 0.0, 0.0])
-    share, ulps, bound, low = np.empty(PART), np.empty(PART), np.empty(PART), np.zeros(PART)
+    kept, bound, low = _nothing(), np.empty(PART), np.zeros(PART)
     for i in range(got.shape[0]):
         for start in range(0, got.shape[1], PART):
             stop = min(start + PART, got.shape[1])
@@ -219,13 +191,10 @@ def compared_by_form(
                     low[j] = lo[i, start + j]
             a, at = hi[i, start:stop], i * got.shape[1] + start
             fits = _bounds(form, a, i, start, stop, bound[:n])
-            x, limits = got[i, start:stop], bound[:n]
-            if not fits or not _part(
-                x, a, low[:n], limits, at, normal, top, per_unit, edges, above, share, ulps, whole, found
-            ):
-                whole[FAILING] = -1
-                return whole, found
-    return whole, found
+            if not fits or not _part(got[i, start:stop], a, low[:n], bound[:n], at, limits, bins, kept):
+                kept.whole[FAILING] = -1
+                return kept.whole, kept.found
+    return kept.whole, kept.found
 
 
 @loop

@@ -9,25 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from xentcheck.reference.formats import Array
-from xentcheck.reference.numbers.tables import FAR, GRID, PER_STEP, SPLITTER, STEP_1, STEP_2, STEP_3, STEPS, TAYLOR
+from xentcheck.reference.numbers.tables import FAR, GRID, PER_STEP, SPLITTER, STEP_PARTS, STEPS, TAYLOR
 
 from .comparing import compared, compared_by_form, ratios
 from .passes import block_sums, loop, not_zero, rest, rest_at_levels
 
-__all__ = [
-    "block_sums",
-    "combined",
-    "compared",
-    "compared_by_form",
-    "exponentials",
-    "not_zero",
-    "ratios",
-    "rest",
-    "rest_at_levels",
-    "sums",
-]
+__all__ = ["combined", "exponentials", "sums"]
+__all__ += ["block_sums", "compared", "compared_by_form", "not_zero", "ratios", "rest", "rest_at_levels"]
 
 T6, T5, T4, T3 = TAYLOR
+STEP_1, STEP_2, STEP_3 = STEP_PARTS
 
 
 @loop

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xentcheck.reference.formats import FORMATS, Array
+from xentcheck.reference.oracle.quantities import BY_CLASS, QUANTITIES
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
@@ -22,7 +23,7 @@ from .mistakes.ranges import ranges
 from .patterns.finite import also_overflows, nan_where_masked
 from .patterns.first import pattern_of
 
-IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
+IN_ROWS = tuple(q.name for q in QUANTITIES.values() if q.extent == BY_CLASS)
 """Quantities of the shape of the logits."""
 
 EXAMINED = ("loss", "cost", *IN_ROWS, "jvp", *LAYER_GRADIENTS)

@@ -106,7 +106,9 @@ class Tally:
         if failing:
             share = np.where(good, share, np.fmax(share, np.nextafter(1.0, 2.0)))
         self.failing += failing
-        self._worst(share, x, hi, bound)
+        if share.size:
+            at = int(share.argmax())
+            self._keep_worst(float(share.flat[at]), at, x, hi, bound.flat[at])
         if counts:
             self._count_ulps(error, x, hi, bound)
             self.share_counts += counted(share, SHARE_EDGES)
@@ -124,10 +126,8 @@ class Tally:
         """The same by a compiled loop, unless something among the elements is not finite, or a bound is 0."""
         edges = np.array(SHARE_EDGES), np.array(ULP_EDGES)
         shares, ulps = (np.zeros(len(x), np.int64) for x in edges)
-        fmt = self.format
-        per_unit = 2.0 ** (fmt.precision - 1)
-        limits = fmt.smallest_normal, 2.0**fmt.emax, per_unit
-        found = compared(got, hi, lo, bound, *limits, edges, (shares, ulps))
+        limits = self.format.smallest_normal, 2.0**self.format.emax, 2.0 ** (self.format.precision - 1)
+        found = compared(got, hi, lo, bound, limits, (edges, (shares, ulps)))
         (failing, at, far), (share, ulp, limit_at, limit_far) = found
         if failing < 0:
             return False
@@ -140,12 +140,6 @@ class Tally:
                 self._keep_farthest(float(ulp), int(far), got, hi, limit_far)
         self.elements += got.size
         return True
-
-    def _worst(self, share: Array, got: Array, hi: Array, bound: Array) -> None:
-        if share.size == 0:
-            return
-        at = int(share.argmax())
-        self._keep_worst(float(share.flat[at]), at, got, hi, bound.flat[at])
 
     def _keep_worst(self, worst: float, at: int, got: Array, hi: Array, bound: float) -> None:
         if worst > self.share or (self.elements == 0 and not self.share):

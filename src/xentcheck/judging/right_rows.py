@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.oracle.quantities import BY_CLASS, QUANTITIES, WHOLE, quantity_of
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows, to_rows
 
 from .conventions import CONVENTIONS, Convention, seen
-
-BY_CLASS = ("a", "log_a", "dC/dz", "hvp")
-"""Quantities in the shape of the logits."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +33,19 @@ class RightRows:
         """A flat position among these rows as one among all."""
         if self.rows is None:
             return position
-        width = classes if quantity in BY_CLASS else 1
+        width = classes if QUANTITIES[quantity].extent == BY_CLASS else 1
         row, column = divmod(position, width)
         return int(np.flatnonzero(self.rows)[row]) * width + column
 
     def of(self, result: Array, quantity: str) -> Array:
         """The rows of a result that are judged, as (n, C) or (n,); all of it as it is."""
-        return result if self.rows is None else in_rows(result, quantity)[self.rows]
+        return result if self.rows is None else QUANTITIES[quantity].in_rows(result)[self.rows]
 
     def note(self, result: Array, quantity: str) -> tuple[str, ...]:
         """What was returned in the other rows; nothing where there are none."""
         if self.convention is None or self.rows is None:
             return ()
-        others = in_rows(result, quantity)[~self.rows]
+        others = QUANTITIES[quantity].in_rows(result)[~self.rows]
         many = f"{len(others)} of {len(self.rows)} rows"
         return (f"convention {self.convention.id}: {many} not judged, answer {seen(others)}",)
 
@@ -59,19 +57,9 @@ class RightRows:
             z = np.where(self.rows[:, None], to_rows(p.logits), p.logits.dtype.type(0))
             p = replace(p, logits=from_rows(z, p.logits.shape))
         rows = self.rows.reshape(p.loss_shape)
-        if quantity in BY_CLASS:
+        if QUANTITIES[quantity].extent == BY_CLASS:
             rows = np.broadcast_to(np.expand_dims(rows, min(1, rows.ndim)), p.logits_shape)
         return p, np.where(rows, got, got.dtype.type(0)), np.where(rows, bound, np.inf)
-
-
-def in_rows(result: Array, quantity: str) -> Array:
-    """A result by row: (M, C), or (M,) for values."""
-    return to_rows(result) if quantity in BY_CLASS else result.reshape(-1)
-
-
-def by_row(p: Problem, quantity: str) -> bool:
-    """Whether each row has a part of a quantity to itself; what is behind a layer is concerned as a whole."""
-    return quantity in (*BY_CLASS, "loss") or (quantity == "jvp" and p.reduction == "none")
 
 
 def right_rows(p: Problem, quantity: str) -> RightRows:
@@ -81,13 +69,14 @@ def right_rows(p: Problem, quantity: str) -> RightRows:
     >>> right_rows(p, "dC/dz").rows, right_rows(p, "cost").rows
     (array([False,  True]), None)
     """
+    by_row = quantity_of(quantity, p).extent != WHOLE  # what is behind a layer is concerned as a whole
     taken = np.zeros(p.kept.size, bool)
     convention = None
     for c in CONVENTIONS:
         rows = c.rows(p, quantity)
         if np.any(rows):
             convention = convention or c
-            taken |= rows if by_row(p, quantity) else True
+            taken |= rows if by_row else True
             if rows is True:
                 return RightRows(convention)
     return RightRows(convention, None if convention is None or taken.all() else ~taken)

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from xentcheck.judging.power.gradients import WrongGradients, note_layer
-from xentcheck.judging.power.values import loss_deltas, note_cost, note_losses, note_softmax
-from xentcheck.reference.bounds.arithmetic import Arithmetic
-from xentcheck.reference.bounds.base import RowBase
-from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
+from xentcheck.judging.power.measure import Power
+from xentcheck.judging.power.table import WRONG, WrongAnswers
+from xentcheck.records.facts import Facts
+from xentcheck.reference.bounds import Bounds
+from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.bounds.gradient import GradientBounds
-from xentcheck.reference.formats import Array
-from xentcheck.reference.oracle import Block
+from xentcheck.reference.bounds.whole import formed
+from xentcheck.reference.formats import FORMATS, Array
+from xentcheck.reference.numbers.fast import kernels
+from xentcheck.reference.oracle import Exact, Pair
+from xentcheck.reference.oracle.quantities import WHOLE, Part, Side, quantity_of
 from xentcheck.reference.problem import Problem
-from xentcheck.reference.rows import to_rows
-from xentcheck.vocabulary import GRADIENTS, LAYER_GRADIENTS
 
-from .comparisons import Comparisons, Submission, Verdict
-from .directions import DirectionalJudge
+from .comparisons import Submission, Verdict
 from .margins import POINTS, Margin, margins_of
+from .metric import Tally, error_of, shape_and_dtype
+
+AT_ONCE = 2**15
+"""Elements that are compared together, so that they stay in the cache."""
 
 
-class Judgement(Comparisons):
-    """Judges submissions on one problem, a row block at a time."""
+class Judgement:
+    """Judges submissions on one problem, a row block at a time.
+
+    quantities: those to judge. Every submission's results are compared for those that it has. rows: (M,), True for the
+    rows that are compared, as `right_rows` gives it; None: all.
+    """
 
     def __init__(
         self,
@@ -34,106 +42,82 @@ class Judgement(Comparisons):
         submissions: Sequence[Submission],
         rows: Array | None = None,
     ) -> None:
-        super().__init__(problem, quantities, submissions, rows)
+        self.problem = problem
+        self.submissions = [replace(s, storage=problem.dtype) for s in submissions]
+        self.exact = Exact(problem, rows)
+        results = [(i, s, q) for i, s in enumerate(self.submissions) for q in s.values]
+        self.wanted = [q for q in quantities if any(q in s.values for s in self.submissions)]
+        contracts = dict.fromkeys(c for _, s, q in results for c in s.contracts[q])
+        self.bounds = {c: Bounds(self.exact, c) for c in contracts}
+        self.powers = {(q, s.contract_for(q)): Power() for _, s, q in results}
+        """Of each quantity's comparisons under each contract that it is judged by."""
+        self.tallies = {(i, q, c): Tally(FORMATS[s.dtype_of(q)]) for i, s, q in results for c in s.contracts[q]}
         self.margins: list[list[Margin]] = [[] for _ in submissions]
-        self._deltas: list[dict[str, Array]] = []
-        self._directional = DirectionalJudge(self)
+        self.mismatches: dict[tuple[int, str], Facts] = {}
+        for i, s, q in results:
+            shape = quantity_of(q, problem).shape(problem)
+            if facts := shape_and_dtype(np.asarray(s.values[q]), shape, problem.dtype):
+                self.mismatches[i, q] = facts
 
     def run(self, told: Callable[[int], object] = lambda rows: None) -> list[dict[str, Verdict]]:
         """One verdict per submission and quantity; told: called with the number of rows of each block that is done."""
         if self.submissions:
-            losses = []
+            sides: list[Side] = [self.exact, WrongAnswers(self.exact), *self.bounds.values()]
             with np.errstate(all="ignore"):
-                for block in self.exact.blocks():
-                    losses.append(block.loss if {"loss", "cost"} & set(self.quantities) else None)
-                    self._block(block)
-                    told(len(block.targets.kept))
-                self._directional.finish(self)
-                if "cost" in self.quantities:
-                    self._cost([loss for loss in losses if loss is not None])
+                for part in self.exact.walk(self.wanted, sides, told):
+                    self._judge(part)
+                    del part  # what was seen of a block goes before the next one comes
         return [self._verdicts(i, s) for i, s in enumerate(self.submissions)]
 
-    def _block(self, block: Block) -> None:
-        B = self.exact.backend
-        shared = None
-        if self.problem.head == "logits":
-            shared = RowBase.of(block.softmax, Arithmetic.of(CATALOGUE["fused"], self.problem.dtype).wide)
-        bounds = {c: view.rows(block, shared) for c, view in self.views.items()}
-        self._directional.block(self, block, bounds)
-        if "a" in self.quantities:
-            exact = B.pair(block.a())
-            self._softmax(block, "a", exact, {c: b.softmax() for c, b in bounds.items()})
-        if "log_a" in self.quantities:
-            exact = B.pair(block.log_a())
-            self._softmax(block, "log_a", exact, {c: b.log_softmax() for c, b in bounds.items()})
-        if {"loss", "cost"} & set(self.quantities):
-            self._losses(block, {c: self.views[c].bounds.loss(b) for c, b in bounds.items()})
-        if set(GRADIENTS) & set(self.quantities):
-            gradients = {c: self.views[c].bounds.gradient(b) for c, b in bounds.items()}
-            wrong = WrongGradients(self.exact, block)
-            if "dC/dz" in self.quantities:
-                self._gradient(block, wrong, gradients)
-            if set(LAYER_GRADIENTS) & set(self.quantities):
-                self._layers(block, wrong, gradients)
+    def _judge(self, part: Part) -> None:
+        q, (number, wrong, *limits) = part.quantity.name, part.found
+        exact, bounds = self.exact.backend.pair(number), dict(zip(self.bounds, limits, strict=True))
+        for (of, c), power in self.powers.items():
+            if of == q:
+                WRONG[q].note(power, self.exact, wrong, exact[0], bounds[c])
+        for i, found in self.compared(q):
+            got = found[part.rows]
+            self.add(i, q, got, exact, bounds)
+            if q == "dC/dz" and part.block and part.block.targets.hard and len(self.margins[i]) < POINTS:
+                limit = bounds[self.submissions[i].contract_for(q)].at_label
+                self.margins[i] += margins_of(part.block, got, exact, limit)
 
-    def _softmax(self, block: Block, quantity: str, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
-        for i, got in self.compared(quantity):
-            self.add(i, quantity, got[block.rows], exact, bounds)
-        z = to_rows(np.asarray(self.problem.logits))[self.exact.chosen][block.rows].astype(np.float64)
-        for c, power in self.powers(quantity):
-            note_softmax(power, block, quantity, z, exact[0], bounds[c])
+    def compared(self, quantity: str) -> Iterator[tuple[int, Array]]:
+        """Subjects whose result for the quantity has the right shape and dtype, with it: by row, unless summed."""
+        row = quantity_of(quantity, self.problem)
+        for i, s in enumerate(self.submissions):
+            if quantity in s.values and (i, quantity) not in self.mismatches:
+                got = np.asarray(s.values[quantity])
+                yield i, got if row.extent == WHOLE else row.in_rows(got)[self.exact.chosen]
 
-    def _gradient(self, block: Block, wrong: WrongGradients, bounds: dict[Contract, GradientBounds]) -> None:
-        exact = self.exact.backend.pair(block.gradient)
-        for c, power in self.powers("dC/dz"):
-            wrong.note(power, bounds[c])
-        for i, found in self.compared("dC/dz"):
-            got = found[block.rows]
-            self.add_gradient(i, got, exact, bounds)
-            if block.targets.hard and len(self.margins[i]) < POINTS:
-                limit = bounds[self.submissions[i].contract_for("dC/dz")].at_label
-                self.margins[i] += margins_of(block, got, exact, limit)
+    def add(self, i: int, q: str, got: Array, exact: Pair, bounds: Mapping[Contract, Array | GradientBounds]) -> None:
+        """Compare elements of the i-th submission's result for a quantity, under each of its contracts.
 
-    def _losses(self, block: Block, bounds: dict[Contract, Array]) -> None:
-        self._deltas.append(loss_deltas(block, len(self.exact.targets.kept)))
-        if "loss" not in self.quantities:
-            return
-        B = self.exact.backend
-        exact = B.pair(B.scale(*block.loss))
-        for i, got in self.compared("loss"):
-            self.add(i, "loss", got[block.rows], exact, bounds)
-        for c, power in self.powers("loss"):
-            note_losses(power, self._deltas[-1], bounds[c])
-
-    def _cost(self, losses: list[Any]) -> None:
-        exact = self.exact.cost(losses)
-        bounds = {c: view.bounds.cost() for c, view in self.views.items()}
-        for i, got in self.compared("cost"):
-            self.add(i, "cost", got, exact, bounds)
-        for c, power in self.powers("cost"):
-            note_cost(power, self._deltas, self.exact, exact[0], bounds[c])
-
-    def _layers(self, block: Block, wrong: WrongGradients, gradients: dict[Contract, GradientBounds]) -> None:
-        B = self.exact.backend
-        exact = {q: B.pair(x) for q, x in self.exact.layer(block).items()}
-        bounds = {c: view.bounds.layer(block, gradients[c].whole) for c, view in self.views.items()}
-        spread = wrong.spread()
-        for quantity in LAYER_GRADIENTS:
-            if quantity in self.quantities:
-                for i, got in self.compared(quantity):
-                    self.add(i, quantity, got, exact[quantity], {c: b[quantity] for c, b in bounds.items()})
-                for c, power in self.powers(quantity):
-                    note_layer(power, quantity, exact[quantity][0], bounds[c][quantity], spread)
+        Bounds of dC/dz are formed on the way where they can be.
+        """
+        submission, limits = self.submissions[i], []
+        for c in submission.contracts[q]:
+            tally, bound, counts = self.tallies[i, q, c], bounds[c], c == submission.contract_for(q)
+            form = bound.form if isinstance(bound, GradientBounds) and kernels(got.size) and not bound.formed else None
+            if not form or not tally.add_by_form(got, *exact, form, counts=counts):
+                limits.append((tally, formed(bound).reshape(-1), counts))
+        flat = [x.reshape(-1) for x in (got, *exact)]
+        shared = len(limits) > 1 and not kernels(got.size)  # a compiled loop finds errors faster anew
+        for start in range(0, got.size if limits else 0, AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            x, hi, lo = (values[some] for values in flat)
+            wide = x.astype(np.float64, copy=False)
+            error = error_of(wide, hi, lo) if shared else None
+            for tally, limit, counts in limits:
+                tally.add(wide, hi, lo, limit[some], counts=counts, error=error)
 
     def _verdicts(self, i: int, submission: Submission) -> dict[str, Verdict]:
         out = {}
         for q in submission.values:
             judged_by = submission.contract_for(q)
-            power = self.views[judged_by].powers[q]
             shares = {c.name: self.tallies[i, q, c].share for c in submission.contracts[q]}
             mismatch = self.mismatches.get((i, q))
+            margins = self.margins[i][:POINTS] if q == "dC/dz" else []
             tally = self.tallies[i, q, judged_by]
-            out[q] = Verdict(
-                tally, power, mismatch, {} if mismatch else shares, self.margins[i][:POINTS] if q == "dC/dz" else []
-            )
+            out[q] = Verdict(tally, self.powers[q, judged_by], mismatch, {} if mismatch else shares, margins)
         return out

@@ -12,8 +12,11 @@ from xentcheck.judging.metric import error_of
 from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.bounds.gradient import GradientBounds
+from xentcheck.reference.bounds.whole import formed
 from xentcheck.reference.formats import Array
-from xentcheck.reference.problem import Problem, index_of
+from xentcheck.reference.oracle import Pair
+from xentcheck.reference.oracle.quantities import quantity_of
+from xentcheck.reference.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class _Worst(Judgement):
         self.seen = dict.fromkeys(quantities, 0)
         self.worst: dict[str, list[tuple[float, int, tuple[float, ...]]]] = {q: [] for q in quantities}
 
-    def add(self, i: int, q: str, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, Array]) -> None:
-        (limit,) = (bounds[c].reshape(-1) for c in self.submissions[0].contracts[q])
+    def add(self, i: int, q: str, got: Array, exact: Pair, bounds: Mapping[Contract, Array | GradientBounds]) -> None:
+        (limit,) = (formed(bounds[c]).reshape(-1) for c in self.submissions[0].contracts[q])
         x, hi, lo = (np.asarray(values, np.float64).reshape(-1) for values in (got, *exact))
         error = error_of(x, hi, lo)
         with np.errstate(all="ignore"):
@@ -49,11 +52,6 @@ class _Worst(Judgement):
         self.worst[q] = sorted(found, key=lambda one: (-one[0], one[1]))[: self.show]
         self.seen[q] += x.size
 
-    def add_gradient(
-        self, i: int, got: Array, exact: tuple[Array, Array], bounds: dict[Contract, GradientBounds]
-    ) -> None:
-        self.add(i, "dC/dz", got, exact, {c: b.whole for c, b in bounds.items()})
-
 
 def worst_elements(
     problem: Problem, values: Mapping[str, Array], contracts: Mapping[str, Contract], show: int
@@ -63,7 +61,7 @@ def worst_elements(
     judge.run()
     return {
         q: [
-            Element(index_of(problem, q, k), got, right, error, bound, share)
+            Element(quantity_of(q, problem).index(problem, k), got, right, error, bound, share)
             for share, k, (got, right, error, bound) in judge.worst[q]
         ]
         for q in values

@@ -147,17 +147,16 @@ def _print_steps(problem: Problem, show: int, console: Console) -> None:
     label = int(problem.target.ravel()[0]) if not problem.probabilities else -1
     exact = Exact(problem, np.arange(len(rows)) == 0)
     with np.errstate(all="ignore"):
-        block = next(exact.blocks())
-        steps = {"a": block.a(), "log_a": block.log_a(), "dC/dz": block.gradient}
+        parts = exact.walk(("a", "log_a", "dC/dz"), [exact])
+        steps = {q.name: exact.backend.pair(number)[0][0] for q, _, (number,) in parts}
         m = z.max()
         terms = np.exp(z - m)
-    numbers = [exact.backend.pair(step)[0][0] for step in steps.values()]
     order = sorted(range(len(z)), key=lambda k: (k != label, -z[k]))[:show]
     title = f"exact steps of the first row: m = {m:.6g}, S = sum of exp(z - m) = {terms.sum():.6g}"
     table = Table("class", "z", "exp(z - m)", *steps, title=title, title_justify="left")
     for k in order:
         name = f"{k} (label)" if k == label else str(k)
-        table.add_row(name, *(f"{x:.9g}" for x in (z[k], terms[k], *(row[k] for row in numbers))))
+        table.add_row(name, *(f"{x:.9g}" for x in (z[k], terms[k], *(row[k] for row in steps.values()))))
     console.print(table)
 
 

@@ -17,7 +17,8 @@ from xentcheck.records.record import ULP_EDGES
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.formats import FORMATS
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import Problem, index_of
+from xentcheck.reference.oracle.quantities import quantity_of
+from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DTYPES
 
 INF, NAN = np.inf, np.nan
@@ -244,7 +245,7 @@ def test_the_worst_index_is_in_the_quantitys_own_shape(quantity: str, shape: tup
         wrong[position] += 1.0
         (verdicts,) = Judgement(p, (quantity,), [Submission({quantity: wrong}, CATALOGUE["stable"])]).run()
         assert verdicts[quantity].tally.failing == 1
-        assert index_of(p, quantity, verdicts[quantity].tally.worst.position) == position
+        assert quantity_of(quantity, p).index(p, verdicts[quantity].tally.worst.position) == position
 
 
 @pytest.mark.parametrize("hidden", [0, 3], ids=["layer", "network"])
@@ -258,7 +259,7 @@ def test_the_worst_index_of_a_layers_gradients(quantity: str, hidden: int) -> No
         wrong = right.copy()
         wrong[position] += 1.0
         (verdicts,) = Judgement(p, (quantity,), [Submission({quantity: wrong}, CATALOGUE["stable"])]).run()
-        assert index_of(p, quantity, verdicts[quantity].tally.worst.position) == position
+        assert quantity_of(quantity, p).index(p, verdicts[quantity].tally.worst.position) == position
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

@@ -38,7 +38,7 @@ def powers(p: Problem) -> dict[str, Power]:
     values = {q: np.zeros(p.shapes[q], p.dtype) for q in p.quantities}
     judgement = Judgement(p, p.quantities, [Submission(values, FUSED, storage=p.dtype)])
     judgement.run()
-    return judgement.views[FUSED].powers
+    return {q: judgement.powers[q, FUSED] for q in p.quantities}
 
 
 def problems(family: str, **fields: Any) -> Iterator[Problem]:

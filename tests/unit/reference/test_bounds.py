@@ -324,10 +324,10 @@ def test_the_public_function_knows_every_quantity(head: str, reduction: str) -> 
 
 
 def test_an_empty_batch_has_empty_bounds() -> None:
-    """No rows: bounds of shape (0, C), and a cost whose sum is exactly 0."""
-    p = Problem(logits=np.zeros((0, 3)), target=np.zeros(0, int), reduction="sum")
-    assert bound("dC/dz", p, "fused").shape == (0, 3)
-    assert bound("cost", p, "fused") == 0.0
+    """No rows: bounds of shape (0, C), and sums of exactly 0, of the cost and along a direction."""
+    p = Problem(logits=np.zeros((0, 3)), target=np.zeros(0, int), reduction="sum", v=np.zeros((0, 3)))
+    assert bound("dC/dz", p, "fused").shape == bound("hvp", p, "fused").shape == (0, 3)
+    assert bound("cost", p, "fused") == bound("jvp", p, "fused") == 0.0
 
 
 def test_an_unknown_contract_is_refused() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.gradient import GradientBounds
 from xentcheck.reference.formats import FORMATS
@@ -30,8 +29,7 @@ def gradient_of(dtype: str, contract: str, scale: float = 3.0, factor: float = 1
     bounds = Bounds(Exact(p), CATALOGUE[contract])
     with np.errstate(all="ignore"):
         (block,) = bounds.exact.blocks()
-        rows = bounds.rows(block, RowBase.of(block.softmax, bounds.arithmetic.wide))
-        return bounds.gradient(rows)
+        return bounds.on(block).gradient
 
 
 @pytest.mark.parametrize("contract", CATALOGUE)

@@ -187,6 +187,6 @@ def _other_weights(c: Counterfactual) -> Iterator[Mistake]:
 def _unweighted(c: Counterfactual) -> Array:
     t = c.targets
     if t.probabilities is not None:
-        return np.asarray(t.unweighted(FLOAT64))
+        return np.asarray(replace(t, weight=None).terms(FLOAT64))
     hot = (np.arange(t.classes) == t.label[:, None]) * (1.0 - t.smoothing) + t.smoothing / t.classes
     return np.asarray(hot * t.kept[:, None])

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from xentcheck.reference.formats import Array
-from xentcheck.reference.oracle import Block
-from xentcheck.reference.oracle.directions import Directional
+from xentcheck.reference.oracle import Block, Exact
 
-from .measure import Power, largest
-
-
-def note_jvp(power: Power, exact: Array, bound: Array) -> None:
-    """Power of a comparison of jvp."""
-    for name, factor in (("zero", -1.0), ("negated", -2.0), ("doubled", 1.0), ("times_1_001", 1e-3)):
-        power.note(name, largest(factor * exact, bound))
-    power.count_blind(exact, bound)
+from .measure import Power, note_deltas
 
 
-def note_hvp(power: Power, block: Block, right: Directional, bound: Array, v: Array, denominator: float) -> None:
-    """Power of a comparison of hvp; `rank_one_dropped` leaves out a (a.v), so that s Q a o v remains."""
+def note_jvp(power: Power, exact: Exact, made: Any, right: Array, bound: Array) -> None:
+    """Power of a comparison of jvp, whose wrong answers are multiples of the right one."""
+    factors = {"zero": -1.0, "negated": -2.0, "doubled": 1.0, "times_1_001": 1e-3}
+    if exact.problem.reduction == "mean":
+        factors["not_divided"] = exact.divisor - 1.0
+    note_deltas(power, exact, lambda right: ((name, factor * right) for name, factor in factors.items()), right, bound)
+
+
+def hvp_deltas(exact: Exact, block: Block, right: Array) -> Iterator[tuple[str, Array]]:
+    """Wrong answers for hvp; `rank_one_dropped` leaves out a (a.v), so that s Q a o v remains."""
     B, t = block.softmax.backend, block.targets
-    exact = B.pair(right.hvp)[0]
     for name, factor in (("zero", -1.0), ("negated", -2.0), ("doubled", 1.0), ("halved", -0.5)):
-        power.note(name, largest(factor * exact, bound))
-    a = B.pair(block.softmax.softmax())[0]
+        yield name, factor * right
+    a, v = B.pair(block.softmax.softmax())[0], block.of(block.problem.v)
     mass = t.label_weight if t.hard else B.pair(B.sum(t.terms(B)))[0]
     scale = (B.pair(block.factor)[0] * mass * t.kept)[:, None]
-    power.note("rank_one_dropped", largest(scale * a * (a * v).sum(1, keepdims=True), bound))
-    last = np.zeros_like(exact)
-    last[:, -1] = -exact[:, -1]
-    power.note("last_column_dropped", largest(last, bound))
+    yield "rank_one_dropped", scale * a * (a * v).sum(1, keepdims=True)
+    last = np.zeros_like(right)
+    last[:, -1] = -right[:, -1]
+    yield "last_column_dropped", last
     if t.reduction == "mean":
-        power.note("not_divided", largest(exact * (denominator - 1.0), bound))
+        yield "not_divided", right * (exact.divisor - 1.0)
     with np.errstate(all="ignore"):
         inverse = np.where(t.upstream != 0, 1.0 / t.upstream, 1.0)[:, None]
-    power.note("upstream_ignored", largest(exact * (inverse - 1.0), bound))
-    power.count_blind(exact, bound)
+    yield "upstream_ignored", right * (inverse - 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -34,21 +35,16 @@ class WrongGradients:
     """The wrong gradients of one block of a problem."""
 
     def __init__(self, exact: Exact, block: Block) -> None:
-        self.problem, self.block = exact.problem, block
+        self.exact, self.block = exact, block
         self.right = exact.backend.pair(block.gradient)[0]
-        self.denominator = float(exact.backend.pair(exact.denominator)[0])
-        self.last = block.rows.stop == len(exact.targets.kept)
-        whole = exact.all_targets
-        self.rows = len(whole.kept)
-        self.kept_rows = int(np.count_nonzero(whole.kept))
-        self.first_upstream = float(whole.upstream[0]) if self.rows else 1.0
 
     @cached_property
     def _factors(self) -> dict[str, Array]:
         """Those that are multiples of the right one: (n,) factors of delta in the exact gradient, by name."""
-        found = dict(row_factors(self.block, self.denominator, self.rows, last=self.last))
-        if self.problem.reduction == "none" and self.rows > 1:
-            found["first_upstream"] = first_upstream(self.block, self.first_upstream)
+        whole, last = self.exact.all_targets, self.block.rows.stop == len(self.exact.targets.kept)
+        found = dict(row_factors(self.block, self.exact.divisor, len(whole.kept), last=last))
+        if whole.reduction == "none" and len(whole.kept) > 1:
+            found["first_upstream"] = first_upstream(self.block, float(whole.upstream[0]))
         return found
 
     def _times(self, top: Array) -> list[float]:
@@ -62,9 +58,8 @@ class WrongGradients:
         found = self._formed(bounds) or self._ratios(bounds.whole)
         for name, quotient in zip(self._factors, self._times(found.top), strict=True):
             power.note(name, quotient)
-        if self.options:
-            for name, delta in option_deltas(self.block, self.denominator, self.kept_rows):
-                power.note(name, largest(delta, bounds.whole))
+        for name, delta in option_deltas(self.exact, self.block) if self.options else ():
+            power.note(name, largest(delta, bounds.whole))
         power.nonzero += found.nonzero
         power.blind += found.blind
         power.note("last_column_dropped", float(found.last.max(initial=0.0)))
@@ -106,12 +101,12 @@ class WrongGradients:
         """Wrong gradients of the layer: its equations are linear in dC/dz, so they turn a delta of it into theirs."""
         deltas = [(name, factor[:, None] * self.right) for name, factor in self._factors.items()]
         deltas += structural_deltas(self.block)
-        deltas += option_deltas(self.block, self.denominator, self.kept_rows) if self.options else []
-        return [(name, layers.gradients(FLOAT64, self.problem, delta)) for name, delta in deltas if delta.any()]
+        deltas += option_deltas(self.exact, self.block) if self.options else ()
+        return [(name, layers.gradients(FLOAT64, self.exact.problem, delta)) for name, delta in deltas if delta.any()]
 
 
 def note_layer(
-    power: Power, quantity: str, right: Array, bound: Array, spread: list[tuple[str, dict[str, Array]]]
+    quantity: str, power: Power, exact: Exact, spread: list[tuple[str, dict[str, Array]]], right: Array, bound: Array
 ) -> None:
     """Power of a comparison of one of the layer's gradients; spread: as `WrongGradients.spread` gives it."""
     for name, delta in spread:
@@ -157,50 +152,31 @@ def structural_deltas(block: Block) -> Iterator[tuple[str, Array]]:
         yield "onehot_dropped", factor * (1.0 - t.smoothing) * _given(t)
 
 
-def option_deltas(block: Block, denominator: float, kept_rows: int) -> Iterator[tuple[str, Array]]:
+def option_deltas(exact: Exact, block: Block) -> Iterator[tuple[str, Array]]:
     """Wrong gradients that overlook ignored rows, smoothing or weights, where there are any."""
     B, t, s = block.softmax.backend, block.targets, block.softmax
     g = B.pair(block.gradient)[0]
     factor = B.pair(block.factor)[0][:, None]
     a = B.pair(s.e)[0] / B.pair(s.total)[0][:, None]
-    kept = t.kept[:, None]
     if not t.kept.all():
-        yield "ignored_rows_leak", np.where(kept, 0.0, factor * _less_one_hot(a, t))
+        difference = a.copy()
+        difference[np.arange(len(a)), t.label] -= 1.0
+        yield "ignored_rows_leak", np.where(t.kept[:, None], 0.0, factor * difference)
     if t.smoothing:
-        if t.probabilities is None:
-            plain = factor * t.label_weight[:, None] * _less_one_hot(a, t)
-        else:
-            q = _given(t)
-            plain = factor * (a * q.sum(1, keepdims=True) - q)
+        q = np.asarray(replace(t, smoothing=0.0).terms(FLOAT64))
+        plain = factor * (a * q.sum(1, keepdims=True) - q)
         yield "smoothing_left_out", _significant(plain - g, factor, t.kept)
     if t.weight is not None:
-        plain = _unweighted(block, denominator, kept_rows, a)
+        q = np.asarray(replace(t, weight=None).terms(FLOAT64))
+        by_rows = t.reduction == "mean" and t.probabilities is None
+        share = exact.divisor / max(int(np.count_nonzero(exact.all_targets.kept)), 1) if by_rows else 1.0
+        plain = factor * share * (a * q.sum(1, keepdims=True) - q)
         yield "weights_left_out", _significant(plain - g, factor, t.kept)
-
-
-def _less_one_hot(a: Array, t: Targets) -> Array:
-    """a - y."""
-    difference = a.copy()
-    difference[np.arange(len(a)), t.label] -= 1.0
-    return difference
 
 
 def _given(t: Targets) -> Array:
     """(n, C): rows of probabilities with their class weights, before smoothing."""
-    assert t.probabilities is not None
-    return t.probabilities if t.weight is None else t.probabilities * t.weight
-
-
-def _unweighted(block: Block, denominator: float, kept_rows: int, a: Array) -> Array:
-    """dC/dz as if all class weights were 1."""
-    t = block.targets
-    factor = block.softmax.backend.pair(block.factor)[0][:, None]
-    if t.probabilities is not None:
-        q = np.asarray(t.unweighted(FLOAT64))
-        return np.asarray(factor * (a * q.sum(1, keepdims=True) - q))
-    q = t.smoothing / t.classes + (1.0 - t.smoothing) * (np.arange(t.classes) == t.label[:, None])
-    share = denominator / max(kept_rows, 1) if t.reduction == "mean" else 1.0
-    return np.asarray(factor * share * (a - q))
+    return np.asarray(replace(t, smoothing=0.0).terms(FLOAT64))
 
 
 def _significant(delta: Array, scale: Array, kept: Array) -> Array:

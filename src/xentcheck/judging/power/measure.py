@@ -7,7 +7,9 @@ right answer, the row maxima of |exact|/bound decide, without an array for each 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -72,3 +74,12 @@ def ratio(delta: Array, bound: Array) -> Array:
 def largest(delta: Array, bound: Array) -> float:
     """Largest `ratio`, 0 for no elements."""
     return float(ratio(delta, bound).max(initial=0.0))
+
+
+def note_deltas(
+    power: Power, exact: Any, made: Callable[[Array], Iterable[tuple[str, Array]]], right: Array, bound: Array
+) -> None:
+    """Power of a comparison with exact values `right`, from which `made` makes names and deltas of wrong answers."""
+    for name, delta in made(right):
+        power.note(name, largest(delta, bound))
+    power.count_blind(right, bound)

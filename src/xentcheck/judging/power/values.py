@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle import Block, Exact
+from xentcheck.reference.targets import Targets
 
 from .measure import NEGLIGIBLE, Power, largest, ratio
 
 
-def note_softmax(power: Power, block: Block, quantity: str, z: Array, exact: Array, bound: Array) -> None:
-    """Power of a comparison of a or log_a; z: the block's logits in float64."""
-    for name, delta in softmax_deltas(block, quantity, z):
-        power.note(name, largest(delta, bound))
-    power.count_blind(exact, bound)
-
-
-def softmax_deltas(block: Block, quantity: str, z: Array) -> Iterator[tuple[str, Array]]:
+def softmax_deltas(block: Block, quantity: str, exact: Array) -> Iterator[tuple[str, Array]]:
     """Wrong answers for a and log_a; `wrong_axis` normalises the columns of this block."""
-    B, s = block.softmax.backend, block.softmax
-    a, log_a, t = (B.pair(x)[0] for x in (s.softmax(), s.log_softmax(), s.t))
-    exact = a if quantity == "a" else log_a
+    B, s, z = block.softmax.backend, block.softmax, block.of(block.problem.logits)
+    t = B.pair(s.t)[0]
     log_total = B.pair(s.log_total)[0][:, None]
     total = B.pair(s.total)[0][:, None]
     with np.errstate(all="ignore"):
@@ -49,13 +43,12 @@ def softmax_deltas(block: Block, quantity: str, z: Array) -> Iterator[tuple[str,
             yield name, delta
 
 
-def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
+def loss_deltas(exact: Exact, block: Block) -> dict[str, Array]:
     """Deltas (n,) of the losses of a block's rows; `plain` is the unweighted loss itself, for the weighted mean."""
     B, s, t = block.softmax.backend, block.softmax, block.targets
     with np.errstate(all="ignore"):
         loss = B.pair(B.scale(*block.loss))[0]
         others, log_total = B.pair(s.others)[0], B.pair(s.log_total)[0]
-        at_label = log_total - B.pair(s.t)[0][np.arange(len(t.label)), t.label]
         mass = t.label_weight if t.hard else B.pair(B.sum(t.terms(B)))[0]
         deltas = {
             "zero": -loss,
@@ -65,57 +58,48 @@ def loss_deltas(block: Block, rows: int) -> dict[str, Array]:
             "times_1_5": 0.5 * loss,
             "without_largest_term": np.where(t.kept, mass * (np.log(others) - log_total), 0.0),
         }
-        if block.rows.stop == rows:
+        if block.rows.stop == len(exact.targets.kept):
             deltas["last_row_dropped"] = np.where(np.arange(len(loss)) == len(loss) - 1, -loss, 0.0)
         if t.smoothing:
-            deltas["smoothing_left_out"] = np.where(t.kept, _unsmoothed(block, at_label) - loss, 0.0)
+            deltas["smoothing_left_out"] = np.where(t.kept, _losses(block, replace(t, smoothing=0.0)) - loss, 0.0)
         if not t.kept.all():
-            deltas["ignored_rows_counted"] = np.where(t.kept, 0.0, at_label)
+            deltas["ignored_rows_counted"] = np.where(t.kept, 0.0, _at_label(block))
         if t.weight is not None:
-            plain = np.where(t.kept, _unweighted(block, at_label), 0.0)
+            plain = np.where(t.kept, _losses(block, replace(t, weight=None)), 0.0)
             deltas["plain"] = plain
             deltas["weights_left_out"] = plain - loss
     return deltas
 
 
-def _unweighted(block: Block, at_label: Array) -> Array:
-    """The losses (n,) as if all class weights were 1."""
-    t = block.targets
+def _losses(block: Block, t: Targets) -> Array:
+    """The losses (n,) of these rows for targets that have smoothing or class weights, but not both."""
     if t.hard:
-        return at_label
-    if t.probabilities is not None:
-        return _against(block, np.asarray(t.unweighted(FLOAT64)))
+        return np.asarray(_at_label(block) * t.label_weight)
     surprise = np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
-    return np.asarray((1.0 - t.smoothing) * at_label + t.smoothing * surprise.mean(1))
-
-
-def _unsmoothed(block: Block, at_label: Array) -> Array:
-    """The losses (n,) as if there were no smoothing."""
-    t = block.targets
     if t.probabilities is None:
-        return np.asarray(at_label * t.label_weight)
-    return _against(block, t.probabilities if t.weight is None else t.probabilities * t.weight)
-
-
-def _against(block: Block, q: Array) -> Array:
-    """The losses (n,) for factors q (n, C) of -log a."""
-    surprise = np.negative(block.softmax.backend.pair(block.softmax.log_softmax())[0])
+        return np.asarray((1.0 - t.smoothing) * _at_label(block) + t.smoothing * surprise.mean(1))
+    q = t.terms(FLOAT64)
     return np.asarray(np.where(q != 0, q * surprise, 0.0).sum(1))
 
 
-def note_losses(power: Power, deltas: dict[str, Array], bound: Array) -> None:
+def _at_label(block: Block) -> Array:
+    """-log a (n,) of the labels."""
+    B, s, label = block.softmax.backend, block.softmax, block.targets.label
+    return np.asarray(B.pair(s.log_total)[0] - B.pair(s.t)[0][np.arange(len(label)), label])
+
+
+def note_losses(power: Power, exact: Exact, deltas: dict[str, Array], right: Array, bound: Array) -> None:
     """Power of a comparison of losses per example."""
-    exact = -deltas["zero"]
     for name, delta in deltas.items():
         if name != "plain":
-            power.note(name, largest(_significant([name], delta, exact), bound))
-    power.count_blind(exact, bound)
+            power.note(name, largest(_significant([name], delta, right), bound))
+    power.count_blind(right, bound)
 
 
-def note_cost(power: Power, blocks: list[dict[str, Array]], exact: Exact, cost: Array, bound: Array) -> None:
+def note_cost(power: Power, exact: Exact, blocks: list[dict[str, Array]], cost: Array, bound: Array) -> None:
     """Power of a comparison of the reduced cost, from the deltas of all rows."""
     t = exact.all_targets
-    denominator = np.float64(exact.backend.pair(exact.denominator)[0])
+    denominator = np.float64(exact.divisor)
     names = {name for block in blocks for name in block}
     with np.errstate(all="ignore"):
         total = {n: np.float64(sum(b[n].sum() for b in blocks if n in b)) / denominator for n in names}

@@ -21,7 +21,8 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.formats import Array, wider
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import Problem, index_of
+from xentcheck.reference.oracle.quantities import quantity_of
+from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import Attempt
 from xentcheck.running.subjects import Subject, contracts_of
 from xentcheck.vocabulary import OVERWRITABLE
@@ -139,7 +140,8 @@ def found_of(
 
 def _element(problem: Problem, right: RightRows, quantity: str, spot: Spot) -> dict[str, Any]:
     """The fields of an element."""
-    index = index_of(problem, quantity, right.position(spot.position, quantity, problem.classes))
+    position = right.position(spot.position, quantity, problem.classes)
+    index = quantity_of(quantity, problem).index(problem, position)
     return {"index": index, "got": _hex(spot.got), "expected": _hex(spot.expected), "bound": _hex(spot.bound)}
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from xentcheck.cases.randomness import Stream
 from xentcheck.reference.bounds import Bounds
-from xentcheck.reference.bounds.base import RowBase
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
@@ -52,19 +51,15 @@ def problem_of(rows: range, classes: int, dtype: str, seed: int) -> Problem:
 def judged(p: Problem, of_loss: Contract, of_gradient: Contract | None = None) -> tuple[Array, Array, Array]:
     """Per row: the exact loss, its bound, and, if a contract is given, the sum of the bounds of dC/dz."""
     exact = Exact(p)
-    losses, limits, spread = [], [], []
-    by_loss = Bounds(exact, of_loss)
-    by_gradient = Bounds(exact, of_gradient) if of_gradient else None
+    losses, limits, spread = [], [], [np.zeros(0)]
     with np.errstate(all="ignore"):
-        for block in exact.blocks():
-            B = block.softmax.backend
-            base = RowBase.of(block.softmax, by_loss.arithmetic.wide)
-            losses.append(B.pair(B.scale(*block.loss))[0])
-            limits.append(by_loss.loss(by_loss.rows(block, base)))
-            if by_gradient:
-                base = RowBase.of(block.softmax, by_gradient.arithmetic.wide)
-                spread.append(by_gradient.gradient(by_gradient.rows(block, base)).whole.sum(1))
-    return np.concatenate(losses), np.concatenate(limits), np.concatenate(spread or [np.zeros(0)])
+        for _, _, (loss, limit) in exact.walk(["loss"], [exact, Bounds(exact, of_loss)]):
+            losses.append(exact.backend.pair(loss)[0])
+            limits.append(limit)
+        if of_gradient:
+            parts = exact.walk(["dC/dz"], [Bounds(exact, of_gradient)])
+            spread += [bound.whole.sum(1) for _, _, (bound,) in parts]
+    return np.concatenate(losses), np.concatenate(limits), np.concatenate(spread)
 
 
 def moved(p: Problem, direction: Array) -> Problem:
