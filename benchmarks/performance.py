@@ -1,8 +1,8 @@
 """What verdicts cost, each beside what it is measured against, with its goal: a table of docs/performance.md.
 
 `python benchmarks/performance.py [--write] [--only TEXT]`, from the root of the repository, on a machine that does
-nothing else; a quarter of an hour. `--write` puts the table into the page. What misses its goal is followed by where
-the time goes.
+nothing else; a quarter of an hour. `--write` puts what was measured into the page's table. What misses its goal is
+followed by where the time goes.
 """
 
 from __future__ import annotations
@@ -258,9 +258,16 @@ def main(write: bool, only: str) -> None:
                 click.echo(found[-1])
     if write:
         before, _, rest = PAGE.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
+        table, _, after = rest.partition(END)
+        kept = {what_of(line): line for line in table.splitlines()[4:]}
+        lines = {**kept, **{what_of(line): line for line in found}}.values()
         about = f"Measured with {described()}, NumPy {np.__version__}, PyTorch {torch.__version__.split('+')[0]}.\n\n"
-        PAGE.write_text(before + BEGIN + about + "\n".join([*head, *found]) + "\n" + END + after)
+        PAGE.write_text(before + BEGIN + about + "\n".join([*head, *lines]) + "\n" + END + after)
+
+
+def what_of(line: str) -> str:
+    """What a line of the table measures: a line that is measured again takes its place."""
+    return line.split(" | ")[0]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ alone may be as large as it likes. `reference.oracle` has no such limit.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,6 @@ class Rows:
         assert p.logits is not None
         self.p = p
         self.t = shifted(to_rows(p.logits))
-        self.log_total = log_total(self.t)
-        self.e = np.exp(self.t)
-        self.total = self.e.sum(1, keepdims=True)
         self.kept = p.kept.reshape(-1)
         self.type = self.t.dtype.type
         self.weight = np.ones(p.classes, self.t.dtype) if p.weight is None else p.weight
@@ -77,14 +75,24 @@ class Rows:
             self.label = np.where(self.kept, p.target.reshape(-1), 0)
         self.label_weight = np.where(self.kept, self.weight[self.label], self.type(0))
 
+    @cached_property
+    def e(self) -> Array:
+        """exp(t): (m, C)."""
+        return np.exp(self.t)
+
+    @cached_property
+    def total(self) -> Array:
+        """S: (m, 1)."""
+        return np.asarray(self.e.sum(1, keepdims=True))
+
     def losses(self) -> Array:
         """-ln a_y (80), weighted, smoothed or against probabilities: (m,)."""
-        surprise = self.log_total - self.t
+        total = log_total(self.t)
         if self.p.probabilities:
-            return _dot(self.q, surprise)
-        loss = _dot(self.label_weight, surprise[np.arange(len(self.label)), self.label])
+            return _dot(self.q, total - self.t)
+        loss = _dot(self.label_weight, total[:, 0] - self.t[np.arange(len(self.label)), self.label])
         if self.smoothing:
-            spread = _dot(self.weight, surprise).sum(-1) * self.share
+            spread = _dot(self.weight, total - self.t).sum(-1) * self.share
             loss = (1 - self.smoothing) * loss + spread
         return np.asarray(np.where(self.kept, loss, self.type(0)))
 
@@ -106,7 +114,8 @@ class Rows:
             g[np.arange(len(g)), self.label] = -complement(a, self.label) * main
             if self.smoothing:
                 g = g + f * self.share * (a * self.weight.sum() - self.weight)
-        return np.asarray(np.where(self.kept[:, None], g, self.type(0)), self.t.dtype)
+        g[~self.kept] = 0
+        return np.asarray(g, self.t.dtype)
 
     def factor(self) -> Array:
         """Upstream gradient over the denominator, per row; 0 for ignored rows."""

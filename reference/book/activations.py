@@ -111,8 +111,10 @@ def complement(a: Array, label: Array) -> Array:
 
     The sum of the other a_k where a_y > 1/2; below, 1 - a_y itself, which then cancels nothing and sums nothing.
     """
-    rows = np.arange(len(label))
-    at_label = a[rows, label]
-    rest = a.copy()
-    rest[rows, label] = 0
-    return np.asarray(np.where(at_label > 0.5, rest.sum(-1), 1 - at_label), a.dtype)
+    at_label = a[np.arange(len(label)), label]
+    found = np.asarray(1 - at_label, a.dtype)
+    large = np.flatnonzero(at_label > 0.5)
+    rest = a[large]
+    rest[np.arange(len(large)), label[large]] = 0
+    found[large] = rest.sum(-1)
+    return found
