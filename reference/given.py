@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.errors import ProblemError, ShapeError
+from xentcheck.errors import ProblemError, ShapeError, TargetError
 
 from .formats import Array
 
@@ -65,6 +65,19 @@ def within(name: str, given: Any, low: float, high: float) -> float:
     if isinstance(given, Real) and not isinstance(given, bool) and low <= float(given) <= high:
         return float(given)
     raise ProblemError(f"{name} is {given}; allowed: {low} to {high}")
+
+
+def refuse_first(name: str, array: Array, bad: Array, allowed: str) -> None:
+    """Raise a TargetError with the index and the value of the first element that is bad, if there is one.
+
+    >>> refuse_first("y", np.array([1, 7]), np.array([False, True]), "labels from 0 to 2")
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.TargetError: y[1] is 7; allowed: labels from 0 to 2
+    """
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise TargetError(f"{name}{list(where)} is {array[where]}; allowed: {allowed}")
 
 
 AT_ONCE = 2**26

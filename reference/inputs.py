@@ -9,9 +9,10 @@ from typing import Any, TypeVar, cast
 import ml_dtypes
 import numpy as np
 
-from xentcheck.errors import DtypeError, ShapeError, TargetError
+from xentcheck.errors import DtypeError, ShapeError
 
 from .formats import Array
+from .given import refuse_first
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -127,9 +128,7 @@ def examples(z: Any, y: Any) -> tuple[Array, Array]:
         return z, finite(given, z)
     if given.dtype.kind not in "iu" and m > 0:
         raise DtypeError(f"y has dtype {given.dtype}; allowed: integer labels, or rows of probabilities")
-    bad = np.flatnonzero((given < 0) | (given >= classes))
-    if len(bad):
-        raise TargetError(f"y[{bad[0]}] is {given[bad[0]]}; allowed: labels from 0 to {classes - 1}")
+    refuse_first("y", given, (given < 0) | (given >= classes), f"labels from 0 to {classes - 1}")
     return z, given.astype(np.int64)
 
 
@@ -142,10 +141,7 @@ def finite(y: Any, like: Array, other: str = "z") -> Array:
     [[1.5, -0.5]]
     """
     array = same_shape(y, "y", like, other)
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        i, j = bad[0].tolist()
-        raise TargetError(f"y[{i}, {j}] is {array[i, j]}; allowed: finite numbers")
+    refuse_first("y", array, ~np.isfinite(array), "finite numbers")
     return array
 
 
@@ -158,8 +154,5 @@ def probabilities(y: Any, like: Array, other: str = "z") -> Array:
     [[1.0, 0.0]]
     """
     array = same_shape(y, "y", like, other)
-    bad = np.argwhere(~((array >= 0) & (array <= 1)))
-    if len(bad):
-        i, j = bad[0].tolist()
-        raise TargetError(f"y[{i}, {j}] is {array[i, j]}; allowed: probabilities from 0 to 1")
+    refuse_first("y", array, ~((array >= 0) & (array <= 1)), "probabilities from 0 to 1")
     return array

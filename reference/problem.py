@@ -14,7 +14,7 @@ from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .formats import Array, name_of
-from .given import array_of, pieces, whole, within
+from .given import array_of, pieces, refuse_first, whole, within
 from .rows import to_rows
 
 NO_IGNORE = -100
@@ -58,15 +58,12 @@ class Problem:
     v: Array | None = None
 
     def __post_init__(self) -> None:
-        for name, array in self.arrays().items():
-            object.__setattr__(self, name, array_of(name, array))
-        numbers = {
-            "ignore_index": whole("ignore_index", self.ignore_index),
-            "backwards": whole("backwards", self.backwards, 1),
-            "label_smoothing": within("label_smoothing", self.label_smoothing, 0, 1),
-        }
-        for name, number in numbers.items():
-            object.__setattr__(self, name, number)
+        given: dict[str, Any] = {name: array_of(name, array) for name, array in self.arrays().items()}
+        given["ignore_index"] = whole("ignore_index", self.ignore_index)
+        given["backwards"] = whole("backwards", self.backwards, 1)
+        given["label_smoothing"] = within("label_smoothing", self.label_smoothing, 0, 1)
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
         validate(self)
         self._freeze()
 
@@ -105,7 +102,9 @@ class Problem:
     @cached_property
     def dtype(self) -> str:
         """Name of the storage dtype, for example `float32`."""
-        return name_of(self._first.dtype)
+        first = self.a_prev if self.logits is None else self.logits
+        assert first is not None
+        return name_of(first.dtype)
 
     @property
     def logits_shape(self) -> tuple[int, ...]:
@@ -176,12 +175,6 @@ class Problem:
         with np.errstate(invalid="ignore"):  # the largest of nan
             return np.concatenate([piece.max(1) for piece in pieces(to_rows(self.logits))])
 
-    @property
-    def _first(self) -> Array:
-        first = self.logits if self.logits is not None else self.a_prev
-        assert first is not None
-        return first
-
 
 def validate(p: Problem) -> None:
     """Raise a ProblemError with one line if the parts of a problem do not fit each other."""
@@ -243,7 +236,7 @@ def _validate_target(p: Problem) -> None:
             allowed = f"{p.loss_shape} (class indices) or {p.logits_shape}"
             raise ShapeError(f"target has shape {p.target.shape}; allowed: {allowed}")
         bad = (p.target != p.ignore_index) & ((p.target < 0) | (p.target >= p.classes))
-        _refuse_first(p, bad, f"0 to {p.classes - 1}, or ignore_index {p.ignore_index}")
+        refuse_first("target", p.target, bad, f"0 to {p.classes - 1}, or ignore_index {p.ignore_index}")
         return
     if str(p.target.dtype) != p.dtype:
         raise DtypeError(f"target has dtype {p.target.dtype}; allowed: integers, or probabilities in {p.dtype}")
@@ -251,14 +244,7 @@ def _validate_target(p: Problem) -> None:
         raise ShapeError(f"target probabilities have shape {p.target.shape}; allowed: {p.logits_shape}")
     if p.ignore_index != NO_IGNORE:
         raise TargetError(f"ignore_index is {p.ignore_index}; it has no meaning with target probabilities")
-    _refuse_first(p, ~np.isfinite(p.target), "finite numbers")
-
-
-def _refuse_first(p: Problem, bad: Array, allowed: str) -> None:
-    """Raise a TargetError with the first of the targets that are bad."""
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise TargetError(f"target{list(where)} is {p.target[where]}; allowed: {allowed}")
+    refuse_first("target", p.target, ~np.isfinite(p.target), "finite numbers")
 
 
 def digest_of(problem: Problem) -> str:

@@ -93,12 +93,9 @@ def _reachable(d: Array, e: Array) -> Array:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Relative errors of what all rows share: the denominator, and the chain of products up to s =
-    upstream/denominator.
+    """Relative errors of what all rows share: the denominator, and the products up to s = upstream/denominator.
 
-    Roundings: upstream/denominator at most 2, the product with the row's factor 1, the final product 1; class weights
-    2. Rounded to storage between kernels: the denominator, its reciprocal, their product with the upstream gradient;
-    the product with a class weight.
+    Their roundings are kappa of `docs/numerics.md`, section 2.4.
     """
 
     denominator_error: float

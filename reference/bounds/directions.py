@@ -28,16 +28,7 @@ class DirectionalBounds:
 
 
 def directional_bounds(rows: RowBounds) -> DirectionalBounds:
-    """With D the error of the gradient's softmax, on v itself or shifted:
-
-    s:    sum D |v| + g sum (a + D) |v| + U =: E, g = growth(C) + 8u (and 3 u_s between kernels)
-    jvp:  Q E + g (Q (|s| + E) + sum |q v|) + W
-    hvp:  f Q (D (|v - s| + E) + a E + g (a + D)(|v| + |s| + E)), and kappa of all products up to f
-
-    growth(C) is that of the backward sums, and g has the error of smoothed probabilities (`Targets.forming`). 8u covers
-    the ways in which a o (v - s), a o v - a s, and derivatives of e/S as e dt/S - e dS/S^2 round. U and W: what terms
-    of a sum lose below the normal range. The row's sum and the rounding to storage as for dC/dz.
-    """
+    """Those of a block's rows (`docs/numerics.md`, section 2.5, whose D, E and T are `error`, `spread` and `total`)."""
     block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
     t, v = block.targets, block.of(block.problem.v)
     softmax = base.e / base.total

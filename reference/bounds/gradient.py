@@ -121,11 +121,7 @@ class GradientBounds:
 
     @cached_property
     def _offset(self) -> Array:
-        """(n, 1): A. Hard: that of a_i, and kappa.
-
-        Soft: s [Q (error of a_i) + r_Q Q a_i + kappa_q (Q a_i + |q_i|)] + kappa |g_i|, of which r_Q Q multiplies a_i
-        only.
-        """
+        """(n, 1): A of a_i, and kappa; of soft targets A' of `docs/numerics.md`, section 2.6."""
         if self.targets.hard:
             offset, kappa = self._label_offset, self.rows.kappa
             return np.asarray(offset + kappa * (1.0 + offset))
@@ -191,11 +187,7 @@ class GradientBounds:
 
     @cached_property
     def _row_sum(self) -> Array:
-        """(n, 1): what a row's sum, exactly 0, adds where it is added as it was rounded; E: the sum of all D_i.
-
-        [derived] |sum| <= E + (g + u_s + kappa)(2 s Q + E) with g for 2C - 1 additions, as m + log S has the terms 1
-        and -a_i.
-        """
+        """(n, 1): what a row's sum, exactly 0, adds where it is added as it was rounded: rho of section 2.6."""
         if self.arithmetic.contract.row_sum == "none":
             return np.zeros_like(self._scale)
         error = self.rows.errors.gradient_softmax_sum()

@@ -1,8 +1,6 @@
 """Error bounds of linear layers: the logits that an implementation computes itself, and BP2-BP4 behind its dC/dz.
 
-A product of m x k and k x n matrices errs by at most growth(k) |A||B| in any order of summation, with or without fused
-multiply-add (Higham, Accuracy and Stability of Numerical Algorithms, section 3.5); errors of the factors are propagated
-with absolute values. `docs/numerics.md`, section 2.4.
+Products may be added up in any order, with or without fused multiply-add: `docs/numerics.md`, section 2.4.
 """
 
 from __future__ import annotations
@@ -52,7 +50,7 @@ def wide_product(a: Uncertain, b: Uncertain, arithmetic: Arithmetic) -> Array:
 
     Inputs that are rounded to u_i first add 2 u_i + u_i^2 to growth(k).
     """
-    additions = _terms(a.magnitude, b.magnitude)
+    additions = (a.magnitude != 0).astype(np.float64) @ (b.magnitude != 0).astype(np.float64)  # products that are not 0
     inputs = arithmetic.product_input
     factors = a.error @ b.magnitude + np.abs(a.value) @ b.error
     relative = _summing(a, b, additions, factors, arithmetic) + inputs * (2.0 + inputs)
@@ -86,11 +84,6 @@ def column_sum(a: Uncertain, arithmetic: Arithmetic) -> Array:
     known = share(error, np.abs(a.value).sum(0))
     error = error + growth_of(arithmetic, a.value.T, "batch_sum", known, additions) * a.magnitude.sum(0)
     return stored(error, np.ones(len(a.value)), a.value, arithmetic)
-
-
-def _terms(a: Array, b: Array) -> Array:
-    """How many products of each element of a b are not zero, so that their sum has that height at most."""
-    return np.asarray((a != 0).astype(np.float64) @ (b != 0).astype(np.float64))
 
 
 def logit_errors(p: Problem, arithmetic: Arithmetic) -> Array:

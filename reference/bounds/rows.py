@@ -178,9 +178,8 @@ class RowBounds:
     def _separate_products(self, q: Array) -> Array:
         """(n,): what Q lse - sum q_i z_i errs by more than a sum of q_i (lse - z_i), whose terms are of size |m|.
 
-        [derived] |z_i| <= |m| + d_i, and d_i is in the other terms. Two products, the sum and the difference round: 4 u
-        Q |m|; a sum of n products errs by g of its size, that of the label alone by nothing. In long sums g is that of
-        the products (`scattered`), and the sum Q that lse is multiplied by errs by its own, unless it is known to be 1.
+        `docs/numerics.md`, section 2.6. In long sums g is that of the products (`scattered`), and the sum Q that lse is
+        multiplied by errs by its own, unless it is known to be 1.
         """
         if self.arithmetic.contract.log_form != "lse":
             return np.zeros(len(q))

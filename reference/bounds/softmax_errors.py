@@ -33,9 +33,7 @@ class RowErrors(SumErrors):
     def _log_softmax(self) -> tuple[Array, Array]:
         """|error of log a_i| <= A + B d_i.
 
-        `sub`: u d_i (subtraction of m) + error of log S + u |log a_i|, and |log a_i| = d_i + log S.
-        `lse`: the same with fl(m + log S) in place of log S, whose rounding adds u |m + log S|, and its storing between
-        kernels u_s |m + log S|.
+        `docs/numerics.md`, section 2.2: `sub`, and what `lse` adds to it.
         """
         b, contract = self.base, self.arithmetic.contract
         u = self.arithmetic.unit("exponents")
@@ -54,10 +52,7 @@ class RowErrors(SumErrors):
         return offset * (1.0 + u) + u * self.base.log_total, slope * (1.0 + u) + u
 
     def _ratio(self) -> tuple[Array, Array]:
-        """a_i = e_i/S: relative error (rho_i + r)/(1 - r), then the division or a product with a rounded reciprocal.
-
-        That is 2u; rounded to storage at each step, 3 u_s more.
-        """
+        """a_i = e_i/S: relative error (rho_i + r)/(1 - r) + 2u, and 3 u_s where each step is stored (section 2.3)."""
         u = self.arithmetic.roundings(2.0, 3.0, "exponentials")
         r = self.relative_sum
         scale = np.where(r < 0.5, self._second / (1.0 - np.minimum(r, 0.5)), np.inf)
@@ -153,20 +148,14 @@ class RowErrors(SumErrors):
         return np.asarray(np.where(b.e[rows, index] > 0, relative * b.e[rows, index] / b.total[:, 0], 0.0))
 
     def complement_at(self, index: Array) -> Array:
-        """(n,): |error of 1 - a_y| under `complement`: the sum of the other a's, or 1 - a_y where that cancels nothing.
-
-        [derived] sum over i != y of a_i (A + B d_i), and g of the sum; or a_y (A + B d_y), where the computed a_y may
-        be at most 1/2; and the rounding of the result in either.
-        """
+        """(n,): |error of 1 - a_y| under `complement` (`docs/numerics.md`, section 2.11)."""
         b, u = self.base, self.arithmetic.wide.unit_roundoff
         rows = np.arange(len(index))
         total, label = b.total[:, 0], b.e[rows, index]
         rest = np.where(b.d[rows, index] == 0, b.others[:, 0], np.maximum(total - label, 0.0)) / total
         depth = np.maximum(b.depth[:, 0] - label * b.d[rows, index], 0.0) / total
-        offset, slope = (
-            self.gradient_offset[:, 0],
-            np.broadcast_to(self.gradient_slope, self.gradient_offset.shape)[:, 0],
-        )
+        offset = self.gradient_offset[:, 0]
+        slope = np.broadcast_to(self.gradient_slope, self.gradient_offset.shape)[:, 0]
         others = offset * rest + slope * depth
         error = others + self.sum_growth(others[:, None] * b.total)[:, 0] * (rest + others)
         alone = self.elementwise_at(index, self.gradient_offset, self.gradient_slope)

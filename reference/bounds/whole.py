@@ -1,8 +1,7 @@
 """Derived error bounds: how far an implementation may be from the exact result under a contract, element by element.
 
 There is no tolerance to choose: the bound follows from the storage format, the contract (`contracts`) and the very
-input. Any order of summation is allowed, but for trees that a contract names and sums of more than 4096
-exponentials (`docs/numerics.md`, section 2.10), so the bounds hold for every number of threads, lanes or blocks.
+input, in any order of summation but for what `docs/numerics.md` names in sections 2.6 and 2.10.
 """
 
 from __future__ import annotations
@@ -87,9 +86,8 @@ class Bounds(Side):
     def cost(self, losses: list[LossBounds]) -> Array:
         """() bound of the reduced cost, from those of the rows' losses.
 
-        (sum of bounds + (growth(terms - 1) + 4u + 2u if weighted + error of the denominator) size)/|denominator|, and
-        the growth of a sum over rows in storage more; inf where a sum of row terms may overflow, or, with smoothing,
-        its quotient by the denominator before the factor eps/C.
+        `docs/numerics.md`, section 2.4; inf where a sum of row terms may overflow, or, with smoothing, its quotient by
+        the denominator before the factor eps/C.
         """
         t, a = self.exact.targets, self.arithmetic
         names = ("kept", "size", "raw")

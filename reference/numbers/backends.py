@@ -1,16 +1,17 @@
-"""Number systems for the oracle: float64, and double-double for implementations that compute in float64 themselves."""
+"""Number systems for the oracle: float64; for implementations that compute in it, double-double, of any range."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .double_double import DoubleDouble, dd_matmul, dd_sum, exact_difference
 from .elementary import dd_exp, dd_log1p
-from .wide_range import WideRange
+from .tables import LN2
+from .wide_range import NOTHING, WideDouble
 
 Array = NDArray[np.float64]
 Number = Any
@@ -25,117 +26,153 @@ def zeros(shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(ZERO, shape)
 
 
-class Backend(Protocol):
-    """What the oracle's equations need beside + - * /."""
+LOWERED = 512
+"""exp(x) is formed as exp(x - n LOWERED ln 2) 2^(n LOWERED), with a first factor above 2^-LOWERED."""
 
-    name: str
-    lifts: bool
-    """Whether small numbers are to be formed in the normal range and scaled down."""
-
-    def array(self, x: Any) -> Number: ...
-    def difference(self, a: Array, b: Array) -> Number: ...
-    def exp(self, x: Number, exponent: int = 0) -> Number: ...
-    def log1p(self, x: Number) -> Number: ...
-    def sum(self, x: Number, axis: int = -1) -> Number: ...
-    def matmul(self, a: Number, b: Number) -> Number: ...
-    def where(self, mask: Any, x: Number, y: Number) -> Number: ...
-    def scale(self, x: Number, exponent: Any) -> Number: ...
-    def pair(self, x: Number) -> tuple[Array, Array]: ...
-    def sign(self, x: Number) -> Array: ...
-    def finite(self, x: Number) -> NDArray[np.bool_]: ...
-    def concatenate(self, parts: list[Number]) -> Number: ...
+LOWEST = -128
+"""The smallest n: exp is 0 below -45000, less than any factors in float64 can bring back."""
 
 
-class Float64:
-    """Plain float64: enough for float32 implementations (errors below 1e-8 of a float32 ULP, `docs/numerics.md`)."""
+class Backend:
+    """What the oracle's equations need beside + - * /.
+
+    Here in plain float64: enough for float32 implementations (errors below 1e-8 of a float32 ULP, `docs/numerics.md`).
+    """
 
     name = "float64"
     lifts = False
+    """Whether small numbers are to be formed in the normal range and scaled down."""
 
-    def array(self, x: Any) -> Array:
+    def array(self, x: Any) -> Number:
         return np.asarray(x, np.float64)
 
-    def difference(self, a: Array, b: Array) -> Array:
+    def difference(self, a: Array, b: Array) -> Number:
         return np.asarray(a - b)
 
-    def exp(self, x: Array, exponent: int = 0) -> Array:
+    def exp(self, x: Number, exponent: int = 0) -> Number:
         return np.asarray(np.ldexp(np.exp(x), exponent) if exponent else np.exp(x))
 
-    def log1p(self, x: Array) -> Array:
+    def log1p(self, x: Number) -> Number:
         return np.asarray(np.log1p(x))
 
-    def sum(self, x: Array, axis: int = -1) -> Array:
+    def sum(self, x: Number, axis: int = -1) -> Number:
         return np.asarray(x.sum(axis))
 
-    def matmul(self, a: Array, b: Array) -> Array:
+    def matmul(self, a: Number, b: Number) -> Number:
         return np.asarray(a @ b)
 
-    def where(self, mask: Any, x: Any, y: Any) -> Array:
+    def where(self, mask: Any, x: Number, y: Number) -> Number:
         return np.asarray(np.where(mask, x, y))
 
-    def scale(self, x: Array, exponent: Any) -> Array:
+    def scale(self, x: Number, exponent: Any) -> Number:
         return np.asarray(np.ldexp(x, exponent)) if np.any(exponent) else np.asarray(x)
 
-    def pair(self, x: Any) -> tuple[Array, Array]:
+    def pair(self, x: Number) -> tuple[Array, Array]:
         hi = np.asarray(x, np.float64)
         return hi, zeros(hi.shape)
 
-    def sign(self, x: Array) -> Array:
+    def sign(self, x: Number) -> Array:
         return np.asarray(np.sign(x))
 
-    def finite(self, x: Array) -> NDArray[np.bool_]:
+    def finite(self, x: Number) -> NDArray[np.bool_]:
         return np.asarray(np.isfinite(x))
 
-    def concatenate(self, parts: list[Array]) -> Array:
+    def concatenate(self, parts: list[Number]) -> Number:
         return np.concatenate([x.ravel() for x in parts] or [np.zeros(0)])
 
 
-class Double:
+class Double(Backend):
     """Double-double: the same bits on every platform (`double_double`)."""
 
     name = "double-double"
     lifts = True
 
-    def array(self, x: Any) -> DoubleDouble:
-        return x if isinstance(x, DoubleDouble) else DoubleDouble(x)
+    def array(self, x: Any) -> Number:
+        return DoubleDouble.of(x)
 
-    def difference(self, a: Array, b: Array) -> DoubleDouble:
+    def difference(self, a: Array, b: Array) -> Number:
         return exact_difference(a, b)
 
-    def exp(self, x: DoubleDouble, exponent: int = 0) -> DoubleDouble:
+    def exp(self, x: Number, exponent: int = 0) -> Number:
         return dd_exp(x, exponent)
 
-    def log1p(self, x: DoubleDouble) -> DoubleDouble:
+    def log1p(self, x: Number) -> Number:
         return dd_log1p(x)
 
-    def sum(self, x: DoubleDouble, axis: int = -1) -> DoubleDouble:
-        return dd_sum(DoubleDouble(np.moveaxis(x.hi, axis, -1), np.moveaxis(x.lo, axis, -1)))
+    def sum(self, x: Number, axis: int = -1) -> Number:
+        return dd_sum(x.with_parts(lambda part: np.moveaxis(part, axis, -1)))
 
-    def matmul(self, a: Any, b: Any) -> DoubleDouble:
+    def matmul(self, a: Number, b: Number) -> Number:
         return dd_matmul(self.array(a), self.array(b))
 
-    def where(self, mask: Any, x: Any, y: Any) -> DoubleDouble:
-        a, b = self.array(x), self.array(y)
-        return DoubleDouble(np.where(mask, a.hi, b.hi), np.where(mask, a.lo, b.lo))
+    def where(self, mask: Any, x: Number, y: Number) -> Number:
+        return self.array(x).with_parts(lambda part, other: np.where(mask, part, other), self.array(y))
 
-    def scale(self, x: DoubleDouble, exponent: Any) -> DoubleDouble:
-        return DoubleDouble(np.ldexp(x.hi, exponent), np.ldexp(x.lo, exponent)) if np.any(exponent) else x
+    def scale(self, x: Number, exponent: Any) -> Number:
+        return x.with_parts(lambda part: np.ldexp(part, exponent)) if np.any(exponent) else x
 
-    def pair(self, x: Any) -> tuple[Array, Array]:
-        value = self.array(x)
-        return value.hi, value.lo
+    def pair(self, x: Number) -> tuple[Array, Array]:
+        hi, lo = self.array(x).pair()
+        return hi, lo
 
-    def sign(self, x: Any) -> Array:
+    def sign(self, x: Number) -> Array:
         return np.asarray(np.sign(self.array(x).hi))
 
-    def finite(self, x: Any) -> NDArray[np.bool_]:
+    def finite(self, x: Number) -> NDArray[np.bool_]:
         return np.asarray(np.isfinite(self.array(x).hi))
 
-    def concatenate(self, parts: list[DoubleDouble]) -> DoubleDouble:
-        hi, lo = (np.concatenate([getattr(x, part).ravel() for x in parts] or [np.zeros(0)]) for part in ("hi", "lo"))
-        return DoubleDouble(hi, lo)
+    def concatenate(self, parts: list[Number]) -> Number:
+        first, *others = parts or [self.array(np.zeros(0))]
+        return first.with_parts(lambda *same: np.concatenate([part.ravel() for part in same]), *others)
 
 
-FLOAT64: Backend = Float64()
-DOUBLE_DOUBLE: Backend = Double()
-WIDE_RANGE: Backend = WideRange()
+class WideRange(Double):
+    """Double-double numbers with exponents: the same bits on every platform, and no end of the range."""
+
+    name = "double-double with exponents"
+    lifts = False
+
+    def array(self, x: Any) -> WideDouble:
+        return WideDouble.of(x)
+
+    def difference(self, a: Array, b: Array) -> Number:
+        return self.array(a) - self.array(b)
+
+    def exp(self, x: WideDouble, exponent: int = 0) -> WideDouble:
+        plain = DoubleDouble(*x.pair())
+        with np.errstate(all="ignore"):
+            steps = np.ceil(plain.hi / (LOWERED * LN2[0]))
+        far = ~(steps >= LOWEST)
+        steps = np.where(far, 0.0, steps)
+        near = DoubleDouble(np.where(far, 0.0, plain.hi), np.where(far, 0.0, plain.lo))
+        raised = near + DoubleDouble(*LN2) * (-LOWERED * steps)
+        below = np.minimum(raised.hi, 0.0)  # exp takes no positive number, and rounding may leave one
+        result = dd_exp(DoubleDouble(below, np.where(raised.hi > 0.0, 0.0, raised.lo)))
+        found = DoubleDouble(np.where(far, 0.0, result.hi), np.where(far, 0.0, result.lo))
+        return WideDouble(found, (LOWERED * steps).astype(np.int64) + exponent)
+
+    def log1p(self, x: WideDouble) -> Number:
+        small = x.k < -200
+        result = dd_log1p(DoubleDouble(*self.pair(self.where(small, 0.0, x))))
+        return self.where(small, x, result)
+
+    def sum(self, x: WideDouble, axis: int = -1) -> WideDouble:
+        moved = x.with_parts(lambda part: np.moveaxis(part, axis, -1))
+        k = moved.k.max(-1, initial=NOTHING)
+        return WideDouble(dd_sum(moved.at(k[..., None])), k)
+
+    def matmul(self, a: Number, b: Number) -> WideDouble:
+        left, right = self.array(a), self.array(b)
+        columns = [self.sum(left * right[:, j][None, :]) for j in range(right.shape[1])]
+        if not columns:
+            return self.array(np.zeros((left.shape[0], 0)))
+        return columns[0].with_parts(lambda *same: np.stack(same, 1), *columns[1:])
+
+    def scale(self, x: WideDouble, exponent: Any) -> WideDouble:
+        moved = (x.hi != 0) & np.isfinite(x.hi)
+        return WideDouble.normalised(*np.broadcast_arrays(x.hi, x.lo, np.where(moved, x.k + exponent, x.k)))
+
+
+FLOAT64 = Backend()
+DOUBLE_DOUBLE = Double()
+WIDE_RANGE = WideRange()

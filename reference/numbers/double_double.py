@@ -54,54 +54,72 @@ def two_prod(a: Array, b: Array) -> tuple[Array, Array]:
     return p, ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2
 
 
-class DoubleDouble:
-    """An array of double-double numbers; finite values only (callers mask infinities)."""
+class Operators:
+    """The operators of arrays of numbers in parts that follow from their + * / and -x, and from the conversion `of`."""
 
     __array_ufunc__ = None
+
+    def __radd__(self: Any, other: Any) -> Any:
+        return self + other
+
+    def __sub__(self: Any, other: Any) -> Any:
+        return self + (-self.of(other))
+
+    def __rsub__(self: Any, other: Any) -> Any:
+        return self.of(other) - self
+
+    def __rmul__(self: Any, other: Any) -> Any:
+        return self * other
+
+    def __rtruediv__(self: Any, other: Any) -> Any:
+        return self.of(other) / self
+
+    def __getitem__(self: Any, key: Any) -> Any:
+        return self.with_parts(lambda x: x[key])
+
+    @property
+    def T(self: Any) -> Any:
+        return self.with_parts(lambda x: x.T)
+
+    @property
+    def shape(self: Any) -> tuple[int, ...]:
+        return tuple(self.hi.shape)
+
+
+class DoubleDouble(Operators):
+    """An array of double-double numbers; finite values only (callers mask infinities)."""
 
     def __init__(self, hi: Any, lo: Any = None) -> None:
         self.hi: Array = np.asarray(hi, np.float64)
         self.lo: Array = np.zeros_like(self.hi) if lo is None else np.asarray(lo, np.float64)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.hi.shape
+    @classmethod
+    def of(cls, x: Any) -> DoubleDouble:
+        """A number of any kind but one with an exponent, exactly."""
+        return x if isinstance(x, cls) else cls(x)
 
-    @property
-    def T(self) -> DoubleDouble:
-        return DoubleDouble(self.hi.T, self.lo.T)
+    def with_parts(self, change: Callable[..., Any], *others: DoubleDouble) -> DoubleDouble:
+        """The same numbers in another order or shape, or together with others."""
+        return DoubleDouble(*(change(*(getattr(x, part) for x in (self, *others))) for part in ("hi", "lo")))
 
-    def __getitem__(self, key: Any) -> DoubleDouble:
-        return DoubleDouble(self.hi[key], self.lo[key])
+    def pair(self) -> tuple[Array, Array]:
+        return self.hi, self.lo
 
     def __neg__(self) -> DoubleDouble:
         return DoubleDouble(-self.hi, -self.lo)
 
     def __add__(self, other: Any) -> DoubleDouble:
-        b = _double_double(other)
+        b = self.of(other)
         return self._combined(b, product=False) or DoubleDouble(*_blockwise(_add, self.hi, self.lo, b.hi, b.lo))
 
-    __radd__ = __add__
-
-    def __sub__(self, other: Any) -> DoubleDouble:
-        return self + (-_double_double(other))
-
-    def __rsub__(self, other: Any) -> DoubleDouble:
-        return _double_double(other) - self
-
     def __mul__(self, other: Any) -> DoubleDouble:
-        b = _double_double(other)
+        b = self.of(other)
         whole = self._combined(b, product=True)
         return whole or DoubleDouble(*_blockwise(_multiply, self.hi, self.lo, b.hi, b.lo, *split(b.hi)))
 
-    __rmul__ = __mul__
-
     def __truediv__(self, other: Any) -> DoubleDouble:
-        b = _double_double(other)
+        b = self.of(other)
         return DoubleDouble(*_blockwise(_divide, self.hi, self.lo, b.hi, b.lo))
-
-    def __rtruediv__(self, other: Any) -> DoubleDouble:
-        return _double_double(other) / self
 
     def _combined(self, b: DoubleDouble, *, product: bool) -> DoubleDouble | None:
         """The sum or product by a compiled loop, if this is large, and `b` of its shape, a row, a column, or one."""
@@ -112,10 +130,6 @@ class DoubleDouble:
         hi, lo = np.empty(self.shape), np.empty(self.shape)
         compiled.combined(product, np.ascontiguousarray(self.hi), np.ascontiguousarray(self.lo), *factors, hi, lo)
         return DoubleDouble(hi, lo)
-
-
-def _double_double(x: Any) -> DoubleDouble:
-    return x if isinstance(x, DoubleDouble) else DoubleDouble(x)
 
 
 def _add(a: Array, a_low: Array, b: Array, b_low: Array) -> tuple[Array, Array]:

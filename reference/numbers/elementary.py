@@ -5,14 +5,16 @@ Only + - * / on float64, integers and ldexp: the same bits everywhere, like `dou
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.reference.formats import Array
 
-from .double_double import CHUNK, DoubleDouble
+from .double_double import CHUNK, DoubleDouble, split
 from .fast import kernels
-from .tables import FAR, GRID, LN2, PER_STEP, SPLITTER, STEP_PARTS, STEPS, TAYLOR, THIRD, exponentials, logarithms
+from .tables import FAR, GRID, LN2, PER_STEP, STEP_PARTS, STEPS, TAYLOR, THIRD, exponentials, logarithms
 
 _NEAREST = 1.5 * 2.0**52
 _NORMAL = -600.0
@@ -31,123 +33,66 @@ def dd_exp(x: DoubleDouble, exponent: int = 0) -> DoubleDouble:
     if compiled := kernels(hi.size):
         compiled.exponentials(hi, lo, exponent, *exponentials(), flat, flat_low)
         return DoubleDouble(out, out_low)
-    size = min(CHUNK, hi.size)
-    work, integers = np.empty((10, size)), np.empty((2, size), np.int64)
     for start in range(0, hi.size, CHUNK):
-        part = slice(start, min(start + CHUNK, hi.size))
-        n = part.stop - start
-        a, b, w, i = hi[part], lo[part], work[:, :n], integers[:, :n]
+        part = slice(start, start + CHUNK)
+        a, b = hi[part], lo[part]
         if exponent == 0 and a.min() >= _NORMAL:
-            e, e_low, power = _exp(a, b, w, i)
-            np.multiply(e, power, out=flat[part])
-            np.multiply(e_low, power, out=flat_low[part])
+            e, e_low, power = _exp(a, b)
+            flat[part], flat_low[part] = e * power, e_low * power
             continue
         far = ~(a >= FAR)
-        e, e_low, power = _exp(np.where(far, 0.0, a), np.where(far, 0.0, b), w, i)
+        e, e_low, power = _exp(np.where(far, 0.0, a), np.where(far, 0.0, b))
         k = np.where(far, -4000, (power.view(np.int64) >> 52) + (exponent - 1023)).astype(np.int32)
         flat[part], flat_low[part] = np.ldexp(e, k), np.ldexp(e_low, k)
     return DoubleDouble(out, out_low)
 
 
-def _exp(x: Array, x_low: Array, work: Array, integers: NDArray[np.int64]) -> tuple[Array, Array, Array]:
-    """exp(x + x_low) = (e + e_low) 2^k in the work arrays, and 2^k by its bits (their sign wraps below 2^-1023)."""
-    s, low, j, power = _reduce(x, x_low, work, integers)
-    p, p_low = _expm1(s, low, work)
-    c, d, f, g, t, t1, t_low = work[2:9]
-    table = exponentials()
-    for values, out in ((table.hi, t), (table.leading, t1), (table.lo, t_low)):
-        np.take(values, j, out=out, mode="clip")
-    p_low *= t
-    np.multiply(t_low, p, out=c)
-    c += t_low
-    p_low += c  # everything below the product of the leading parts
-    product = np.multiply(t, p, out=c)
-    np.multiply(p, SPLITTER, out=d)
-    np.subtract(d, p, out=f)
-    d -= f  # Veltkamp's halves of p
-    p -= d
-    np.multiply(t1, d, out=f)
-    f -= product
-    np.multiply(t1, p, out=g)
-    f += g
-    np.subtract(t, t1, out=t1)
-    d *= t1
-    f += d
-    p *= t1
-    f += p
-    f += p_low
-    e = np.add(t, product, out=d)
-    t -= e
-    t += product
-    t += f
-    np.add(e, t, out=work[0])
-    e -= work[0]
-    t += e
-    return work[0], t, power
+def _exp(x: Array, x_low: Array) -> tuple[Array, Array, Array]:
+    """exp(x + x_low) = (e + e_low) 2^k, and 2^k by its bits (their sign wraps below 2^-1023)."""
+    s, low, j, power = _reduce(x, x_low)
+    p, p_low = _expm1(s, low)
+    t, t_low, t1 = (values[j] for values in exponentials())
+    p_low = p_low * t + (t_low * p + t_low)  # everything below the product of the leading parts
+    product = t * p
+    p1, p2 = split(p)
+    t2 = t - t1
+    error = t1 * p1 - product + t1 * p2 + t2 * p1 + t2 * p2 + p_low
+    e = t + product
+    rest = t - e + product + error
+    total = e + rest
+    return total, rest + (e - total), power
 
 
-def _reduce(
-    x: Array, x_low: Array, work: Array, integers: NDArray[np.int64]
-) -> tuple[Array, Array, NDArray[np.int64], Array]:
-    """s + low = x + x_low - n ln2/4096 in work[:2], the index j = n mod 4096, and 2^(n div 4096).
+def _reduce(x: Array, x_low: Array) -> tuple[Array, Array, NDArray[np.int64], Array]:
+    """s + low = x + x_low - n ln2/4096, the index j = n mod 4096, and 2^(n div 4096).
 
     The products of n < 2^23 with 30 bits are exact, and so are both fast sums: s is a multiple of the last bit of what
     is added (at least 2^-72 against less than 2^-75), which is all that Dekker's sum needs.
     """
-    (s, low, steps, product, d), (first, second, third) = work[:5], STEP_PARTS
-    j, power = integers
-    np.multiply(x, PER_STEP, out=steps)
-    steps += _NEAREST
-    bits = steps.view(np.int64)
-    np.bitwise_and(bits, STEPS - 1, out=j)
-    np.bitwise_and(bits, -STEPS, out=power)
-    np.left_shift(power, 40, out=power)
-    power += 1023 << 52
-    steps -= _NEAREST
-    np.multiply(steps, first, out=d)
-    np.subtract(x, d, out=d)
-    np.multiply(steps, second, out=product)
-    np.subtract(d, product, out=s)
-    d -= s
-    d -= product
-    steps *= third
-    d -= steps
-    d += x_low
-    np.add(s, d, out=product)
-    s -= product
-    np.add(s, d, out=low)
-    s[...] = product
-    return s, low, j, power.view(np.float64)
+    first, second, third = STEP_PARTS
+    nearest = x * PER_STEP + _NEAREST
+    bits, steps = nearest.view(np.int64), nearest - _NEAREST
+    power = ((bits & -STEPS) << 40) + (1023 << 52)
+    d = x - steps * first
+    product = steps * second
+    s = d - product
+    d = d - s - product - steps * third + x_low
+    reduced = s + d
+    return reduced, s - reduced + d, bits & (STEPS - 1), power.view(np.float64)
 
 
-def _expm1(s: Array, low: Array, work: Array) -> tuple[Array, Array]:
-    """exp(s + low) - 1 as p + p_low in work[:2]; s = s1 + s2 with s1 a multiple of 2^-40, so that s1^2 is exact."""
-    s1, s2, tail, q = work[2:6]
-    np.add(s, GRID, out=s1)
-    s1 -= GRID
-    np.subtract(s, s1, out=s2)
-    np.multiply(s2, 0.5, out=q)
-    q += s1
-    q *= s2  # (s^2 - s1^2)/2
-    tail[...] = TAYLOR[0]
+def _expm1(s: Array, low: Array) -> tuple[Array, Array]:
+    """exp(s + low) - 1 as p + p_low; s = s1 + s2 with s1 a multiple of 2^-40, so that s1^2 is exact."""
+    s1 = s + GRID - GRID
+    s2 = s - s1
+    q = (s2 * 0.5 + s1) * s2  # (s^2 - s1^2)/2
+    tail: Any = TAYLOR[0]
     for coefficient in TAYLOR[1:]:
-        tail *= s
-        tail += coefficient
-    np.multiply(s, s, out=s2)
-    s2 *= s
-    tail *= s2
-    tail += q
-    np.multiply(s, low, out=q)
-    tail += q
-    low += tail
-    np.multiply(s1, 0.5, out=q)
-    s1 *= q
-    p = np.add(s, s1, out=q)
-    s -= p
-    s += s1
-    low += s
-    s[...] = p
-    return s, low
+        tail = tail * s + coefficient
+    tail = tail * (s * s * s) + q + s * low
+    half = s1 * (s1 * 0.5)
+    p = s + half
+    return p, low + tail + (s - p + half)
 
 
 def dd_log1p(x: DoubleDouble) -> DoubleDouble:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -154,26 +155,14 @@ def _block_sums(blocks: Array, to_grains: Any) -> Array:
     return np.asarray(np.rint(blocks * to_grains).sum(1, dtype=np.float64))
 
 
-def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
+def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS, *, one: bool = False) -> Array:
     """(levels, n): largest drift of the sum of each row of e (n, C), in u of its total (n,), by last place.
 
     [derived] sum over chunks of |sum of l (e/l - rint(e/l))|, without what it is for addends left over at random:
     the mean of |sum| of k uniform numbers in (-1/2, 1/2) is 0.2304 sqrt(k). Addends of 0 are none. total: the sum of
-    |e|, which no running sum exceeds.
+    |e|, which no running sum exceeds. one: of one running sum, so at least its error on ascending or on descending
+    addends: those of one size meet one last place, where what is left over to both sides does not cancel.
     """
-    return _drifts(e, total, fmt, levels)
-
-
-def drift_of_one(e: Array, total: Array, fmt: Format, levels: int = LEVELS) -> Array:
-    """(levels, n): drift of one running sum, at least its error on ascending or on descending addends.
-
-    Sorted addends of one size meet one last place, so that what is left over to both sides does not cancel. As they
-    are, and scaled by half an octave.
-    """
-    return _drifts(e, total, fmt, levels, one=True)
-
-
-def _drifts(e: Array, total: Array, fmt: Format, levels: int, *, one: bool = False) -> Array:
     found = np.zeros((levels, len(e)))
     if e.shape[1] <= ANY_ORDER:
         return found
@@ -189,3 +178,7 @@ def _drifts(e: Array, total: Array, fmt: Format, levels: int, *, one: bool = Fal
             drift[0] = np.maximum(drift[0], addends.sorted_drift(fmt))
         found[:, start + addends.used] = drift / addends.size
     return found
+
+
+drift_of_one = partial(drifts, one=True)
+"""Those of one running sum."""

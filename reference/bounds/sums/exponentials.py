@@ -1,8 +1,6 @@
 """Rounding errors of the sum of a row's exponentials and of its logarithm, under a contract.
 
-Model: fl(x op y) = (x op y)(1 + delta), |delta| <= u, and at most nu (smallest normal: flush to zero is allowed) below
-the normal range; exp has the relative error 2 k_e u, log 2 k_l u. Notation and derivation: `docs/numerics.md`, section
-2. With d_i = m - z_i >= 0 and e_i = exp(-d_i) the sum is S = sum e_i = 1 + R.
+Model, notation and derivation: `docs/numerics.md`, sections 1, 2.1 and 2.2.
 """
 
 from __future__ import annotations
@@ -56,9 +54,7 @@ class SumErrors:
         self.log_error = self._log_error()
 
     def _sum(self, *, largest: bool = True) -> Array:
-        """|S^ - S|/S: errors of the exponentials, underflow, summation, and the rounding of S to storage.
-
-        Without the largest term, |R^ - R|/S.
+        """|S^ - S|/S: errors of the exponentials, underflow, summation, and storing S; without the largest, |R^ - R|/S.
 
         Where the maximum is not subtracted, its exponential errs like all others.
         """
@@ -84,12 +80,7 @@ class SumErrors:
         return np.asarray(relative)
 
     def _rescaling(self) -> Array | float:
-        """Relative error of a running sum that is multiplied by exp(m - m') whenever the maximum grows from m to m'.
-
-        [derived] each time an exp and a product round, 2 k_e u + u; the arguments telescope to z_i - m. A term that is
-        smaller than k others has at most k rescalings after it, and at most (active - 1)/2 in the mean, weighted by e:
-        the e_i fall as those numbers rise (Chebyshev's sum inequality).
-        """
+        """Relative error of a running sum that is rescaled whenever the maximum grows (`docs/numerics.md`, 2.8)."""
         contract = self.arithmetic.contract
         if not contract.rescales:
             return 0.0
@@ -99,11 +90,9 @@ class SumErrors:
         return np.asarray(mean * each * np.exp(np.minimum(most * each, 700.0)))
 
     def _summation(self, addend_error: Array, exact_ones: Array, largest: bool) -> Array:
-        """Error of summing n nonnegative terms in any order: min(g S, R (1 + 2 g)), g = (1 + u)^(n - 1) - 1.
+        """Error of summing n nonnegative terms in any order: min(g S, R (1 + 2 g)), g = (1 + u)^(n - 1) - 1 (2.1).
 
-        The second form: each node on the path of the largest term errs by at most the smaller addend. Terms that
-        underflow add exactly; a sum of ones (no inexact term) is exact. A compensated sum errs by 2u + 4 n u^2 of
-        itself at most (Higham, section 4.3), and that also where the terms after the largest are lost one by one.
+        A compensated sum errs by 2u + 4 n u^2 of itself at most (Higham, section 4.3).
         """
         b = self.base
         g = self.sum_growth(addend_error)
@@ -132,10 +121,7 @@ class SumErrors:
         return np.where(additions < ANY_ORDER, g, np.minimum(g, scattered))
 
     def _log_error(self) -> Array:
-        """S^ in S (1 -+ r): the logarithm moves by at most -log1p(-r), and S^ >= 1 bounds it by log S or log1p(r).
-
-        Where the maximum is not subtracted, S^ need not be 1, and the logarithm that is rounded is m + log S.
-        """
+        """L of section 2.2; where the maximum is not subtracted, S^ may be below 1, and m + log S is rounded (2.7)."""
         b, u = self.base, self.arithmetic.wide.unit_roundoff
         r = self.relative_rest
         moved = np.where(r < 1, -np.log1p(-np.minimum(r, 1.0 - 2.0**-53)), np.inf)
@@ -149,10 +135,7 @@ class SumErrors:
 
 
 def _logit_uncertainty(base: RowBase) -> tuple[Array | float, Array | float]:
-    """Logits with |error| <= zeta_i move e_i by expm1(zeta_i) and log S by at most sum a_i expm1(zeta_i).
-
-    The bounds are evaluated at the exact logits instead of the perturbed ones: exp(2 max zeta) covers the difference.
-    """
+    """Sum a_i expm1(zeta_i), and exp(2 max zeta), of logits that err by zeta_i (`docs/numerics.md`, section 2.4)."""
     if base.zeta is None:
         return 0.0, 1.0
     active = base.e > 0

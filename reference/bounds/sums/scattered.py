@@ -1,8 +1,6 @@
 """The height of sums of many addends: rounding errors that do not cancel, found from the addends themselves.
 
-Notation and derivation: `docs/numerics.md`, section 2.10. A running sum in [2^k, 2^(k+1)) is a multiple of its last
-place l = 2^k 2u, so adding e errs by exactly -(e - l rint(e/l)): what the addends leave over decides, not their order.
-Left over to both sides alike, the errors cancel; left over to one side (equal addends, addends below l/2), they add up.
+Notation and derivation: `docs/numerics.md`, section 2.10.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import numpy as np
 
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import AuditError
-from xentcheck.judging.power.gradients import first_upstream, row_factors, structural_deltas
+from xentcheck.judging.power.gradients import other_upstream, row_factors, structural_deltas
 from xentcheck.judging.power.measure import largest
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
@@ -113,7 +113,7 @@ def audit(assertion: Assertion, seed: int = 0) -> Audit:
         factors = dict(row_factors(block, float(n) if mean else 1.0, n, last=block.rows.stop == rows))
         factors.pop("divided_by_n", None)  # no row is ignored: the same as the right gradient
         if assertion.upstream == "random":
-            factors["first_upstream"] = first_upstream(block, float(exact.targets.upstream[0]))
+            factors["first_upstream"] = other_upstream(block.targets, float(exact.targets.upstream[0]))
         if mean:
             factors["upstream_ignored"] = np.full(len(right), 1.0 / _scalar(assertion) - 1.0)
         deltas = {name: factor[:, None] * right for name, factor in factors.items()} | dict(structural_deltas(block))

@@ -16,9 +16,9 @@ from xentcheck.cases import Case
 from xentcheck.errors import OracleError
 from xentcheck.reference import cross_entropy
 from xentcheck.reference.bounds import bound
-from xentcheck.reference.numbers import wide_range
 from xentcheck.reference.numbers.backends import DOUBLE_DOUBLE, WIDE_RANGE
 from xentcheck.reference.numbers.double_double import DoubleDouble
+from xentcheck.reference.numbers.wide_range import WideDouble
 from xentcheck.reference.oracle import Exact, rows
 from xentcheck.reference.oracle.leaving import leave
 from xentcheck.reference.problem import Problem
@@ -229,7 +229,7 @@ def test_only_what_is_named_may_be_undefined() -> None:
         leave(DOUBLE_DOUBLE, "loss", DoubleDouble(np.array([1.0, np.inf])), np.array([True, False]))
     with pytest.raises(OracleError, match=r"^the exact a\[0\] came out as nan"):
         leave(DOUBLE_DOUBLE, "a", DoubleDouble(np.array([1.0]), np.array([np.nan])), False)
-    beyond = wide_range.wide(np.array([MAX])) * 4.0
+    beyond = WideDouble.of(np.array([MAX])) * 4.0
     assert leave(WIDE_RANGE, "cost", beyond, False) is beyond
     assert WIDE_RANGE.pair(beyond)[0].tolist() == [np.inf]
 
@@ -237,11 +237,11 @@ def test_only_what_is_named_may_be_undefined() -> None:
 @pytest.mark.parametrize("x", [-1e-3, -354.0, -355.0, -700.0, -1400.0, -5000.0, -30000.0, -44000.0])
 def test_exp_with_exponents_is_accurate_down_to_e_to_the_minus_45000(x: float) -> None:
     """Relative error below 2^-92; 0 below."""
-    found = WIDE_RANGE.exp(wide_range.wide(np.array([x])))
+    found = WIDE_RANGE.exp(WideDouble.of(np.array([x])))
     with ctx.workprec(400):
         got = (arb(float(found.hi[0])) + arb(float(found.lo[0]))) * arb(2) ** int(found.k[0])
         assert abs(got / arb(x).exp() - 1) < arb(2) ** -92
-    assert WIDE_RANGE.exp(wide_range.wide(np.array([-46000.0]))).hi == 0
+    assert WIDE_RANGE.exp(WideDouble.of(np.array([-46000.0]))).hi == 0
 
 
 @pytest.mark.parametrize("name", ["upstream", "upstream 0, tiny and large"])

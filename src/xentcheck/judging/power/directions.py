@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Block, Exact
 
+from .gradients import last_column_dropped, other_upstream
 from .measure import Power, note_deltas
 
 
@@ -30,11 +29,7 @@ def hvp_deltas(exact: Exact, block: Block, right: Array) -> Iterator[tuple[str, 
     mass = t.label_weight if t.hard else B.pair(B.sum(t.terms(B)))[0]
     scale = (B.pair(block.factor)[0] * mass * t.kept)[:, None]
     yield "rank_one_dropped", scale * a * (a * v).sum(1, keepdims=True)
-    last = np.zeros_like(right)
-    last[:, -1] = -right[:, -1]
-    yield "last_column_dropped", last
+    yield "last_column_dropped", last_column_dropped(right)
     if t.reduction == "mean":
         yield "not_divided", right * (exact.divisor - 1.0)
-    with np.errstate(all="ignore"):
-        inverse = np.where(t.upstream != 0, 1.0 / t.upstream, 1.0)[:, None]
-    yield "upstream_ignored", right * (inverse - 1.0)
+    yield "upstream_ignored", right * other_upstream(t, 1.0)[:, None]

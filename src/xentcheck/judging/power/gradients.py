@@ -44,7 +44,7 @@ class WrongGradients:
         whole, last = self.exact.all_targets, self.block.rows.stop == len(self.exact.targets.kept)
         found = dict(row_factors(self.block, self.exact.divisor, len(whole.kept), last=last))
         if whole.reduction == "none" and len(whole.kept) > 1:
-            found["first_upstream"] = first_upstream(self.block, float(whole.upstream[0]))
+            found["first_upstream"] = other_upstream(self.block.targets, float(whole.upstream[0]))
         return found
 
     def _times(self, top: Array) -> list[float]:
@@ -130,9 +130,7 @@ def row_factors(block: Block, denominator: float, rows: int, *, last: bool) -> I
         yield "not_divided", ones * (denominator - 1.0)
         if t.probabilities is None:
             yield "divided_by_n", ones * (denominator / rows - 1.0)
-    with np.errstate(all="ignore"):
-        inverse = np.where(t.upstream != 0, 1.0 / t.upstream, 1.0)
-    yield "upstream_ignored", inverse - 1.0
+    yield "upstream_ignored", other_upstream(t, 1.0)
 
 
 def structural_deltas(block: Block) -> Iterator[tuple[str, Array]]:
@@ -140,9 +138,7 @@ def structural_deltas(block: Block) -> Iterator[tuple[str, Array]]:
     B, t = block.softmax.backend, block.targets
     g = B.pair(block.gradient)[0]
     factor = B.pair(block.factor)[0][:, None]
-    last = np.zeros_like(g)
-    last[:, -1] = -g[:, -1]
-    yield "last_column_dropped", last
+    yield "last_column_dropped", last_column_dropped(g)
     if t.probabilities is None:
         label = np.arange(t.classes) == t.label[:, None]
         weight = (t.label_weight * (1.0 - t.smoothing))[:, None]
@@ -163,7 +159,7 @@ def option_deltas(exact: Exact, block: Block) -> Iterator[tuple[str, Array]]:
         difference[np.arange(len(a)), t.label] -= 1.0
         yield "ignored_rows_leak", np.where(t.kept[:, None], 0.0, factor * difference)
     if t.smoothing:
-        q = np.asarray(replace(t, smoothing=0.0).terms(FLOAT64))
+        q = _given(t)
         plain = factor * (a * q.sum(1, keepdims=True) - q)
         yield "smoothing_left_out", _significant(plain - g, factor, t.kept)
     if t.weight is not None:
@@ -175,7 +171,7 @@ def option_deltas(exact: Exact, block: Block) -> Iterator[tuple[str, Array]]:
 
 
 def _given(t: Targets) -> Array:
-    """(n, C): rows of probabilities with their class weights, before smoothing."""
+    """(n, C): the factors of -log a before smoothing."""
     return np.asarray(replace(t, smoothing=0.0).terms(FLOAT64))
 
 
@@ -185,8 +181,14 @@ def _significant(delta: Array, scale: Array, kept: Array) -> Array:
     return delta
 
 
-def first_upstream(block: Block, upstream_0: float) -> Array:
-    """(n,) factors of the gradient that takes the first row's upstream for all rows."""
-    up = block.targets.upstream
+def last_column_dropped(right: Array) -> Array:
+    """The delta that leaves the last class's derivative at 0."""
+    delta = np.zeros_like(right)
+    delta[:, -1] = -right[:, -1]
+    return delta
+
+
+def other_upstream(t: Targets, upstream: float) -> Array:
+    """(n,) factors of delta in the derivative that takes this upstream gradient for those of all rows."""
     with np.errstate(all="ignore"):
-        return np.where(up != 0, upstream_0 / up, 1.0) - 1.0
+        return np.where(t.upstream != 0, upstream / t.upstream, 1.0) - 1.0
