@@ -10,6 +10,7 @@ from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
 from .counterfactual import Counterfactual
+from .knobs.solve import numbers_of
 from .mistakes.axes import axes
 from .mistakes.bent import bent
 from .mistakes.forgotten import along, forgotten
@@ -21,6 +22,7 @@ from .mistakes.options import options
 from .mistakes.ranges import ranges
 from .patterns.finite import also_overflows, nan_where_masked
 from .patterns.first import pattern_of
+from .patterns.ratios import named_ratios
 
 IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
 """Quantities of the shape of the logits."""
@@ -70,7 +72,9 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
             if explained:
                 break
         else:
-            explained = {pattern_of(right, quantity, exact, found, limit) or UNSURE: None}
+            explained = dict.fromkeys(numbers_of(right, quantity, exact, found, limit))
+            explained |= dict.fromkeys(named_ratios(right, exact, found, limit))
+            explained = explained or {pattern_of(right, quantity, exact, found, limit) or UNSURE: None}
         also = also_overflows(right, exact, found)
         return tuple(explained | ({also: None} if also else {}))
 

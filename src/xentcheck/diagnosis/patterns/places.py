@@ -36,7 +36,8 @@ def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -
             return f"F78: no gradient from row {rows[0]} on: a lost chunk, or an offset that overflows"
         return "E54: the wrong elements are all 0"
     clipped = np.abs(got[wrong])
-    if np.count_nonzero(wrong) > 1 and (clipped == clipped[0]).all() and np.abs(got).max() == clipped[0] > 0:
+    apart = np.ptp(np.abs(exact[wrong])) > 1e-3 * np.abs(exact[wrong]).max()  # else it is one ratio
+    if apart and len(clipped) > 1 and (clipped == clipped[0]).all() and np.abs(got).max() == clipped[0] > 0:
         return f"E51: the gradient is clipped at {clipped[0]:.6g}: just the larger elements are wrong"
     at_maximum = right.z == right.z.max(1, keepdims=True)
     beside = right.q == 0
@@ -120,6 +121,15 @@ def columns_of(right: Counterfactual, exact: Array, got: Array, bound: Array) ->
         if np.array_equal(inside, wrong) and np.count_nonzero(there & ~wrong) >= FEWEST:
             return f"F79: {_by(exact, got, wrong)}just the elements {sentence} are wrong"
     return ""
+
+
+def one_ratio_in_columns(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """The same, where the wrong elements are one multiple of the right ones, and differ in size."""
+    wrong = wrong_elements(exact, got, bound)
+    size = np.abs(exact[wrong])
+    if len(size) < FEWEST or np.ptp(size) <= 0.1 * size.max() or not _by(exact, got, wrong):
+        return ""
+    return columns_of(right, exact, got, bound)
 
 
 def _by(exact: Array, got: Array, wrong: Array) -> str:

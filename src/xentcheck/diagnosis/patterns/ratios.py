@@ -53,6 +53,57 @@ def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array
     return f"{told}: {names[0]}" if names else told
 
 
+def named_ratios(right: Counterfactual, exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
+    """What the one ratio of all elements may come from: quotients and products of the problem's own counts and sums."""
+    if not (np.isfinite(got).all() and np.isfinite(exact).all() and exact.any() and got.any()):
+        return ()
+    size = np.abs(exact).max()
+    x = exact / size
+    ratio = float(((got / size) * x).sum() / (x * x).sum())
+    limit = (1.0 + abs(ratio)) * bound + OPEN * np.abs(got - exact) * (got.size > 1)
+    if abs(ratio - 1.0) < 1e-3 or not (np.abs(got - ratio * exact) <= limit).all():
+        return ()
+    near = 2.0 * float((bound / size).max()) + 1e-6 * abs(ratio)
+    if near > 1e-3 * abs(ratio):
+        return ()
+    counts = list(_counts(right).items())
+    found = []
+    for i, (name, n) in enumerate(counts):
+        for j, (other, o) in enumerate(counts):
+            if i != j and abs(n / o - ratio) <= near:
+                found.append(f"{name} / {other}")
+            if i < j and abs(n * o - ratio) <= near:
+                found.append(f"{name} times {other}")
+            if i < j and abs(1.0 / (n * o) - ratio) <= near:
+                found.append(f"1 / ({name} times {other})")
+    return tuple(f"B24: every element is {ratio:.6g} times the right one: the factor {name}" for name in found)
+
+
+def _counts(c: Counterfactual) -> dict[str, float]:
+    """Counts and sums, all different and none of them 0."""
+    rows, classes = c.z.shape
+    t = c.targets
+    found = {"1": 1.0, "C": classes, "N": rows, "the number of kept rows": np.count_nonzero(t.kept), "2": 2.0}
+    if t.weight is not None:
+        if t.probabilities is None:
+            found["the sum of the labels' weights"] = t.label_weight.sum()
+            found["the largest of the labels' weights"] = t.label_weight.max(initial=0.0)
+        found["the sum of all class weights"] = t.weight.sum()
+        found["the mean class weight"] = t.weight.mean()
+        found["the largest class weight"] = t.weight.max()
+        found["the smallest class weight"] = t.weight.min()
+    if t.smoothing:
+        found |= {"1 - eps": 1.0 - t.smoothing, "eps": t.smoothing}
+    shape = c.problem.logits_shape
+    if len(shape) > 2:
+        found |= {"the examples of the batch": shape[0], "the positions of an example": rows / shape[0]}
+    kept: dict[str, float] = {}
+    for name, x in found.items():
+        if x and float(x) not in kept.values():
+            kept[name] = float(x)
+    return kept
+
+
 def _known_ratios(c: Counterfactual) -> Iterator[tuple[str, float]]:
     """Factors that something in the problem accounts for."""
     rows, classes = c.z.shape
