@@ -88,20 +88,21 @@ def _bent(bend: Callable[[Array, float], tuple[Array, Array | float]], slope: bo
 def _of_probabilities(r: Rows) -> Iterator[Family]:
     small = _spread(1e-13, 0.3, 15)
     yield Family("A04", "eps is added to probabilities before the logarithm, eps = {}", _added_to_a, small)
-    for told, flows in (("", False), ("it flows through the maximum", True)):
+    for told, flows in (("", False), ("the maximum is no constant", True)):
         sentence = "eps is added to the sum of exponentials, eps = {}"
         yield Family("A04", sentence, partial(_added_to_sum, flows), small, beside=told)
     yield Family("A04", "probabilities are clipped from below at eps, eps = {}", _clipped, small)
-    for told, high in (("a is clipped to eps to 1 - eps", True), ("a is clipped to eps to 1", False)):
-        yield Family("A04", f"in the gradient, {told}, eps = {{}}", partial(_a_clipped, high), small, beside=told)
+    for told, high in (("1 - eps", True), ("1", False)):
+        sentence = f"a is clipped to eps to {told}, eps = {{}}"
+        yield Family("A04", sentence, partial(_a_clipped, high), small, beside="a is not that of the value")
     if r.hot is None or r.eps:
         return
     powers = _spread(0.05, 8.0)
     sentence = "a factor (1 - a_y)^g of a focal loss is left on, g = {}"
     yield Family("A12", sentence, partial(_focal, 1.0), powers)
-    yield Family("A12", sentence, partial(_focal, 0.0), powers, beside="it is a constant to it")
+    yield Family("A12", sentence, partial(_focal, 0.0), powers, beside="the factor is a constant")
     sentence = "each row's loss is multiplied by a power of the label's probability, a_y^p, p = {}"
-    yield Family("B27", sentence, _by_a_power, _spread(0.1, 4.0), beside="it is a constant to it")
+    yield Family("B27", sentence, _by_a_power, _spread(0.1, 4.0), beside="the factor is a constant")
     yield Family("B27", sentence, _by_a_power, _spread(0.1, 4.0))
     yield Family("A12", "(1 - a_y^p)/p in the place of -log a_y, a generalised cross-entropy, p = {}", _power, powers)
 

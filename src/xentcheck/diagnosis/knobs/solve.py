@@ -50,7 +50,8 @@ def numbers_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound
         return ()
     digits = np.sort(np.log10(np.maximum(np.abs(got - exact) / np.maximum(bound, 1e-300), 1.0))[wrong])
     several = len(digits) >= FEWEST and digits[:-1].sum() >= DIGITS
-    most = 6 if several else 2 if digits[-1] > 4.5 else 1 if digits[-1] > 2.5 else 0
+    few = len(digits) >= FEWEST and digits[:-1].sum() >= DIGITS / 2.0
+    most = 6 if several else 1 if few and digits[-1] <= 4.5 else 2 if digits[-1] > 4.5 else 1 if digits[-1] > 2.5 else 0
     if not most:
         return ()
     limit = 2.0 * bound + OPEN * np.minimum(np.abs(got - exact), np.abs(got)) * several

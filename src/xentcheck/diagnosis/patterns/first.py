@@ -6,7 +6,7 @@ from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import LAYER_GRADIENTS
 
-from .decoded import labels_of, logits_of, targets_of
+from .decoded import at_label, labels_of, logits_of, targets_of
 from .finite import not_finite
 from .parts import part_of
 from .places import columns_of, moved_rows, one_ratio_in_columns, rows_of, where_wrong, where_zero
@@ -35,7 +35,7 @@ def pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, b
     if not found and in_rows:
         found = labels_of(right, quantity, exact, got, bound)
     if not found and quantity == "dC/dz":
-        found = one_ratio_in_columns(*seen)
+        found = at_label(*seen) or one_ratio_in_columns(*seen)
     if not found and in_rows:
         found = part_of(*seen) if quantity == "dC/dz" else term_of(*seen)
     if not found and quantity in ROWS:

@@ -137,6 +137,10 @@ def precision(right: Counterfactual, exact: Array, got: Array, bound: Array, qua
     size = np.abs(exact).max(initial=0.0) * 2.0**-5 if scaled else np.log(right.z.shape[1])
     error = ((got - exact) / np.maximum(np.abs(exact), size))[wrong]
     relative = float(np.abs(error).max())
+    if quantity == "loss" and np.isfinite(right.z).all():
+        big = np.abs(right.z).max(1)
+        if (big[wrong] > 0).all():
+            relative = min(relative, 4.0 * float(np.abs((got - exact)[wrong] / big[wrong]).max()))
     one_sided = bool(np.all(error > 0) or np.all(error < 0))
     if len(error) >= MANY and one_sided and np.abs(error).min() > relative / 4.0:
         return ""
