@@ -22,7 +22,7 @@ from .mistakes.options import options
 from .mistakes.ranges import ranges
 from .patterns.finite import also_overflows, nan_where_masked
 from .patterns.first import pattern_of
-from .patterns.ratios import named_ratios
+from .patterns.ratios import named_ratios, same_factor
 
 IN_ROWS = ("a", "log_a", "dC/dz", "hvp")
 """Quantities of the shape of the logits."""
@@ -70,6 +70,7 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
                 if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit, FORMATS[problem.dtype].largest)
             )
             if explained:
+                explained |= dict.fromkeys(same_factor(exact, found, limit))
                 break
         else:
             explained = dict.fromkeys(numbers_of(right, quantity, exact, found, limit))

@@ -19,7 +19,7 @@ class Family:
 
     sentence: with {} for its number. among: where the number is looked for, from value to value; empty where results
     are linear in it, and 0 is right. whole: whether a row's loss depends on other rows. start: what is told is more by
-    it than the number. beside: what is said of the gradient alone, which values do not tell. values: told of values only, as the gradient has a
+    it than the number. beside: what is said of the gradient alone, which values do not tell. round: of two digits at most. values: told of values only, as the gradient has a
     factor and no more.
     """
 
@@ -30,6 +30,7 @@ class Family:
     whole: bool = False
     start: float = 0.0
     beside: str = ""
+    round: bool = False
     values: bool = False
 
 
@@ -47,12 +48,14 @@ def families(r: Rows) -> Iterator[Family]:
 
 def _of_logits(r: Rows) -> Iterator[Family]:
     bent: tuple[tuple[str, Callable[[Array, float], tuple[Array, Array | float]], tuple[float, ...]], ...] = (
-        ("a temperature, z/T in the place of z, T = {}", lambda z, t: (z / t, 1.0 / t), _spread(0.03, 40.0, 16)),
+        ("a temperature, z/T in the place of z, T = {}", _cooled, _spread(0.03, 40.0, 16)),
+        ("a temperature, z/T in the place of z, and the factor T^2, T = {}", _cooled, _spread(0.03, 40.0, 16)),
         ("soft cap, c tanh(z/c) in the place of z, c = {}", _capped, _spread(0.5, 2000.0)),
     )
     for sentence, bend, among in bent:
         for told, slope in (("", True), ("without its derivative", False)):
-            yield Family("A12", sentence, partial(_bent, bend, slope), among, beside=told)
+            made = partial(_bent, bend, slope, 2.0 if "T^2" in sentence else 0.0)
+            yield Family("A12", sentence, made, among, beside=told)
     if r.hot is not None:
         for told, sign in (("lowered", -1.0), ("raised", 1.0)):
             sentence = f"the label's logit is {told} by a margin m = {{}}"
@@ -74,15 +77,20 @@ def _adjusted(r: Rows, shift: Array, unweighted: bool) -> Made:
     return (replace(r, q=r.q / r.weight) if unweighted else r).of_logits(r.z + shift)
 
 
+def _cooled(z: Array, t: float) -> tuple[Array, float]:
+    return z / t, 1.0 / t
+
+
 def _capped(z: Array, t: float) -> tuple[Array, Array]:
     bent = np.tanh(z / t)
     return t * bent, 1.0 - bent * bent
 
 
-def _bent(bend: Callable[[Array, float], tuple[Array, Array | float]], slope: bool, r: Rows, t: float) -> Made:
+def _bent(bend: Callable[[Array, float], tuple[Array, Array | float]], slope: bool, power: float, r: Rows, t: float) -> Made:
+    """times t^power."""
     z, by = bend(r.z, t)
     losses, gradient = r.of_logits(z)
-    return losses, gradient * by if slope else gradient
+    return losses * t**power, (gradient * by if slope else gradient) * t**power
 
 
 def _of_probabilities(r: Rows) -> Iterator[Family]:
@@ -173,7 +181,7 @@ def _terms(r: Rows) -> Iterator[Family]:
     if r.mean:
         for told, sign in (("added to", 1.0), ("subtracted from", -1.0)):
             sentence = f"a constant c is {told} the denominator, c = {{}}"
-            yield Family("B20", sentence, partial(_divided, sign), _spread(1e-9, 100.0, 10))
+            yield Family("B20", sentence, partial(_divided, sign), _spread(1e-9, 100.0, 10), round=True)
 
 
 def _with_term(term: Callable[[Rows], Made], scale: str, r: Rows, t: float) -> Made:
@@ -234,6 +242,18 @@ def _labels(r: Rows) -> Iterator[Family]:
     yield Family("A12", sentence, _boot, values=True)
     if r.weighted and (r.weight > 0).all():
         yield Family("D42", "class weights have a power p, p = {}", _powered, _spread(0.1, 4.0, 10))
+        limits = _spread(float(r.weight.min()) * 1.001, float(r.weight.max()), 10)
+        yield Family("D42", "class weights are limited to at most u, u = {}", _limited, limits, whole=True)
+
+
+def _limited(r: Rows, t: float) -> Made:
+    """In the denominator of index labels, too."""
+    limited = np.minimum(r.weight, t)
+    losses, gradient = _with_q(r, r.q * limited / r.weight)
+    if not (r.mean and r.hot is not None):
+        return losses, gradient
+    factor = r.d / float((r.hot * r.kept[:, None] * limited).sum())
+    return losses * factor, gradient * factor[:, None]
 
 
 def _powered(r: Rows, t: float) -> Made:

@@ -62,7 +62,7 @@ def numbers_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound
         for family in families(rows):
             if (family.beside and quantity in VALUES) or (family.values and quantity not in VALUES):
                 continue
-            if told := _fitted(family, rows, quantity, got, limit, place, most):
+            if told := _fitted(family, rows, quantity, got, limit, place, min(most, 2) if family.round else most):
                 beside = f"in the gradient, {family.beside}: " if family.beside else ""
                 found.append(f"{family.code}: {beside}{family.sentence.format(told)}")
     return tuple(dict.fromkeys(found))

@@ -103,6 +103,11 @@ def _left_out(c: Counterfactual) -> Iterator[Mistake]:
     sorts.append(("the class with the largest logit", c.z == c.z.max(1, keepdims=True)))
     if c.targets.probabilities is None:
         sorts.append(("the label's own class", place == c.targets.label[:, None]))
+    sorts += [("every class with a negative logit", c.z < 0), ("every class with a positive logit", c.z > 0)]
+    order = np.sort(c.z, 1)[:, ::-1]
+    for k in (1, 2, 3, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100):
+        if 1 < k + 1 < classes:
+            sorts.append((f"every class but the {k} with the largest logits", c.z < order[:, k - 1 : k]))
     top = c.z.max(1, keepdims=True, initial=-np.inf)
     for name, those in sorts if classes > 1 else ():
         e = np.where(those, 0.0, np.exp(c.z - top))
@@ -155,6 +160,7 @@ def _bent(z: Array) -> Iterator[tuple[str, Array, Array | None]]:
     classes = z.shape[1]
     yield "a division by the square root of C", z / np.sqrt(classes), np.full_like(z, classes**-0.5)
     yield "a division by their length", z / np.sqrt((z * z).sum(1, keepdims=True)), None
+    yield "a division by their largest absolute value", z / np.abs(z).max(1, keepdims=True), None
     centred = z - z.mean(1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(1, keepdims=True))
     yield "a division by their standard deviation", centred / deviation, None

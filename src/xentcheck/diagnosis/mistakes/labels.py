@@ -64,7 +64,9 @@ def _of_classes(c: Counterfactual) -> Iterator[Mistake]:
         ("the label is one class too high", np.minimum(t.label + 1, last)),
         ("labels are taken for their neighbours' rows", np.roll(t.label, 1)),
         ("labels are narrowed to 8 bits", t.label.astype(np.uint8)),
-        ("labels are narrowed to 8 bits with a sign", t.label.astype(np.int8) % t.classes),
+        ("labels are narrowed to 8 bits with a sign", t.label.astype(np.int8).astype(np.int64) % t.classes),
+        ("labels of the last class are read as the class before", np.minimum(t.label, max(last - 1, 0))),
+        ("labels of class 0 are read as class 1", np.maximum(t.label, min(1, last))),
         ("labels are one too low, and label 0 is the last class", (t.label - 1) % t.classes),
         ("labels are one too high, and the last one is class 0", (t.label + 1) % t.classes),
     ):

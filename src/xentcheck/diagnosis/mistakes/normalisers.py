@@ -198,6 +198,7 @@ def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
     yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
     if (up < 0).any() and (up > 0).any():  # else it is a sign
         yield "E50", "the upstream gradient's absolute value is used", replace(c, upstream=np.abs(up))
+    yield "E50", "the upstream gradient's sign alone is used", replace(c, upstream=np.sign(up))
     if len(up) > 1:
         yield from _summed_upstreams(c)
     if c.mean:

@@ -23,6 +23,8 @@ def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -
     """What the places of a gradient's wrong elements say."""
     wrong = wrong_elements(exact, got, bound)
     columns, rows = np.flatnonzero(wrong.any(0)), np.flatnonzero(wrong.any(1))
+    if told := _without_a(right, got, wrong, bound):
+        return told
     if (got[wrong] == 0).all():
         if told := _small(exact, got, wrong, right.softmax[0]):
             return told
@@ -55,6 +57,19 @@ def _small(exact: Array, got: Array, wrong: Array, a: Array) -> str:
             between = f"the largest {lost.max():.3g}, the smallest of the others {left.min():.3g}"
             return f"E51: {between}: elements of a small {name} are set to 0"
     return ""
+
+
+def _without_a(right: Counterfactual, got: Array, wrong: Array, bound: Array) -> str:
+    """Whether a alone is 0 where it is small: at labels -y is left."""
+    a, s = right.softmax[0], np.broadcast_to(right.upstream / right.denominator, right.z.shape[:1])[:, None]
+    zero = np.abs(got + s * right.q) <= bound
+    lost, left = a[wrong], a[~zero & (s * right.q.sum(1, keepdims=True) != 0)]
+    if not (wrong & (got != 0)).any() or not zero[wrong].all() or min(len(lost), len(left)) < 2:
+        return ""
+    if len(lost) + len(left) <= FEW or lost.max() >= left.min():
+        return ""
+    between = f"the largest {lost.max():.3g}, the smallest of the others {left.min():.3g}"
+    return f"E51: {between}: elements of a small probability are set to 0"
 
 
 def where_zero(quantity: str, exact: Array, got: Array, bound: Array) -> str:

@@ -53,6 +53,22 @@ def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array
     return f"{told}: {names[0]}" if names else told
 
 
+def same_factor(exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
+    """The one ratio of several elements as a number of two digits, which is the same in other cases if it is a constant.
+
+    None where 1, 2, 1/2 or 0 is that ratio, which have names.
+    """
+    if got.size < 3 or not (np.isfinite(got).all() and np.isfinite(exact).all() and exact.any()):
+        return ()
+    size = np.abs(exact).max()
+    x = exact / size
+    told = f"{float(((got / size) * x).sum() / (x * x).sum()):.2g}"
+    ratio = float(told)
+    if abs(ratio) in (0.0, 0.5, 1.0, 2.0) or not (np.abs(got - ratio * exact) <= (1.0 + abs(ratio)) * bound).all():
+        return ()
+    return (f"B24: everything has one and the same factor f = {told}",)
+
+
 def named_ratios(right: Counterfactual, exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
     """What the one ratio of all elements may come from: quotients and products of the problem's own counts and sums."""
     if not (np.isfinite(got).all() and np.isfinite(exact).all() and exact.any() and got.any()):
@@ -83,7 +99,7 @@ def _counts(c: Counterfactual) -> dict[str, float]:
     """Counts and sums, all different and none of them 0."""
     rows, classes = c.z.shape
     t = c.targets
-    found = {"1": 1.0, "C": classes, "N": rows, "the number of kept rows": np.count_nonzero(t.kept), "2": 2.0}
+    found: dict[str, float] = {"1": 1.0, "C": classes, "sqrt(C)": classes**0.5, "N": rows, "the number of kept rows": np.count_nonzero(t.kept), "2": 2.0}
     if t.weight is not None:
         if t.probabilities is None:
             found["the sum of the labels' weights"] = t.label_weight.sum()
@@ -94,6 +110,8 @@ def _counts(c: Counterfactual) -> dict[str, float]:
         found["the smallest class weight"] = t.weight.min()
     if t.smoothing:
         found |= {"1 - eps": 1.0 - t.smoothing, "eps": t.smoothing}
+    if c.problem.reduction != "none" and c.upstream.any():
+        found["the upstream gradient"] = np.abs(c.upstream).max()
     shape = c.problem.logits_shape
     if len(shape) > 2:
         found |= {"the examples of the batch": shape[0], "the positions of an example": rows / shape[0]}
