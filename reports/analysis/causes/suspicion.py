@@ -10,6 +10,9 @@ from functools import lru_cache
 from xentcheck.records.record import Record
 from xentcheck.vocabulary import UNSURE
 
+NUMBER = re.compile(r"(= -?)?[0-9][0-9.e+-]*")
+"""A number, and what is before it where it belongs to the mistake, as in "T = 0.5"."""
+
 SINGLE = 8
 """Single numbers that nothing explains for each failure explained, beside results of several elements."""
 
@@ -79,6 +82,9 @@ def suspicion(failing: Sequence[Record]) -> str:
 
 @lru_cache(2**14)
 def kind_of(text: str) -> str:
-    """A mistake whatever its numbers, as those of rows and classes, and whatever comes before its last colon."""
+    """A mistake whatever its numbers, but those after "= ", and whatever comes before its last colon.
+
+    Numbers of rows and classes are of the case, a temperature T = 0.5 is of the mistake.
+    """
     code, _, sentence = text.partition(": ")
-    return f"{code}: {re.sub(r'(?<!= )[0-9][0-9.e+-]*' , '#', sentence.rpartition(': ')[2])}"
+    return f"{code}: {NUMBER.sub(lambda m: m[0] if m[1] else '#', sentence.rpartition(': ')[2])}"

@@ -19,9 +19,6 @@ ASKED = ("loss", "cost", "dC/dz", "jvp", *LAYER_GRADIENTS)
 LARGEST = 50_000
 """Logits beyond which nobody waits for a guess."""
 
-OPEN = 0.002
-"""Share of an element's error that may be left."""
-
 FEWEST = 3
 """Wrong elements from which on any number may be right; fewer have to give a round one."""
 
@@ -54,7 +51,7 @@ def numbers_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound
     most = 6 if several else 1 if few and digits[-1] <= 4.5 else 2 if digits[-1] > 4.5 else 1 if digits[-1] > 2.5 else 0
     if not most:
         return ()
-    limit = 2.0 * bound + OPEN * np.minimum(np.abs(got - exact), np.abs(got)) * several
+    limit = 2.0 * bound
     rows = Rows.of(c)
     place = int(np.argmax(np.where(wrong, np.abs(got - exact) / np.maximum(bound, 1e-300), 0.0)))
     found = []

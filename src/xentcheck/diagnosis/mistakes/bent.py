@@ -109,7 +109,9 @@ def _left_out(c: Counterfactual) -> Iterator[Mistake]:
         if 1 < k + 1 < classes:
             sorts.append((f"every class but the {k} with the largest logits", c.z < order[:, k - 1 : k]))
     top = c.z.max(1, keepdims=True, initial=-np.inf)
-    for name, those in sorts if classes > 1 else ():
+    for name, those in sorts if classes > 1 and np.isfinite(c.z).all() else ():
+        if np.broadcast_to(those, c.z.shape).all(1).any():  # an empty sum is no sum without a class
+            continue
         e = np.where(those, 0.0, np.exp(c.z - top))
         total = e.sum(1, keepdims=True)
         wrong = replace(c, log_a=c.z - top - np.log(total), a=e / total)

@@ -19,6 +19,8 @@ def normalisers(c: Counterfactual) -> Iterator[Mistake]:
     yield from _ignored(c)
     yield from _ignored_classes(c)
     yield from _upstreams(c)
+    if c.mean:
+        yield from _other_counts(c)
 
 
 def _denominators(c: Counterfactual) -> Iterator[Mistake]:
@@ -49,7 +51,6 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
         if kept + more == rows:
             continue
         yield "B20", f"divides by {told}", _over(c, float(kept + more) or np.inf)
-    yield from _other_counts(c, rows, kept)
     shape = c.problem.logits_shape
     if len(shape) > 2:
         places = int(np.prod(shape[2:]))
@@ -84,9 +85,10 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
             yield "B22", f"the mean over {ranks} ranks of their means, rows dealt in turn", _over(c, per_row * ranks)
 
 
-def _other_counts(c: Counterfactual, rows: int, kept: int) -> Iterator[Mistake]:
+def _other_counts(c: Counterfactual) -> Iterator[Mistake]:
     """Counts and sums that are near the right one, by which a mean may divide."""
     t = c.targets
+    rows, kept = len(t.kept), int(np.count_nonzero(t.kept))
     if kept < rows:
         told = "the mean over all rows is multiplied by the share of kept rows"
         yield "B20", told, _over(c, c.denominator * (rows / kept) ** 2 if kept else np.inf)

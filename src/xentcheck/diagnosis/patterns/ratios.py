@@ -140,6 +140,13 @@ def _known_ratios(c: Counterfactual) -> Iterator[tuple[str, float]]:
         yield "1 - eps", 1.0 - c.targets.smoothing
 
 
+def rounded(right: Counterfactual, exact: Array, got: Array, bound: Array, quantity: str) -> str:
+    """The same as `precision`, where errors go to both sides as those of roundings do: no term and no factor is meant."""
+    error = (got - exact)[wrong_elements(exact, got, bound)]
+    rarer = min(np.count_nonzero(error > 0), np.count_nonzero(error < 0))
+    return precision(right, exact, got, bound, quantity) if len(error) >= MANY and 8 * rarer >= len(error) else ""
+
+
 def precision(right: Counterfactual, exact: Array, got: Array, bound: Array, quantity: str) -> str:
     """Whether everything is right to the bits of a narrower format.
 
