@@ -56,7 +56,8 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
     for told, function in (("exp", np.exp), ("the square", np.square), ("the square root", np.sqrt)):
         whole = np.asarray(function(losses.sum()))
         given = {"loss": function(losses), "cost": whole}
-        yield "A12", f"{told} of the loss is returned, its gradient is not", replace(c, given=given)
+        if np.isfinite(whole):  # an infinity is no sign of it
+            yield "A12", f"{told} of the loss is returned, its gradient is not", replace(c, given=given)
     twice = replace(c, z=a)
     yield "A12", "softmax twice: probabilities are taken for logits", twice
     inner = twice.result("dC/dz")
