@@ -44,7 +44,9 @@ def outweighed(explained: Sequence[int], unknown: Sequence[int]) -> bool:
     Both: how many elements each result has.
     """
     rows, others = (sum(n >= SEVERAL for n in part) for part in (explained, unknown))
-    return (others > rows > 0 and 2 * len(unknown) > len(explained)) or len(unknown) > (SINGLE if rows else 2) * len(explained)
+    return (others > rows > 0 and 2 * len(unknown) > len(explained)) or len(unknown) > (SINGLE if rows else 2) * len(
+        explained
+    )
 
 
 def kinds_of(r: Record, chance: frozenset[str]) -> list[str]:

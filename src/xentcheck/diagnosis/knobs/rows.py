@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -115,3 +116,37 @@ def softmax(z: Array) -> tuple[Array, Array, Array]:
     e = np.exp(z - top)
     total = e.sum(1, keepdims=True)
     return e / total, z - top - np.log(total), top + np.log(total)
+
+
+def entropy(r: Rows) -> Made:
+    """That of the softmax, and its gradient."""
+    a, log_a, _ = r.softmax
+    each = np.where(a > 0, -a * log_a, 0.0)
+    value = each.sum(1)
+    return value, each - a * value[:, None]
+
+
+def spread(low: float, high: float, count: int = 13) -> tuple[float, ...]:
+    """Numbers from low to high, in one ratio."""
+    return tuple(float(x) for x in np.geomspace(low, high, count))
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of mistake.
+
+    sentence: with {} for its number. among: where the number is looked for, from value to value; empty where results
+    are linear in it, and 0 is right. whole: whether a row's loss depends on other rows. start: what is told is more by
+    it than the number. beside: what is said of the gradient alone, which values do not tell. round: of two digits
+    at most. values: told of values only, as the gradient has a factor and no more.
+    """
+
+    code: str
+    sentence: str
+    made: Callable[[Rows, float], Made]
+    among: tuple[float, ...] = ()
+    whole: bool = False
+    start: float = 0.0
+    beside: str = ""
+    round: bool = False
+    values: bool = False

@@ -10,8 +10,14 @@ from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
 from xentcheck.reference.formats import Array
 from xentcheck.vocabulary import LAYER_GRADIENTS, VALUES
 
-from .families import Family, families
-from .rows import Rows
+from .labels import labels
+from .logits import of_logits
+from .probabilities import of_probabilities
+from .rows import Family, Rows
+from .terms import terms
+
+FAMILIES = (of_logits, of_probabilities, terms, labels)
+"""What makes families, in the order in which they are told."""
 
 ASKED = ("loss", "cost", "dC/dz", "jvp", *LAYER_GRADIENTS)
 """Quantities that numbers are read off."""
@@ -56,7 +62,7 @@ def numbers_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound
     place = int(np.argmax(np.where(wrong, np.abs(got - exact) / np.maximum(bound, 1e-300), 0.0)))
     found = []
     with np.errstate(all="ignore"):
-        for family in families(rows):
+        for family in (family for source in FAMILIES for family in source(rows)):
             if (family.beside and quantity in VALUES) or (family.values and quantity not in VALUES):
                 continue
             if told := _fitted(family, rows, quantity, got, limit, place, min(most, 2) if family.round else most):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
-from xentcheck.reference.formats import Array
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import VALUES
 
@@ -56,7 +56,7 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
     for told, function in (("exp", np.exp), ("the square", np.square), ("the square root", np.sqrt)):
         whole = np.asarray(function(losses.sum()))
         given = {"loss": function(losses), "cost": whole}
-        if np.isfinite(whole):  # an infinity is no sign of it
+        if whole <= FORMATS[c.problem.dtype].largest:  # an infinity is no sign of it
             yield "A12", f"{told} of the loss is returned, its gradient is not", replace(c, given=given)
     twice = replace(c, z=a)
     yield "A12", "softmax twice: probabilities are taken for logits", twice
@@ -98,7 +98,7 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
 
 def _left_out(c: Counterfactual) -> Iterator[Mistake]:
     """The sum of exponentials lacks a class, which is left where the label's logit is looked up."""
-    rows, classes = c.z.shape
+    classes = c.z.shape[1]
     place = np.arange(classes)
     sorts = [("the first class", place == 0), ("the last class", place == classes - 1)]
     sorts.append(("the class with the largest logit", c.z == c.z.max(1, keepdims=True)))

@@ -102,15 +102,27 @@ def _other_counts(c: Counterfactual) -> Iterator[Mistake]:
         count = t.kept & (t.label != label)
         told = f"rows of class {label} are not counted in the denominator, but summed"
         yield "B20", told, _over(c, float(t.label_weight[count].sum()) or np.inf)
-    yield "B20", "ignored rows and class 0 are not counted: labels > 0", _over(c, float((t.label[t.kept] > 0).sum() or 1))
+    yield (
+        "B20",
+        "ignored rows and class 0 are not counted: labels > 0",
+        _over(c, float((t.label[t.kept] > 0).sum() or 1)),
+    )
     there = np.unique(t.label[t.kept])
     yield "B20", "divides by the number of different labels", _over(c, float(len(there)) or np.inf)
     if t.weight is not None:
         yield "B21", "the denominator sums each label's weight once", _over(c, float(t.weight[there].sum()))
-        yield "B21", "the denominator sums the squares of the labels' weights", _over(c, float((t.label_weight**2).sum()))
+        yield (
+            "B21",
+            "the denominator sums the squares of the labels' weights",
+            _over(c, float((t.label_weight**2).sum())),
+        )
         mean = c.denominator * float(t.weight.mean())
         yield "B21", "the mean is divided by the mean class weight once more", _over(c, mean)
-        yield "B21", "the mean is divided by the number of kept rows once more", _over(c, c.denominator * kept or np.inf)
+        yield (
+            "B21",
+            "the mean is divided by the number of kept rows once more",
+            _over(c, c.denominator * kept or np.inf),
+        )
 
 
 def _over(c: Counterfactual, denominator: Any) -> Counterfactual:

@@ -54,7 +54,7 @@ def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array
 
 
 def same_factor(exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
-    """The one ratio of several elements as a number of two digits, which is the same in other cases if it is a constant.
+    """The one ratio of several elements in two digits, which is the same in other cases if it is a constant.
 
     None where 1, 2, 1/2 or 0 is that ratio, which have names.
     """
@@ -99,7 +99,14 @@ def _counts(c: Counterfactual) -> dict[str, float]:
     """Counts and sums, all different and none of them 0."""
     rows, classes = c.z.shape
     t = c.targets
-    found: dict[str, float] = {"1": 1.0, "C": classes, "sqrt(C)": classes**0.5, "N": rows, "the number of kept rows": np.count_nonzero(t.kept), "2": 2.0}
+    found: dict[str, float] = {
+        "1": 1.0,
+        "C": classes,
+        "sqrt(C)": classes**0.5,
+        "N": rows,
+        "the number of kept rows": float(np.count_nonzero(t.kept)),
+        "2": 2.0,
+    }
     if t.weight is not None:
         if t.probabilities is None:
             found["the sum of the labels' weights"] = t.label_weight.sum()
@@ -141,7 +148,7 @@ def _known_ratios(c: Counterfactual) -> Iterator[tuple[str, float]]:
 
 
 def rounded(right: Counterfactual, exact: Array, got: Array, bound: Array, quantity: str) -> str:
-    """The same as `precision`, where errors go to both sides as those of roundings do: no term and no factor is meant."""
+    """The same as `precision`, where errors go to both sides as those of roundings do: no term, no factor."""
     error = (got - exact)[wrong_elements(exact, got, bound)]
     rarer = min(np.count_nonzero(error > 0), np.count_nonzero(error < 0))
     return precision(right, exact, got, bound, quantity) if len(error) >= MANY and 8 * rarer >= len(error) else ""
