@@ -94,9 +94,9 @@ ALL_CAUSES = [
 
 @pytest.mark.parametrize(("case", "quantity"), ALL_CAUSES)
 def test_every_cause_is_recognised(case: str, quantity: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A result made by one cause is explained by it, whatever else explains it: no cause rules out another.
+    """A result made by one cause is explained by it: alone this asks for each cause that there is.
 
-    Alone this asks for each; one in fifty among all others, the rest by themselves, as others change nothing.
+    One in fifty is judged among all others, the rest by themselves: no cause rules out another.
     """
     right = Counterfactual.of(problem(case))
     recognised = 0
