@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,42 @@ def test_each_option_is_met_alone(option: str, dtype: str) -> None:
         needed = [needed_options(build(case)) for case in of_dtype if case.reduction == reduction]
         met = any(option in options and options <= allowed for options in needed)
         assert met or (dtype not in WIDE and option in ("negative_weight", "wide_sentinel"))
+
+
+@pytest.mark.parametrize("dtype", WIDE)
+@pytest.mark.parametrize(
+    "both",
+    [
+        *map(set, combinations(("weight", "ignore_index", "label_smoothing"), 2)),
+        *({option, "k_dims"} for option in ("weight", "ignore_index", "label_smoothing")),
+    ],
+)
+def test_each_pair_of_options_is_met_without_a_third(both: set[str], dtype: str) -> None:
+    """Who lacks one of three options is judged on the other two together, with every reduction."""
+    for reduction in REDUCTIONS:
+        some = [case for case in alone_cases(0) if (case.dtype, case.reduction) == (dtype, reduction)]
+        assert any(needed_options(build(case)) == both for case in some)
+
+
+def test_smoothing_that_counts_ignored_rows_is_seen_where_there_are_no_weights() -> None:
+    """Each option alone is right. So was https://github.com/pytorch/pytorch/issues/73205 until it was reported."""
+    from torch.nn.functional import log_softmax, nll_loss
+
+    def loss(z: Any, y: Any, *, ignore_index: int = -100, label_smoothing: float = 0.0) -> Any:
+        log_a = log_softmax(z, 1)
+        spread = -log_a.mean(1).mean()
+        return (1 - label_smoothing) * nll_loss(log_a, y, ignore_index=ignore_index) + label_smoothing * spread
+
+    (subject,) = subjects_of(
+        adapters.from_torch(loss, options=["ignore_index", "label_smoothing"], reductions=["mean"])
+    )
+    found: dict[tuple[str, ...], set[str]] = {}
+    for case in alone_cases(0):
+        if (case.dtype, case.reduction, case.target) == ("float32", "mean", "index") and len(case.shape) == 2:
+            found.setdefault(case.options, set()).update(r.outcome for r in run_case(case, [subject]))
+    assert "disagree" in found["ls", "ign"]
+    assert not any("disagree" in outcomes for options, outcomes in found.items() if options != ("ls", "ign"))
+    assert "agree" in found["ls",] & found["ign",]
 
 
 @pytest.mark.parametrize("profile", PROFILES[:2])

@@ -77,14 +77,16 @@ SHAPED: tuple[dict[str, Any], ...] = (
 ALONE: tuple[dict[str, Any], ...] = (
     {},
     *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
+    *({"options": pair} for pair in (("w", "ls"), ("w", "ign"), ("ls", "ign"))),
+    *({"shape": (3, 7, 2), "options": (option,)} for option in ("w", "ls", "ign")),
     {"target": "prob"},
     {"target": "prob", "options": ("ls",)},
     *SHAPED,
 )
 ALONE_SHAPE = (4, 11)
 ALONE_FAMILIES = ("gaussian", "few-active", "confident")
-"""What the cases with one option alone are made of; they are for implementations that do not support all of COMBINED,
-to which the others show their options only together with what they do not support. Narrow dtypes have shapes,
+"""What the cases with one option alone, or two, are made of; they are for implementations that do not support all of
+COMBINED, to which the others show their options only together with what they do not support. Narrow dtypes have shapes,
 layouts and signed targets, as their tiny cases have the rest.
 """
 
@@ -115,7 +117,7 @@ def tiny_cases(seed: int) -> tuple[Case, ...]:
 
 @cache
 def alone_cases(seed: int) -> tuple[Case, ...]:
-    """One option at a time."""
+    """One option at a time, and two."""
     return tuple(
         Case(family=family, reduction=reduction, **{"shape": ALONE_SHAPE, "dtype": dtype, "seed": seed, **alone})
         for dtype in DTYPES
