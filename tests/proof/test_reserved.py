@@ -12,7 +12,7 @@ from xentcheck import adapters
 from xentcheck.adapters.base import needed_options
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.named import PROFILES, cases
-from xentcheck.cases.profiles.reserved import RESERVED, WIDE, alone_cases, reserved_for, tiny_cases
+from xentcheck.cases.profiles.reserved import RESERVED, WIDE, alone_cases, linear_cases, reserved_for, tiny_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
@@ -39,7 +39,6 @@ def test_each_option_is_met_alone(option: str, dtype: str) -> None:
         assert met or (dtype not in WIDE and option in ("negative_weight", "wide_sentinel"))
 
 
-@pytest.mark.parametrize("dtype", WIDE)
 @pytest.mark.parametrize(
     "both",
     [
@@ -47,11 +46,21 @@ def test_each_option_is_met_alone(option: str, dtype: str) -> None:
         *({option, "k_dims"} for option in ("weight", "ignore_index", "label_smoothing")),
     ],
 )
-def test_each_pair_of_options_is_met_without_a_third(both: set[str], dtype: str) -> None:
+def test_each_pair_of_options_is_met_without_a_third(both: set[str]) -> None:
     """Who lacks one of three options is judged on the other two together, with every reduction."""
     for reduction in REDUCTIONS:
-        some = [case for case in alone_cases(0) if (case.dtype, case.reduction) == (dtype, reduction)]
+        some = [case for case in alone_cases(0) if (case.dtype, case.reduction) == ("float32", reduction)]
         assert any(needed_options(build(case)) == both for case in some)
+
+
+def test_a_fused_linear_loss_is_judged_on_whichever_options_it_has() -> None:
+    """On each set of weights, smoothing and ignored labels, without the others, with every reduction."""
+    options = ("weight", "ignore_index", "label_smoothing")
+    some = [case for case in linear_cases(0) if (case.dtype, case.shape) == ("float32", (6, 9))]
+    for reduction in REDUCTIONS:
+        needed = [needed_options(build(case)) - {"upstream"} for case in some if case.reduction == reduction]
+        for size in range(4):
+            assert all(set(own) in needed for own in combinations(options, size))
 
 
 def test_smoothing_that_counts_ignored_rows_is_seen_where_there_are_no_weights() -> None:

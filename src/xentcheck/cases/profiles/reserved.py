@@ -39,6 +39,9 @@ TINY_FAMILIES = {
 bounds under `stable` grow with rows and classes, so that only few of both leave room to reject a wrong answer.
 """
 
+PAIRS = (("w", "ls"), ("w", "ign"), ("ls", "ign"))
+"""Two options of three: who lacks one is judged on the other two together, in float32, as a JIT compiles for each."""
+
 LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("index", ()),
     ("index", ("w", "ls", "ign")),
@@ -46,6 +49,7 @@ LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prob", ("w",)),
     ("prob", ("w", "ls")),
 )
+LINEAR_PAIRS = tuple(("index", options) for options in (("w",), ("ls",), *PAIRS))
 LINEAR = {
     (6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)),
     (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active")),
@@ -77,11 +81,13 @@ SHAPED: tuple[dict[str, Any], ...] = (
 ALONE: tuple[dict[str, Any], ...] = (
     {},
     *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
-    *({"options": pair} for pair in (("w", "ls"), ("w", "ign"), ("ls", "ign"))),
-    *({"shape": (3, 7, 2), "options": (option,)} for option in ("w", "ls", "ign")),
     {"target": "prob"},
     {"target": "prob", "options": ("ls",)},
     *SHAPED,
+)
+TWO: tuple[dict[str, Any], ...] = (
+    *({"options": pair} for pair in PAIRS),
+    *({"shape": (3, 7, 2), "options": (option,)} for option in ("w", "ls", "ign")),
 )
 ALONE_SHAPE = (4, 11)
 ALONE_FAMILIES = ("gaussian", "few-active", "confident")
@@ -121,7 +127,7 @@ def alone_cases(seed: int) -> tuple[Case, ...]:
     return tuple(
         Case(family=family, reduction=reduction, **{"shape": ALONE_SHAPE, "dtype": dtype, "seed": seed, **alone})
         for dtype in DTYPES
-        for alone in (ALONE if dtype in WIDE else SHAPED)
+        for alone in (ALONE if dtype in WIDE else SHAPED) + (TWO if dtype == "float32" else ())
         for reduction in REDUCTIONS
         for family in ALONE_FAMILIES
     )
@@ -131,6 +137,7 @@ def alone_cases(seed: int) -> tuple[Case, ...]:
 def linear_cases(seed: int) -> tuple[Case, ...]:
     """The cases for implementations whose only head is the layer."""
     wide = [(shape, *row) for shape, (k, sets, families) in LINEAR.items() for row in product([k], sets, families)]
+    pairs = [((6, 9), *row) for row in product([9], LINEAR_PAIRS, LAYER_FAMILIES)]
     narrow = [(TINY, TINY[1], row, family) for row, family in product(LINEAR_TINY, LAYER_FAMILIES)]
     return tuple(
         Case(
@@ -145,7 +152,9 @@ def linear_cases(seed: int) -> tuple[Case, ...]:
             seed=seed,
         )
         for dtype in DTYPES
-        for shape, inputs, (target, options), family in (wide if dtype in WIDE else narrow)
+        for shape, inputs, (target, options), family in (
+            narrow if dtype not in WIDE else wide + pairs if dtype == "float32" else wide
+        )
         for reduction in REDUCTIONS
         for upstream in (() if dtype in WIDE else ("one",)) + ("rand" if reduction == "none" else "neg",)
     )
