@@ -49,7 +49,9 @@ LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prob", ("w",)),
     ("prob", ("w", "ls")),
 )
-LINEAR_PAIRS = tuple(("index", options) for options in (("w",), ("ls",), *PAIRS))
+LINEAR_PAIRS: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
+    ("index", options) for options in (("w",), ("ls",), *PAIRS)
+)
 LINEAR = {
     (6, 9): (9, LINEAR_SETS, tuple(LAYER_FAMILIES)),
     (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active")),

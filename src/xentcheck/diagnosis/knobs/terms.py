@@ -20,7 +20,7 @@ def terms(r: Rows) -> Iterator[Family]:
     of_z |= {"log(sum(exp(z)))": lambda r: (r.softmax[2][:, 0], r.softmax[0])}
     if r.hot is not None:
         of_z["1 - a_y"] = _miss
-        of_z["the label's logit"] = lambda r: ((r.z * r.hot).sum(1), r.hot)
+        of_z["the label's logit"] = _label_logit
     scales = (("kept", ""), ("own", ", and the label's weight,")) if r.weighted else (("kept", ""),)
     for name, term in of_z.items():
         code = "D45" if name == "log(sum(exp(z)))^2" else "D47"
@@ -32,6 +32,11 @@ def terms(r: Rows) -> Iterator[Family]:
         for told, sign in (("added to", 1.0), ("subtracted from", -1.0)):
             sentence = f"a constant c is {told} the denominator, c = {{}}"
             yield Family("B20", sentence, partial(_divided, sign), spread(1e-9, 100.0, 10), round=True)
+
+
+def _label_logit(r: Rows) -> Made:
+    assert r.hot is not None
+    return (r.z * r.hot).sum(1), r.hot
 
 
 def _with_term(term: Callable[[Rows], Made], scale: str, r: Rows, t: float) -> Made:

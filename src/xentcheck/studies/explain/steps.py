@@ -141,7 +141,7 @@ def inverse_exp(x: DoubleDouble) -> DoubleDouble:
     """exp(-x) for x <= 0 as (1/exp(x/2))^2 [derived]: no factor is subnormal; inf where it exceeds float64."""
     if float(x.hi) < -math.log(FORMATS["float64"].largest):
         return DoubleDouble(np.inf, 0.0)
-    root = 1.0 / dd_exp(x * 0.5)
+    root: DoubleDouble = 1.0 / dd_exp(x * 0.5)
     return root * root
 
 
