@@ -99,7 +99,7 @@ def _source(text: bytes, here: Path) -> str:
 
 @pytest.mark.parametrize("option", CHEAP)
 def test_what_a_command_wrote_before_is_replaced(option: str, here: Path) -> None:
-    """The second call writes the same file again."""
+    """The second call writes the same file again, which this test alone does with each command and kind of file."""
     command, name, _ = WRITTEN[option]
     path = here / name
     assert xentcheck(*command, cwd=here).returncode == 0
