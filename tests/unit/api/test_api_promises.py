@@ -106,7 +106,7 @@ def test_check_runs_what_it_is_asked_for() -> None:
 
 @pytest.mark.usefixtures("few")
 def test_check_judges_as_it_is_told(tmp_path: Path) -> None:
-    """options, contract and deviations: each changes what becomes of the same results; this alone proves it of `check`."""
+    """options, contract and deviations: each changes what becomes of the same results, which this alone tries."""
     outcomes = {r.quantity: r.outcome for r in xentcheck.check(doubled, "numpy").records if r.dtype == "float64"}
     assert outcomes == {"cost": "agree", "dC/dz": "disagree"}
     narrowed = xentcheck.check(doubled, "numpy", options=["upstream"])

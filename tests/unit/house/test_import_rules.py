@@ -174,7 +174,7 @@ def test_an_adapter_knows_one_framework(framework: str) -> None:
 
 
 def test_no_adapter_imports_a_framework_at_module_level() -> None:
-    """A framework may be missing, broken or slow: it is imported when it is used. This alone reads every module for it."""
+    """A framework may be missing, broken or slow: it is imported when it is used. This alone reads every adapter."""
     for name, path in MODULES.items():
         roots = {text.split(".")[0] for text in house.imports(path.read_text(), top_level=True)}
         assert house.wing_of(name) != "adapters" or not roots & set(FRAMEWORKS), name
