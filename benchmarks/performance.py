@@ -25,23 +25,19 @@ from timing import best_of, interleaved, timed
 # isort: split
 
 import click
-import ml_dtypes  # noqa: F401 - gives NumPy bfloat16
 import numpy as np
 import torch
 from profiled import where_time_goes
+from verdict import QUANTITIES, gaussian, judge
 
 from xentcheck import adapters, reference
-from xentcheck.judging.comparisons import Submission
-from xentcheck.judging.verdict import Judgement
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.numbers.fast import described
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import Problem
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- benchmarks/performance.py -->\n", "<!-- end -->\n"
-QUANTITIES = ("cost", "dC/dz")
 MAIN = "from xentcheck.cli.main import main; main()"
 MIB = 2.0**20
 
@@ -70,23 +66,9 @@ class Row:
         return f"| {self.what} | {found if self.met else f'**{found}**'} | {limit} | {self.how} | {why} |"
 
 
-def drawn(shape: tuple[int, int], dtype: str) -> Problem:
-    """Standard normal logits and uniform labels."""
-    rng = np.random.default_rng(0)
-    logits = rng.standard_normal(shape).astype(np.dtype(dtype))
-    return Problem(logits=logits, target=rng.integers(shape[1], size=shape[0]))
-
-
-def judge(problem: Problem, values: Any, contract: str) -> None:
-    """A whole verdict; raises ArithmeticError unless it agrees."""
-    (verdicts,) = Judgement(problem, QUANTITIES, [Submission(values, CATALOGUE[contract])]).run()
-    if not all(verdict.agrees for verdict in verdicts.values()):
-        raise ArithmeticError("the verdict that is timed does not agree")
-
-
 def verdict(shape: tuple[int, int], dtype: str, goal: float) -> Row:
     """The whole verdict beside PyTorch's forward and backward in the same dtype."""
-    problem, adapter = drawn(shape, dtype), adapters.get("torch")
+    problem, adapter = gaussian(shape, dtype), adapters.get("torch")
     values = adapter.compute(problem, QUANTITIES, device="cpu", variant="eager").values
     contract = adapter.contract_for("cpu", dtype, "dC/dz")
     kind = getattr(torch, dtype)
@@ -113,7 +95,7 @@ def double_double(shape: tuple[int, int], goal: float) -> Row:
 
 def bounds(shape: tuple[int, int], goal: float) -> Row:
     """Bounds of cost and dC/dz, without the exact values that they start from, beside plain NumPy's cost and dC/dz."""
-    problem = drawn(shape, "float32")
+    problem = gaussian(shape, "float32")
     z, y = np.asarray(problem.logits, np.float64), problem.target
 
     def ours() -> object:
@@ -128,7 +110,7 @@ def bounds(shape: tuple[int, int], goal: float) -> Row:
 
 def reference_of(shape: tuple[int, int], goal: float) -> Row:
     """The reference's value and gradient beside PyTorch's, both in float64."""
-    problem = drawn(shape, "float64")
+    problem = gaussian(shape, "float64")
     z = torch.tensor(np.array(problem.logits)).requires_grad_()
     y = torch.tensor(problem.target)
 
@@ -149,10 +131,10 @@ def growth(small: tuple[int, int], large: tuple[int, int], goal: float) -> Itera
     """How the time of a verdict grows with its elements, and the memory that it takes beyond the arrays handed over."""
     seconds, sizes = [], []
     for shape in (small, large):
-        problem = drawn(shape, "float32")
+        problem = gaussian(shape, "float32")
         values = adapters.get("torch").compute(problem, QUANTITIES, device="cpu", variant="eager").values
         judge(problem, values, "stash")
-        seconds.append(best_of(lambda: judge(problem, values, "stash"), 3 if shape == small else 1))  # noqa: B023
+        seconds.append(best_of(lambda: judge(problem, values, "stash"), 3 if shape == small else 1))  # noqa: B023 - called at once
         sizes.append(shape[0] * shape[1])
     tracemalloc.start()
     judge(problem, values, "stash")
@@ -213,7 +195,7 @@ def own_share(goal: float) -> Row:
             finally:
                 spent += process_time() - start
 
-        adapter.compute = counted  # type: ignore[method-assign]
+        adapter.compute = counted  # type: ignore[method-assign]  # for this run only
     subjects = [s for adapter in installed.values() for s in subjects_of(adapter)]
     groups = groups_of(selected("quick"))
     for _ in range(2):

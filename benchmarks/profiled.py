@@ -27,7 +27,7 @@ def where_time_goes(call: Callable[[], object], most: int = 4) -> str:
     profile = cProfile.Profile()
     profile.runcall(call)
     spent: Counter[str] = Counter()
-    for (file, _, _), (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+    for (file, _, _), (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]  # typeshed has no stats
         if part := part_of(file):
             spent[part] += own
         else:

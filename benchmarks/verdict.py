@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from timing import Result, best_of, interleaved, report
 
@@ -50,9 +51,9 @@ class Torch:
         torch.autograd.gradcheck(lambda z: torch.nn.functional.cross_entropy(z, self.target), (self.logits,))
 
 
-def judge(problem: Problem, values: dict[str, np.ndarray]) -> None:
+def judge(problem: Problem, values: Mapping[str, np.ndarray], contract: str = "stash") -> None:
     """The whole verdict, from the problem's arrays on; raises ArithmeticError unless it agrees."""
-    (verdicts,) = Judgement(problem, QUANTITIES, [Submission(values, get("stash"))]).run()
+    (verdicts,) = Judgement(problem, QUANTITIES, [Submission(values, get(contract))]).run()
     if not all(verdict.agrees for verdict in verdicts.values()):
         raise ArithmeticError("the verdict that is timed does not agree")
 

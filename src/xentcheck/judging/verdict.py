@@ -49,7 +49,7 @@ class Judgement:
         self.wanted = [q for q in quantities if any(q in s.values for s in self.submissions)]
         contracts = dict.fromkeys(c for _, s, q in results for c in s.contracts[q])
         self.bounds = {c: Bounds(self.exact, c) for c in contracts}
-        self.powers = {(q, s.contract_for(q)): Power() for _, s, q in results}
+        self.powers = {(q, s.contract_for(q)): Power() for _, s, q in results if q in quantities}
         """Of each quantity's comparisons under each contract that it is judged by."""
         self.tallies = {(i, q, c): Tally(FORMATS[s.dtype_of(q)]) for i, s, q in results for c in s.contracts[q]}
         self.margins: list[list[Margin]] = [[] for _ in submissions]

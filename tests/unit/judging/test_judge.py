@@ -269,3 +269,11 @@ def test_infinity_is_right_from_the_last_number_that_rounds_to_it(dtype: str) ->
     for beyond, right in ((0.4, False), (0.6, True)):
         exact = np.array([fmt.largest * (1.0 + beyond * fmt.unit_roundoff)])
         assert overflows(np.array([np.inf]), exact, np.array([0.0]), fmt).tolist() == [right]
+
+
+def test_a_result_that_is_not_to_be_judged_has_no_verdict() -> None:
+    """Nothing of it is compared, so that nothing may say that it agrees."""
+    p = Problem(logits=np.array([[0.0, 1.0]]), target=np.array([0]))
+    right = {q: x[0] for q, x in Exact(p).evaluate(("cost", "dC/dz")).items()}
+    with pytest.raises(KeyError, match="dC/dz"):
+        Judgement(p, ("cost",), [Submission(right, CATALOGUE["fused"])]).run()

@@ -154,9 +154,7 @@ def linear_cases(seed: int) -> tuple[Case, ...]:
             seed=seed,
         )
         for dtype in DTYPES
-        for shape, inputs, (target, options), family in (
-            narrow if dtype not in WIDE else wide + pairs if dtype == "float32" else wide
-        )
+        for shape, inputs, (target, options), family in {"float64": wide, "float32": wide + pairs}.get(dtype, narrow)
         for reduction in REDUCTIONS
         for upstream in (() if dtype in WIDE else ("one",)) + ("rand" if reduction == "none" else "neg",)
     )
