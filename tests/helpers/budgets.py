@@ -6,14 +6,15 @@ import json
 import resource
 from collections import Counter
 from collections.abc import Iterator
+from statistics import fmean
 from time import process_time
 from typing import Any
 
 import pytest
 
 BUDGETS = {"unit": 200, "frameworks": 450, "proof": 800, "processes": 700, "absent": 30, "types": 100}
-"""CPU seconds that the tests of a folder may cost in the gate: half as much again as they cost on two busy cores, as
-the same work costs up to twice as much where others use the caches.
+"""CPU seconds that the tests of a folder may cost in the gate, where `slowness` is 1: half as much again as they cost
+on two busy cores, as the same work costs up to twice as much where others use the caches.
 """
 
 UNIT = 1.0
@@ -21,6 +22,9 @@ UNIT = 1.0
 
 FRAMEWORKS = ("'torch'", "'jax'", "'optax'", "torch is not", "jax is not", "optax is not")
 """What the reason of a skip names where one of them is missing."""
+
+SAMPLED = 50
+"""`slowness` is measured before the first of so many tests: it changes while a session runs."""
 
 LOOP = 0.012
 """CPU seconds of the loop of `slowness` on the machine of these figures, when it is idle."""
@@ -57,16 +61,17 @@ def explained(item: pytest.Item) -> bool:
     return "alone" in text or "nothing else" in text
 
 
-def beyond(costs: Counter[str]) -> list[str]:
-    """A line for each folder whose tests cost more than its budget.
+def beyond(costs: Counter[str], slower: float = 1.0) -> list[str]:
+    """A line for each folder whose tests cost more than its budget, on a machine that is so many times slower.
 
-    >>> beyond(Counter({"unit": 1e6, "absent": 0.1}))
-    ['the tests of unit cost 1000000 CPU seconds; allowed: 200']
+    >>> beyond(Counter({"unit": 1e6, "absent": 0.1}), slower=2.0)
+    ['the tests of unit cost 1000000 CPU seconds; allowed: 400 (200 on a machine 2.0 times as fast)']
     """
     return [
-        f"the tests of {folder} cost {cost:.0f} CPU seconds; allowed: {BUDGETS[folder]}"
+        f"the tests of {folder} cost {cost:.0f} CPU seconds; allowed: {slower * BUDGETS[folder]:g} "
+        f"({BUDGETS[folder]:g} on a machine {slower:.1f} times as fast)"
         for folder, cost in costs.items()
-        if cost > BUDGETS.get(folder, float("inf"))
+        if cost > slower * BUDGETS.get(folder, float("inf"))
     ]
 
 
@@ -75,11 +80,16 @@ class Budgets:
 
     def __init__(self, config: pytest.Config) -> None:
         self.costs = Counter[str]()
+        self.slowness: list[float] = []
+        self.tests = 0
         self.slow: list[str] = []  # what is wrong with single tests
         self.nightly = "not nightly" not in config.getoption("markexpr", "")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        if self.tests % SAMPLED == 0:
+            self.slowness.append(slowness())
+        self.tests += 1
         before = used()
         result = yield
         cost = used() - before
@@ -100,18 +110,25 @@ class Budgets:
         found = json.loads(getattr(node, "workeroutput", {}).get("costs", "{}"))
         self.costs.update(found.get("costs", {}))
         self.slow += found.get("slow", [])
+        self.slowness += found.get("slowness", [])
+
+    def beyond(self) -> list[str]:
+        """A line for each folder that was too dear on this machine."""
+        return beyond(self.costs, fmean(self.slowness or [1.0]))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(session.config, "workeroutput"):
             self.slow = [line for line in self.slow if " costs " in line]  # reports are sent to the controller anyway
-            session.config.workeroutput["costs"] = json.dumps({"costs": self.costs, "slow": self.slow})
-        elif not self.nightly and (beyond(self.costs) or self.slow) and session.exitstatus == pytest.ExitCode.OK:
+            session.config.workeroutput["costs"] = json.dumps(
+                {"costs": self.costs, "slow": self.slow, "slowness": self.slowness}
+            )
+        elif not self.nightly and (self.beyond() or self.slow) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.nightly:
-            for line in (*beyond(self.costs), *self.slow):
+            for line in (*self.beyond(), *self.slow):
                 terminalreporter.write_line(line, red=True)
         told = ", ".join(f"{folder} {cost:.0f}" for folder, cost in sorted(self.costs.items()))
-        terminalreporter.write_line(f"CPU seconds: {told}")
+        terminalreporter.write_line(f"CPU seconds: {told}; slowness {fmean(self.slowness or [1.0]):.1f}")
