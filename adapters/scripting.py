@@ -55,6 +55,7 @@ class Call:
         """Arrays and options as text."""
         always = [name for name in self.names.get("always", "").split("+") if name]
         usual = {"reduction": repr(p.reduction), "ignore_index": p.ignore_index, "label_smoothing": p.label_smoothing}
+        usual |= {"weight": None, "upstream": 1.0}
         options += [f"{name}={usual[name]}" for name in always if not any(o.startswith(f"{name}=") for o in options)]
         if self.words & {"fixed", "axis"}:
             options = [o for o in options if not o.startswith("reduction=")]
@@ -68,7 +69,15 @@ class Call:
             arrays = [first, *(f"{self.names[name]}={name}" for name in others if name in self.names)]
             split = (o.partition("=") for o in options)
             options = [f"{self.names.get(name, name)}={value}" for name, _, value in split]
-        return f"loss({', '.join([*arrays, *options])})"
+        return f"loss({', '.join([*arrays, *self._in_places(options, usual)])})"
+
+    def _in_places(self, options: list[str], usual: Mapping[str, Any]) -> list[str]:
+        """Options of a function that takes some by position only, up to the last that is given."""
+        given = dict(o.split("=", 1) for o in options)
+        places = [text.split(":", 1) for text in self.names.get("places", "").split("+") if text]
+        last = max((i for i, (name, _) in enumerate(places) if name in given), default=-1)
+        by_place = [given.pop(name, default or str(usual.get(name))) for name, default in places[: last + 1]]
+        return [*by_place, *(f"{name}={value}" for name, value in given.items())]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from xentcheck.adapters.process.adapter import ProcessAdapter
@@ -89,7 +90,7 @@ def imported(spec: Spec) -> Adapter:
         sys.path.insert(0, os.getcwd())
     try:
         with foreign():
-            found = getattr(import_module(module), attribute)
+            found = attrgetter(attribute)(import_module(module))
     except (ImportError, AttributeError) as error:
         raise AdapterError(f"implementation {spec.name!r} cannot be imported: {error}{_instead(module)}") from error
     except Exception as error:

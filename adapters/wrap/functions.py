@@ -156,6 +156,7 @@ def _wrap(
 
     from xentcheck.adapters.promises import promised
 
+    from .places import with_keywords
     from .signatures import never_set
 
     if not callable(function):
@@ -163,7 +164,9 @@ def _wrap(
     if (framework, head) not in _WRAPPERS:
         raise AdapterError(f"head is {head!r}; allowed: logits, layer")
     module, _, kind = _WRAPPERS[framework, head].rpartition(".")
-    adapter: Adapter = getattr(import_module(f"xentcheck.adapters.{module}"), kind)(function, name or _name(function))
+    adapter: Adapter = getattr(import_module(f"xentcheck.adapters.{module}"), kind)(
+        with_keywords(function), name or _name(function)
+    )
     adapter.command = command_of(function, framework)
     adapter.never_set = never_set(function, framework) if head == "logits" else ()
     usual = adapter.capabilities.options - frozenset(RARE_OPTIONS)

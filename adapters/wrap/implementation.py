@@ -22,12 +22,14 @@ from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import as_layer, by_position, names_of
-from .refusals import ROWS, TRIED
+from .places import known, of_autograd, places_of, refuse_uncallable, unless_given, with_keywords
+from .refusals import NAMED, ROWS, TRIED
 from .signatures import (
     DEFAULTS,
+    always_given,
+    array_names,
     named_parameters,
     never_set,
-    own_defaults,
     parameters_of,
     signature_of_class,
     supported,
@@ -90,23 +92,25 @@ def adapter_of(
         framework = _guess(implementation)
     if framework not in WRAPPERS:
         raise AdapterError(f"unknown framework {framework!r}; allowed: {', '.join(WRAPPERS)}")
+    _refuse_configured(implementation)
     function = _as_function(implementation)
     parameters = parameters_of(function)
-    _refuse_configured(implementation)
-    name = str(getattr(implementation, "__name__", type(implementation).__name__))
+    name = _name(implementation)
     if name in built_in():
         raise AdapterError(f"the implementation is called {name!r}, as a built-in adapter is; allowed: another name")
     calling = _calling(implementation, parameters)
     wrap = partial(WRAPPERS[framework], name=name, overwrites=overwrites)
     names = names_of(named_parameters(function), name)
-    unset = never_set(function, framework, tuple((names or {}).values()))
+    arrays = array_names(function, tuple((names or {}).values()))
+    refuse_uncallable(function, name, 1 if names else 2, [*arrays, *DEFAULTS, "axis"])
+    always, unset = always_given(function, arrays), never_set(function, framework, tuple((names or {}).values()))
     if names:
         function = by_position(function, names)
         wrap = partial(wrap, head="layer")
         calling = " ".join(("linear", *calling.split(), *(f"{role}={name}" for role, name in names.items())))
         if parameters is not None:
             parameters = parameters - set(names.values()) | ({"weight"} & set(names))
-    if always := own_defaults(_as_function(implementation)):
+    if always:
         function = _with_defaults(function, always)
         calling += f" always={'+'.join(always)}"
     declared = supported(parameters, framework) if options is None else options
@@ -120,6 +124,8 @@ def adapter_of(
     made.calling = calling
     made.never_set = unset
     made.guessed = frozenset() if options is not None else frozenset((*TRIED, *DTYPES, LABELS))
+    if parameters is None and options is None:
+        made.guessed |= frozenset(NAMED)
     if parameters is None or "reduction" in parameters:
         made.guessed |= frozenset(REDUCTIONS)
     return promising(made, some)
@@ -170,7 +176,13 @@ def _is_torch_module(implementation: object) -> bool:
 
 
 def _as_function(implementation: Any) -> Callable[..., Any]:
-    """A class is made with the options and called with (input, target); a module has its options already."""
+    """A class is made with the options and called with (input, target); a module has its options already.
+
+    Raises AdapterError for a class that is never made.
+    """
+    if isinstance(implementation, type) and of_autograd(getattr(implementation, "apply", None)):
+        name = implementation.__name__
+        raise AdapterError(f"{name} is a torch.autograd.Function, which is not called; allowed: {name}.apply")
     if isinstance(implementation, type):
 
         def made(input: Any, target: Any, **options: Any) -> Any:
@@ -180,13 +192,20 @@ def _as_function(implementation: Any) -> Callable[..., Any]:
         return made
     if _is_torch_module(implementation):
         return lambda input, target: implementation(input, target)
-    function: Callable[..., Any] = implementation
-    return function
+    return with_keywords(implementation)
+
+
+def _name(implementation: object) -> str:
+    named = of_autograd(implementation) or implementation
+    return str(getattr(named, "__name__", type(named).__name__))
 
 
 def _calling(implementation: object, parameters: frozenset[str] | None) -> str:
     """How it takes its options, as in `Adapter.calling`."""
     kind = "class" if isinstance(implementation, type) else "module" if _is_torch_module(implementation) else "function"
+    if places := places_of(known(implementation)) if kind == "function" and callable(implementation) else []:
+        others = ("" if p.name in DEFAULTS else repr(unless_given(p)).replace(" ", "") for p in places)
+        kind += f" places={'+'.join(f'{p.name}:{text}' for p, text in zip(places, others, strict=True))}"
     if parameters is None or "reduction" in parameters or kind == "module":
         return kind
     return f"{kind} {'axis' if 'axis' in parameters else 'fixed'}"

@@ -47,9 +47,18 @@ TRIED: dict[str, Callable[[str], Problem]] = {
 No two axes are of one size, so that rows of labels do not pass for something else by broadcasting.
 """
 
+NAMED: dict[str, Callable[[str], Problem]] = {
+    "weight": lambda dtype: plain(dtype, weight=np.array((0.5, 1.0, 2.0), dtype)),
+    "ignore_index": lambda dtype: plain(dtype, target=np.array([0, -100])),
+    "label_smoothing": lambda dtype: plain(dtype, label_smoothing=0.5),
+}
+"""Options that a parameter stands for, where nobody knows the parameters."""
 
-REFUSALS = ("ValueError", "NotImplementedError", "KeyError", "AssertionError")
-"""How functions refuse a value of an argument; anything else that a reduction ends in is an error of its cases."""
+
+REFUSALS = ("TypeError", "ValueError", "NotImplementedError", "KeyError", "AssertionError")
+"""How functions refuse an argument or its value; anything else that a reduction, or an
+option of `NAMED`, ends in is an error of its cases.
+"""
 
 MISTAKES = ("NameError", "UnboundLocalError", "AttributeError", "ImportError", "ModuleNotFoundError", "MemoryError")
 """Exceptions that no argument is refused with: labels that end in one are no refusal, but an error of their cases."""
@@ -67,13 +76,15 @@ def tried(adapter: Adapter) -> Adapter:
     if (reason := _refusal(adapter, plain(first))) != "" and not (reason and _takes_rows_only(adapter, first, reason)):
         return adapter
     c = adapter.capabilities
-    asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
+    problems = TRIED | NAMED
+    asked = {option: problem(first) for option, problem in problems.items() if option in adapter.guessed & c.options}
     asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
     if not c.labels:
         asked = {name: one_hot(p) for name, p in asked.items()}
     refused = dict(adapter.refused)
     for name, p in asked.items():
-        if not needed_options(p) & set(refused) and (reason := _refusal(adapter, p)):
+        reason = "" if needed_options(p) & set(refused) else _refusal(adapter, p)
+        if reason and (name not in NAMED or reason.partition(":")[0] in REFUSALS):
             refused[name] = reason
     adapter.refused = refused
     adapter.capabilities = replace(

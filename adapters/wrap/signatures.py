@@ -23,22 +23,47 @@ NEEDS = {
 CANNOT = {"jax": ("wide_sentinel",)}
 """What no function of a framework can take: JAX has no 64-bit integers outside of float64."""
 
-DEFAULTS: dict[str, Any] = {"reduction": "mean", "ignore_index": NO_IGNORE, "label_smoothing": 0.0}
-"""Those of `torch.nn.functional.cross_entropy`, and with that of an adapter's calls."""
+DEFAULTS: dict[str, Any] = {
+    "reduction": "mean",
+    "ignore_index": NO_IGNORE,
+    "label_smoothing": 0.0,
+    "weight": None,
+    "upstream": 1.0,
+}
+"""What a call may pass by keyword beside the arrays, and what it means where a call does not: the defaults of
+`torch.nn.functional.cross_entropy`, and an upstream gradient of ones.
+"""
 
 
-def own_defaults(function: Callable[..., Any]) -> list[str]:
-    """The options whose default is not PyTorch's: these are always passed."""
+def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Those of a function, in their order; none where nobody knows them."""
     try:
-        found = inspect.signature(function).parameters
+        return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return []
-    given = {name: found[name].default for name in DEFAULTS if name in found}
-    return [name for name, value in given.items() if value is not inspect.Parameter.empty and value != DEFAULTS[name]]
 
 
-SET = ("weight", "ignore_index", "reduction", "label_smoothing", "upstream")
-"""What a call may pass by keyword, beside the arrays."""
+def always_given(function: Callable[..., Any], arrays: Collection[str]) -> list[str]:
+    """The options that a function has no default for, or another than PyTorch's; arrays: parameters that are none.
+
+    >>> def loss(logits, target, weight, reduction="sum", label_smoothing=0.0): ...
+    >>> always_given(loss, ["logits", "target"])
+    ['reduction', 'weight']
+    """
+    found = {p.name: p.default for p in parameters(function) if p.name not in arrays}
+    needed = [name for name in DEFAULTS if found.get(name, DEFAULTS[name]) is inspect.Parameter.empty]
+    others = [name for name in COMPARED if found.get(name, DEFAULTS[name]) != DEFAULTS[name]]
+    return [name for name in DEFAULTS if name in needed or name in others]
+
+
+COMPARED = ("reduction", "ignore_index", "label_smoothing")
+"""Options whose default may be another than PyTorch's: a loss of its own may mean anything by a default weight."""
+
+
+def array_names(function: Callable[..., Any], roles: Collection[str] = ()) -> list[str]:
+    """The parameters that arrays are passed to: the first two, or the first and those of a fused linear loss."""
+    named = [p.name for p in parameters(function) if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    return [*named[: 1 if roles else 2], *roles]
 
 
 def never_set(function: Callable[..., Any], framework: str, roles: Collection[str] = ()) -> tuple[str, ...]:
@@ -48,12 +73,8 @@ def never_set(function: Callable[..., Any], framework: str, roles: Collection[st
     >>> never_set(loss, "torch")
     ('z_loss',)
     """
-    try:
-        found = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return ()
-    named = [p.name for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    given = {*named[: 1 if roles else 2], *roles, *SET}
+    named = [p.name for p in parameters(function) if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    given = {*array_names(function, roles), *DEFAULTS}
     if framework != "numpy":
         given.discard("upstream")
     if "reduction" not in named:
@@ -72,20 +93,14 @@ def signature_of_class(kind: type) -> inspect.Signature:
 
 def parameters_of(function: Callable[..., Any]) -> frozenset[str] | None:
     """The names of a function's parameters; None if it takes any keyword, or nobody knows."""
-    try:
-        found = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    return None if any(p.kind == p.VAR_KEYWORD for p in found) else named_parameters(function)
+    found = parameters(function)
+    unknown = not found or any(p.kind == p.VAR_KEYWORD for p in found)
+    return None if unknown else named_parameters(function)
 
 
 def named_parameters(function: Callable[..., Any]) -> frozenset[str]:
     """The names of the parameters that it has by name."""
-    try:
-        found = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return frozenset()
-    return frozenset(p.name for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
+    return frozenset(p.name for p in parameters(function) if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
 
 
 def supported(parameters: frozenset[str] | None, framework: str) -> list[str] | None:

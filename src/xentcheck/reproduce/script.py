@@ -87,7 +87,10 @@ def _implementation(failure: Failure, spec: Spec, adapter: Adapter, writer: Writ
     if spec.framework:
         module, _, attribute = spec.name.partition(":")
         if "adapter" in adapter.calling.split():
-            return [f"from {module} import {attribute}", "", f"loss = {attribute}.function"]
+            return [f"from {module} import {attribute.partition('.')[0]}", "", f"loss = {attribute}.function"]
+        first, *within = attribute.split(".")
+        if within:
+            return [f"from {module} import {first}", "", f"loss = {attribute}"]
         return [f"from {module} import {attribute}" + (" as loss" if attribute != "loss" else "")]
     if spec.name not in built_in():
         return ["from xentcheck import adapters", "", f'loss = adapters.get("{spec.name}").function']
