@@ -13,6 +13,9 @@ from xentcheck.errors import AdapterError
 from .signatures import DEFAULTS, parameters
 
 ANY = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+SWAPPED = ("target", "targets", "labels", "label", "y_true"), ("input", "logits", "y_pred", "preds", "output")
+"""Names of a first and a second parameter that say that the arrays are taken the other way round."""
+
 BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL)
 
 
@@ -93,7 +96,8 @@ def unless_given(p: Parameter) -> Any:
 
 
 def refuse_uncallable(function: Callable[..., Any], name: str, arrays: int, given: list[str]) -> None:
-    """Raises AdapterError for a function that a call cannot reach: with too few places, or with a parameter too many.
+    """Raises AdapterError for a function that a call cannot reach: with too few places, the arrays the other way round,
+    or a parameter too many.
 
     arrays: how many it gets by position. given: the names of all that a call passes.
     """
@@ -102,6 +106,11 @@ def refuse_uncallable(function: Callable[..., Any], name: str, arrays: int, give
     if found and len(places) < arrays and not any(p.kind == Parameter.VAR_POSITIONAL for p in places):
         raise AdapterError(
             f"{name} takes {len(places)} arguments by position; allowed: logits and target there, options by keyword"
+        )
+    if arrays == 2 and len(places) > 1 and all(p.name in names for p, names in zip(places, SWAPPED, strict=False)):
+        raise AdapterError(
+            f"{name} takes {places[0].name} before {places[1].name}; allowed: logits first, if need be by a function "
+            "that swaps them"
         )
     unknown = [p.name for p in found if p.kind not in ANY and p.default is Parameter.empty and p.name not in given]
     if unknown:

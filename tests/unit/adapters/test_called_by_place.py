@@ -87,6 +87,9 @@ def keyword_only(*, logits: Any, target: Any) -> Any: ...
 def chunked(logits: Any, target: Any, chunks: int, upstream: Any = 1.0) -> Any: ...
 
 
+def swapped(y_true: Any, y_pred: Any) -> Any: ...
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -94,6 +97,7 @@ def chunked(logits: Any, target: Any, chunks: int, upstream: Any = 1.0) -> Any: 
             keyword_only,
             "^keyword_only takes 0 arguments by position; allowed: logits and ",
         ),
+        (swapped, "^swapped takes y_true before y_pred; allowed: logits first, "),
         (chunked, "^chunked needs chunks, which no problem sets; allowed: a default there, or "),
     ],
 )
