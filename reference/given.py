@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.errors import ProblemError, ShapeError, TargetError
+from xentcheck.errors import told as told_of
 
 from .formats import Array
 
@@ -31,12 +33,22 @@ def array_of(name: str, given: Any) -> Array:
       ...
     xentcheck.errors.ShapeError: logits are no array: their rows differ in length; allowed: an array, or equal rows
     """
+    are, their = ("are", "their") if name == "logits" else ("is", "its")
     try:
-        return native(np.asarray(given))
+        return native(of_tensor(given) if hasattr(given, "detach") else np.asarray(given))
     except ValueError:
-        are, their = ("are", "their") if name == "logits" else ("is", "its")
         told = f"{name} {are} no array: {their} rows differ in length"
         raise ShapeError(f"{told}; allowed: an array, or equal rows") from None
+    except Exception as error:
+        raise ShapeError(f"{name} {are} no array: {told_of(error)}; allowed: an array, or equal rows") from error
+
+
+def of_tensor(tensor: Any) -> Array:
+    """A tensor of PyTorch, from any device, as an array; of bfloat16 too, which NumPy knows by `ml_dtypes` only."""
+    plain = tensor.detach().cpu()
+    if str(plain.dtype) == "torch.bfloat16":
+        return np.asarray(plain.contiguous().view(sys.modules["torch"].int16).numpy().view("bfloat16"))
+    return np.asarray(plain.numpy(force=True))
 
 
 def whole(name: str, given: Any, least: int | None = None) -> int:
