@@ -80,10 +80,11 @@ class Adapter(ABC):
     none fits, exp_ulps and log_ulps. running_sums: in how many of them at least, side by side, the exponentials of a
     row are added (`Contract.running_sums`). command: the options that name it on the
     command line; empty where only Python can. calling: how what it wraps takes its options, in words, empty where it
-    wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `linear`
-    is a fused linear loss, with pairs of our names and its own; `fixed` is one without `reduction`, `axis` one that has
-    an axis argument instead; `adapter` one that somebody has wrapped already; `always` names options always given,
-    `places` those taken by position only, with what stands there where the option is none of ours.
+    wraps nothing: as keywords of a `function`, of a `class` that it is made of, or not at all as a `module`; `later`
+    names those that what a class makes is called with; `linear` is a fused linear loss, with pairs of our names and its
+    own; `fixed` is one without `reduction`, `axis` one that has an axis argument instead; `adapter` one that somebody
+    has wrapped already; `always` names options always given, `places` those taken by position only, with what stands
+    there where the option is none of ours.
     guessed: options, dtypes, reductions and `labels` that nobody declared. refused: those of them that it raises an
     exception for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`. never_set:
     parameters of what it wraps that no problem sets.

@@ -60,15 +60,17 @@ class Call:
         if self.words & {"fixed", "axis"}:
             options = [o for o in options if not o.startswith("reduction=")]
             options += [f"axis={axis_of(p)}"] if "axis" in self.words else []
-        if "class" in self.words:
-            return f"loss({', '.join(options)})({', '.join(arrays)})"
         if "module" in self.words:
             return f"loss({', '.join(arrays)})"
         if "linear" in self.words and self.names:
             first, *others = arrays
+            first = f"{self.names['x']}={first}" if "x" in self.names else first
             arrays = [first, *(f"{self.names[name]}={name}" for name in others if name in self.names)]
             split = (o.partition("=") for o in options)
             options = [f"{self.names.get(name, name)}={value}" for name, _, value in split]
+        if "class" in self.words:
+            later = [o for o in options if o.partition("=")[0] in self.names.get("later", "").split("+")]
+            return f"loss({', '.join(o for o in options if o not in later)})({', '.join([*arrays, *later])})"
         return f"loss({', '.join([*arrays, *self._in_places(options, usual)])})"
 
     def _in_places(self, options: list[str], usual: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -17,22 +17,28 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "y": ("target", "targets", "labels", "label", "y"),
     "weight": ("class_weight", "class_weights", "ce_weight", "weight"),
 }
-"""What a fused linear loss takes besides x, its first parameter, and the names under which libraries take it: bias
-(C,), weight (C, K), target, and class weights, which may be missing. The first name that is there and free counts.
+"""What a fused linear loss takes besides x and the names under which libraries take it: bias (C,), weight (C, K),
+target, and class weights, which may be missing. The first name that is there and free counts.
 """
 
+INPUTS = ("_input", "input", "x", "inputs", "hidden_states", "hidden", "a_prev")
+"""Names of x, which is the first parameter unless that is one of the others."""
 
-def names_of(parameters: frozenset[str], name: str) -> dict[str, str] | None:
-    """Role -> parameter of a fused linear loss; None for a function without a bias, which is a loss of logits.
 
-    Raises AdapterError for one with a bias of which the weight or target are not known by their names.
+def names_of(parameters: Sequence[str], name: str) -> dict[str, str] | None:
+    """Role -> parameter of a fused linear loss, of x only where that is not the first; None for a function without a
+    bias, which is a loss of logits.
 
-    >>> names_of(frozenset({"input", "linear_weight", "target", "linear_bias", "weight"}), "f")["weight"]
+    Raises AdapterError for one with a bias of which the weight, target or x are not known by their names.
+
+    >>> names_of(["input", "linear_weight", "target", "linear_bias", "weight"], "f")["weight"]
     'weight'
-    >>> names_of(frozenset({"input", "target", "weight"}), "f") is None
+    >>> names_of(["lin_weight", "_input", "target", "bias"], "f")["x"]
+    '_input'
+    >>> names_of(["input", "target", "weight"], "f") is None
     True
     """
-    if not set(ROLES["b"]) & parameters:
+    if not set(ROLES["b"]) & set(parameters):
         return None
     found: dict[str, str] = {}
     for role, names in ROLES.items():
@@ -44,6 +50,11 @@ def names_of(parameters: frozenset[str], name: str) -> dict[str, str] | None:
                 f"{name} takes a bias, as a fused linear loss does, and nothing that it needs beside it; "
                 f"allowed: {', '.join(ROLES[role])}"
             )
+    if parameters[0] in found.values():
+        inputs = [n for n in INPUTS if n in parameters]
+        if not inputs:
+            raise AdapterError(f"{name} takes {parameters[0]} first, and no x; allowed: {', '.join(INPUTS)}")
+        found["x"] = inputs[0]
     return found
 
 
@@ -54,6 +65,8 @@ def by_position(function: Callable[..., Any], names: Mapping[str, str]) -> Calla
         given = {names["w"]: w, names["b"]: b, names["y"]: target}
         if weight is not None:
             given[names.get("weight", "weight")] = weight
+        if "x" in names:
+            return function(**{names["x"]: x}, **given, **options)
         return function(x, **given, **options)
 
     return call

@@ -20,9 +20,10 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
+from .called import as_function, calling_of, is_module, name_of
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import as_layer, by_position, names_of
-from .places import known, of_autograd, places_of, refuse_uncallable, unless_given, with_keywords
+from .places import refuse_uncallable
 from .refusals import NAMED, ROWS, TRIED
 from .signatures import (
     DEFAULTS,
@@ -31,7 +32,6 @@ from .signatures import (
     named_parameters,
     never_set,
     parameters_of,
-    signature_of_class,
     supported,
 )
 
@@ -93,16 +93,16 @@ def adapter_of(
     if framework not in WRAPPERS:
         raise AdapterError(f"unknown framework {framework!r}; allowed: {', '.join(WRAPPERS)}")
     _refuse_configured(implementation)
-    function = _as_function(implementation)
+    function = as_function(implementation)
     parameters = parameters_of(function)
-    name = _name(implementation)
+    name = name_of(implementation)
     if name in built_in():
         raise AdapterError(f"the implementation is called {name!r}, as a built-in adapter is; allowed: another name")
-    calling = _calling(implementation, parameters)
+    calling = calling_of(implementation, parameters)
     wrap = partial(WRAPPERS[framework], name=name, overwrites=overwrites)
     names = names_of(named_parameters(function), name)
     arrays = array_names(function, tuple((names or {}).values()))
-    refuse_uncallable(function, name, 1 if names else 2, [*arrays, *DEFAULTS, "axis"])
+    refuse_uncallable(function, name, 2 if not names else 0 if "x" in names else 1, [*arrays, *DEFAULTS, "axis"])
     always, unset = always_given(function, arrays), never_set(function, framework, tuple((names or {}).values()))
     if names:
         function = by_position(function, names)
@@ -142,7 +142,7 @@ def _with_defaults(function: Callable[..., Any], names: Collection[str]) -> Call
 
 def _refuse_configured(implementation: object) -> None:
     """A module that has weights or smoothing of its own computes something else than is asked for."""
-    if not _is_torch_module(implementation) or isinstance(implementation, type):
+    if not is_module(implementation) or isinstance(implementation, type):
         return
     smoothing, weight = (getattr(implementation, name, None) for name in ("label_smoothing", "weight"))
     named = {"label_smoothing": smoothing, "weight": "..." if weight is not None else None}
@@ -155,7 +155,7 @@ def _refuse_configured(implementation: object) -> None:
 
 def _guess(implementation: object) -> str:
     """The framework of a module or a class of one; else the only one that is imported."""
-    if _is_torch_module(implementation):
+    if is_module(implementation):
         return "torch"
     imported = [name for name in IMPORTED if name in sys.modules]
     if len(imported) == 1:
@@ -165,50 +165,6 @@ def _guess(implementation: object) -> str:
         f"framework= is needed, as {found} {'are' if imported else 'is'} imported; allowed: torch, jax, numpy, as in "
         "adapters.from_torch, adapters.from_jax, adapters.from_numpy"
     )
-
-
-def _is_torch_module(implementation: object) -> bool:
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return False
-    kind = implementation if isinstance(implementation, type) else type(implementation)
-    return issubclass(kind, torch.nn.Module)
-
-
-def _as_function(implementation: Any) -> Callable[..., Any]:
-    """A class is made with the options and called with (input, target); a module has its options already.
-
-    Raises AdapterError for a class that is never made.
-    """
-    if isinstance(implementation, type) and of_autograd(getattr(implementation, "apply", None)):
-        name = implementation.__name__
-        raise AdapterError(f"{name} is a torch.autograd.Function, which is not called; allowed: {name}.apply")
-    if isinstance(implementation, type):
-
-        def made(input: Any, target: Any, **options: Any) -> Any:
-            return implementation(**options)(input, target)
-
-        made.__signature__ = signature_of_class(implementation)  # type: ignore[attr-defined]  # what inspect.signature looks for
-        return made
-    if _is_torch_module(implementation):
-        return lambda input, target: implementation(input, target)
-    return with_keywords(implementation)
-
-
-def _name(implementation: object) -> str:
-    named = of_autograd(implementation) or implementation
-    return str(getattr(named, "__name__", type(named).__name__))
-
-
-def _calling(implementation: object, parameters: frozenset[str] | None) -> str:
-    """How it takes its options, as in `Adapter.calling`."""
-    kind = "class" if isinstance(implementation, type) else "module" if _is_torch_module(implementation) else "function"
-    if places := places_of(known(implementation)) if kind == "function" and callable(implementation) else []:
-        others = ("" if p.name in DEFAULTS else repr(unless_given(p)).replace(" ", "") for p in places)
-        kind += f" places={'+'.join(f'{p.name}:{text}' for p, text in zip(places, others, strict=True))}"
-    if parameters is None or "reduction" in parameters or kind == "module":
-        return kind
-    return f"{kind} {'axis' if 'axis' in parameters else 'fixed'}"
 
 
 def _without_reduction(function: Callable[..., Any], parameters: frozenset[str]) -> Callable[..., Any]:

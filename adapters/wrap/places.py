@@ -68,7 +68,7 @@ def _of_schema(function: Any) -> Iterator[Parameter]:
         for name in at.split("."):
             schema = getattr(schema, name, None)
         if arguments := getattr(schema, "arguments", None):
-            for x in arguments:
+            for x in (x for x in arguments if x.name != "self"):
                 kind = Parameter.KEYWORD_ONLY if x.kwarg_only else Parameter.POSITIONAL_OR_KEYWORD
                 yield Parameter(x.name, kind, default=x.default_value if x.has_default_value() else Parameter.empty)
             return

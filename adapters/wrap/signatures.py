@@ -62,7 +62,7 @@ COMPARED = ("reduction", "ignore_index", "label_smoothing")
 
 def array_names(function: Callable[..., Any], roles: Collection[str] = ()) -> list[str]:
     """The parameters that arrays are passed to: the first two, or the first and those of a fused linear loss."""
-    named = [p.name for p in parameters(function) if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    named = named_parameters(function)
     return [*named[: 1 if roles else 2], *roles]
 
 
@@ -73,7 +73,7 @@ def never_set(function: Callable[..., Any], framework: str, roles: Collection[st
     >>> never_set(loss, "torch")
     ('z_loss',)
     """
-    named = [p.name for p in parameters(function) if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    named = named_parameters(function)
     given = {*array_names(function, roles), *DEFAULTS}
     if framework != "numpy":
         given.discard("upstream")
@@ -82,25 +82,16 @@ def never_set(function: Callable[..., Any], framework: str, roles: Collection[st
     return tuple(name for name in named if name not in given)
 
 
-def signature_of_class(kind: type) -> inspect.Signature:
-    """(input, target) and the constructor's parameters."""
-    own = [
-        p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(kind).parameters.values() if p.kind != p.VAR_KEYWORD
-    ]
-    first = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("input", "target")]
-    return inspect.Signature([*first, *own])
-
-
 def parameters_of(function: Callable[..., Any]) -> frozenset[str] | None:
     """The names of a function's parameters; None if it takes any keyword, or nobody knows."""
     found = parameters(function)
     unknown = not found or any(p.kind == p.VAR_KEYWORD for p in found)
-    return None if unknown else named_parameters(function)
+    return None if unknown else frozenset(named_parameters(function))
 
 
-def named_parameters(function: Callable[..., Any]) -> frozenset[str]:
-    """The names of the parameters that it has by name."""
-    return frozenset(p.name for p in parameters(function) if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
+def named_parameters(function: Callable[..., Any]) -> list[str]:
+    """The names of the parameters that it has by name, in their order."""
+    return [p.name for p in parameters(function) if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
 
 
 def supported(parameters: frozenset[str] | None, framework: str) -> list[str] | None:

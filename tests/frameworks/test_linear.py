@@ -129,13 +129,15 @@ def test_autograd_of_a_composition_agrees(framework: str) -> None:
 
 def test_the_signature_says_what_is_what() -> None:
     """The names of PyTorch, of Liger and of Nielsen; a function without a bias is a loss of logits."""
-    liger = frozenset({"input", "weight", "target", "bias", "ce_weight", "ignore_index"})
+    liger = ["input", "weight", "target", "bias", "ce_weight", "ignore_index"]
     assert names_of(liger, "f") == {"b": "bias", "w": "weight", "y": "target", "weight": "ce_weight"}
-    assert names_of(frozenset({"a_prev", "w", "b", "y"}), "f") == {"b": "b", "w": "w", "y": "y"}
-    assert names_of(frozenset({"input", "target", "weight"}), "f") is None
+    assert names_of(["a_prev", "w", "b", "y"], "f") == {"b": "b", "w": "w", "y": "y"}
+    assert names_of(["input", "target", "weight"], "f") is None
     assert adapter_of(fused, "numpy").capabilities.heads == ("layer",)
     with pytest.raises(AdapterError, match=r"^f takes a bias, as a fused linear loss does, .*; allowed: target"):
-        names_of(frozenset({"x", "bias", "weight"}), "f")
+        names_of(["x", "bias", "weight"], "f")
+    with pytest.raises(AdapterError, match=r"^f takes weight first, and no x; allowed: _input, input"):
+        names_of(["weight", "bias", "target"], "f")
     assert "weight" not in adapter_of(lambda x, w, bias, y, reduction: None, "numpy").capabilities.options
     with pytest.raises(AdapterError, match="head is 'network'; allowed: logits, layer"):
         adapters.from_numpy(fused, head="network")

@@ -1,4 +1,4 @@
-"""Losses as kernels are handed out in PyTorch: `apply` of an autograd function, scripted functions, operators."""
+"""Losses as PyTorch has them: `apply` of an autograd function, scripted functions, modules with options."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 import xentcheck
+from xentcheck.adapters.scripting import Call
 from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.cases.build import build
+from xentcheck.cases.profiles.named import cases
 from xentcheck.errors import AdapterError
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import Subject
 
 torch = pytest.importorskip("torch")
 cross_entropy = torch.nn.functional.cross_entropy
@@ -108,3 +113,59 @@ def test_a_scripted_function_is_asked_for_what_its_schema_has() -> None:
     assert "ignore_index" in adapter.capabilities.options
     assert "weight" not in adapter.capabilities.options
     assert xentcheck.check(function, "torch", dtypes=["float32"]).ok
+
+
+class ByForward(torch.nn.Module):  # type: ignore[misc, name-defined]  # torch is imported by the test
+    """Takes options where it is called."""
+
+    def forward(self, x: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+        return cross_entropy(x, target, weight, reduction=reduction)
+
+
+class FusedLinear(torch.nn.Module):  # type: ignore[misc, name-defined]  # torch is imported by the test
+    """As of kernels that take the weight first: an option where it is made, arrays where it is called."""
+
+    factor = 1.0
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, lin_weight: Any, _input: Any, target: Any, bias: Any = None) -> Any:
+        logits = torch.nn.functional.linear(_input, lin_weight, bias)
+        return self.factor * cross_entropy(logits, target, reduction=self.reduction)
+
+
+class WrongFusedLinear(FusedLinear):
+    """A thousandth too large."""
+
+    factor = 1.001
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_a_module_is_asked_for_what_its_forward_takes() -> None:
+    """As a class, and as an instance."""
+    for implementation, calling in ((ByForward(), "function"), (ByForward, "class later=weight+reduction")):
+        adapter = adapter_of(implementation, "torch")
+        assert adapter.calling == calling
+        assert "weight" in adapter.capabilities.options
+    assert xentcheck.check(ByForward(), dtypes=["float32"]).ok
+
+
+def test_a_fused_linear_module_takes_its_arrays_by_name() -> None:
+    """Whichever comes first; the wrong one is caught, and a script calls it as the harness does."""
+    adapter = adapter_of(FusedLinear, "torch")
+    assert adapter.capabilities.heads == ("layer",)
+    call = Call.of(adapter.calling)
+    problem = next(build(c) for c in cases("quick") if c.inputs and not c.hidden and c.reduction == "sum")
+    text = "loss(reduction='sum')(_input=x, lin_weight=w, bias=b, target=y)"
+    assert call(problem, ["x", "w", "b", "y"], ["reduction='sum'"]) == text
+    chosen = [c for c in cases("quick") if c.inputs and not c.hidden and c.dtype == "float32" and c.shape == (5, 10)][
+        :20
+    ]
+    outcomes = {}
+    for kind in (FusedLinear, WrongFusedLinear):
+        subject = Subject(adapter_of(kind, "torch"), "eager", "cpu", "")
+        records = [r for c in chosen for r in run_case(c, [subject])]
+        outcomes[kind] = {r.outcome for r in records} - {"unsupported", "trivial", "vacuous", "convention"}
+    assert outcomes == {FusedLinear: {"agree"}, WrongFusedLinear: {"disagree"}}
