@@ -150,6 +150,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/running/deviations.py": ("test_deviations",),
     f"{ROOT}/studies/laws.py": LAWS,
     f"{ROOT}/studies/properties.py": LAWS,
+    f"{ROOT}/studies/related.py": LAWS,
     f"{ROOT}/studies/asker.py": LAWS,
     f"{ROOT}/api.py": RUNS,
     f"{ROOT}/running/journal.py": ("test_journal", *RUNS),

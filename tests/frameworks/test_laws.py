@@ -329,9 +329,11 @@ def test_a_broken_law_fails_the_run() -> None:
 
 
 def test_what_is_not_supported_is_not_asked() -> None:
-    """Without probabilities there is no one-hot law, and without the reduction none there is none at all."""
+    """Without probabilities there is no one-hot law, and without the reduction none there are none of single rows."""
     assert "one-hot" not in found(adapters.from_numpy(right, options={"upstream"}), "float32")
-    assert found(adapters.from_numpy(print, reductions=["mean"]), "float32") == {}
+    assert not {"batch", "chunks", "sum-of-rows"} & set(
+        found(adapters.from_numpy(right, reductions=["mean"]), "float32")
+    )
 
 
 def test_an_exception_keeps_no_law() -> None:

@@ -56,6 +56,7 @@ class Asker:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.labels = subject.adapter.capabilities.labels
+        self.ignores = self.labels and "ignore_index" in subject.adapter.capabilities.options
 
     def __call__(
         self, problem: Problem, *quantities: str, shared: bool = False, poisoned: bool = False, way: str = ""

@@ -15,7 +15,8 @@ from xentcheck.running.attempts import served
 from xentcheck.running.subjects import Subject
 
 from .asker import Asker, Failed, Misshapen, Unanswered
-from .properties import LAWS, MEMORY, base
+from .properties import LAWS, MEMORY
+from .related import base_for
 
 
 def laws(subject: Subject, dtype: str) -> Iterator[LawResult]:
@@ -50,7 +51,7 @@ def law_result(subject: Subject, dtype: str, name: str) -> LawResult | None:
     """One law in this process; None if the implementation does not support what it asks."""
     text, law = LAWS[name]
     try:
-        found, limit = law(Asker(subject), base(dtype))
+        found, limit = law(Asker(subject), base_for(subject, dtype))
     except Unanswered:
         return None
     except (Failed, Misshapen) as error:

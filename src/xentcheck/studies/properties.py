@@ -18,32 +18,9 @@ from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
 
 from .asker import Answer, Asker, Failed, Residual, Unanswered, compare
-
-SHAPE = (6, 7)
-SHIFT = 64.0
-WIDE = (33, 130)
-MANY = (66, 1003)
-"""A batch whose parts PyTorch gives to several threads."""
-
-LARGE = (1030, 1003)
-IGNORED = -100
-
+from .related import IGNORED, LARGE, MANY, SHAPE, SHIFT, WIDE, by_rows, resized, value_of
 
 Law = Callable[[Asker, Problem], Residual]
-
-
-def base(dtype: str, shape: tuple[int, int] = SHAPE) -> Problem:
-    """Multiples of 1/8 up to 4, so that shifts by 64 and permutations are exact in every dtype but bfloat16 (1/4)."""
-    s = Stream(f"laws.{dtype}")
-    step = 2 if dtype == "bfloat16" else 8
-    logits = s.integers(-2 * step, 2 * step + 1, shape) / step
-    upstream = (s.integers(1, 5, shape[:1]) / 2.0) * s.signs(shape[:1])
-    return Problem(
-        logits=logits.astype(dtype),
-        target=s.integers(0, shape[1], shape[:1]),
-        reduction="none",
-        upstream=upstream.astype(dtype),
-    )
 
 
 def _rows_sum_to_0(ask: Asker, p: Problem) -> Residual:
@@ -53,31 +30,34 @@ def _rows_sum_to_0(ask: Asker, p: Problem) -> Residual:
 
 def _shift(ask: Asker, p: Problem) -> Residual:
     moved = replace(p, logits=(np.asarray(p.logits) + np.asarray(SHIFT, p.dtype)).astype(p.dtype))
-    return compare(ask(p, "loss", "dC/dz"), ask(moved, "loss", "dC/dz"), ("loss", "dC/dz"))
+    asked = value_of(p), "dC/dz"
+    return compare(ask(p, *asked), ask(moved, *asked), asked)
 
 
 def _permutation(ask: Asker, p: Problem) -> Residual:
     order = np.argsort(Stream("laws.permutation").uniform(0, 1, (SHAPE[1],)), kind="stable")
     inverse = np.argsort(order)
     moved = replace(p, logits=np.asarray(p.logits)[:, order].copy(), target=inverse[p.target])
-    first, other = ask(p, "loss", "dC/dz"), ask(moved, "loss", "dC/dz")
+    value, asked = value_of(p), (value_of(p), "dC/dz")
+    first, other = ask(p, *asked), ask(moved, *asked)
     back = Answer(
         p,
-        {"loss": other["loss"], "dC/dz": other["dC/dz"][:, inverse]},
-        {"loss": other.bounds["loss"], "dC/dz": other.bounds["dC/dz"][:, inverse]},
+        {value: other[value], "dC/dz": other["dC/dz"][:, inverse]},
+        {value: other.bounds[value], "dC/dz": other.bounds["dC/dz"][:, inverse]},
     )
-    return compare(first, back, ("loss", "dC/dz"))
+    return compare(first, back, asked)
 
 
 def _one_hot(ask: Asker, p: Problem) -> Residual:
     if not ask.labels:
         raise Unanswered("it takes no class indices")
-    return compare(ask(p, "loss", "dC/dz"), ask(one_hot(p), "loss", "dC/dz"), ("loss", "dC/dz"))
+    asked = value_of(p), "dC/dz"
+    return compare(ask(p, *asked), ask(one_hot(p), *asked), asked)
 
 
 def _batch(ask: Asker, p: Problem, first: int = 1) -> Residual:
     """The first rows alone, and the others alone, have the losses and gradients that they have together."""
-    whole = ask(p, "loss", "dC/dz")
+    whole = ask(by_rows(p), "loss", "dC/dz")
     z = np.asarray(p.logits)
     found, limit = [], []
     for part in (slice(0, first), slice(first, None)):
@@ -92,7 +72,7 @@ def _batch(ask: Asker, p: Problem, first: int = 1) -> Residual:
 def _sum_of_rows(ask: Asker, p: Problem) -> Residual:
     """The sum over rows is the sum of the losses, and its gradient that of every row with an upstream of 1."""
     total = ask(replace(p, reduction="sum", upstream=np.ones((), p.dtype)), "cost", "dC/dz")
-    rows = ask(replace(p, upstream=np.ones(SHAPE[0], p.dtype)), "loss", "dC/dz")
+    rows = ask(replace(p, reduction="none", upstream=np.ones(SHAPE[0], p.dtype)), "loss", "dC/dz")
     found = np.concatenate([[total["cost"] - rows["loss"].sum()], (total["dC/dz"] - rows["dC/dz"]).ravel()])
     value = total.bounds["cost"] + rows.bounds["loss"].sum()
     return found, np.concatenate([[value], (total.bounds["dC/dz"] + rows.bounds["dC/dz"]).ravel()])
@@ -106,11 +86,12 @@ def _upstream(ask: Asker, p: Problem) -> Residual:
 
 def _independent(ask: Asker, p: Problem) -> Residual:
     """A call in between, on other data, changes neither what was returned before nor what is returned after."""
-    before = ask(p, "loss", "dC/dz", shared=True)
-    kept = {q: before[q].copy() for q in ("loss", "dC/dz")}
-    ask(replace(p, logits=(-np.asarray(p.logits)).astype(p.dtype)), "loss", "dC/dz")
+    asked = value_of(p), "dC/dz"
+    before = ask(p, *asked, shared=True)
+    kept = {q: before[q].copy() for q in asked}
+    ask(replace(p, logits=(-np.asarray(p.logits)).astype(p.dtype)), *asked)
     moved = [(before[q] - kept[q]).ravel() for q in kept]
-    after = ask(p, "loss", "dC/dz")
+    after = ask(p, *asked)
     found = moved + [(after[q] - kept[q]).ravel() for q in kept]
     limit = [np.zeros(kept[q].size) for q in kept] + [2 * before.bounds[q].ravel() for q in kept]
     return np.concatenate(found), np.concatenate(limit)
@@ -118,9 +99,10 @@ def _independent(ask: Asker, p: Problem) -> Residual:
 
 def _value_alone(ask: Asker, p: Problem) -> Residual:
     """The loss that is asked for alone is the one that comes with a gradient: with each option, at two sizes."""
-    found = [compare(ask(p, "loss"), ask(p, "loss", "dC/dz"), ("loss",))]
+    value = value_of(p)
+    found = [compare(ask(p, value), ask(p, value, "dC/dz"), (value,))]
     for shape in (SHAPE, WIDE):
-        for q in _with_options(base(p.dtype, shape), labels=ask.labels):
+        for q in _with_options(resized(p, shape), labels=ask.labels):
             with suppress(Unanswered):
                 found.append(compare(ask(q, "cost"), ask(q, "cost", "dC/dz"), ("cost",)))
     return _joined(found)
@@ -160,14 +142,14 @@ def _learned_weight(ask: Asker, p: Problem) -> Residual:
 
 def _threads(ask: Asker, p: Problem) -> Residual:
     """Two threads round as one does, or otherwise, within the same bounds."""
-    many = base(p.dtype, shape=MANY)
-    return compare(ask(many, "loss", "dC/dz", way="threads"), ask(many, "loss", "dC/dz"), ("loss", "dC/dz"))
+    many, asked = resized(p, MANY), (value_of(p), "dC/dz")
+    return compare(ask(many, *asked, way="threads"), ask(many, *asked), asked)
 
 
 def _additive(ask: Asker, p: Problem) -> Residual:
     """The gradients of two upstream gradients add up to that of their sum."""
     one = np.abs(p.upstream)
-    other = (one[::-1] + 3).astype(p.dtype)
+    other = (np.flip(one) + 3).astype(p.dtype)
     parts = [ask(replace(p, upstream=u), "dC/dz") for u in (one, other, (one + other).astype(p.dtype))]
     g = [part["dC/dz"] for part in parts]
     return g[0] + g[1] - g[2], np.asarray(sum(part.bounds["dC/dz"] for part in parts))
@@ -175,18 +157,15 @@ def _additive(ask: Asker, p: Problem) -> Residual:
 
 def _chunks(ask: Asker, p: Problem) -> Residual:
     """More rows and classes than a block or a vector holds are what they are in two parts."""
-    large = base(p.dtype, shape=LARGE)
-    return _batch(ask, large, LARGE[0] // 2)
+    return _batch(ask, resized(p, LARGE), LARGE[0] // 2)
 
 
 def _fresh_memory(ask: Asker, p: Problem) -> Residual:
     """Nothing is returned that was never written: rows that are ignored are where that is forgotten."""
-    if not ask.labels:
-        return compare(ask(p, "loss", "dC/dz", poisoned=True), ask(p, "loss", "dC/dz"), ("loss", "dC/dz"))
-    labels = np.where(np.arange(SHAPE[0]) % 3 == 0, IGNORED, p.target)
-    ignoring = replace(p, target=labels, ignore_index=IGNORED)
-    whole = ask(ignoring, "loss", "dC/dz", poisoned=True)
-    return compare(whole, ask(ignoring, "loss", "dC/dz"), ("loss", "dC/dz"))
+    asked = value_of(p), "dC/dz"
+    if ask.ignores:
+        p = replace(p, target=np.where(np.arange(SHAPE[0]) % 3 == 0, IGNORED, p.target), ignore_index=IGNORED)
+    return compare(ask(p, *asked, poisoned=True), ask(p, *asked), asked)
 
 
 def _direction(p: Problem, name: str) -> Problem:
@@ -200,7 +179,9 @@ def _forward_is_reverse(ask: Asker, p: Problem) -> Residual:
     along = _direction(p, "v")
     v = np.asarray(along.v).astype(np.float64)
     jvp, g = ask(along, "jvp"), ask(replace(p, upstream=np.ones_like(p.upstream)), "dC/dz")
-    return jvp["jvp"] - (g["dC/dz"] * v).sum(1), jvp.bounds["jvp"] + (g.bounds["dC/dz"] * np.abs(v)).sum(1)
+    axis = 1 if p.reduction == "none" else None
+    product, limit = (g["dC/dz"] * v).sum(axis), (g.bounds["dC/dz"] * np.abs(v)).sum(axis)
+    return np.ravel(jvp["jvp"] - product), np.ravel(jvp.bounds["jvp"] + limit)
 
 
 def _hessian_symmetric(ask: Asker, p: Problem) -> Residual:

@@ -28,8 +28,8 @@ from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject, contracts_of, subjects_of
 from xentcheck.running.tasks import CaseGroup, Finished
 from xentcheck.studies.asker import Answer, compare
-from xentcheck.studies.laws import LAWS, base, laws
-from xentcheck.studies.properties import SHAPE
+from xentcheck.studies.laws import LAWS, laws
+from xentcheck.studies.related import SHAPE, base
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
 GIVEN: dict[str, Any] = {
@@ -188,6 +188,7 @@ class Unit:
     """Answers every question with zeros whose bounds are all 1."""
 
     labels = True
+    ignores = True
 
     def __call__(self, problem: Problem, *quantities: str, **how: Any) -> Answer:
         shapes = problem.shapes

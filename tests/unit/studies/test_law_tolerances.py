@@ -17,7 +17,8 @@ from xentcheck.reference.problem import Problem
 from xentcheck.running.subjects import Subject
 from xentcheck.studies import laws as module
 from xentcheck.studies.laws import LAWS, laws
-from xentcheck.studies.properties import _direction, base
+from xentcheck.studies.properties import _direction
+from xentcheck.studies.related import base
 
 Signs = Callable[[Problem, int], Any]
 FUSED = get("fused")
