@@ -13,6 +13,7 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
 
+from .arrays import result_of
 from .tensors import Leaves, Tensors, gradients, head, to_numpy
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class TorchFunction(Adapter):
             inputs = Tensors(problem, device)
             arguments, leaves = self.head(problem, inputs)
             found = self._evaluate(problem, inputs, arguments, leaves, wanted)
-            values = {q: to_numpy(found[q]) for q in wanted}
+            values = {q: result_of(found[q]) for q in wanted}
             return Result(values, inputs.changed())
 
     def poisoned(self) -> AbstractContextManager[None]:

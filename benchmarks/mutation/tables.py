@@ -96,6 +96,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/problem.py": ("test_reference_inputs", "test_reference_loss", "test_oracle", "test_cases"),
     "reference/inputs.py": ("test_reference_inputs", "test_reference_costs", "test_reference_loss"),
     "reference/loss.py": ("test_reference_loss", "test_reference_inputs", "test_doctests"),
+    "reference/directions.py": ("test_reference_loss", "test_doctests"),
     "reference/book/activations.py": ("test_reference_activations", "test_doctests"),
     "reference/book/chain_rule.py": ("test_reference_chain_rule", "test_doctests"),
     "reference/book/costs.py": ("test_reference_costs", "test_doctests"),

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
 from xentcheck.judging.power.measure import Power
 from xentcheck.records.facts import Facts
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.formats import Array, name_of, wider
+from xentcheck.reference.numbers.arrays import as_array
 
 from .margins import Margin
 from .metric import Tally
@@ -45,7 +44,7 @@ class Submission:
 
     def dtype_of(self, quantity: str) -> str:
         """The dtype of a result, where it may be judged: that of the problem, or a wider one."""
-        found = name_of(np.asarray(self.values[quantity]).dtype)
+        found = name_of(as_array(self.values[quantity]).dtype)
         return found if found in wider(self.storage) else self.storage
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import OracleError
@@ -14,6 +12,7 @@ from xentcheck.judging.comparisons import Submission, Verdict
 from xentcheck.judging.right_rows import RightRows, right_rows
 from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import Record
+from xentcheck.reference.numbers.arrays import as_array
 from xentcheck.reference.problem import Problem, digest_of
 from xentcheck.running.attempts import GIVEN_AS_ROWS, Attempt, attempt, given
 from xentcheck.running.subjects import Subject
@@ -97,7 +96,7 @@ def run_problem(
     written down comes last. Raises OracleError if there is no exact value to judge by: no verdict on anybody.
     """
     alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
-    made = ((attempt(s, problem, quantities), replay) for s, replay in takers)
+    made = ((attempt(s, problem, quantities, anywhere=True), replay) for s, replay in takers)
     attempts = [(a if alone else a.copied(), replay) for a, replay in made]
     asked = [Asked.of(problem, a.subject) for a, _ in attempts]
 
@@ -138,7 +137,7 @@ def _judge(
     for quantities in together.values():
         submissions = []
         for result, a, who, _ in judged:
-            values = {q: np.asarray(v) for q, v in result.values.items() if q in a.quantities and q in quantities}
+            values = {q: as_array(v) for q, v in result.values.items() if q in a.quantities and q in quantities}
             submissions.append(Submission(values, who.contracts, who.others))
         judgement = Judgement(problem, quantities, submissions, right[quantities[0]].rows)
         for (*_, mine), verdicts in zip(judged, judgement.run(told), strict=True):

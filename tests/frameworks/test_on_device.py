@@ -1,0 +1,262 @@
+"""Results that stay on a device are judged there, by the text that judges arrays: on PyTorch's CPU tensors, here.
+
+No element of a block comes home on the way, and each verdict is that of the same numbers in this machine's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+import xentcheck
+from xentcheck.adapters.torch import arrays, functions
+from xentcheck.adapters.torch.tensors import from_numpy
+from xentcheck.judging.comparisons import Submission, Verdict
+from xentcheck.judging.verdict import Judgement
+from xentcheck.records.record import Record
+from xentcheck.reference.bounds.contracts import get
+from xentcheck.reference.formats import Array
+from xentcheck.reference.numbers import arrays as places
+from xentcheck.reference.numbers.double_double import DoubleDouble
+from xentcheck.reference.numbers.elementary import dd_exp
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+
+ROWS, CLASSES = 6, 4099
+"""Sums of more than 4096 terms are looked at more closely."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+CONTRACTS = ("fused", "accurate", "storage", "decisive", "stable")
+
+NEAR = {"rel": 1e-9, "abs": 1e-8}
+"""What another exp may change: a few 2^-53 of a number are up to 1e-8 units in the last place of float32."""
+
+
+@contextmanager
+def staying(*devices: str) -> Iterator[list[int]]:
+    """Results of any size stay on some devices; how many numbers come from there, each time that some do."""
+    moved: list[int] = []
+
+    def to_numpy(tensor: torch.Tensor) -> Array:
+        moved.append(tensor.numel())
+        return original(tensor)
+
+    original = arrays.to_numpy
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "STAYING", devices)
+        patch.setattr(arrays, "LARGE", ROWS + 1)
+        patch.setattr(arrays, "to_numpy", to_numpy)
+        yield moved
+
+
+def tensors(values: dict[str, Array]) -> dict[str, Any]:
+    """The same numbers as an adapter of PyTorch hands them over."""
+    return {q: arrays.result_of(from_numpy(np.array(x))) for q, x in values.items()}
+
+
+def problem(dtype: str, scale: float = 3.0, **given: Any) -> Problem:
+    """Gaussian logits; `ignored` and `weighted` rows, or rows of `probabilities`, by name."""
+    rng = np.random.default_rng(3)
+    logits = (rng.standard_normal((ROWS, CLASSES)) * scale).astype(dtype)
+    target = rng.integers(CLASSES, size=ROWS)
+    target[1] = 7
+    if given.get("reduction") == "none":
+        given["upstream"] = np.arange(1.0, 1.0 + ROWS).astype(dtype)
+    if given.pop("probabilities", False):
+        target = rng.dirichlet(np.ones(CLASSES), ROWS).astype(dtype)
+    if given.pop("weighted", False):
+        given["weight"] = rng.uniform(0.5, 2.0, CLASSES).astype(dtype)
+    if given.pop("masked", False):
+        logits[:, 11:2000:3] = -np.inf
+        target[target < 2000] = 2001
+    return Problem(logits=logits, target=target, **given)
+
+
+def right(p: Problem) -> dict[str, Array]:
+    """The exact results, rounded once."""
+    return {q: np.asarray(hi).astype(p.dtype) for q, (hi, _) in Exact(p).evaluate(p.quantities).items()}
+
+
+def judged(p: Problem, *results: dict[str, Any]) -> list[dict[str, Verdict]]:
+    """The verdicts on several results, with the shares of other contracts."""
+    others = tuple(get(name) for name in CONTRACTS[1:])
+    submissions = [Submission(values, get(CONTRACTS[0]), others) for values in results]
+    return Judgement(p, tuple(results[0]), submissions).run()
+
+
+def assert_same(found: dict[str, Verdict], expected: dict[str, Verdict]) -> None:
+    """Every count, place and outcome; shares and units but for what another exp changes."""
+    assert list(found) == list(expected)
+    for q, one in expected.items():
+        other = found[q]
+        for name in ("elements", "failing", "nonfinite"):
+            assert getattr(other.tally, name) == getattr(one.tally, name), (q, name)
+        assert other.tally.worst.position == one.tally.worst.position, q
+        assert other.tally.worst.got == one.tally.worst.got or np.isnan(one.tally.worst.got)
+        assert other.tally.share == pytest.approx(one.tally.share, **NEAR)
+        assert other.tally.ulp == pytest.approx(one.tally.ulp, **NEAR)
+        assert other.shares == pytest.approx(one.shares, **NEAR)
+        for name in ("ulp_counts", "share_counts"):
+            assert np.abs(getattr(other.tally, name) - getattr(one.tally, name)).sum() <= 2, (q, name)
+        for name in ("applicable", "rejected"):
+            assert getattr(other.power, name) == getattr(one.power, name), (q, name)
+        assert (other.power.nonzero, other.power.blind) == (one.power.nonzero, one.power.blind)
+        assert np.array(other.margins) == pytest.approx(np.array(one.margins), rel=1e-6)
+
+
+def put(index: tuple[int, int], value: float) -> Callable[[Array], None]:
+    """A change of one element."""
+
+    def change(gradient: Array) -> None:
+        gradient[index] = value
+
+    return change
+
+
+def double_the_largest(gradient: Array) -> None:
+    """Of one row."""
+    at = 2, np.abs(gradient[2].astype(np.float64)).argmax()
+    gradient[at] = gradient[at] * 2
+
+
+FAULTS: dict[str, Callable[[Array], Any]] = {
+    "one element doubled": double_the_largest,
+    "zeros": lambda gradient: gradient.fill(0),
+    "the row of another example": lambda gradient: gradient.__setitem__(3, gradient[4]),
+    "nan": put((1, 1), np.nan),
+    "inf": put((4, CLASSES - 1), np.inf),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "ignored": {"ignore_index": 7, "reduction": "none"},
+    "weighted": {"weighted": True, "ignore_index": 7},
+    "masked": {"masked": True},
+    "deep": {"scale": 60.0},
+    "smoothing": {"label_smoothing": 0.1},
+    "probabilities": {"probabilities": True, "weighted": True},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_verdicts_are_those_of_arrays(dtype: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all quantities, in blocks of two rows, for right and for wrong gradients."""
+    monkeypatch.setattr(places, "ON_DEVICE", 2 * CLASSES)
+    p = problem(dtype, **OPTIONS[options])
+    values = right(p)
+    results = [{**values, "dC/dz": values["dC/dz"].copy()}, *({"dC/dz": values["dC/dz"].copy()} for _ in FAULTS)]
+    for wrong, changed in zip(results[1:], FAULTS.values(), strict=True):
+        changed(wrong["dC/dz"])
+    with staying("cpu"):
+        placed = judged(p, *map(tensors, results))
+    for found, expected in zip(placed, judged(p, *results), strict=True):
+        assert_same(found, expected)
+    assert [found["dC/dz"].agrees for found in placed] == [True, *(False for _ in FAULTS)]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_no_block_comes_home(options: str) -> None:
+    """Numbers per row, and counts, do; of the blocks themselves nothing: not a hundredth of one."""
+    p = problem("bfloat16", **OPTIONS[options])
+    values = right(p)
+    with staying("cpu") as moved:
+        placed = tensors(values)
+        moved.clear()
+        assert judged(p, placed)[0]["dC/dz"].agrees
+    assert len(moved) > 100
+    assert max(moved) <= ROWS * CLASSES / 60  # the sums of blocks of 64 addends
+
+
+def test_a_block_that_comes_home_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the count above, where a function is left to NumPy; the verdict is the same."""
+    p = problem("float32")
+    values = right(p)
+    monkeypatch.delitem(functions.UFUNCS, "absolute")
+    with staying("cpu") as moved:
+        assert_same(judged(p, tensors(values))[0], judged(p, values)[0])
+    assert max(moved) == ROWS * CLASSES
+
+
+def test_other_problems_are_judged_at_home() -> None:
+    """Those that need double-double, or have a direction."""
+    direction = np.random.default_rng(0).standard_normal((ROWS, CLASSES))
+    for p in (problem("float64"), problem("float32", reduction="sum")):
+        p = p if p.dtype == "float64" else Problem(**p.arrays(), reduction="sum", v=direction.astype("float32"))
+        values = right(p)
+        with staying("cpu") as moved:
+            assert_same(judged(p, tensors(values))[0], judged(p, values)[0])
+        assert max(moved) == ROWS * CLASSES
+
+
+def doubled(*where: int) -> Callable[..., torch.Tensor]:
+    """PyTorch's loss, with one element of dC/dz doubled, or none."""
+
+    def loss(z: torch.Tensor, y: torch.Tensor, **options: Any) -> torch.Tensor:
+        if where and z.requires_grad:
+            z = z * 1.0
+            z.register_hook(lambda g: g.index_put((torch.tensor(where[0]), torch.tensor(where[1])), 2 * g[where]))
+        return cross_entropy(z, y, **options)
+
+    return loss
+
+
+SAME = ("quantity", "outcome", "index", "got", "elements", "failing", "applicable", "rejected", "notes", "suspects")
+
+
+def assert_same_records(found: list[Record], expected: list[Record]) -> None:
+    """Whatever a record says of a verdict."""
+    assert len(found) == len(expected) > 0
+    for one, other in zip(found, expected, strict=True):
+        assert [getattr(one, name) for name in SAME] == [getattr(other, name) for name in SAME]
+        assert one.share == pytest.approx(other.share, **NEAR)
+        assert one.ulp == (None if other.ulp is None else pytest.approx(other.ulp, **NEAR))
+
+
+@pytest.mark.parametrize("where", [(), (5, 1234)], ids=["right", "doubled"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_large_case_on_a_device(dtype: str, where: tuple[int, ...]) -> None:
+    """`check_large` of a function names the same element."""
+    asked = {"case": "9x3001", "dtypes": [dtype]}
+    at_home = xentcheck.check_large(doubled(*where), "torch", **asked)
+    with staying("cpu") as moved:
+        placed = xentcheck.check_large(doubled(*where), "torch", **asked)
+    assert_same_records(list(placed.records), list(at_home.records))
+    assert placed.ok == (not where)
+    assert (max(moved) < 9 * 3001) == (not where)  # whoever explains a failure looks at the whole
+    if where:
+        (wrong,) = [r for r in placed.records if r.outcome == "disagree"]
+        assert (wrong.index, wrong.failing) == (where, 1)
+
+
+def test_blocks_of_tensors_on_a_device() -> None:
+    """Blocks that are handed over: rows that a convention takes out, no row kept, and a fault beside them."""
+    rng = np.random.default_rng(0)
+    z, y = rng.standard_normal((ROWS, 300)).astype("float32"), rng.integers(300, size=ROWS)
+    z[1, 5], z[2, 7], z[3] = np.nan, np.inf, -np.inf
+    for target in (y, np.full(ROWS, -100)):
+        p = Problem(logits=z.copy(), target=target, reduction="sum")
+        values = {"dC/dz": np.array(right(p)["dC/dz"])}
+        values["dC/dz"][4, 9] += 1
+        whole = [(z, target, values)]
+        placed = [(torch.tensor(z), torch.tensor(target), {"dC/dz": torch.tensor(values["dC/dz"])})]
+        at_home = xentcheck.check_large(blocks=whole, reduction="sum")
+        with staying("cpu"):
+            found = xentcheck.check_large(blocks=placed, reduction="sum")
+        assert_same_records(list(found.records), list(at_home.records))
+        assert found.records[0].index == (4, 9)
+
+
+def test_exponentials_are_accurate_enough() -> None:
+    """[numerics.md, 4] asks for 1e-3 ULP of float32, 2^-34: PyTorch's float64 exp errs by less than 2^-51."""
+    x = -np.concatenate([np.geomspace(1e-300, 700.0, 50_000), np.random.default_rng(0).uniform(0, 700, 100_000)])
+    exact = dd_exp(DoubleDouble(x))
+    found = torch.exp(torch.tensor(x)).numpy()
+    assert np.abs(((found - exact.hi) - exact.lo) / exact.hi).max() < 2.0**-51
+    assert torch.exp(torch.tensor([-745.0, -np.inf, 0.0], dtype=torch.float64)).tolist()[1:] == [0.0, 1.0]
