@@ -14,7 +14,9 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .arrays import DeviceArray
+
+OnDevice = Any
+"""An array of `arrays`."""
 
 
 def sign(x: Tensor) -> Tensor:
@@ -58,7 +60,7 @@ UFUNCS: dict[str, str | Callable[..., Tensor]] = {
 """What is done to each element: PyTorch's name of it, or a function of tensors."""
 
 
-def where(like: DeviceArray, mask: Any, *chosen: Any) -> Any:
+def where(like: OnDevice, mask: Any, *chosen: Any) -> Any:
     """Of two arrays; the indices of one are left to NumPy."""
     import torch
 
@@ -68,7 +70,7 @@ def where(like: DeviceArray, mask: Any, *chosen: Any) -> Any:
     return like.made(torch.where(which, one, other))
 
 
-def copyto(like: DeviceArray, target: Any, given: Any, casting: str = "unsafe", where: Any = True) -> Any:
+def copyto(like: OnDevice, target: Any, given: Any, casting: str = "unsafe", where: Any = True) -> Any:
     """Into an array on the device."""
     import torch
 
@@ -79,29 +81,29 @@ def copyto(like: DeviceArray, target: Any, given: Any, casting: str = "unsafe", 
     return None
 
 
-def count_nonzero(like: DeviceArray, x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+def count_nonzero(like: OnDevice, x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """As a number, or as a NumPy array."""
     return (x != 0).sum(axis, keepdims=keepdims)
 
 
-def einsum(like: DeviceArray, subscripts: str, *factors: Any) -> Any:
+def einsum(like: OnDevice, subscripts: str, *factors: Any) -> Any:
     """Sums of products."""
     import torch
 
     return like.taken_home(torch.einsum(subscripts, *like.operands(*factors)))
 
 
-def moveaxis(like: DeviceArray, x: DeviceArray, source: int, target: int) -> Any:
+def moveaxis(like: OnDevice, x: OnDevice, source: int, target: int) -> Any:
     """A view."""
     return like.made(x.tensor.movedim(source, target))
 
 
-def broadcast_to(like: DeviceArray, x: DeviceArray, shape: tuple[int, ...]) -> Any:
+def broadcast_to(like: OnDevice, x: OnDevice, shape: tuple[int, ...]) -> Any:
     """A view."""
     return like.made(x.tensor.expand(shape))
 
 
-def zeros_like(like: DeviceArray, x: DeviceArray, dtype: Any = None, *, shape: Any = None) -> Any:
+def zeros_like(like: OnDevice, x: OnDevice, dtype: Any = None, *, shape: Any = None) -> Any:
     """On the device."""
     import torch
 
@@ -109,27 +111,27 @@ def zeros_like(like: DeviceArray, x: DeviceArray, dtype: Any = None, *, shape: A
     return like.made(x.tensor.new_zeros(x.shape if shape is None else shape, dtype=kind))
 
 
-def concatenate(like: DeviceArray, parts: Any, axis: int = 0) -> Any:
+def concatenate(like: OnDevice, parts: Any, axis: int = 0) -> Any:
     """On the device."""
     import torch
 
     return like.made(torch.cat(like.operands(*parts), axis))
 
 
-def roll(like: DeviceArray, x: DeviceArray, shift: int, axis: int) -> Any:
+def roll(like: OnDevice, x: OnDevice, shift: int, axis: int) -> Any:
     """A copy."""
     import torch
 
     return like.made(torch.roll(x.tensor, shift, axis))
 
 
-def nanargmax(like: DeviceArray, x: DeviceArray) -> Any:
+def nanargmax(like: OnDevice, x: OnDevice) -> Any:
     """Of all elements, of which one at least is a number."""
     return np.where(np.isnan(x), -math.inf, x).argmax()
 
 
 def _method(name: str) -> Callable[..., Any]:
-    def function(like: DeviceArray, x: Any, *given: Any, **named: Any) -> Any:
+    def function(like: OnDevice, x: Any, *given: Any, **named: Any) -> Any:
         return getattr(x, name)(*given, **named)
 
     return function
