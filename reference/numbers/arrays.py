@@ -40,7 +40,7 @@ def as_array(x: Any, dtype: Any = None) -> Array:
     >>> as_array([1, 2], np.float64)
     array([1., 2.])
     """
-    if here(x):
+    if isinstance(x, np.ndarray) or here(x):
         return np.asarray(x, dtype)
     placed: Array = x if dtype is None else x.astype(dtype, copy=False)
     return placed

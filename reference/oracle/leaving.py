@@ -27,8 +27,8 @@ def leave(backend: Backend, quantity: str, number: Number, undefined: Any) -> Nu
     """
     hi, lo = backend.pair(number)
     with np.errstate(all="ignore"):
-        one = lo if any(lo.strides) else lo[(slice(1),) * lo.ndim]  # of zeros that take no memory, or of one number
-        if np.isfinite(hi.sum() + one.sum()):  # so is every part of it
+        low = lo.sum() if any(lo.strides) or not lo.ndim else 0.0  # else the zeros that take no memory
+        if np.isfinite(hi.sum() + low):  # so is every part of it
             return number
     wrong = ~backend.finite(number) | (np.isfinite(hi) & ~np.isfinite(lo))
     if wrong.any():
