@@ -103,7 +103,10 @@ class DeviceArray(NDArrayOperatorsMixin):
             found = self.made(function(*tensors).expand(shape))
         if out is None:
             return found
-        np.copyto(out[0], found, casting="unsafe")
+        if isinstance(out[0], DeviceArray) and isinstance(found, DeviceArray):
+            out[0].tensor.copy_(found.tensor)
+        else:
+            np.copyto(out[0], found, casting="unsafe")
         return out[0]
 
     def __array_function__(self, func: Any, types: Any, given: Any, named: Mapping[str, Any]) -> Any:

@@ -38,7 +38,7 @@ def overflows(got: Array, hi: Array, bound: Array, fmt: Format) -> Array:
     """Where an infinite result is right: the exact value, or its bound, rounds to infinity in the format."""
     threshold = fmt.largest * (1.0 + fmt.unit_roundoff / 2.0)
     with np.errstate(all="ignore"):
-        return as_array(np.isinf(got) & (got * hi > 0) & (np.abs(hi) + bound >= threshold))
+        return as_array(np.isinf(got) & (np.sign(got) == np.sign(hi)) & (np.abs(hi) + bound >= threshold))
 
 
 def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> Facts | None:
