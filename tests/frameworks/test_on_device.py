@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import xentcheck
+from xentcheck import adapters
 from xentcheck.adapters.torch import arrays, functions
 from xentcheck.adapters.torch.tensors import from_numpy
 from xentcheck.judging.comparisons import Submission, Verdict
@@ -27,6 +29,8 @@ from xentcheck.reference.numbers.double_double import DoubleDouble
 from xentcheck.reference.numbers.elementary import dd_exp
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.running.attempts import attempt
+from xentcheck.running.subjects import Subject
 
 ROWS, CLASSES = 6, 4099
 """Sums of more than 4096 terms are looked at more closely."""
@@ -195,6 +199,34 @@ def test_other_problems_are_judged_at_home() -> None:
         assert max(moved) == ROWS * CLASSES
 
 
+@pytest.mark.parametrize("shape", [(2, 700, 3), (1500,)], ids=["pixels", "unbatched"])
+def test_other_shapes(shape: tuple[int, ...]) -> None:
+    """The class axis is another one of the tensor, or the only one."""
+    rng = np.random.default_rng(0)
+    classes, of_loss = (shape[0], ()) if len(shape) == 1 else (shape[1], (shape[0], *shape[2:]))
+    logits, target = rng.standard_normal(shape).astype("bfloat16"), rng.integers(classes, size=of_loss)
+    p = Problem(logits=logits, target=target)
+    values = right(p)
+    values["dC/dz"][(-1,) * len(shape)] *= 3
+    with staying("cpu"):
+        (placed,) = judged(p, tensors(values))
+    assert_same(placed, judged(p, values)[0])
+    assert placed["dC/dz"].tally.failing == 1
+
+
+def test_who_does_not_say_anywhere_gets_arrays() -> None:
+    """Of each large result that stays, all but the comparison of a run gets a copy."""
+    subject = Subject(adapters.get("torch"), "eager", "cpu", "")
+    p = problem("float32")
+    with staying("cpu"):
+        plain, placed = (attempt(subject, p, ("cost", "dC/dz"), anywhere=anywhere) for anywhere in (False, True))
+    for a in (plain, placed, placed.copied()):
+        assert a.result is not None
+        assert isinstance(a.result.values["cost"], np.ndarray)
+        assert isinstance(a.result.values["dC/dz"], np.ndarray) == (a is plain)
+        assert np.array_equal(np.asarray(a.result.values["dC/dz"]), plain.result.values["dC/dz"])
+
+
 def doubled(*where: int) -> Callable[..., torch.Tensor]:
     """PyTorch's loss, with one element of dC/dz doubled, or none."""
 
@@ -235,8 +267,25 @@ def test_a_large_case_on_a_device(dtype: str, where: tuple[int, ...]) -> None:
         assert (wrong.index, wrong.failing) == (where, 1)
 
 
+def test_a_device_that_fails_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict is that of copies at home, and its record says so."""
+
+    def full(*given: Any) -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    asked = {"case": "9x3001", "dtypes": ["float32"]}
+    at_home = xentcheck.check_large(doubled(5, 1234), "torch", **asked)
+    monkeypatch.setattr(arrays.DeviceArray, "__array_ufunc__", full)
+    with staying("cpu"):
+        placed = xentcheck.check_large(doubled(5, 1234), "torch", **asked)
+    note = "judged in this machine's memory, as the device raised OutOfMemoryError: no room"
+    assert all(note in r.notes for r in placed.records)
+    bare = [replace(r, notes=tuple(n for n in r.notes if n != note)) for r in placed.records]
+    assert_same_records(bare, list(at_home.records))
+
+
 def test_blocks_of_tensors_on_a_device() -> None:
-    """Blocks that are handed over: rows that a convention takes out, no row kept, and a fault beside them."""
+    """Blocks, and whole arrays, that are handed over: rows that a convention takes out, no row kept, and a fault beside them."""
     rng = np.random.default_rng(0)
     z, y = rng.standard_normal((ROWS, 300)).astype("float32"), rng.integers(300, size=ROWS)
     z[1, 5], z[2, 7], z[3] = np.nan, np.inf, -np.inf
@@ -244,13 +293,16 @@ def test_blocks_of_tensors_on_a_device() -> None:
         p = Problem(logits=z.copy(), target=target, reduction="sum")
         values = {"dC/dz": np.array(right(p)["dC/dz"])}
         values["dC/dz"][4, 9] += 1
-        whole = [(z, target, values)]
+        plain = [(z, target, values)]
         placed = [(torch.tensor(z), torch.tensor(target), {"dC/dz": torch.tensor(values["dC/dz"])})]
-        at_home = xentcheck.check_large(blocks=whole, reduction="sum")
+        at_home = xentcheck.check_large(blocks=plain, reduction="sum")
         with staying("cpu"):
             found = xentcheck.check_large(blocks=placed, reduction="sum")
+            whole = xentcheck.check_large(
+                logits=z, target=target, results={"dC/dz": torch.tensor(values["dC/dz"])}, reduction="sum"
+            )
         assert_same_records(list(found.records), list(at_home.records))
-        assert found.records[0].index == (4, 9)
+        assert found.records[0].index == whole.records[0].index == (4, 9)
 
 
 def test_exponentials_are_accurate_enough() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from xentcheck.judging.power.measure import Power
 from xentcheck.records.facts import Facts
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.formats import Array, name_of, wider
-from xentcheck.reference.numbers.arrays import as_array
+from xentcheck.reference.numbers.arrays import as_array, home
 
 from .margins import Margin
 from .metric import Tally
@@ -27,6 +27,10 @@ class Submission:
     contract: Contract | Mapping[str, Contract]
     others: tuple[Contract, ...] = ()
     storage: str = "float64"
+
+    def at_home(self) -> Submission:
+        """The same with results in this machine's memory."""
+        return replace(self, values={q: home(x) for q, x in self.values.items()})
 
     @cached_property
     def contracts(self) -> dict[str, tuple[Contract, ...]]:
@@ -54,6 +58,7 @@ class Verdict:
 
     mismatch: why the result could not be compared (shape, dtype). tally: under its own contract; shares: the largest
     share under each contract looked at. margins: [margin, relative error, relative bound] of dC/dz at the label.
+    note: what there is to say of the judging itself.
     """
 
     tally: Tally
@@ -61,6 +66,7 @@ class Verdict:
     mismatch: Facts | None = None
     shares: dict[str, float] = field(default_factory=dict)
     margins: list[Margin] = field(default_factory=list)
+    note: str = ""
 
     @property
     def agrees(self) -> bool:

@@ -44,7 +44,7 @@ class Judgement:
         submissions: Sequence[Submission],
         rows: Array | None = None,
     ) -> None:
-        self.problem = problem
+        self.problem, self.quantities, self.rows = problem, quantities, rows
         self.submissions = [replace(s, storage=problem.dtype) for s in submissions]
         self.exact = Exact(problem, rows, self._place())
         results = [(i, s, q) for i, s in enumerate(self.submissions) for q in s.values]
@@ -70,6 +70,10 @@ class Judgement:
                     self._judge(part)
                     del part  # what was seen of a block goes before the next one comes
         return [self._verdicts(i, s) for i, s in enumerate(self.submissions)]
+
+    def at_home(self) -> Judgement:
+        """The same of results in this machine's memory."""
+        return Judgement(self.problem, self.quantities, [s.at_home() for s in self.submissions], self.rows)
 
     def _place(self) -> Place:
         """Where results lie: on the device of the first that is on one."""

@@ -112,6 +112,7 @@ def found_of(
         facts = Facts(convention=right.excused.id, returned=seen(got))
         return Found("convention", facts, {"required": (), "link": right.excused.seen})
     notes = () if verdict.mismatch else right.note(got, quantity)
+    notes += (verdict.note,) if verdict.note else ()
     outcome, facts = _outcome(a.result, verdict, quantity)
     t, p = verdict.tally, verdict.power
     fields: dict[str, Any] = {
