@@ -5,6 +5,7 @@ No element of a block comes home on the way, and each verdict is that of the sam
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -148,6 +149,79 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+SPECIAL = np.array([[-0.0, 0.5, -1.5, np.nan, np.inf], [2.5, 1e300, -np.inf, 5e-324, 0.0]])
+OTHER = np.array([[1.0], [-2.0]])
+WHOLE = np.array([[3, -1, 0, 7, 8], [2, 5, 1, -9, 4]])
+
+OPERATIONS: dict[str, Callable[[Any], Any]] = {
+    "operators": lambda x: ((x * OTHER - 1.0) / x + OTHER[0]) * -x,
+    "scalars": lambda x: np.float64(2.0) * x + np.float32(0.1) - True,
+    "comparisons": lambda x: (x > OTHER) | (x <= 0) & ~(x == x) | (x != OTHER) | (x >= 1) | (x < -1),
+    "signs": lambda x: (np.sign(x), np.abs(np.rint(x))),
+    "kinds": lambda x: np.isnan(x) | np.isinf(x) | ~np.isfinite(x) | np.logical_not(x),
+    "extremes": lambda x: np.fmax(x, 0.3) + np.maximum(x, OTHER) + np.minimum(1.0, x),
+    "choice": lambda x: np.where(x > 0, x, OTHER),
+    "choice of rows": lambda x: np.where(OTHER > 0, np.nan, x),
+    "bits": lambda x: (x.view(np.int64) >> 48).astype(np.int16),
+    "whole numbers": lambda x: x.astype(np.float32).view(np.int32) / np.int64(3),
+    "single precision": lambda x: x.astype(np.float32) * np.float32(0.1) + 1.0,
+    "made double": lambda x: x.astype(np.float32) * OTHER,
+    "left to NumPy": lambda x: np.hypot(x, OTHER),
+    "sums": lambda x: (x.sum(1), x.sum(), x.sum(0), np.count_nonzero(x, axis=1), x.mean(1)),
+    "largest": lambda x: (x.max(1, initial=0.0), x.min(), x.max(0, keepdims=True), x.argmax(1), x.argmax()),
+    "of numbers": lambda x: np.nanargmax(x),
+    "all or any": lambda x: (np.isnan(x).any(1), np.isnan(x).all(), np.all(x == x), np.any(x > 9)),
+    "no rows": lambda x: x[:0].max(1, initial=-np.inf),
+    "elements": lambda x: (x[[0, 1][1]], x[:, -1], x[np.arange(2), WHOLE[:, 2]], x[..., 1:3], x[x > 0], x[None, 1]),
+    "rows": lambda x: (x[np.array([True, False])], x[np.array([1, 1])]),
+    "axes": lambda x: (np.moveaxis(x, 0, 1), x.reshape(-1), np.roll(x, 1, 1), np.concatenate([x, x]), x.ravel()),
+    "repeated": lambda x: np.broadcast_to(x[:, :1], (2, 5)) + np.broadcast_to(OTHER, (2, 5)),
+    "zeros": lambda x: np.zeros_like(x, np.float32, shape=(2, 3)),
+    "products": lambda x: np.einsum("nc,nc->n", x[:, 1:3], x[:, 1:3]),
+}
+
+
+def changed(x: Any) -> Any:
+    """Whatever writes into an array."""
+    x = x.copy()
+    x[np.arange(2), np.array([3, 4])] = np.array([1.0, 2.0])
+    x[x > 1e200] = 9.0
+    x[0] += 1.0
+    x *= OTHER
+    np.multiply(x, 3, out=x)
+    np.copyto(x, OTHER, where=x == 9.0)
+    half = x.astype(np.float32)
+    np.multiply(x, 1 / 3, out=half, casting="unsafe")
+    half.sort(axis=1)
+    return x, half
+
+
+OPERATIONS["written"] = changed
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_are_those_of_numpy(name: str) -> None:
+    """The same dtypes and bits, of zeros, subnormal and infinite numbers and of nan."""
+    with staying("cpu") as moved, np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        placed: Any = arrays.DeviceArray(torch.tensor(SPECIAL))
+        found, expected = OPERATIONS[name](placed), OPERATIONS[name](SPECIAL)
+        assert (moved == [10]) == (name == "left to NumPy")
+        for one, other in zip(*(x if isinstance(x, tuple) else (x,) for x in (found, expected)), strict=True):
+            assert (one.dtype, one.shape) == (other.dtype, other.shape)
+            assert np.array_equal(np.asarray(one), other, equal_nan=True)
+
+
+def test_what_lies_elsewhere_is_known() -> None:
+    """A result stays only if it is large, once it is there; more of it is looked at together."""
+    with staying("cpu") as moved:
+        small, large = (arrays.result_of(torch.zeros(n)) for n in (ROWS, ROWS + 1))
+    assert moved == [ROWS, 1]
+    assert places.here(small)
+    assert not places.here(large)
+    assert (places.at_once(small, 7), places.at_once(large, 7)) == (7, places.ON_DEVICE)
+    assert arrays.STAYING == ("cuda",)
+
+
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_verdicts_are_those_of_arrays(dtype: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,8 +240,18 @@ def test_verdicts_are_those_of_arrays(dtype: str, options: str, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_no_block_comes_home(options: str) -> None:
-    """Numbers per row, and counts, do; of the blocks themselves nothing: not a hundredth of one."""
+def test_no_block_comes_home(options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers per row, and counts, do; of the blocks nothing. Of labels the logits alone go there: for
+    the exact values, and for wrong answers to a and log a.
+    """
+    sent: list[int] = []
+
+    def send(like: arrays.DeviceArray, x: Array) -> torch.Tensor:
+        sent.append(x.size)
+        return move(like, x)
+
+    move = arrays.DeviceArray._moved
+    monkeypatch.setattr(arrays.DeviceArray, "_moved", send)
     p = problem("bfloat16", **OPTIONS[options])
     values = right(p)
     with staying("cpu") as moved:
@@ -176,6 +260,8 @@ def test_no_block_comes_home(options: str) -> None:
         assert judged(p, placed)[0]["dC/dz"].agrees
     assert len(moved) > 100
     assert max(moved) <= ROWS * CLASSES / 60  # the sums of blocks of 64 addends
+    if options in ("plain", "ignored", "deep"):
+        assert [n for n in sent if n > CLASSES] == 3 * [ROWS * CLASSES]
 
 
 def test_a_block_that_comes_home_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +371,7 @@ def test_a_device_that_fails_is_done_without(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_blocks_of_tensors_on_a_device() -> None:
-    """Blocks, and whole arrays, that are handed over: rows that a convention takes out, no row kept, and a fault beside them."""
+    """Blocks and whole arrays, handed over: rows that a convention takes out, no row kept, and a fault beside them."""
     rng = np.random.default_rng(0)
     z, y = rng.standard_normal((ROWS, 300)).astype("float32"), rng.integers(300, size=ROWS)
     z[1, 5], z[2, 7], z[3] = np.nan, np.inf, -np.inf
