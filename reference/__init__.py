@@ -22,7 +22,8 @@ from .book.costs import (
 from .book.finite_differences import central, one_sided
 from .book.network import Gradients, Network, backprop, costs, deltas, feedforward, sgd_step, unrolled_delta
 from .book.regularization import bias_step, l1_cost, l1_grad, l1_step, l2_cost, l2_grad, l2_step
-from .loss import cross_entropy, cross_entropy_grad, cross_entropy_hvp, cross_entropy_jvp
+from .directions import cross_entropy_hvp, cross_entropy_jvp
+from .loss import cross_entropy, cross_entropy_grad
 from .problem import Problem
 
 __all__ = ["Problem", "bounds", "oracle"]

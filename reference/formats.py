@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .numbers.arrays import as_array
+
 Array = NDArray[Any]
 """An array of any dtype; shapes are in the docstrings."""
 
@@ -47,11 +49,11 @@ class Format:
         """Unit in the last place at |x|: the spacing of the format's numbers in x's binade (subnormal spacing
         below).
         """
-        binade = np.asarray((np.asarray(x, np.float64).view(np.int64) & EXPONENT_BITS).view(np.float64))
+        binade = as_array((as_array(x, np.float64).view(np.int64) & EXPONENT_BITS).view(np.float64))
         top = 2.0**self.emax
         if not binade.max(initial=0.0) <= top:
             binade = np.where(np.isfinite(binade), np.minimum(binade, top), 1.0)
-        return np.asarray(np.maximum(binade, self.smallest_normal) * 2.0 ** (1 - self.precision))
+        return as_array(np.maximum(binade, self.smallest_normal) * 2.0 ** (1 - self.precision))
 
     def ulps(self, error: Any, exact: Any) -> NDArray[np.float64]:
         """Errors in units in the last place of their exact values; nan for an exact value below the normal range.
@@ -62,7 +64,7 @@ class Format:
         array([ 1., nan])
         """
         with np.errstate(all="ignore"):
-            ulps = np.asarray(error / self.ulp(exact))
+            ulps = as_array(error / self.ulp(exact))
             normal = np.abs(exact) >= self.smallest_normal
             return ulps if np.all(normal) else np.where(normal, ulps, np.nan)
 

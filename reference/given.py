@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -79,6 +80,18 @@ def within(name: str, given: Any, low: float, high: float) -> float:
     raise ProblemError(f"{name} is {given}; allowed: {low} to {high}")
 
 
+def refuse_other(name: str, array: Array, shape: tuple[int, ...], why: str) -> None:
+    """Raise a ShapeError for an array of another shape.
+
+    >>> refuse_other("weight", np.ones(2), (3,), "one weight per class")
+    Traceback (most recent call last):
+      ...
+    xentcheck.errors.ShapeError: weight has shape (2,); allowed: (3,), one weight per class
+    """
+    if array.shape != shape:
+        raise ShapeError(f"{name} has shape {array.shape}; allowed: {shape}, {why}")
+
+
 def refuse_first(name: str, array: Array, bad: Array, allowed: str) -> None:
     """Raise a TargetError with the index and the value of the first element that is bad, if there is one.
 
@@ -109,6 +122,21 @@ def pieces(array: Array) -> Iterator[Array]:
     for start in range(0, len(array), step):
         yield array[start : start + step]
         forget(array)
+
+
+def digest(arrays: Mapping[str, Array], words: str) -> str:
+    """SHA-256 of named arrays' values, whatever their layout in memory, and of words: 16 digits of it.
+
+    >>> digest({"z": np.arange(4.0)}, "mean") == digest({"z": np.arange(8.0)[:4]}, "mean")
+    True
+    """
+    sha = hashlib.sha256()
+    for name, array in arrays.items():
+        sha.update(f"{name}{array.shape}{array.dtype}".encode())
+        for piece in pieces(array):
+            sha.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
+    sha.update(words.encode())
+    return sha.hexdigest()[:16]
 
 
 def forget(array: Array) -> None:

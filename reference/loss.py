@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.errors import ShapeError
 from xentcheck.reference.book.activations import complement, log_total, shifted
 from xentcheck.vocabulary import DTYPES
 
@@ -89,10 +88,10 @@ class Rows:
         """-ln a_y (80), weighted, smoothed or against probabilities: (m,)."""
         total = log_total(self.t)
         if self.p.probabilities:
-            return _dot(self.q, total - self.t)
-        loss = _dot(self.label_weight, total[:, 0] - self.t[np.arange(len(self.label)), self.label])
+            return products(self.q, total - self.t)
+        loss = products(self.label_weight, total[:, 0] - self.t[np.arange(len(self.label)), self.label])
         if self.smoothing:
-            spread = _dot(self.weight, total - self.t).sum(-1) * self.share
+            spread = products(self.weight, total - self.t).sum(-1) * self.share
             loss = (1 - self.smoothing) * loss + spread
         return np.asarray(np.where(self.kept, loss, self.type(0)))
 
@@ -122,16 +121,8 @@ class Rows:
         up = np.broadcast_to(self.p.upstream.reshape(-1).astype(self.t.dtype), self.kept.shape)
         return np.asarray(np.where(self.kept, up / self.denominator(), self.type(0)))
 
-    def direction(self, v: Any) -> Array:
-        """v in row form, minus its entry at the largest a, which keeps a.v from cancelling. Raises ShapeError."""
-        v = np.asarray(v, self.p.dtype)
-        if v.shape != self.p.logits_shape:
-            raise ShapeError(f"v has shape {v.shape}; allowed: {self.p.logits_shape}, the shape of the logits")
-        rows = to_rows(v)
-        return np.asarray(rows - np.take_along_axis(rows, self.t.argmax(1)[:, None], 1))
 
-
-def _dot(q: Array, surprise: Array) -> Array:
+def products(q: Array, surprise: Array) -> Array:
     """q * surprise, summed over classes where q is a matrix; 0 * inf = 0."""
     with np.errstate(invalid="ignore"):
         product = np.where(q != 0, q * surprise, surprise.dtype.type(0))
@@ -189,71 +180,3 @@ def cross_entropy_grad(
     with np.errstate(all="ignore"):
         rows = Rows(p)
         return from_rows(rows.gradient(rows.factor()), p.logits_shape)
-
-
-@in_float32
-def cross_entropy_jvp(
-    logits: Any,
-    target: Any,
-    v: Any,
-    *,
-    weight: Any = None,
-    ignore_index: int = NO_IGNORE,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Array:
-    """Derivative of `cross_entropy` along v: Q (a.v) - q.v per row [derived], reduced like the loss.
-
-    v: the logits' shape. Returns the shape and dtype of the loss. Raises like `cross_entropy`.
-
-    >>> float(cross_entropy_jvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])))
-    0.5
-    """
-    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing)
-    with np.errstate(all="ignore"):
-        rows = Rows(p)
-        d = rows.direction(v)
-        mean = (rows.e * d).sum(1) / rows.total[:, 0]
-        if p.probabilities:
-            moved = rows.q.sum(1) * mean - _dot(rows.q, d)
-        else:
-            at_label = rows.label_weight * (mean - d[np.arange(len(d)), rows.label])
-            spread = rows.weight.sum() * mean - (rows.weight * d).sum(1)
-            moved = (1 - rows.smoothing) * at_label + rows.share * spread
-            moved = np.where(rows.kept, moved, rows.type(0))
-        if reduction == "none":
-            return np.asarray(moved, rows.type).reshape(p.loss_shape)
-        return np.asarray(moved.sum() / rows.denominator(), rows.type)
-
-
-@in_float32
-def cross_entropy_hvp(
-    logits: Any,
-    target: Any,
-    v: Any,
-    *,
-    weight: Any = None,
-    ignore_index: int = NO_IGNORE,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    upstream: Any = 1.0,
-) -> Array:
-    """(d2C/dz2) v = s Q a (v - a.v) per row [derived]: the Jacobian of (84) times v, Q the sum of the factors q.
-
-    v: the logits' shape. Returns the logits' shape and dtype. Raises like `cross_entropy`.
-
-    >>> cross_entropy_hvp(np.array([[0.0, 0.0]]), np.array([1]), np.array([[1.0, 0.0]])).tolist()
-    [[0.25, -0.25]]
-    """
-    p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing, upstream)
-    with np.errstate(all="ignore"):
-        rows = Rows(p)
-        a, d = rows.e / rows.total, rows.direction(v)
-        if p.probabilities:
-            mass = rows.q.sum(1)
-        else:
-            spread = rows.weight.sum() / rows.type(p.classes)
-            mass = (1 - rows.smoothing) * rows.label_weight + rows.smoothing * spread
-        product = a * (d - (a * d).sum(1, keepdims=True))
-        product *= (rows.factor() * mass)[:, None]
-        return from_rows(np.where(rows.kept[:, None], product, rows.type(0)), p.logits_shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -14,7 +13,7 @@ from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .formats import Array, name_of
-from .given import array_of, pieces, refuse_first, whole, within
+from .given import array_of, digest, pieces, refuse_first, refuse_other, whole, within
 from .rows import to_rows
 
 NO_IGNORE = -100
@@ -199,16 +198,14 @@ def validate(p: Problem) -> None:
     shape = p.logits_shape
     if len(shape) == 0 or p.classes == 0:
         raise ShapeError(f"logits have shape {shape}; allowed: (C,), (N, C) or (N, C, d1..dk) with C >= 1")
-    if p.weight is not None and p.weight.shape != (p.classes,):
-        raise ShapeError(f"weight has shape {p.weight.shape}; allowed: ({p.classes},), one weight per class")
+    if p.weight is not None:
+        refuse_other("weight", p.weight, (p.classes,), "one weight per class")
     for name, array in p.arrays().items():
         if name != "target" and str(array.dtype) != p.dtype and not (name == "upstream" and array.ndim == 0):
             raise DtypeError(f"{name} has dtype {array.dtype}; allowed: {p.dtype}, the dtype of the logits")
     if p.upstream.dtype.kind not in "iu" and str(p.upstream.dtype) not in DTYPES:
         raise DtypeError(f"upstream has dtype {p.upstream.dtype}; allowed: numbers, as of {p.dtype}")
-    expected = p.loss_shape if p.reduction == "none" else ()
-    if p.upstream.shape != expected:
-        raise ShapeError(f"upstream has shape {p.upstream.shape}; allowed: {expected}, the shape of the output")
+    refuse_other("upstream", p.upstream, p.loss_shape if p.reduction == "none" else (), "the shape of the output")
     if p.v is not None and (p.logits is None or p.v.shape != shape):
         raise ShapeError(f"v has shape {p.v.shape}; allowed: {shape}, the shape of the logits that are given")
     _validate_target(p)
@@ -249,10 +246,4 @@ def _validate_target(p: Problem) -> None:
 
 def digest_of(problem: Problem) -> str:
     """SHA-256 of the problem's values and options, whatever their layout in memory."""
-    sha = hashlib.sha256()
-    for name, array in problem.arrays().items():
-        sha.update(f"{name}{array.shape}{array.dtype}".encode())
-        for piece in pieces(array):
-            sha.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
-    sha.update(f"{problem.ignore_index}/{problem.label_smoothing}/{problem.reduction}".encode())
-    return sha.hexdigest()[:16]
+    return digest(problem.arrays(), f"{problem.ignore_index}/{problem.label_smoothing}/{problem.reduction}")

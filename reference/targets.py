@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from xentcheck.reference.numbers.arrays import Place, home
 from xentcheck.reference.numbers.backends import FLOAT64, Backend, Number
 
 from .formats import Array
@@ -35,7 +36,7 @@ class Targets:
     """Row form of a problem's targets; float64 arrays hold the storage values exactly.
 
     kept, label: (M,), label 0 where a row is ignored. probabilities: (M, C) or None. weight: (C,) or None.
-    upstream: (M,), dC/d(loss of the row) before the division by the denominator.
+    upstream: (M,), dC/d(loss of the row) before the division by the denominator. place: where (M, C) numbers lie.
     """
 
     kept: Array
@@ -46,6 +47,7 @@ class Targets:
     reduction: str
     upstream: Array
     classes: int
+    place: Place = home
 
     @classmethod
     def of(cls, p: Problem) -> Targets:
@@ -80,12 +82,11 @@ class Targets:
         """(M, C): the factors of -log a of hard targets, in float64."""
         return np.asarray((np.arange(self.classes) == self.label[:, None]) * self.label_weight[:, None])
 
-    def block(self, rows: slice | Array) -> Targets:
+    def block(self, rows: slice | Array, place: Place = home) -> Targets:
         """The targets of some rows."""
-        q = None if self.probabilities is None else self.probabilities[rows]
-        return replace(
-            self, kept=self.kept[rows], label=self.label[rows], probabilities=q, upstream=self.upstream[rows]
-        )
+        q = None if self.probabilities is None else place(self.probabilities[rows])
+        kept, label, upstream = self.kept[rows], self.label[rows], self.upstream[rows]
+        return replace(self, kept=kept, label=label, probabilities=q, upstream=upstream, place=place)
 
     def denominator(self, backend: Backend) -> Number:
         """What `mean` divides by: the weights of the kept labels, or the number of rows for probabilities; else 1."""
@@ -128,7 +129,7 @@ class Targets:
 
     @cached_property
     def _terms_in_float64(self) -> Array:
-        return np.asarray(self._terms(FLOAT64))
+        return self.place(self._terms(FLOAT64))
 
     def _terms(self, backend: Backend) -> Number:
         weight = np.ones(self.classes) if self.weight is None else self.weight

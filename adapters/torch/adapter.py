@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from xentcheck.adapters.base import Adapter, Capabilities, Lack, Result, keywords
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.formats import Array
+from xentcheck.reference.given import of_tensor
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
 
-from .tensors import Leaves, Tensors, gradients, head, to_numpy
+from .arrays import result_of
+from .tensors import Leaves, Tensors, gradients, head
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +77,7 @@ class TorchFunction(Adapter):
             inputs = Tensors(problem, device)
             arguments, leaves = self.head(problem, inputs)
             found = self._evaluate(problem, inputs, arguments, leaves, wanted)
-            values = {q: to_numpy(found[q]) for q in wanted}
+            values = {q: result_of(found[q]) for q in wanted}
             return Result(values, inputs.changed())
 
     def poisoned(self) -> AbstractContextManager[None]:
@@ -191,7 +193,7 @@ class TorchAdapter(TorchFunction):
                 "da/dz": jacobian.transpose(0, 1),
                 "dC/dz": torch.autograd.grad(output, logits, grad_outputs=inputs["upstream"].to(output.dtype))[0],
             }
-        return {**{step: to_numpy(tensor) for step, tensor in found.items()}, **own.values}
+        return {**{step: of_tensor(tensor) for step, tensor in found.items()}, **own.values}
 
 
 def criterion(logits: Tensor, target: Tensor, **options: Any) -> Tensor:

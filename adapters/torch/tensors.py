@@ -9,6 +9,7 @@ import numpy as np
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.errors import Refused, told
 from xentcheck.reference.formats import Array
+from xentcheck.reference.given import of_tensor
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import ONE_BACKWARD
 
@@ -27,16 +28,6 @@ def from_numpy(array: Array) -> Tensor:
     if str(array.dtype) == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
-
-
-def to_numpy(tensor: Tensor) -> Array:
-    """The inverse of `from_numpy`, from any device."""
-    import torch
-
-    plain = tensor.detach().cpu()
-    if plain.dtype == torch.bfloat16:
-        return np.asarray(plain.contiguous().view(torch.int16).numpy().view("bfloat16"))
-    return np.asarray(plain.numpy(force=True))
 
 
 class Tensors:
@@ -59,7 +50,7 @@ class Tensors:
 
     def changed(self) -> tuple[str, ...]:
         """Names of the inputs that were overwritten."""
-        return self._copies.changed({name: to_numpy(buffer) for name, buffer in self._buffers.items()})
+        return self._copies.changed({name: of_tensor(buffer) for name, buffer in self._buffers.items()})
 
 
 def head(problem: Problem, inputs: Tensors) -> tuple[Tensor, Leaves]:

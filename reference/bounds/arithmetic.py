@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import FORMATS, TF32, Array, Format
+from xentcheck.reference.numbers.arrays import as_array
 
 from .contracts import CATALOGUE, Contract
 
@@ -166,7 +167,7 @@ def finished(bound: Array, arithmetic: Arithmetic) -> Array:
     largest = bound.max(initial=0.0) * SLACK
     bound = bound * SLACK
     if largest < arithmetic.storage.largest:  # false for nan
-        return np.asarray(bound)
+        return as_array(bound)
     return np.where(bound < arithmetic.storage.largest, bound, np.inf)
 
 

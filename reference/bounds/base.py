@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from xentcheck.reference.formats import Array, Format
+from xentcheck.reference.numbers.arrays import as_array
 from xentcheck.reference.oracle.rows import RowSoftmax
 from xentcheck.reference.targets import Targets
 
@@ -88,7 +89,7 @@ class RowBase:
 
 
 def _reachable(d: Array, e: Array) -> Array:
-    return np.asarray((e > 0) | ((d > 0) & (d <= REACH)))
+    return as_array((e > 0) | ((d > 0) & (d <= REACH)))
 
 
 @dataclass(frozen=True)

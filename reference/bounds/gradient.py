@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.numbers.arrays import as_array
 from xentcheck.reference.numbers.loops.form import Form
 from xentcheck.reference.oracle.block import Block
 
@@ -49,13 +50,17 @@ class GradientBounds:
         bound = self.rows.errors.elementwise(self._offset, self._slope, self._scale)
         if t.hard:
             bound[self._at] = self._label_alone
-            target: Any = np.arange(t.classes) == t.label[:, None]
+            target: Any = self._at
         else:
             bound += self.factor * self._relative[0] * t.sizes
             bound += self.rows.kappa * (self.g + bound)
             target = t.sizes != 0
         pivots = self.rows.pivots if self.arithmetic.contract.row_sum == "pivots" else True
-        bound = self._with_what_is_added(bound, b.e, self.g, b.reachable | target, pivots)
+        reached: Any = False
+        if self._small.any() or self.rows.lost:
+            reached = b.reachable
+            reached[target] = True
+        bound = self._with_what_is_added(bound, b.e, self.g, reached, pivots)
         if self._overflowing.any():
             bound[self._overflowing] = np.inf
         if not t.kept.all():
@@ -239,4 +244,4 @@ class GradientBounds:
             bound += 3.0 * rows.lost * self.targets.classes * (e / self.base.total)
         if a.narrow:
             bound += a.result_rounding * (g + bound) + np.where((e > 0) | (g > 0), a.result_underflow, 0.0)
-        return np.asarray(bound)
+        return as_array(bound)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.numbers.arrays import as_array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle.block import Block
 
@@ -140,7 +141,7 @@ class RowBounds:
     @cached_property
     def factors(self) -> Array:
         """(n, C): the factors q of -log a with their signs."""
-        return np.asarray(self.block.targets.terms(FLOAT64))
+        return as_array(self.block.targets.terms(FLOAT64))
 
     @cached_property
     def pivots(self) -> Array:
@@ -151,7 +152,7 @@ class RowBounds:
         whose d and e are both 0 here, is never the maximum.
         """
         t, b = self.block.targets, self.base
-        found = np.asarray((b.d <= self.near) & ((b.e > 0) | (b.d > 0)))
+        found = as_array((b.d <= self.near) & ((b.e > 0) | (b.d > 0)))
         if t.probabilities is None:
             found[np.arange(len(t.label)), t.label] = True
         return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.numbers.arrays import as_array
 
 from .arithmetic import Arithmetic
 from .base import RowBase
@@ -78,27 +79,27 @@ class RowErrors(SumErrors):
         if b.zeta is None and not self.arithmetic.contract.shift_units:
             exact_e = np.maximum(offset - self.exp_error, 0.0) / b.total
             np.copyto(bound, exact_e, where=(b.d == 0) & (b.e == 1))
-        return np.asarray(bound + self._underflow())
+        return as_array(bound + self._underflow())
 
     def log_softmax(self) -> Array:
         """(n, C): |error of log a_i| once stored, 0 where it is -inf."""
         b = self.base
         offset, slope = self._store_log(self.log_offset, self.log_slope)
         bound = offset + slope * b.d + self.arithmetic.underflow
-        return np.asarray(bound if b.zeta is None else bound + b.zeta)
+        return as_array(bound if b.zeta is None else bound + b.zeta)
 
     def kept_log_softmax(self) -> Array:
         """(n, C): |error of log a_i| as the loss finds it."""
         b = self.base
         bound = self.kept_log_softmax_at(b.d)
-        return bound if b.zeta is None else np.asarray(bound + b.zeta)
+        return bound if b.zeta is None else as_array(bound + b.zeta)
 
     def kept_log_softmax_at(self, depth: Array) -> Array:
         """|error of log a| as the loss finds it, for exact depths d (n, k) of some classes, whose e may underflow."""
         a = self.arithmetic
         lost = a.underflow if a.stores("log_a") else 0.0
         bound = self.kept_offset + self.kept_slope * depth + lost
-        return np.asarray(np.maximum(bound, self._log_of_softmax(depth)) if a.contract.log_of_softmax else bound)
+        return as_array(np.maximum(bound, self._log_of_softmax(depth)) if a.contract.log_of_softmax else bound)
 
     def _log_of_softmax(self, depth: Array) -> Array:
         """|error of log fl(a_i)|: -log1p of the relative error of a_i, 1 where a_i underflows; then that of log."""
@@ -108,7 +109,7 @@ class RowErrors(SumErrors):
         relative = self.soft_offset + self.soft_slope * depth + a.output + lost * np.exp(np.minimum(size, 745.0))
         moved = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1.0 - 2.0**-53)), np.inf)
         rounding = 2.0 * a.contract.log_ulps * a.wide.unit_roundoff + 2.0 * a.output
-        return np.asarray(moved + rounding * (size + moved))
+        return as_array(moved + rounding * (size + moved))
 
     def gradient_softmax(self) -> Array:
         """(n, C): |error| of the softmax that the gradient is made of, without underflow."""
@@ -131,7 +132,7 @@ class RowErrors(SumErrors):
         bound *= factor / b.total
         if (self.log_offset > 1.0).any() or not np.isfinite(offset).all():
             np.copyto(bound, self._far_or_anything(), where=(b.e == 0) | np.isnan(bound))
-        return np.asarray(bound)
+        return as_array(bound)
 
     def _far_or_anything(self) -> Array:
         """Where e_i underflows: 0 if it does so with every logit off by its error, else no bound (inf)."""

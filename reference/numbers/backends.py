@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import as_array
 from .double_double import DoubleDouble, dd_matmul, dd_sum, exact_difference
 from .elementary import dd_exp, dd_log1p
 from .tables import LN2
@@ -44,38 +45,38 @@ class Backend:
     """Whether small numbers are to be formed in the normal range and scaled down."""
 
     def array(self, x: Any) -> Number:
-        return np.asarray(x, np.float64)
+        return as_array(x, np.float64)
 
     def difference(self, a: Array, b: Array) -> Number:
-        return np.asarray(a - b)
+        return as_array(a - b)
 
     def exp(self, x: Number, exponent: int = 0) -> Number:
-        return np.asarray(np.ldexp(np.exp(x), exponent) if exponent else np.exp(x))
+        return as_array(np.ldexp(np.exp(x), exponent) if exponent else np.exp(x))
 
     def log1p(self, x: Number) -> Number:
-        return np.asarray(np.log1p(x))
+        return as_array(np.log1p(x))
 
     def sum(self, x: Number, axis: int = -1) -> Number:
-        return np.asarray(x.sum(axis))
+        return as_array(x.sum(axis))
 
     def matmul(self, a: Number, b: Number) -> Number:
-        return np.asarray(a @ b)
+        return as_array(a @ b)
 
     def where(self, mask: Any, x: Number, y: Number) -> Number:
-        return np.asarray(np.where(mask, x, y))
+        return as_array(np.where(mask, x, y))
 
     def scale(self, x: Number, exponent: Any) -> Number:
-        return np.asarray(np.ldexp(x, exponent)) if np.any(exponent) else np.asarray(x)
+        return as_array(np.ldexp(x, exponent)) if np.any(exponent) else as_array(x)
 
     def pair(self, x: Number) -> tuple[Array, Array]:
-        hi = np.asarray(x, np.float64)
+        hi = as_array(x, np.float64)
         return hi, zeros(hi.shape)
 
     def sign(self, x: Number) -> Array:
-        return np.asarray(np.sign(x))
+        return as_array(np.sign(x))
 
     def finite(self, x: Number) -> NDArray[np.bool_]:
-        return np.asarray(np.isfinite(x))
+        return as_array(np.isfinite(x))
 
     def concatenate(self, parts: list[Number]) -> Number:
         return np.concatenate([x.ravel() for x in parts] or [np.zeros(0)])

@@ -123,7 +123,7 @@ class DoubleDouble(Operators):
 
     def _combined(self, b: DoubleDouble, *, product: bool) -> DoubleDouble | None:
         """The sum or product by a compiled loop, if this is large, and `b` of its shape, a row, a column, or one."""
-        compiled = kernels(self.hi.size)
+        compiled = kernels(self.hi)
         if compiled is None or self.hi.ndim != 2 or np.broadcast_shapes(self.shape, b.shape) != self.shape:
             return None
         factors = (np.ascontiguousarray(np.atleast_2d(x)) for x in (b.hi, b.lo))
@@ -181,7 +181,7 @@ def dd_sum(x: DoubleDouble) -> DoubleDouble:
     hi, lo = x.hi, x.lo
     if hi.shape[-1] == 0:
         return DoubleDouble(np.zeros(hi.shape[:-1]))
-    if hi.ndim == 2 and (compiled := kernels(hi.size)):
+    if hi.ndim == 2 and (compiled := kernels(hi)):
         total, low = np.empty(len(hi)), np.empty(len(hi))
         compiled.sums(np.ascontiguousarray(hi), np.ascontiguousarray(lo), total, low)
         return DoubleDouble(total, low)

@@ -30,7 +30,7 @@ def dd_exp(x: DoubleDouble, exponent: int = 0) -> DoubleDouble:
     hi, lo = x.hi.ravel(), x.lo.ravel()
     out, out_low = np.empty(x.shape), np.empty(x.shape)
     flat, flat_low = out.reshape(-1), out_low.reshape(-1)
-    if compiled := kernels(hi.size):
+    if compiled := kernels(hi):
         compiled.exponentials(hi, lo, exponent, *exponentials(), flat, flat_low)
         return DoubleDouble(out, out_low)
     for start in range(0, hi.size, CHUNK):

@@ -7,13 +7,15 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from types import ModuleType
 
+from .arrays import Array, here
+
 ENOUGH = 2**14
 """Elements from which on compiled loops are used: starting numba takes longer than some thousand smaller arrays."""
 
 
-def kernels(size: int) -> ModuleType | None:
-    """The module `compiled` for an array of so many elements, None where NumPy does it."""
-    return _compiled() if size >= ENOUGH else None
+def kernels(x: Array) -> ModuleType | None:
+    """The module `compiled` for a large array in this machine's memory, None where NumPy does it, or a device."""
+    return _compiled() if x.size >= ENOUGH and here(x) else None
 
 
 @cache

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.numbers.arrays import Place, as_array, home
 from xentcheck.reference.numbers.backends import Number
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
@@ -30,7 +31,7 @@ class Block:
     """Exact results of some rows; `softmax` and `targets` are also what the error bounds start from.
 
     rows: where they stand among those that are evaluated; chosen: among all of the problem. shared: what bounds under
-    several contracts find of these rows, by name.
+    several contracts find of these rows, by name. place: where (n, C) numbers lie.
     """
 
     problem: Problem
@@ -40,11 +41,12 @@ class Block:
     targets: Targets
     factor: Number
     divided: bool = True
+    place: Place = home
     shared: dict[str, Any] = field(default_factory=dict)
 
     def of(self, x: Array | None) -> Array:
         """(n, C): these rows of an array of the logits' shape, in float64."""
-        return np.asarray(to_rows(np.asarray(x))[self.chosen].astype(np.float64))
+        return as_array(self.place(to_rows(np.asarray(x))[self.chosen]).astype(np.float64))
 
     @cached_property
     def undefined(self) -> Array:

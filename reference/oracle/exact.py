@@ -16,7 +16,8 @@ import numpy as np
 
 from xentcheck.errors import OracleError
 from xentcheck.reference.formats import Array
-from xentcheck.reference.numbers.backends import Backend, Number
+from xentcheck.reference.numbers.arrays import Place, at_once, home
+from xentcheck.reference.numbers.backends import FLOAT64, Backend, Number
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
@@ -33,12 +34,16 @@ class Exact(Side):
     """Exact results of one problem, block by block; shared by all implementations that are judged on it.
 
     rows: (M,), True for the rows that blocks consist of; None: all of them. The denominator is that of all rows.
+    place: where (n, C) numbers of blocks are to lie, of problems that float64 is exact enough for, without a layer or
+    direction: those of others lie in this machine's memory.
     """
 
-    def __init__(self, problem: Problem, rows: Array | None = None) -> None:
+    def __init__(self, problem: Problem, rows: Array | None = None, place: Place = home) -> None:
         self.problem = problem
         self.chosen = slice(None) if rows is None else np.flatnonzero(rows)
         self.backend: Backend = backend_for(problem)
+        plain = self.backend.name == FLOAT64.name and problem.logits is not None and problem.v is None
+        self.place = place if plain else home
         self.all_targets = Targets.of(problem)
         self.targets = self.all_targets.block(self.chosen)
         with np.errstate(all="ignore"):
@@ -65,13 +70,14 @@ class Exact(Side):
             yield Block(p, self.chosen, every, softmax, self.targets, self.factor, self.divided)
             return
         rows = to_rows(p.logits)[self.chosen]
-        step = max(1, BLOCK // max(1, rows.shape[1]))
+        step = max(1, at_once(self.place(rows[:0]), BLOCK) // max(1, rows.shape[1]))
         for start in range(0, len(rows), step):
             part = slice(start, min(start + step, len(rows)))
             chosen = part if isinstance(self.chosen, slice) else self.chosen[part]
             with np.errstate(all="ignore"):
-                softmax = RowSoftmax.of_logits(B, rows[part].astype(np.float64))
-            yield Block(p, chosen, part, softmax, self.targets.block(part), self.factor[part], self.divided)
+                softmax = RowSoftmax.of_logits(B, self.place(rows[part]).astype(np.float64))
+            targets = self.targets.block(part, self.place)
+            yield Block(p, chosen, part, softmax, targets, self.factor[part], self.divided, self.place)
 
     def walk(
         self, wanted: Iterable[str], sides: Sequence[Side], told: Callable[[int], object] = lambda rows: None

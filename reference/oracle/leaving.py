@@ -27,11 +27,12 @@ def leave(backend: Backend, quantity: str, number: Number, undefined: Any) -> Nu
     """
     hi, lo = backend.pair(number)
     with np.errstate(all="ignore"):
-        if np.isfinite(hi.sum() + lo.sum()):  # so is every part of it
+        low = lo.sum() if any(lo.strides) or not lo.ndim else 0.0  # else the zeros that take no memory
+        if np.isfinite(hi.sum() + low):  # so is every part of it
             return number
     wrong = ~backend.finite(number) | (np.isfinite(hi) & ~np.isfinite(lo))
     if wrong.any():
-        wrong = wrong & ~np.broadcast_to(undefined, wrong.shape)
+        wrong = wrong & np.broadcast_to(np.logical_not(undefined), wrong.shape)
         if wrong.any():
             where = tuple(int(i) for i in np.argwhere(wrong)[0])
             found = float(hi[where]) if not np.isfinite(hi[where]) else float(lo[where])

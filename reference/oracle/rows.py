@@ -113,7 +113,7 @@ class RowSoftmax:
         if used.all():
             deepest, surprise = -np.min(hi, axis=1, initial=0.0), log_total - terms_t
         else:
-            deepest = -np.min(hi, axis=1, initial=0.0, where=used)
+            deepest = -np.min(np.where(used, hi, 0.0), axis=1, initial=0.0)
             surprise = B.where(used, log_total - B.where(used, terms_t, 0.0), 0.0)
         k = np.where(deepest > HUGE, SCALE, 0)
         value = B.sum(B.scale(surprise, -k[:, None]) * terms_q)

@@ -227,18 +227,18 @@ def test_small_problems_do_not_start_numba() -> None:
 def test_a_numba_that_does_not_start_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is too old for the installed NumPy, or finds no folder for what it compiles."""
     monkeypatch.setattr(fast, "_compiled", fast._compiled.__wrapped__)
-    assert fast.kernels(fast.ENOUGH) is not None
+    assert fast.kernels(np.empty(fast.ENOUGH)) is not None
     monkeypatch.delattr(loops_package, "compiled")
     monkeypatch.setitem(sys.modules, "xentcheck.reference.numbers.loops.compiled", None)  # type: ignore[arg-type]
-    assert fast.kernels(fast.ENOUGH) is None
+    assert fast.kernels(np.empty(fast.ENOUGH)) is None
 
 
 def test_without_numba_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """No module is looked for where none is installed; a run file says which loops there were."""
     monkeypatch.setattr(fast, "_compiled", fast._compiled.__wrapped__)
-    assert fast.kernels(fast.ENOUGH) is not None
-    assert fast.kernels(fast.ENOUGH - 1) is None
+    assert fast.kernels(np.empty(fast.ENOUGH)) is not None
+    assert fast.kernels(np.empty(fast.ENOUGH - 1)) is None
     assert fast.described().startswith("numba ")
     monkeypatch.setattr(fast, "find_spec", lambda name: None)
-    assert fast.kernels(fast.ENOUGH) is None
+    assert fast.kernels(np.empty(fast.ENOUGH)) is None
     assert fast.described() == "NumPy alone"

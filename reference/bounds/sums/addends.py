@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import Array, Format
+from xentcheck.reference.numbers.arrays import at_once
 from xentcheck.reference.numbers.fast import kernels
 
 ANY_ORDER = 4096
@@ -59,7 +60,7 @@ class Addends:
         e, total = (e, total) if len(used) == len(e) else (e[used], total[used])
         kind = np.float32 if fmt.precision <= 24 else np.float64  # a few addends near the total lose their last bits
         width = -(-e.shape[1] // BLOCK) * BLOCK
-        parts = np.zeros((len(e), CHUNKS, width // CHUNKS), kind)
+        parts = np.zeros_like(e, kind, shape=(len(e), CHUNKS, width // CHUNKS))
         rows = parts.reshape(len(e), width)[:, : e.shape[1]]
         exponent = np.frexp(total)[1] - 1
         to_places = fmt.precision - 1 - exponent
@@ -73,7 +74,7 @@ class Addends:
         """(levels, rows): sum over parts of |sum of e - l' rint(e/l')|, in l' = l 2^(-j/2), for each level j."""
         parts = self.parts.reshape(-1, self.parts.shape[2])
         found = np.empty((levels, len(parts)))
-        step = max(1, AT_ONCE // parts.shape[1])
+        step = max(1, at_once(parts, AT_ONCE) // parts.shape[1])
         for i in range(0, len(parts), step):
             for odd, (to_grains, unit) in enumerate(_grains(parts.dtype.type)):
                 octaves = np.exp2(np.arange(len(range(odd, levels, 2)))).astype(parts.dtype)
@@ -82,7 +83,7 @@ class Addends:
 
     def not_zero(self) -> Array:
         """(rows, CHUNKS): how many addends of each part are not 0."""
-        if compiled := kernels(self.parts.size):
+        if compiled := kernels(self.parts):
             return np.asarray(compiled.not_zero(self.parts.reshape(-1, self.parts.shape[2])).reshape(-1, CHUNKS))
         return np.asarray(np.count_nonzero(self.parts, axis=2))
 
@@ -125,7 +126,7 @@ def _rest(parts: Array, to_grains: Any, factors: Array) -> Array:
     """(m,): sums over each part (m, k) of x - rint(x), x its grains times its factor (m,), in float64."""
     if parts.shape[1] > EXACT:
         return np.asarray(sum(_rest(piece, to_grains, factors) for piece in _pieces(parts)))
-    if compiled := kernels(parts.size):
+    if compiled := kernels(parts):
         return np.asarray(compiled.rest(parts, to_grains, factors))
     scaled = np.rint(parts * to_grains)
     scaled *= factors[:, None]
@@ -137,7 +138,7 @@ def _rest_at_levels(parts: Array, to_grains: Any, factors: Array) -> Array:
     """(levels, m): the same for each of several factors (levels,) of all parts (m, k)."""
     if parts.shape[1] > EXACT:
         return np.asarray(sum(_rest_at_levels(piece, to_grains, factors) for piece in _pieces(parts)))
-    if compiled := kernels(parts.size):
+    if compiled := kernels(parts):
         return np.asarray(compiled.rest_at_levels(parts, to_grains, factors))
     return np.stack([_rest(parts, to_grains, np.full(len(parts), factor)) for factor in factors])
 
@@ -145,12 +146,12 @@ def _rest_at_levels(parts: Array, to_grains: Any, factors: Array) -> Array:
 def _pieces(parts: Array) -> Iterator[Array]:
     """Columns of parts, so few that what they leave over is added up exactly."""
     for start in range(0, parts.shape[1], EXACT):
-        yield np.ascontiguousarray(parts[:, start : start + EXACT])
+        yield parts[:, start : start + EXACT].copy()
 
 
 def _block_sums(blocks: Array, to_grains: Any) -> Array:
     """(m,): sums over each block (m, k) of its grains, which are whole numbers, in float64."""
-    if compiled := kernels(blocks.size):
+    if compiled := kernels(blocks):
         return np.asarray(compiled.block_sums(blocks, to_grains))
     return np.asarray(np.rint(blocks * to_grains).sum(1, dtype=np.float64))
 
@@ -168,7 +169,7 @@ def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS, *, one: bo
         return found
     found[:, ~np.isfinite(total)] = np.inf
     places = 2.0 * np.exp2(-PER_OCTAVE * np.arange(levels))[:, None]
-    step = max(1, AT_ONCE // e.shape[1])
+    step = max(1, at_once(e, AT_ONCE) // e.shape[1])
     for start in range(0, len(e), step):
         some = slice(start, start + step)
         addends = Addends.of(e[some], total[some], fmt)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-
-import numpy as np
 
 from xentcheck.judging.power.measure import Power
 from xentcheck.records.facts import Facts
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.formats import Array, name_of, wider
+from xentcheck.reference.numbers.arrays import as_array, home
 
 from .margins import Margin
 from .metric import Tally
@@ -29,6 +28,10 @@ class Submission:
     others: tuple[Contract, ...] = ()
     storage: str = "float64"
 
+    def at_home(self) -> Submission:
+        """The same with results in this machine's memory."""
+        return replace(self, values={q: home(x) for q, x in self.values.items()})
+
     @cached_property
     def contracts(self) -> dict[str, tuple[Contract, ...]]:
         """All contracts that each quantity is compared under; the first is the one that it is judged by."""
@@ -45,7 +48,7 @@ class Submission:
 
     def dtype_of(self, quantity: str) -> str:
         """The dtype of a result, where it may be judged: that of the problem, or a wider one."""
-        found = name_of(np.asarray(self.values[quantity]).dtype)
+        found = name_of(as_array(self.values[quantity]).dtype)
         return found if found in wider(self.storage) else self.storage
 
 
@@ -55,6 +58,7 @@ class Verdict:
 
     mismatch: why the result could not be compared (shape, dtype). tally: under its own contract; shares: the largest
     share under each contract looked at. margins: [margin, relative error, relative bound] of dC/dz at the label.
+    note: what there is to say of the judging itself.
     """
 
     tally: Tally
@@ -62,6 +66,7 @@ class Verdict:
     mismatch: Facts | None = None
     shares: dict[str, float] = field(default_factory=dict)
     margins: list[Margin] = field(default_factory=list)
+    note: str = ""
 
     @property
     def agrees(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from xentcheck.records.facts import Facts
 from xentcheck.records.record import SHARE_EDGES, ULP_EDGES
 from xentcheck.reference.formats import Array, Format, wider
+from xentcheck.reference.numbers.arrays import as_array
 from xentcheck.reference.numbers.fast import kernels
 from xentcheck.reference.numbers.loops.form import Form
 
@@ -25,7 +26,7 @@ def error_of(got: Array, hi: Array, lo: Array) -> Array:
     with np.errstate(all="ignore"):
         error = got - hi
         error -= lo
-        error = np.asarray(np.abs(error))
+        error = as_array(np.abs(error))
         if not np.isfinite(error.max(initial=0.0)):
             special = ~np.isfinite(error)
             same = (got == hi) | (np.isnan(got) & np.isnan(hi))
@@ -37,7 +38,7 @@ def overflows(got: Array, hi: Array, bound: Array, fmt: Format) -> Array:
     """Where an infinite result is right: the exact value, or its bound, rounds to infinity in the format."""
     threshold = fmt.largest * (1.0 + fmt.unit_roundoff / 2.0)
     with np.errstate(all="ignore"):
-        return np.asarray(np.isinf(got) & (np.sign(got) == np.sign(hi)) & (np.abs(hi) + bound >= threshold))
+        return as_array(np.isinf(got) & (np.sign(got) == np.sign(hi)) & (np.abs(hi) + bound >= threshold))
 
 
 def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> Facts | None:
@@ -87,7 +88,7 @@ class Tally:
     ) -> None:
         """Compare elements that follow those added before; error: what `error_of` says of them, if it is known."""
         x = got.astype(np.float64, copy=False)
-        compiled = kernels(x.size) if error is None else None
+        compiled = kernels(x) if error is None else None
         if compiled:
             x, hi, lo, bound = (np.ascontiguousarray(values.reshape(-1)) for values in (x, hi, lo, bound))
             if self._add_at_once(compiled.compared, x, hi, lo, bound, counts=counts):
@@ -116,7 +117,7 @@ class Tally:
 
     def add_by_form(self, got: Array, hi: Array, lo: Array, form: Form, *, counts: bool = True) -> bool:
         """The same for gradients (n, C) and bounds that a compiled loop forms as it goes; False if it does not."""
-        if not (compiled := kernels(got.size)):
+        if not (compiled := kernels(got)):
             return False
         x = got if got.dtype in (np.float32, np.float64) else got.astype(np.float32)
         x, hi, lo = (np.ascontiguousarray(values) for values in (x, hi, lo if any(lo.strides) else np.zeros((0, 0))))
@@ -169,10 +170,10 @@ def counted(x: Array, edges: tuple[float, ...]) -> Array:
     """
     if x.size < FEW:
         return np.bincount(np.searchsorted(edges, x.ravel(), "right") - 1, minlength=len(edges))
-    leading, starts = (_leading(numbers) for numbers in (np.ascontiguousarray(x), np.array(edges[1:])))
+    leading, starts = _leading(x), _leading(np.array(edges[1:]))
     above = [np.count_nonzero(leading >= start) for start in starts]
     return -np.diff([x.size, *above, 0])
 
 
 def _leading(x: Array) -> Array:
-    return np.asarray((x.view(np.int64) >> 48).astype(np.int16))
+    return as_array((x.view(np.int64) >> 48).astype(np.int16))

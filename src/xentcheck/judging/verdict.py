@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.bounds.gradient import GradientBounds
 from xentcheck.reference.bounds.whole import formed
 from xentcheck.reference.formats import FORMATS, Array
+from xentcheck.reference.numbers.arrays import Place, as_array, at_once, here, home
 from xentcheck.reference.numbers.fast import kernels
 from xentcheck.reference.oracle import Exact, Pair
-from xentcheck.reference.oracle.quantities import WHOLE, Part, Side, quantity_of
+from xentcheck.reference.oracle.quantities import BY_CLASS, WHOLE, Part, Side, quantity_of
 from xentcheck.reference.problem import Problem
 
 from .comparisons import Submission, Verdict
@@ -42,9 +44,9 @@ class Judgement:
         submissions: Sequence[Submission],
         rows: Array | None = None,
     ) -> None:
-        self.problem = problem
+        self.problem, self.quantities, self.rows = problem, quantities, rows
         self.submissions = [replace(s, storage=problem.dtype) for s in submissions]
-        self.exact = Exact(problem, rows)
+        self.exact = Exact(problem, rows, self._place())
         results = [(i, s, q) for i, s in enumerate(self.submissions) for q in s.values]
         self.wanted = [q for q in quantities if any(q in s.values for s in self.submissions)]
         contracts = dict.fromkeys(c for _, s, q in results for c in s.contracts[q])
@@ -56,7 +58,7 @@ class Judgement:
         self.mismatches: dict[tuple[int, str], Facts] = {}
         for i, s, q in results:
             shape = quantity_of(q, problem).shape(problem)
-            if facts := shape_and_dtype(np.asarray(s.values[q]), shape, problem.dtype):
+            if facts := shape_and_dtype(as_array(s.values[q]), shape, problem.dtype):
                 self.mismatches[i, q] = facts
 
     def run(self, told: Callable[[int], object] = lambda rows: None) -> list[dict[str, Verdict]]:
@@ -68,6 +70,16 @@ class Judgement:
                     self._judge(part)
                     del part  # what was seen of a block goes before the next one comes
         return [self._verdicts(i, s) for i, s in enumerate(self.submissions)]
+
+    def at_home(self) -> Judgement:
+        """The same of results in this machine's memory."""
+        return Judgement(self.problem, self.quantities, [s.at_home() for s in self.submissions], self.rows)
+
+    def _place(self) -> Place:
+        """Where results lie: on the device of the first that is on one."""
+        found = (as_array(x) for s in self.submissions for x in s.values.values())
+        elsewhere: Any = next((x for x in found if not here(x)), None)
+        return home if elsewhere is None else elsewhere.place
 
     def _judge(self, part: Part) -> None:
         q, (number, wrong, *limits) = part.quantity.name, part.found
@@ -87,8 +99,9 @@ class Judgement:
         row = quantity_of(quantity, self.problem)
         for i, s in enumerate(self.submissions):
             if quantity in s.values and (i, quantity) not in self.mismatches:
-                got = np.asarray(s.values[quantity])
-                yield i, got if row.extent == WHOLE else row.in_rows(got)[self.exact.chosen]
+                got = as_array(s.values[quantity])
+                place = self.exact.place if row.extent == BY_CLASS else home
+                yield i, place(got if row.extent == WHOLE else row.in_rows(got)[self.exact.chosen])
 
     def add(self, i: int, q: str, got: Array, exact: Pair, bounds: Mapping[Contract, Array | GradientBounds]) -> None:
         """Compare elements of the i-th submission's result for a quantity, under each of its contracts.
@@ -98,13 +111,14 @@ class Judgement:
         submission, limits = self.submissions[i], []
         for c in submission.contracts[q]:
             tally, bound, counts = self.tallies[i, q, c], bounds[c], c == submission.contract_for(q)
-            form = bound.form if isinstance(bound, GradientBounds) and kernels(got.size) and not bound.formed else None
+            form = bound.form if isinstance(bound, GradientBounds) and kernels(got) and not bound.formed else None
             if not form or not tally.add_by_form(got, *exact, form, counts=counts):
                 limits.append((tally, formed(bound).reshape(-1), counts))
         flat = [x.reshape(-1) for x in (got, *exact)]
-        shared = len(limits) > 1 and not kernels(got.size)  # a compiled loop finds errors faster anew
-        for start in range(0, got.size if limits else 0, AT_ONCE):
-            some = slice(start, start + AT_ONCE)
+        shared = len(limits) > 1 and not kernels(got)  # a compiled loop finds errors faster anew
+        step = at_once(got, AT_ONCE)
+        for start in range(0, got.size if limits else 0, step):
+            some = slice(start, start + step)
             x, hi, lo = (values[some] for values in flat)
             wide = x.astype(np.float64, copy=False)
             error = error_of(wide, hi, lo) if shared else None

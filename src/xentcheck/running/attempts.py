@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from xentcheck.errors import ProcessEnded, Refused, foreign, kind_of, told
 from xentcheck.records.facts import Facts, sentence
 from xentcheck.reference.given import native
 from xentcheck.reference.labels import one_hot
+from xentcheck.reference.numbers.arrays import as_array, here
 from xentcheck.reference.problem import NO_IGNORE, Problem
 
 from .subjects import Subject
@@ -47,26 +48,27 @@ class Attempt:
         """The same with results in memory that no later call can write into."""
         if self.result is None:
             return self
-        values = {q: np.array(value) for q, value in self.result.values.items()}
+        values = {q: as_array(value).copy("K") for q, value in self.result.values.items()}
         return replace(self, result=replace(self.result, values=values))
 
 
-def attempt(subject: Subject, problem: Problem, quantities: Sequence[str]) -> Attempt:
+def attempt(subject: Subject, problem: Problem, quantities: Sequence[str], *, anywhere: bool = False) -> Attempt:
     """Let a subject compute a problem; an exception of the implementation is an `error`, never the end of the run.
 
-    Where it has a process of its own, the end of that is a `crash` or a `timeout`. Its warnings are caught.
+    Where it has a process of its own, the end of that is a `crash` or a `timeout`. Its warnings are caught. anywhere:
+    large results may stay on the device where they lie.
     """
     wanted = tuple(q for q in quantities if q in subject.adapter.capabilities.quantities)
     if subject.missing:
         return Attempt(subject, wanted, outcome="unavailable", told=subject.missing)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        done = _attempt(subject, problem, wanted)
+        done = _attempt(subject, problem, wanted, _native if anywhere else _at_home)
     own = [f"{w.category.__name__}: {w.message}" for w in caught]
     return replace(done, warnings=tuple(dict.fromkeys([*own, *done.warnings])))
 
 
-def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Attempt:
+def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...], taken: Callable[[Any], Any]) -> Attempt:
     try:
         with foreign():
             if reason := subject.adapter.unsupported(problem):
@@ -74,7 +76,7 @@ def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Att
             if not wanted:
                 return Attempt(subject, wanted)
             result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
-            result = replace(result, values={q: _native(value) for q, value in result.values.items()})
+            result = replace(result, values={q: taken(value) for q, value in result.values.items()})
     except ProcessEnded as error:
         facts = Facts(check="raises", not_called=not error.called)
         return Attempt(subject, wanted, outcome=error.outcome, facts=facts, told=str(error))
@@ -90,6 +92,11 @@ def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...]) -> Att
 def _native(value: Any) -> Any:
     """A result as it came, but for its order of bytes, which is no part of what it says."""
     return native(value) if isinstance(value, np.ndarray) else value
+
+
+def _at_home(value: Any) -> Any:
+    """The same in this machine's memory."""
+    return _native(value) if here(value) else np.asarray(value)
 
 
 def _lacking(reason: str) -> Facts:

@@ -11,6 +11,7 @@ import numpy as np
 
 from xentcheck.reference.bounds.gradient import GradientBounds
 from xentcheck.reference.formats import Array
+from xentcheck.reference.numbers.arrays import as_array
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.numbers.fast import kernels
 from xentcheck.reference.oracle import Block, Exact, layers
@@ -80,7 +81,7 @@ class WrongGradients:
 
     def _formed(self, bounds: GradientBounds) -> Ratios | None:
         """By a compiled loop that needs no array of bounds, where nothing else needs it."""
-        compiled = kernels(self.right.size)
+        compiled = kernels(self.right)
         if not compiled or self.options or not self.block.targets.hard or not bounds.form:
             return None
         top, elsewhere, last = (np.empty(len(self.right)) for _ in range(3))
@@ -163,7 +164,7 @@ def option_deltas(exact: Exact, block: Block) -> Iterator[tuple[str, Array]]:
         plain = factor * (a * q.sum(1, keepdims=True) - q)
         yield "smoothing_left_out", _significant(plain - g, factor, t.kept)
     if t.weight is not None:
-        q = np.asarray(replace(t, weight=None).terms(FLOAT64))
+        q = replace(t, weight=None).terms(FLOAT64)
         by_rows = t.reduction == "mean" and t.probabilities is None
         share = exact.divisor / max(int(np.count_nonzero(exact.all_targets.kept)), 1) if by_rows else 1.0
         plain = factor * share * (a * q.sum(1, keepdims=True) - q)
@@ -172,7 +173,7 @@ def option_deltas(exact: Exact, block: Block) -> Iterator[tuple[str, Array]]:
 
 def _given(t: Targets) -> Array:
     """(n, C): the factors of -log a before smoothing."""
-    return np.asarray(replace(t, smoothing=0.0).terms(FLOAT64))
+    return as_array(replace(t, smoothing=0.0).terms(FLOAT64))
 
 
 def _significant(delta: Array, scale: Array, kept: Array) -> Array:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.numbers.arrays import as_array
 
 THRESHOLD = 2.0
 
@@ -61,14 +62,14 @@ class Power:
 
 def ratio(delta: Array, bound: Array) -> Array:
     """|delta| / bound; 0 where delta is 0, next to nothing where the bound is infinite, inf where it is 0."""
-    delta, bound = np.asarray(delta), np.asarray(bound)
+    delta, bound = as_array(delta), as_array(bound)
     with np.errstate(all="ignore"):
-        quotient = np.asarray(np.abs(delta))
+        quotient = as_array(np.abs(delta))
         quotient /= bound
         if np.isfinite(bound.max(initial=0.0)) and np.isfinite(quotient.max(initial=0.0)):
             return quotient
     quotient = np.where(np.isinf(bound), NO_BOUND, quotient)
-    return np.where(np.asarray(delta) == 0, 0.0, np.where(np.isnan(quotient), np.inf, quotient))
+    return np.where(delta == 0, 0.0, np.where(np.isnan(quotient), np.inf, quotient))
 
 
 def largest(delta: Array, bound: Array) -> float:

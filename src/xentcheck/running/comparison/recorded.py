@@ -20,6 +20,7 @@ from xentcheck.records.sizes import size_of
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import Contract
 from xentcheck.reference.formats import Array, wider
+from xentcheck.reference.numbers.arrays import as_array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.oracle.quantities import quantity_of
 from xentcheck.reference.problem import Problem
@@ -94,7 +95,7 @@ def wider_result(problem: Problem, a: Attempt, quantity: str) -> str:
     """The dtype of a result that is wider than the problem's, or an empty string."""
     if a.result is None or quantity not in a.result.values:
         return ""
-    found = str(np.asarray(a.result.values[quantity]).dtype)
+    found = str(as_array(a.result.values[quantity]).dtype)
     return found if found in wider(problem.dtype) else ""
 
 
@@ -106,11 +107,12 @@ def found_of(
         return Found(a.outcome, a.facts, {"required": ()})
     if verdict is None:
         return Found("error", Facts(check="present"), {})
-    got = np.asarray(a.result.values[quantity])
+    got = as_array(a.result.values[quantity])
     if right.excused and not verdict.mismatch and not _harmed(a.result):
         facts = Facts(convention=right.excused.id, returned=seen(got))
         return Found("convention", facts, {"required": (), "link": right.excused.seen})
     notes = () if verdict.mismatch else right.note(got, quantity)
+    notes += (verdict.note,) if verdict.note else ()
     outcome, facts = _outcome(a.result, verdict, quantity)
     t, p = verdict.tally, verdict.power
     fields: dict[str, Any] = {
@@ -135,7 +137,7 @@ def found_of(
         return Found(outcome, facts, fields, notes)
     contract = asked.contracts[quantity].returning(str(got.dtype), problem.dtype)
     bound = Bounds(Exact(problem), contract).evaluate([quantity])[quantity]
-    return Found(outcome, facts, fields, notes, right.without_others(problem, quantity, got, bound))
+    return Found(outcome, facts, fields, notes, right.without_others(problem, quantity, np.asarray(got), bound))
 
 
 def _element(problem: Problem, right: RightRows, quantity: str, spot: Spot) -> dict[str, Any]:

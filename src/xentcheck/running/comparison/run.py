@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
-from xentcheck.errors import OracleError
+from xentcheck.errors import OracleError, XentcheckError
+from xentcheck.errors import told as words_of
 from xentcheck.judging.comparisons import Submission, Verdict
 from xentcheck.judging.right_rows import RightRows, right_rows
 from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import Record
+from xentcheck.reference.numbers.arrays import as_array, home
 from xentcheck.reference.problem import Problem, digest_of
 from xentcheck.running.attempts import GIVEN_AS_ROWS, Attempt, attempt, given
 from xentcheck.running.subjects import Subject
@@ -97,7 +97,7 @@ def run_problem(
     written down comes last. Raises OracleError if there is no exact value to judge by: no verdict on anybody.
     """
     alone = len(takers) == 1  # the call of another variant may write into what the one before has returned
-    made = ((attempt(s, problem, quantities), replay) for s, replay in takers)
+    made = ((attempt(s, problem, quantities, anywhere=True), replay) for s, replay in takers)
     attempts = [(a if alone else a.copied(), replay) for a, replay in made]
     asked = [Asked.of(problem, a.subject) for a, _ in attempts]
 
@@ -138,9 +138,23 @@ def _judge(
     for quantities in together.values():
         submissions = []
         for result, a, who, _ in judged:
-            values = {q: np.asarray(v) for q, v in result.values.items() if q in a.quantities and q in quantities}
+            values = {q: as_array(v) for q, v in result.values.items() if q in a.quantities and q in quantities}
             submissions.append(Submission(values, who.contracts, who.others))
         judgement = Judgement(problem, quantities, submissions, right[quantities[0]].rows)
-        for (*_, mine), verdicts in zip(judged, judgement.run(told), strict=True):
+        for (*_, mine), verdicts in zip(judged, _run(judgement, told), strict=True):
             mine |= verdicts
     return found
+
+
+def _run(judgement: Judgement, told: Callable[[int], object]) -> list[dict[str, Verdict]]:
+    """Its verdicts; those of copies in this machine's memory, which is noted, where a device has no room or fails."""
+    try:
+        return judgement.run(told)
+    except XentcheckError:
+        raise
+    except Exception as error:
+        if judgement.exact.place is home:
+            raise
+        note = f"judged in this machine's memory, as the device raised {words_of(error)}"
+    found = judgement.at_home().run()
+    return [{q: replace(verdict, note=note) for q, verdict in verdicts.items()} for verdicts in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from xentcheck.adapters.promises import Given
-from xentcheck.adapters.torch.tensors import to_numpy
+from xentcheck.adapters.torch.arrays import result_of
 from xentcheck.adapters.wrap.handed import Handed
 from xentcheck.errors import AdapterError, ProblemError, ShapeError, XentcheckError
 from xentcheck.records.record import Record
 from xentcheck.reference.formats import Array
-from xentcheck.reference.given import array_of, forget
+from xentcheck.reference.given import array_of, forget, of_tensor
+from xentcheck.reference.numbers.arrays import here
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_problem
 from xentcheck.running.subjects import Subject
@@ -127,16 +128,19 @@ def _results(where: str, p: Problem, results: Any) -> dict[str, Array]:
         raise AdapterError(f"{where} are {what}; allowed: a dict of array by {allowed}")
     if unknown := [str(q) for q in results if q not in p.quantities]:
         raise AdapterError(f"{where} have {unknown[0]!r}; allowed: {allowed}, of reduction {p.reduction}")
-    return {q: _array(q, results[q]) for q in p.quantities if q in results}
+    return {q: _array(q, results[q], result_of) for q in p.quantities if q in results}
 
 
-def _array(name: str, given: Any) -> Array:
+def _array(name: str, given: Any, taken: Callable[[Any], Array] = of_tensor) -> Array:
     """A view of an array, in its file where it lies in one; bfloat16 as `numpy.save` writes it, and tensors as arrays.
 
     A problem makes its arrays read-only: not those of whoever gave them, who may fill them again for the next block.
     """
     try:
-        array = array_of(name, to_numpy(given) if hasattr(given, "detach") else given)
+        found = taken(given) if hasattr(given, "detach") else given
+        if not here(found):
+            return found
+        array = array_of(name, found)
     except XentcheckError:
         raise
     except Exception as error:

@@ -58,11 +58,7 @@ def merged(name: str, parts: Sequence[Part]) -> Record:
         applicable=applicable,
         rejected=rejected,
         blind_fraction=_blind(records),
-        shares={
-            c: max((r.shares[c] for r in records), key=rank)
-            for c in worst.shares
-            if all(c in r.shares for r in records)
-        },
+        shares=_shares(records),
         ulp_counts=_added(r.ulp_counts for r in records),
         share_counts=_added(r.share_counts for r in records),
         margins=tuple(margin for r in records for margin in r.margins)[:FEW],
