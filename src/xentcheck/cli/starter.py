@@ -103,7 +103,8 @@ class Starter:
         if self.spec.framework == "process":
             return ["import xentcheck", "from xentcheck.adapters import from_process"]
         module, _, function = self.spec.name.partition(":")
-        found = f"from {module} import {function}"
+        first = function.partition(".")[0]
+        found = f"from {module} import {first}"
         if self.installed:
             return ["import xentcheck", "", found]
         path = "sys.path.insert(0, str(Path(__file__).parents[1]))  # the project is not installed"

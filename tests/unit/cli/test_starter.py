@@ -43,6 +43,7 @@ TESTS = {
         found(MINE, refused="float16", dtypes=("float64", "float32"), **FEW),
         "MyLoss, 'torch', options=OPTIONS, dtypes=['float64', 'float32']",
     ),
+    "a kernel": (found(Spec("losses:Kernel.apply", "torch"), **FEW), "Kernel.apply, 'torch', options=OPTIONS"),
     "rows of probabilities only": (found(MINE, labels=False, refused="float16"), "MyLoss, 'torch'"),
     "a package of its own": (found(Spec("losses:adapter", GUESSED), "mlx", **FEW), "adapter, options=OPTIONS"),
     "a program": (found(Spec("node loss.mjs", "process"), **FEW), "from_process('node loss.mjs')"),
@@ -57,6 +58,8 @@ def test_the_written_test_says_what_was_found(name: str) -> None:
     assert ast.unparse(call_in(text)) == f"xentcheck.assert_agrees({expected})"
     options = {ast.unparse(n.value) for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Assign)}
     assert options == ({"{'weight', 'upstream'}"} if "OPTIONS" in expected else set())
+    imported = {a.name for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert expected.partition("(")[0].partition(".")[0].partition(",")[0] in imported
 
 
 def test_names_become_those_of_files() -> None:
