@@ -92,6 +92,34 @@ RARE: dict[tuple[int, ...], tuple[Rare, ...]] = {
 }
 """By shape, what float32 has besides: values of an option, directions, axes of pixels and numbers of rows."""
 
+STEEP: dict[str, tuple[Rare, ...]] = {
+    "common-offset": (
+        ("index", ("w",), "mean"),
+        ("index", ("ign",), "sum"),
+        ("index", ("ls",), "none"),
+        ("prob", (), "none"),
+    ),
+    "very-negative": (
+        ("index", ("w",), "none"),
+        ("index", ("ign",), "mean"),
+        ("index", ("ls",), "sum"),
+        ("prob", (), "sum"),
+    ),
+    "saturated-miss": (
+        ("index", ("w",), "sum"),
+        ("index", ("ign",), "none"),
+        ("index", ("ls",), "mean"),
+        ("prob", (), "mean"),
+    ),
+    "masked": (("index", ("w",), "none"), ("index", ("ignmost",), "sum"), ("prob", (), "none"), ("prob", (), "mean")),
+}
+"""By family, what float32 has for the code that one option has to itself: an exponential without a shift, the logarithm
+of a softmax, 0 times -inf, the label of an ignored row.
+"""
+
+STEEP_IN_ALL = "common-offset"
+"""The family that narrow dtypes have of these."""
+
 SHAPES = frozenset({*RARE, *(given["shape"] for given in SHAPED if "shape" in given)})
 
 IN_TURN: tuple[tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]], ...] = (
@@ -137,7 +165,7 @@ def _repeated(seed: int) -> Iterator[Case]:
         sets = ({}, *SINGLY, *SHAPED) if dtype in WIDE else SHAPED
         for alone in sets + (TWO if dtype == "float32" else ()):
             for reduction in REDUCTIONS:
-                for family in FAMILIES:
+                for family in _families(alone):
                     given: dict[str, Any] = {"shape": ALONE_SHAPE, "dtype": dtype, "seed": seed}
                     if alone in SINGLY and family == "gaussian":
                         given["upstream"] = signed(reduction)
@@ -146,11 +174,29 @@ def _repeated(seed: int) -> Iterator[Case]:
                     yield Case(family=family, reduction=reduction, **{**given, **alone})
 
 
+def _families(alone: dict[str, Any]) -> tuple[str, ...]:
+    """One where there are no logits, two for two options."""
+    if 0 in alone.get("shape", ()):
+        return FAMILIES[:1]
+    return FAMILIES[::2] if alone in TWO else FAMILIES
+
+
 def _rare(seed: int) -> Iterator[Case]:
-    for shape, sets in RARE.items():
+    placed = [("gaussian", shape, "float32", sets) for shape, sets in RARE.items()]
+    placed += [(family, ALONE_SHAPE, "float32", sets) for family, sets in STEEP.items()]
+    placed += [(STEEP_IN_ALL, ALONE_SHAPE, dtype, STEEP[STEEP_IN_ALL]) for dtype in DTYPES if dtype not in WIDE]
+    for family, shape, dtype, sets in placed:
         for target, options, reduction in sets:
-            given: dict[str, Any] = {"target": target, "options": options, "reduction": reduction}
-            yield Case(family="gaussian", shape=shape, dtype="float32", upstream=signed(reduction), seed=seed, **given)
+            yield Case(
+                family=family,
+                shape=shape,
+                dtype=dtype,
+                target=target,
+                options=options,
+                reduction=reduction,
+                upstream=signed(reduction),
+                seed=seed,
+            )
 
 
 def _in_turn(seed: int) -> Iterator[Case]:
