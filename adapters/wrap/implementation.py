@@ -22,7 +22,7 @@ from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import as_layer, by_position, names_of
-from .refusals import ROWS, TRIED
+from .refusals import NAMED, ROWS, TRIED
 from .signatures import (
     DEFAULTS,
     named_parameters,
@@ -119,7 +119,7 @@ def adapter_of(
     made.command = command_of(implementation, framework)
     made.calling = calling
     made.never_set = unset
-    made.guessed = frozenset() if options is not None else frozenset((*TRIED, *DTYPES, LABELS))
+    made.guessed = frozenset() if options is not None else frozenset((*TRIED, *NAMED, *DTYPES, LABELS))
     if parameters is None or "reduction" in parameters:
         made.guessed |= frozenset(REDUCTIONS)
     return promising(made, some)

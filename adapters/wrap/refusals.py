@@ -16,7 +16,7 @@ import numpy as np
 from xentcheck.adapters.base import LABELS, needed_options
 from xentcheck.errors import ProcessEnded, foreign, told
 from xentcheck.reference.labels import one_hot
-from xentcheck.reference.problem import Problem
+from xentcheck.reference.problem import NO_IGNORE, Problem
 
 from .fused import as_layer
 
@@ -47,6 +47,14 @@ TRIED: dict[str, Callable[[str], Problem]] = {
 No two axes are of one size, so that rows of labels do not pass for something else by broadcasting.
 """
 
+NAMED: dict[str, Callable[[str], Problem]] = {
+    "weight": lambda dtype: plain(dtype, weight=np.array((0.5, 2.0, 1.0), dtype)),
+    "ignore_index": lambda dtype: plain(dtype, target=np.array([0, NO_IGNORE])),
+    "label_smoothing": lambda dtype: plain(dtype, label_smoothing=0.5),
+}
+"""Options that a parameter stands for, which a function may have for others' sake: a NotImplementedError says so, and
+any other exception is an error of their cases.
+"""
 
 REFUSALS = ("ValueError", "NotImplementedError", "KeyError", "AssertionError")
 """How functions refuse a value of an argument; anything else that a reduction ends in is an error of its cases."""
@@ -67,11 +75,15 @@ def tried(adapter: Adapter) -> Adapter:
     if (reason := _refusal(adapter, plain(first))) != "" and not (reason and _takes_rows_only(adapter, first, reason)):
         return adapter
     c = adapter.capabilities
+    refused = dict(adapter.refused)
+    for option in NAMED if c.labels else ():
+        if option in adapter.guessed & c.options:
+            reason = _refusal(adapter, NAMED[option](first)) or ""
+            refused |= {option: reason} if reason.startswith("NotImplementedError") else {}
     asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
     asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
     if not c.labels:
         asked = {name: one_hot(p) for name, p in asked.items()}
-    refused = dict(adapter.refused)
     for name, p in asked.items():
         if not needed_options(p) & set(refused) and (reason := _refusal(adapter, p)):
             refused[name] = reason
