@@ -24,7 +24,7 @@ from .called import as_function, calling_of, is_module, name_of
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import as_layer, by_position, names_of
 from .places import refuse_uncallable
-from .refusals import NAMED, ROWS, TRIED
+from .refusals import KEYWORDS, NAMED, ROWS, TRIED
 from .signatures import (
     DEFAULTS,
     always_given,
@@ -123,9 +123,9 @@ def adapter_of(
     made.command = command_of(implementation, framework)
     made.calling = calling
     made.never_set = unset
-    made.guessed = frozenset() if options is not None else frozenset((*TRIED, *DTYPES, LABELS))
+    made.guessed = frozenset() if options is not None else frozenset((*TRIED, *NAMED, *DTYPES, LABELS))
     if parameters is None and options is None:
-        made.guessed |= frozenset(NAMED)
+        made.guessed |= {KEYWORDS}
     if parameters is None or "reduction" in parameters:
         made.guessed |= frozenset(REDUCTIONS)
     return promising(made, some)

@@ -16,7 +16,7 @@ import numpy as np
 from xentcheck.adapters.base import LABELS, needed_options
 from xentcheck.errors import ProcessEnded, foreign, told
 from xentcheck.reference.labels import one_hot
-from xentcheck.reference.problem import Problem
+from xentcheck.reference.problem import NO_IGNORE, Problem
 
 from .fused import as_layer
 
@@ -48,17 +48,19 @@ No two axes are of one size, so that rows of labels do not pass for something el
 """
 
 NAMED: dict[str, Callable[[str], Problem]] = {
-    "weight": lambda dtype: plain(dtype, weight=np.array((0.5, 1.0, 2.0), dtype)),
-    "ignore_index": lambda dtype: plain(dtype, target=np.array([0, -100])),
+    "weight": lambda dtype: plain(dtype, weight=np.array((0.5, 2.0, 1.0), dtype)),
+    "ignore_index": lambda dtype: plain(dtype, target=np.array([0, NO_IGNORE])),
     "label_smoothing": lambda dtype: plain(dtype, label_smoothing=0.5),
 }
-"""Options that a parameter stands for, where nobody knows the parameters."""
+"""Options that a parameter stands for, which a function may have for others' sake: a NotImplementedError says so, and
+any other exception is an error of their cases. A function of any keywords may refuse them as it refuses a value.
+"""
 
+KEYWORDS = "keywords"
+"""What is guessed of a function of any keywords: which of `NAMED` it takes."""
 
 REFUSALS = ("TypeError", "ValueError", "NotImplementedError", "KeyError", "AssertionError")
-"""How functions refuse an argument or its value; anything else that a reduction, or an
-option of `NAMED`, ends in is an error of its cases.
-"""
+"""How functions refuse an argument or its value; anything else that a reduction ends in is an error of its cases."""
 
 MISTAKES = ("NameError", "UnboundLocalError", "AttributeError", "ImportError", "ModuleNotFoundError", "MemoryError")
 """Exceptions that no argument is refused with: labels that end in one are no refusal, but an error of their cases."""
@@ -76,15 +78,19 @@ def tried(adapter: Adapter) -> Adapter:
     if (reason := _refusal(adapter, plain(first))) != "" and not (reason and _takes_rows_only(adapter, first, reason)):
         return adapter
     c = adapter.capabilities
-    problems = TRIED | NAMED
-    asked = {option: problem(first) for option, problem in problems.items() if option in adapter.guessed & c.options}
+    refused = dict(adapter.refused)
+    refusing = REFUSALS if KEYWORDS in adapter.guessed else ("NotImplementedError",)
+    for option in NAMED if c.labels else ():
+        if option in adapter.guessed & c.options:
+            reason = _refusal(adapter, NAMED[option](first)) or ""
+            refused |= {option: reason} if reason.partition(":")[0] in refusing else {}
+    asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
     asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
     if not c.labels:
         asked = {name: one_hot(p) for name, p in asked.items()}
-    refused = dict(adapter.refused)
     for name, p in asked.items():
         reason = "" if needed_options(p) & set(refused) else _refusal(adapter, p)
-        if reason and (name not in NAMED or reason.partition(":")[0] in REFUSALS):
+        if reason:
             refused[name] = reason
     adapter.refused = refused
     adapter.capabilities = replace(

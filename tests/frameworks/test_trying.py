@@ -13,7 +13,7 @@ from xentcheck import adapters
 from xentcheck.adapters.base import needed_options
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
+from xentcheck.adapters.wrap.refusals import NAMED, TRIED, plain, tried
 from xentcheck.cases import Case, selection
 from xentcheck.cli.main import cli
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -86,6 +86,25 @@ def test_an_exception_is_a_refusal_with_its_reason() -> None:
     reasons = {r.reason: (r.lacks, r.refused) for r in run.records if r.outcome == "unsupported"}
     told = reasons["option probabilities, which raises NotImplementedError: labels"]
     assert told == (("option", "probabilities"), "NotImplementedError: labels")
+
+
+@pytest.mark.parametrize("option", NAMED)
+@pytest.mark.parametrize(("kind", "refused"), [(NotImplementedError, True), (ValueError, False), (TypeError, False)])
+@pytest.mark.usefixtures("ordinary")
+def test_a_parameter_that_is_not_implemented_is_a_refusal(kind: type[Exception], refused: bool, option: str) -> None:
+    """By that exception alone, as others are mistakes as well; what needs the option too is not asked for either."""
+    assert needed_options(NAMED[option]("float32")) == {option}
+
+    def loss(logits: Any, target: Any, *, upstream: Any = 1.0, **given: Any) -> Any:
+        if option in given or (option == "ignore_index" and target.dtype.kind == "i" and (target < 0).any()):
+            raise kind(option)
+        return cross_entropy(logits, target, **given), cross_entropy_grad(logits, target, upstream=upstream, **given)
+
+    found = tried(adapter_of(loss, "numpy")).refused
+    assert found.get(option, "") == (f"NotImplementedError: {option}" if refused else "")
+    run = xentcheck.check(loss, "numpy", dtypes=["float64"])
+    assert run.ok == refused
+    assert any(r.outcome == "error" for r in run.records) != refused
 
 
 @pytest.mark.usefixtures("alone")

@@ -11,8 +11,9 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import needed_options
 from xentcheck.cases.build import build
+from xentcheck.cases.profiles.alone import WIDE, alone_cases, combined_cases
 from xentcheck.cases.profiles.named import PROFILES, cases
-from xentcheck.cases.profiles.reserved import RESERVED, WIDE, alone_cases, linear_cases, reserved_for, tiny_cases
+from xentcheck.cases.profiles.reserved import RESERVED, linear_cases, reserved_for, tiny_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
@@ -89,6 +90,7 @@ def test_every_profile_has_the_reserved_cases(profile: str) -> None:
     """And knows them again; the others are for all."""
     chosen = cases(profile)
     made = {name: set(function(0)) for name, (_, function) in RESERVED.items()}
+    assert profile != "quick" or not made.pop("combined") & set(chosen)
     assert all(found <= set(chosen) for found in made.values())
     for case in chosen:
         kinds = [name for name, found in made.items() if case in found]
@@ -98,12 +100,12 @@ def test_every_profile_has_the_reserved_cases(profile: str) -> None:
 def test_who_combines_all_options_does_not_take_them() -> None:
     """The built-in adapters' matrix does not grow; whoever lacks one of the options takes them."""
     (numpy,) = subjects_of(adapters.get("numpy"))
-    assert not any(numpy.takes(case) for case in alone_cases(0))
+    assert not any(numpy.takes(case) for case in (*alone_cases(0), *combined_cases(0)))
 
     def loss(logits: Any, target: Any, upstream: Any = 1.0) -> None: ...
 
     (partial,) = subjects_of(adapters.from_numpy(loss, options=["upstream", "k_dims"]))
-    assert all(partial.takes(case) for case in alone_cases(0))
+    assert all(partial.takes(case) for case in (*alone_cases(0), *combined_cases(0)))
 
 
 def rolled(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:

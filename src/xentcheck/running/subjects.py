@@ -12,7 +12,8 @@ import numpy as np
 from xentcheck.adapters.promises import code, words
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cases.case import SMOOTHING
-from xentcheck.cases.profiles.reserved import COMBINED, reserved_for
+from xentcheck.cases.profiles.alone import COMBINED
+from xentcheck.cases.profiles.reserved import reserved_for
 from xentcheck.cases.profiles.sets import EAGER, EAGER_SHAPE, SHARP
 from xentcheck.errors import AdapterError, DtypeError, UnavailableError, declaring
 from xentcheck.judging.power.required import NARROW
@@ -75,6 +76,7 @@ class Subject:
                 "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") in (DEFAULT, "stable"),
                 "linear": "logits" not in capabilities.heads,
                 "alone": not capabilities.options >= COMBINED,
+                "combined": not capabilities.options >= COMBINED,
                 "sized": not capabilities.options >= COMBINED,
             }
             few = reserved == "tiny" and case.reduction == "mean" and case.family in SHARP[:2]

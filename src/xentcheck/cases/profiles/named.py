@@ -6,9 +6,10 @@ from xentcheck.cases.case import Case
 from xentcheck.errors import ProfileError
 from xentcheck.vocabulary import DTYPES
 
+from .alone import WIDE, alone_cases, combined_cases
 from .between import between_cases
 from .lattice import covering_cases
-from .reserved import WIDE, alone_cases, linear_cases, tiny_cases
+from .reserved import linear_cases, tiny_cases
 from .sets import edge_cases, layer_cases, narrow_cases, set_cases, soft_cases, special_cases
 from .sizes import long_cases, singly_sized_cases, sized_cases, sizeless_cases
 from .unusual import unusual_cases
@@ -47,5 +48,6 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     found += tiny_cases(seed)
     found += linear_cases(seed)
     found += alone_cases(seed)
+    found += combined_cases(seed) if profile != "quick" else ()
     found += singly_sized_cases(seed)
     return list(dict.fromkeys(found))

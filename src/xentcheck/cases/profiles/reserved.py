@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from itertools import product
-from typing import Any
 
 from xentcheck.cases.case import Case
 from xentcheck.cases.families import LAYER_FAMILIES
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
+from .alone import FACTORS, PAIRS, SHAPES, WIDE, alone_cases, combined_cases, signed
 from .sizes import singly_sized_cases
-
-WIDE = ("float64", "float32")
 
 TINY = (3, 3)
 TINY_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -39,9 +37,6 @@ TINY_FAMILIES = {
 bounds under `stable` grow with rows and classes, so that only few of both leave room to reject a wrong answer.
 """
 
-PAIRS = (("w", "ls"), ("w", "ign"), ("ls", "ign"))
-"""Two options of three: who lacks one is judged on the other two together, in float32, as a JIT compiles for each."""
-
 LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("index", ()),
     ("index", ("w", "ls", "ign")),
@@ -57,6 +52,14 @@ LINEAR = {
     (130, 1003): (6, LINEAR_SETS[:2], ("dyadic", "few-active")),
     (150, 1500): (40, LINEAR_SETS[:2], ("dyadic",)),
 }
+LINEAR_ROWS = (130, 300)
+LINEAR_IN_ROWS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    ("float32", "index", ("ign",), "mean"),
+    ("float32", "index", ("ls",), "none"),
+    ("float32", "index", ("w",), "mean"),
+    ("float32", "prob", (), "mean"),
+    ("bfloat16", "index", (), "none"),
+)
 LINEAR_TINY = (
     ("index", ()),
     ("index", ("ign",)),
@@ -70,35 +73,8 @@ LINEAR_TINY = (
 )
 """What the cases for fused linear losses are made of, which have no others. Wide dtypes, by shape: inputs, option sets,
 families; as many inputs as classes, so that a transposed gradient has the right shape, and more rows and classes than a
-block. Narrow dtypes: option sets, on the shape `TINY`.
+block. In more rows than a chunk has also one option alone. Narrow dtypes: option sets, on the shape `TINY`.
 """
-
-SHAPED: tuple[dict[str, Any], ...] = (
-    {"shape": (3, 7, 2)},
-    {"shape": (11,)},
-    {"shape": (0, 11)},
-    *({"layout": (layout,)} for layout in ("trans", "sliced", "tstr", "twice")),
-    {"target": "signed"},
-)
-ALONE: tuple[dict[str, Any], ...] = (
-    {},
-    *({"options": (option,)} for option in ("w", "wn", "wz", "ign", "ign1", "ignwide", "ls", "dir")),
-    {"target": "prob"},
-    {"target": "prob", "options": ("ls",)},
-    *SHAPED,
-)
-TWO: tuple[dict[str, Any], ...] = (
-    *({"options": pair} for pair in PAIRS),
-    *({"shape": (3, 7, 2), "options": (option,)} for option in ("w", "ls", "ign")),
-)
-ALONE_SHAPE = (4, 11)
-ALONE_FAMILIES = ("gaussian", "few-active", "confident")
-"""What the cases with one option alone, or two, are made of; they are for implementations that do not support all of
-COMBINED, to which the others show their options only together with what they do not support. Narrow dtypes have shapes,
-layouts and signed targets, as their tiny cases have the rest.
-"""
-
-COMBINED = frozenset({"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"})
 
 
 @cache
@@ -119,19 +95,7 @@ def tiny_cases(seed: int) -> tuple[Case, ...]:
         for target, options in (TINY_SETS[:1] if dtype in WIDE else TINY_SETS)
         for reduction in REDUCTIONS
         for family in TINY_FAMILIES[dtype]
-        for upstream in ("one", "rand" if reduction == "none" else "neg")
-    )
-
-
-@cache
-def alone_cases(seed: int) -> tuple[Case, ...]:
-    """One option at a time, and two."""
-    return tuple(
-        Case(family=family, reduction=reduction, **{"shape": ALONE_SHAPE, "dtype": dtype, "seed": seed, **alone})
-        for dtype in DTYPES
-        for alone in (ALONE if dtype in WIDE else SHAPED) + (TWO if dtype == "float32" else ())
-        for reduction in REDUCTIONS
-        for family in ALONE_FAMILIES
+        for upstream in ("one", signed(reduction))
     )
 
 
@@ -141,7 +105,21 @@ def linear_cases(seed: int) -> tuple[Case, ...]:
     wide = [(shape, *row) for shape, (k, sets, families) in LINEAR.items() for row in product([k], sets, families)]
     pairs = [((6, 9), *row) for row in product([9], LINEAR_PAIRS, LAYER_FAMILIES)]
     narrow = [(TINY, TINY[1], row, family) for row, family in product(LINEAR_TINY, LAYER_FAMILIES)]
-    return tuple(
+    in_rows = (
+        Case(
+            family="dyadic",
+            shape=LINEAR_ROWS,
+            inputs=6,
+            dtype=dtype,
+            target=target,
+            options=options,
+            reduction=reduction,
+            upstream=signed(reduction),
+            seed=seed,
+        )
+        for dtype, target, options, reduction in LINEAR_IN_ROWS
+    )
+    many = (
         Case(
             family=family,
             shape=shape,
@@ -156,12 +134,14 @@ def linear_cases(seed: int) -> tuple[Case, ...]:
         for dtype in DTYPES
         for shape, inputs, (target, options), family in {"float64": wide, "float32": wide + pairs}.get(dtype, narrow)
         for reduction in REDUCTIONS
-        for upstream in (() if dtype in WIDE else ("one",)) + ("rand" if reduction == "none" else "neg",)
+        for upstream in (() if dtype in WIDE else ("one",)) + (signed(reduction),)
     )
+    return (*many, *in_rows)
 
 
 def reserved_for(case: Case) -> str:
-    """Whom a case is for: `tiny`, `linear`, `alone` or `sized`, by the function that makes it; empty if for all.
+    """Whom a case is for: `tiny`, `linear`, `alone`, `combined` or `sized`, by the function that makes it; else nobody
+    in particular, an empty string.
 
     >>> reserved_for(Case.parse("gaussian.3x7x2.f32.index.plain.mean.up-one.contig.s0"))
     'alone'
@@ -177,8 +157,9 @@ def _made(name: str, seed: int) -> frozenset[Case]:
 
 RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case, ...]]]] = {
     "tiny": (frozenset({TINY}), tiny_cases),
-    "linear": (frozenset({TINY, *LINEAR}), linear_cases),
-    "alone": (frozenset({ALONE_SHAPE, *(alone["shape"] for alone in SHAPED if "shape" in alone)}), alone_cases),
+    "linear": (frozenset({TINY, *LINEAR, LINEAR_ROWS}), linear_cases),
+    "alone": (SHAPES, alone_cases),
+    "combined": (frozenset(FACTORS["shape"]), combined_cases),
     "sized": (frozenset(case.shape for case in singly_sized_cases(0)), singly_sized_cases),
 }
 """Shapes of the cases that are not for all, and the cases."""

@@ -52,6 +52,9 @@ SUMS_OVERFLOW_ABOVE = 1000
 as the sum's bound would hide the weights, and from about 7000 on it overflows.
 """
 
+SUMS_FIT_UP_TO = 4096
+"""Classes whose log-probabilities add up to less than float16's largest number: without weights nothing is hidden."""
+
 FEW = 3
 """Rows of the cases with many classes: the middle one is the one that may be ignored."""
 
@@ -125,7 +128,8 @@ def _placed(
             shapes = [(FEW, classes[(o + d) % len(classes)]) for classes in CLASSES]
             target, options, reduction = sets[o]
             for shape in (*shapes, *TALL[: 3 if (target, options) == ("index", ()) else 2]):
-                summed = dtype == "float16" and shape[1] > SUMS_OVERFLOW_ABOVE
+                most = SUMS_FIT_UP_TO if options == ("ls",) else SUMS_OVERFLOW_ABOVE
+                summed = dtype == "float16" and shape[1] > most
                 yield dtype, (target, tuple(x for x in options if x != "ls" or not summed), reduction), shape
         if dtype == "bfloat16":
             yield from ((dtype, WEIGHED, shape) for shape in TALL[:2])
