@@ -10,6 +10,12 @@ from functools import lru_cache
 from xentcheck.records.record import Record
 from xentcheck.vocabulary import UNSURE
 
+NUMBER = re.compile(r"(= -?)?[0-9][0-9.e+-]*")
+"""A number, and what is before it where it belongs to the mistake, as in "T = 0.5"."""
+
+SINGLE = 8
+"""Single numbers that nothing explains for each failure explained, beside results of several elements."""
+
 SEVERAL = 3
 """Elements from which on a mistake that fits all of them does so by no chance; one number is met by one of hundreds."""
 
@@ -32,12 +38,15 @@ def by_chance(failing: Sequence[Record]) -> frozenset[str]:
 
 
 def outweighed(explained: Sequence[int], unknown: Sequence[int]) -> bool:
-    """Whether what nothing explains is more: of results of several elements any more, else twice as much.
+    """Whether what nothing explains is more: of results of several elements any more, else twice as much, and eight
+    times beside an explained result of several elements.
 
     Both: how many elements each result has.
     """
     rows, others = (sum(n >= SEVERAL for n in part) for part in (explained, unknown))
-    return others > rows > 0 or len(unknown) > 2 * len(explained)
+    return (others > rows > 0 and 2 * len(unknown) > len(explained)) or len(unknown) > (SINGLE if rows else 2) * len(
+        explained
+    )
 
 
 def kinds_of(r: Record, chance: frozenset[str]) -> list[str]:
@@ -75,6 +84,9 @@ def suspicion(failing: Sequence[Record]) -> str:
 
 @lru_cache(2**14)
 def kind_of(text: str) -> str:
-    """A mistake whatever its numbers, as those of rows and classes, and whatever comes before its last colon."""
+    """A mistake whatever its numbers, but those after "= ", and whatever comes before its last colon.
+
+    Numbers of rows and classes are of the case, a temperature T = 0.5 is of the mistake.
+    """
     code, _, sentence = text.partition(": ")
-    return f"{code}: {re.sub(r'[0-9]+', '#', sentence.rpartition(': ')[2])}"
+    return f"{code}: {NUMBER.sub(lambda m: m[0] if m[1] else '#', sentence.rpartition(': ')[2])}"

@@ -11,6 +11,7 @@ from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
 from .counterfactual import Counterfactual
+from .knobs.solve import numbers_of
 from .mistakes.axes import axes
 from .mistakes.bent import bent
 from .mistakes.forgotten import along, forgotten
@@ -22,6 +23,7 @@ from .mistakes.options import options
 from .mistakes.ranges import ranges
 from .patterns.finite import also_overflows, nan_where_masked
 from .patterns.first import pattern_of
+from .patterns.ratios import named_ratios, rounded, same_factor
 
 IN_ROWS = tuple(q.name for q in QUANTITIES.values() if q.extent == BY_CLASS)
 """Quantities of the shape of the logits."""
@@ -32,11 +34,8 @@ EXAMINED = ("loss", "cost", *IN_ROWS, "jvp", *LAYER_GRADIENTS)
 SOURCES = (normalisers, options, axes, ranges, forgotten, objectives, bent, labels, layer_causes)
 """What makes mistakes, in the order in which they are told."""
 
-UNEXPLAINED = 0.02
-"""Share of an element, and of its error, that a cause may leave open, where there are several elements."""
-
-OF_ONE = 0.001
-"""The same of a single number, which one of a hundred causes comes close to by chance."""
+UNEXPLAINED = 0.001
+"""Share of an element, and of its error, that a cause may leave open beside twice the bound."""
 
 FIRST = 2
 """Rows that are compared before all others: most mistakes are out of the question after them."""
@@ -48,8 +47,8 @@ LARGEST = 200_000
 def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple[str, ...]:
     """The causes that explain a wrong value or gradient: "B20: off by the factor valid/N = 3/5 ...".
 
-    A cause explains a result if what it would give is within twice the bound and 2 % of each element and of its
-    error, of a single number 0.1 %.
+    A cause explains a result if what it would give is within twice the bound and 0.1 % of each element and of its
+    error.
     got, bound: in the quantity's shape. UNSURE where nothing known fits; empty where none is looked for: other
     quantities, networks, more than 200,000 elements.
     """
@@ -69,9 +68,14 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
                 if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit, FORMATS[problem.dtype].largest)
             )
             if explained:
+                explained |= dict.fromkeys(same_factor(exact, found, limit))
                 break
         else:
-            explained = {pattern_of(right, quantity, exact, found, limit) or UNSURE: None}
+            explained = {}
+            if not rounded(right, exact, found, limit, quantity):
+                explained = dict.fromkeys(numbers_of(right, quantity, exact, found, limit))
+            explained |= dict.fromkeys(named_ratios(right, exact, found, limit))
+            explained = explained or {pattern_of(right, quantity, exact, found, limit) or UNSURE: None}
         also = also_overflows(right, exact, found)
         return tuple(explained | ({also: None} if also else {}))
 
@@ -101,16 +105,14 @@ def _in_rows(x: Array, quantity: str) -> Array:
 def _explains(expected: Array, exact: Array, got: Array, bound: Array, largest: float) -> bool:
     """Largest: of the format, beyond which what is expected is infinite."""
     first = slice(FIRST)
-    if not _near(expected[first], exact[first], got[first], bound[first], largest, got.size):
+    if not _near(expected[first], exact[first], got[first], bound[first], largest):
         return False
-    return not np.array_equal(expected, exact, equal_nan=True) and _near(expected, exact, got, bound, largest, got.size)
+    return not np.array_equal(expected, exact, equal_nan=True) and _near(expected, exact, got, bound, largest)
 
 
-def _near(expected: Array, exact: Array, got: Array, bound: Array, largest: float, size: int) -> bool:
-    """Size: elements of the whole result, of which these may be the first rows."""
+def _near(expected: Array, exact: Array, got: Array, bound: Array, largest: float) -> bool:
     expected = np.where(np.abs(expected) > largest, np.copysign(np.inf, expected), expected)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-    share = UNEXPLAINED if size > 1 else OF_ONE
-    left = share * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
+    left = UNEXPLAINED * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
     near = np.abs(got - expected) <= 2.0 * bound + left
     return bool((same | (near & np.isfinite(got))).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -34,12 +35,18 @@ CASE = "gaussian.5x10.f64.index.w+ls+ign.mean.up-neg.contig.s0"
 LAYER_CASE = next(str(c) for c in LAYERS if c.dtype == "float64" and c.inputs == c.classes and c.reduction == "none")
 
 
-def judged(case: str, quantity: str, wrong: Any) -> tuple[str, ...]:
-    """What is suspected of a result made from the right one."""
+@lru_cache
+def bounded(case: str, quantity: str) -> tuple[Any, Any, Any]:
+    """The problem, what is right, and its bound."""
     p = problem(case)
     exact = Exact(p)
-    right = exact.evaluate([quantity])[quantity][0]
     bound = Bounds(exact, CATALOGUE["fused"]).evaluate([quantity])[quantity]
+    return p, exact.evaluate([quantity])[quantity][0], bound
+
+
+def judged(case: str, quantity: str, wrong: Any) -> tuple[str, ...]:
+    """What is suspected of a result made from the right one."""
+    p, right, bound = bounded(case, quantity)
     return suspects(p, quantity, np.asarray(wrong(right)), bound)
 
 
@@ -86,17 +93,23 @@ ALL_CAUSES = [
 
 
 @pytest.mark.parametrize(("case", "quantity"), ALL_CAUSES)
-def test_every_cause_is_recognised_among_all_others(case: str, quantity: str) -> None:
-    """A result made by one cause is explained by it: alone this compares each cause with all others."""
-    p = problem(case)
-    right = Counterfactual.of(p)
+def test_every_cause_is_recognised(case: str, quantity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result made by one cause is explained by it: alone this asks for each cause that there is.
+
+    One in fifty is judged among all others, the rest by themselves: no cause rules out another.
+    """
+    right = Counterfactual.of(problem(case))
     recognised = 0
-    for code, text, wrong in [mistake for source in SOURCES for mistake in source(right)]:
+    for i, (code, text, wrong) in enumerate([mistake for source in SOURCES for mistake in source(right)]):
         with np.errstate(all="ignore"):
             made = wrong.result(quantity)
             same = np.array_equal(made, right.result(quantity))
         if not same and np.isfinite(made).all():
-            found = judged(case, quantity, lambda right, made=made: made.reshape(right.shape))
+            with monkeypatch.context() as patched:
+                if i % 50:
+                    only = [(code, text, wrong)]
+                    patched.setattr("xentcheck.diagnosis.suspects.SOURCES", (lambda _, only=only: only,))
+                found = judged(case, quantity, lambda right, made=made: made.reshape(right.shape))
             assert f"{code}: {text}" in found
             recognised += 1
     assert recognised > 5

@@ -28,6 +28,9 @@ def axes(c: Counterfactual) -> Iterator[Mistake]:
             yield "B24", f"divides by the {size} positions once more", replace(c, factor=1.0 / size)
         t = z - z.max(1, keepdims=True, initial=-np.inf)
         yield "F73", "the exponentials are summed over the rows", _normalised(c, t, np.exp(t).sum(0, keepdims=True))
+        if len(z) > 1:
+            first = np.arange(len(z))[:, None] > 0
+            yield "F78", "the first row is lost", replace(c, q=c.q * first)
         for block in (2, 4, 8, 16, 32, 64, 128):
             if (tail := z.shape[1] % block) and z.shape[1] > block:
                 sentence = f"the last {tail} classes, the tail of blocks of {block}, are left out of the sum"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
-from xentcheck.reference.formats import Array
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import VALUES
 
@@ -36,6 +36,7 @@ def _limited(c: Counterfactual) -> Iterator[Mistake]:
     for cap in CAPS:
         bent = np.tanh(c.z / cap)
         yield from _before(c, f"soft cap: the logits are {cap:g} tanh(z/{cap:g})", cap * bent, 1.0 - bent**2)
+    for cap in reversed(CAPS):  # the widest first: where all logits are beyond it, narrower ones do the same
         inside = (np.abs(c.z) < cap) * 1.0
         yield from _before(c, f"the logits are clamped to -{cap:g} to {cap:g}", np.clip(c.z, -cap, cap), inside)
     for t in TEMPERATURES:
@@ -49,6 +50,14 @@ def _limited(c: Counterfactual) -> Iterator[Mistake]:
 def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
     """Another function stands in the place of the softmax or of ln, or is applied to the logits before."""
     a, log_a = c.softmax
+    yield from _left_out(c)
+    yield from _shifted(c)
+    losses = c.losses() / c.denominator
+    for told, function in (("exp", np.exp), ("the square", np.square), ("the square root", np.sqrt)):
+        whole = np.asarray(function(losses.sum()))
+        given = {"loss": function(losses), "cost": whole}
+        if whole <= FORMATS[c.problem.dtype].largest:  # an infinity is no sign of it
+            yield "A12", f"{told} of the loss is returned, its gradient is not", replace(c, given=given)
     twice = replace(c, z=a)
     yield "A12", "softmax twice: probabilities are taken for logits", twice
     inner = twice.result("dC/dz")
@@ -87,6 +96,46 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
         yield from _before(c, f"the logits go through {sentence} first", z, slope)
 
 
+def _left_out(c: Counterfactual) -> Iterator[Mistake]:
+    """The sum of exponentials lacks a class, which is left where the label's logit is looked up."""
+    classes = c.z.shape[1]
+    place = np.arange(classes)
+    sorts = [("the first class", place == 0), ("the last class", place == classes - 1)]
+    sorts.append(("the class with the largest logit", c.z == c.z.max(1, keepdims=True)))
+    if c.targets.probabilities is None:
+        sorts.append(("the label's own class", place == c.targets.label[:, None]))
+    sorts += [("every class with a negative logit", c.z < 0), ("every class with a positive logit", c.z > 0)]
+    order = np.sort(c.z, 1)[:, ::-1]
+    for k in (1, 2, 3, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100):
+        if 1 < k + 1 < classes:
+            sorts.append((f"every class but the {k} with the largest logits", c.z < order[:, k - 1 : k]))
+    top = c.z.max(1, keepdims=True, initial=-np.inf)
+    for name, those in sorts if classes > 1 and np.isfinite(c.z).all() else ():
+        if np.broadcast_to(those, c.z.shape).all(1).any():  # an empty sum is no sum without a class
+            continue
+        e = np.where(those, 0.0, np.exp(c.z - top))
+        total = e.sum(1, keepdims=True)
+        wrong = replace(c, log_a=c.z - top - np.log(total), a=e / total)
+        yield "F74", f"{name} is left out of the sum of exponentials", wrong
+        e = np.exp(c.z - top)
+        yield "F74", f"{name} is left out of the sum of exponentials", replace(wrong, a=e / total)
+        e = np.where(those, 2.0, 1.0) * np.exp(c.z - top)
+        total = e.sum(1, keepdims=True)
+        wrong = replace(c, log_a=c.z - top - np.log(total), a=e / total)
+        yield "F74", f"{name} is counted twice in the sum of exponentials", wrong
+
+
+def _shifted(c: Counterfactual) -> Iterator[Mistake]:
+    """The logits of a class are shifted by what they are over the rows, which the softmax does not forgive."""
+    if len(c.z) < 2 or not np.isfinite(c.z).all():
+        return
+    for name, shift in (("maximum", c.z.max(0)), ("mean", c.z.mean(0))):
+        yield "A01", f"each class's {name} over the rows is subtracted, not each row's own", replace(c, z=c.z - shift)
+    right = c.result("dC/dz")
+    for name, mean in (("over the rows", right.mean(0)), ("over the classes", right.mean(1, keepdims=True))):
+        yield "E60", f"its mean {name} is subtracted from the gradient", c.with_gradient(right - mean)
+
+
 def _before(c: Counterfactual, sentence: str, z: Array, slope: Array | None) -> Iterator[Mistake]:
     """With the slope in the gradient, if each element depends on its own logit only; and without it."""
     changed = replace(c, z=z)
@@ -114,6 +163,7 @@ def _bent(z: Array) -> Iterator[tuple[str, Array, Array | None]]:
     classes = z.shape[1]
     yield "a division by the square root of C", z / np.sqrt(classes), np.full_like(z, classes**-0.5)
     yield "a division by their length", z / np.sqrt((z * z).sum(1, keepdims=True)), None
+    yield "a division by their largest absolute value", z / np.abs(z).max(1, keepdims=True), None
     centred = z - z.mean(1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(1, keepdims=True))
     yield "a division by their standard deviation", centred / deviation, None

@@ -40,6 +40,8 @@ def _halves(c: Counterfactual) -> Iterator[Mistake]:
         "each class is taken for a logistic output: a (1 - a) in place of the Jacobian",
         c.with_gradient(s * (a - c.q) * a * (1.0 - a)),
     )
+    log_a = c.softmax[1]
+    yield "E52", "in the gradient, log a stands in the place of a", c.with_gradient(s * (log_a * mass - c.q))
     yield "E52", "the logits are returned as gradient", c.with_gradient(c.z)
     yield "E52", "the logits are returned as gradient, times its factor", c.with_gradient(s * c.z)
     yield "E52", "the softmax is returned as gradient", c.with_gradient(a)

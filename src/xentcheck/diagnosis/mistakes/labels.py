@@ -64,6 +64,9 @@ def _of_classes(c: Counterfactual) -> Iterator[Mistake]:
         ("the label is one class too high", np.minimum(t.label + 1, last)),
         ("labels are taken for their neighbours' rows", np.roll(t.label, 1)),
         ("labels are narrowed to 8 bits", t.label.astype(np.uint8)),
+        ("labels are narrowed to 8 bits with a sign", t.label.astype(np.int8).astype(np.int64) % t.classes),
+        ("labels of the last class are read as the class before", np.minimum(t.label, max(last - 1, 0))),
+        ("labels of class 0 are read as class 1", np.maximum(t.label, min(1, last))),
         ("labels are one too low, and label 0 is the last class", (t.label - 1) % t.classes),
         ("labels are one too high, and the last one is class 0", (t.label + 1) % t.classes),
     ):
@@ -137,9 +140,11 @@ def _with_labels_part(c: Counterfactual, code: str, sentence: str, q: Array) -> 
         plain = mass * lse - np.where(q != 0, q * c.z, 0.0).sum(1)
         shifted = mass * (lse - top) - np.where(q != 0, q * (c.z - top[:, None]), 0.0).sum(1)
     gradient = replace(c, q=q, row_mass=mass[:, None]).result("dC/dz")
-    for losses in (plain, shifted):
+    s = np.broadcast_to(c.upstream / c.denominator, mass.shape)
+    through = (s * (q.sum(1) - mass))[:, None] * (c.z == top[:, None])
+    for losses, slope in ((plain, gradient), (shifted, gradient + through)):
         rows = losses / c.denominator
-        yield code, sentence, replace(c, given={"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": gradient})
+        yield code, sentence, replace(c, given={"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": slope})
 
 
 def _of_all_rows(c: Counterfactual) -> Mistake:

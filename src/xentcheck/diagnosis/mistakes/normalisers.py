@@ -19,6 +19,8 @@ def normalisers(c: Counterfactual) -> Iterator[Mistake]:
     yield from _ignored(c)
     yield from _ignored_classes(c)
     yield from _upstreams(c)
+    if c.mean:
+        yield from _other_counts(c)
 
 
 def _denominators(c: Counterfactual) -> Iterator[Mistake]:
@@ -81,6 +83,46 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
             sums = np.bincount(dealt, share, ranks)
             per_row = np.where(sums == 0, np.inf, sums)[dealt]
             yield "B22", f"the mean over {ranks} ranks of their means, rows dealt in turn", _over(c, per_row * ranks)
+
+
+def _other_counts(c: Counterfactual) -> Iterator[Mistake]:
+    """Counts and sums that are near the right one, by which a mean may divide."""
+    t = c.targets
+    rows, kept = len(t.kept), int(np.count_nonzero(t.kept))
+    if kept < rows:
+        told = "the mean over all rows is multiplied by the share of kept rows"
+        yield "B20", told, _over(c, c.denominator * (rows / kept) ** 2 if kept else np.inf)
+        yield "B20", f"{told}, as is a sum that is divided by the kept rows", _over(c, c.denominator * rows / kept)
+    for block in (8, 16, 32, 64, 128):
+        if rows % block:
+            yield "B20", f"divides by the rows padded to a multiple of {block}", _over(c, float(rows + -rows % block))
+    if t.probabilities is not None:
+        return
+    for label in (0, t.classes - 1):
+        count = t.kept & (t.label != label)
+        told = f"rows of class {label} are not counted in the denominator, but summed"
+        yield "B20", told, _over(c, float(t.label_weight[count].sum()) or np.inf)
+    yield (
+        "B20",
+        "ignored rows and class 0 are not counted: labels > 0",
+        _over(c, float((t.label[t.kept] > 0).sum() or 1)),
+    )
+    there = np.unique(t.label[t.kept])
+    yield "B20", "divides by the number of different labels", _over(c, float(len(there)) or np.inf)
+    if t.weight is not None:
+        yield "B21", "the denominator sums each label's weight once", _over(c, float(t.weight[there].sum()))
+        yield (
+            "B21",
+            "the denominator sums the squares of the labels' weights",
+            _over(c, float((t.label_weight**2).sum())),
+        )
+        mean = c.denominator * float(t.weight.mean())
+        yield "B21", "the mean is divided by the mean class weight once more", _over(c, mean)
+        yield (
+            "B21",
+            "the mean is divided by the number of kept rows once more",
+            _over(c, c.denominator * kept or np.inf),
+        )
 
 
 def _over(c: Counterfactual, denominator: Any) -> Counterfactual:
@@ -170,6 +212,7 @@ def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
     yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
     if (up < 0).any() and (up > 0).any():  # else it is a sign
         yield "E50", "the upstream gradient's absolute value is used", replace(c, upstream=np.abs(up))
+    yield "E50", "the upstream gradient's sign alone is used", replace(c, upstream=np.sign(up))
     if len(up) > 1:
         yield from _summed_upstreams(c)
     if c.mean:

@@ -212,6 +212,12 @@ def _others(c: Counterfactual) -> Iterator[Mistake]:
         given = {"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": share * c.result("dC/dz")}
         sentence = f"the labels are {share:g} y + {1.0 - share:.3g} a, as in bootstrapping"
         yield "A12", sentence, replace(c, given=given)
+    a = c.softmax[0]
+    both = c.losses() - t.kept * np.where(y < 1, (1.0 - y) * np.log1p(-a), 0.0).sum(1)
+    given = {"loss": both / c.denominator, "cost": np.asarray((both / c.denominator).sum())}
+    if np.isfinite(both).all():  # where 1 - a rounds to 0, an infinity is no sign of it
+        sentence = "a binary cross-entropy of the softmax: -(1 - y) log(1 - a) of each class is added"
+        yield "A12", sentence, replace(c, given=given)
     for scale in _scales(c):
         for told, factor in (("", 1.0), (", as a mean over the classes", 1.0 / t.classes)):
             sentence = f"a logistic output for each class: the sum of binary cross-entropies{told}"

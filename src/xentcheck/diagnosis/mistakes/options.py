@@ -139,6 +139,9 @@ def _other_weights(c: Counterfactual) -> Iterator[Mistake]:
         ("class weights are squared, as two places that apply them do", t.weight**2),
         ("the square root of class weights is used", np.sqrt(t.weight)),
         ("the inverse of class weights is used", 1.0 / t.weight),
+        ("class weights are read one class too high", np.roll(t.weight, -1)),
+        ("class weights are read one class too low", np.roll(t.weight, 1)),
+        ("class weights are read in reverse order", t.weight[::-1]),
     ):
         if np.isfinite(powered).all():
             other = replace(t, weight=powered)

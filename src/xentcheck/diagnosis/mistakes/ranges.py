@@ -66,7 +66,8 @@ def _blocks(c: Counterfactual) -> Iterator[Mistake]:
     """
     classes = c.z.shape[1]
     top = c.z.max(1, keepdims=True, initial=-np.inf)
-    for block in sorted({*BLOCKS, *(-(-classes // parts) for parts in range(2, 9))}):
+    every = range(2, classes if classes <= 16 else 0)
+    for block in sorted({*BLOCKS, *every, *(-(-classes // parts) for parts in range(2, 9))}):
         if block >= classes:
             return
         starts = np.arange(0, classes, block)
@@ -104,6 +105,14 @@ def _narrow(c: Counterfactual) -> Iterator[Mistake]:
         yield "A10", f"the logits are rounded to {name}", replace(c, z=_rounded(c.z, name))
         yield "A10", f"the softmax is kept in {name}", replace(c, a=_rounded(a, name))
         yield "A10", f"the logarithm of the softmax is rounded to {name}", replace(c, log_a=_rounded(log_a, name))
+        told = f"the log of the sum is rounded to {name}"
+        narrow = replace(c, z=_rounded(c.z, name))
+        for z, log_a_of in ((c.z, log_a), (narrow.z, narrow.softmax[1])):
+            top = z.max(1, keepdims=True)
+            lse = top - np.where(z == top, log_a_of, 0.0).min(1, keepdims=True)
+            made = c.z - _rounded(lse, name)
+            yield "A10", told, replace(c, log_a=made, a=np.exp(made))
+            yield "A10", told, replace(c, log_a=made, a=_rounded(narrow.softmax[0], name))
         if c.layer:
             yield "A10", f"the layer is multiplied in {name}, as autocast does", _autocast(c, name)
 

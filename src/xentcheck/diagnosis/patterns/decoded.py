@@ -69,6 +69,41 @@ def logits_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     return f"F70: {', '.join(some)}: a logit of another place is taken for the label's"
 
 
+def at_label(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """The sentence on a gradient that is wrong at the labels alone, and is there another function of a_y than a_y - 1.
+
+    That function, times one number, in all rows.
+    """
+    t = c.targets
+    wrong = wrong_elements(exact, got, bound)
+    s = np.broadcast_to(c.upstream / c.denominator, t.kept.shape) * (1.0 if t.weight is None else t.label_weight)
+    use = t.kept & (s != 0)
+    plain = t.probabilities is None and not t.smoothing and np.isfinite(c.z).all() and np.isfinite(got).all()
+    label = np.arange(t.classes) == t.label[:, None]
+    if not plain or (wrong & ~label).any() or np.count_nonzero(wrong) < 3 or wrong[~use].any():
+        return ""
+    scale = s[use]
+    p, u = c.softmax[0][label][use], got[label][use] / scale
+    limit = 2.0 * bound[label][use] / np.abs(scale) + OPEN * np.abs((got - exact)[label][use] / scale)
+    for told, f in (
+        ("a_y", p),
+        ("1 - a_y", 1.0 - p),
+        ("1", np.ones_like(p)),
+        ("a_y (1 - a_y)", p * (1.0 - p)),
+        ("(1 - a_y)^2", (1.0 - p) ** 2),
+        ("a_y^2", p * p),
+        ("-1/a_y", -1.0 / p),
+        ("log a_y", c.softmax[1][label][use]),
+    ):
+        size = (f * f / limit**2).sum()
+        factor = float((u * f / limit**2).sum() / size) if size > 0 and np.isfinite(size) else 0.0
+        spread = np.ptp(np.abs(f)) > 0.1 * np.abs(f).max() or told == "1"
+        if factor and spread and (np.abs(u - factor * f) <= limit).all():
+            number = "" if abs(factor - 1.0) < 1e-4 else "-" if abs(factor + 1.0) < 1e-4 else f"{factor:.4g} times "
+            return f"E60: at the label, the gradient is {number}{told}, where it is a_y - 1; beside it, it is right"
+    return ""
+
+
 def targets_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     """The sentence on a gradient that has the right a, from which something else than y is subtracted.
 

@@ -32,9 +32,11 @@ def not_finite(right: Counterfactual, exact: Array, got: Array) -> str:
     if np.abs(exact[bad]).min() > FORMATS["float16"].largest and fmt.largest > np.abs(exact).max():
         return "A09: infinite where the right value is beyond 65504: a sum in half precision"
     top, label = right.z.max(1), right.z[np.arange(len(right.z)), right.targets.label]
-    gone = (top - label > -np.log(fmt.smallest_normal)) & right.targets.kept
-    if right.targets.probabilities is None and gone.any() and _just_there(gone, rows):
-        return "A04: not finite where the label's softmax is 0: the logarithm of it, or a division by it"
+    smallest = fmt.smallest_normal, fmt.smallest_normal * 2.0 ** (1 - fmt.precision) / 2.0
+    for below in smallest if right.targets.probabilities is None else ():  # with subnormal numbers, and without
+        gone = (top - label > -np.log(below)) & right.targets.kept
+        if gone.any() and _just_there(gone, rows):
+            return "A04: not finite where the label's softmax is 0: the logarithm of it, or a division by it"
     if told := _wrong_shift(right, rows):
         return told
     z = right.z[right.targets.kept]

@@ -37,10 +37,10 @@ def part_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     if not (np.isfinite(got).all() and np.isfinite(exact).all() and np.isfinite(c.softmax[0]).all()):
         return ""
     limit = 2.0 * bound + OPEN * np.abs(got - exact)
-    return _multiplied(c, exact, got, limit, wrong) or _added(c, exact, got, limit, wrong)
+    return _multiplied(c, exact, got, limit, wrong, bound) or _added(c, exact, got, limit, wrong)
 
 
-def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong: Array) -> str:
+def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong: Array, bound: Array) -> str:
     """One factor for each row, alone or beside one for each class."""
     t = c.targets
     ones = np.ones(t.classes)
@@ -60,7 +60,8 @@ def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong
         if np.count_nonzero(wrong) < np.count_nonzero(use) + FREE:
             continue
         near = (np.abs(base) * limit).sum(1) / np.where(size > 0, size, 1.0)
-        name = named(c, ratio, near, use)
+        tight = 2.0 * (np.abs(base) * bound).sum(1) / np.where(size > 0, size, 1.0)
+        name = named(c, ratio, tight, use) or named(c, ratio, near, use)
         if name or told:
             factors = f"{told}{name or 'a number of the row'}"
             return f"B27: by {listed(ratio[use])}: each row of the gradient is multiplied by {factors}"

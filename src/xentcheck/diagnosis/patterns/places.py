@@ -23,6 +23,8 @@ def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -
     """What the places of a gradient's wrong elements say."""
     wrong = wrong_elements(exact, got, bound)
     columns, rows = np.flatnonzero(wrong.any(0)), np.flatnonzero(wrong.any(1))
+    if told := _without_a(right, got, wrong, bound):
+        return told
     if (got[wrong] == 0).all():
         if told := _small(exact, got, wrong, right.softmax[0]):
             return told
@@ -36,7 +38,8 @@ def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -
             return f"F78: no gradient from row {rows[0]} on: a lost chunk, or an offset that overflows"
         return "E54: the wrong elements are all 0"
     clipped = np.abs(got[wrong])
-    if np.count_nonzero(wrong) > 1 and (clipped == clipped[0]).all() and np.abs(got).max() == clipped[0] > 0:
+    apart = np.ptp(np.abs(exact[wrong])) > 1e-3 * np.abs(exact[wrong]).max()  # else it is one ratio
+    if apart and len(clipped) > 1 and (clipped == clipped[0]).all() and np.abs(got).max() == clipped[0] > 0:
         return f"E51: the gradient is clipped at {clipped[0]:.6g}: just the larger elements are wrong"
     at_maximum = right.z == right.z.max(1, keepdims=True)
     beside = right.q == 0
@@ -54,6 +57,19 @@ def _small(exact: Array, got: Array, wrong: Array, a: Array) -> str:
             between = f"the largest {lost.max():.3g}, the smallest of the others {left.min():.3g}"
             return f"E51: {between}: elements of a small {name} are set to 0"
     return ""
+
+
+def _without_a(right: Counterfactual, got: Array, wrong: Array, bound: Array) -> str:
+    """Whether a alone is 0 where it is small: at labels -y is left."""
+    a, s = right.softmax[0], np.broadcast_to(right.upstream / right.denominator, right.z.shape[:1])[:, None]
+    zero = np.abs(got + s * right.q) <= bound
+    lost, left = a[wrong], a[~zero & (s * right.q.sum(1, keepdims=True) != 0)]
+    if not (wrong & (got != 0)).any() or not zero[wrong].all() or min(len(lost), len(left)) < 2:
+        return ""
+    if len(lost) + len(left) <= FEW or lost.max() >= left.min():
+        return ""
+    between = f"the largest {lost.max():.3g}, the smallest of the others {left.min():.3g}"
+    return f"E51: {between}: elements of a small probability are set to 0"
 
 
 def where_zero(quantity: str, exact: Array, got: Array, bound: Array) -> str:
@@ -120,6 +136,15 @@ def columns_of(right: Counterfactual, exact: Array, got: Array, bound: Array) ->
         if np.array_equal(inside, wrong) and np.count_nonzero(there & ~wrong) >= FEWEST:
             return f"F79: {_by(exact, got, wrong)}just the elements {sentence} are wrong"
     return ""
+
+
+def one_ratio_in_columns(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """The same, where the wrong elements are one multiple of the right ones, and differ in size."""
+    wrong = wrong_elements(exact, got, bound)
+    size = np.abs(exact[wrong])
+    if len(size) < FEWEST or np.ptp(size) <= 0.1 * size.max() or not _by(exact, got, wrong):
+        return ""
+    return columns_of(right, exact, got, bound)
 
 
 def _by(exact: Array, got: Array, wrong: Array) -> str:

@@ -1,0 +1,82 @@
+"""Probabilities that are changed with one number: an epsilon, a limit, a power."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from .rows import Family, Made, Rows, spread
+
+
+def of_probabilities(r: Rows) -> Iterator[Family]:
+    """Every family that changes probabilities."""
+    small = spread(1e-13, 0.3, 15)
+    yield Family("A04", "eps is added to probabilities before the logarithm, eps = {}", _added_to_a, small)
+    for told, flows in (("", False), ("the maximum is no constant", True)):
+        sentence = "eps is added to the sum of exponentials, eps = {}"
+        yield Family("A04", sentence, partial(_added_to_sum, flows), small, beside=told)
+    yield Family("A04", "probabilities are clipped from below at eps, eps = {}", _clipped, small)
+    for told, high in (("1 - eps", True), ("1", False)):
+        sentence = f"a is clipped to eps to {told}, eps = {{}}"
+        yield Family("A04", sentence, partial(_a_clipped, high), small, beside="a is not that of the value")
+    if r.hot is None or r.eps:
+        return
+    powers = spread(0.05, 8.0)
+    sentence = "a factor (1 - a_y)^g of a focal loss is left on, g = {}"
+    yield Family("A12", sentence, partial(_focal, 1.0), powers)
+    yield Family("A12", sentence, partial(_focal, 0.0), powers, beside="the factor is a constant")
+    sentence = "each row's loss is multiplied by a power of the label's probability, a_y^p, p = {}"
+    yield Family("B27", sentence, _by_a_power, spread(0.1, 4.0), beside="the factor is a constant")
+    yield Family("B27", sentence, _by_a_power, spread(0.1, 4.0))
+    yield Family("A12", "(1 - a_y^p)/p in the place of -log a_y, a generalised cross-entropy, p = {}", _power, powers)
+
+
+def _added_to_a(r: Rows, t: float) -> Made:
+    a = r.softmax[0]
+    pulled = r.q * a / (a + t)
+    return r.losses(np.log(a + t)), a * pulled.sum(1, keepdims=True) - pulled
+
+
+def _added_to_sum(flows: bool, r: Rows, t: float) -> Made:
+    top = r.z.max(1, keepdims=True)
+    e = np.exp(r.z - top)
+    total = e.sum(1, keepdims=True) + t
+    mass = r.q.sum(1, keepdims=True)
+    gradient = e / total * mass - r.q
+    if flows:
+        at = r.z == top
+        gradient = gradient + at / at.sum(1, keepdims=True) * mass * t / total
+    return r.losses(r.z - top - np.log(total)), gradient
+
+
+def _clipped(r: Rows, t: float) -> Made:
+    a = r.softmax[0]
+    inside = np.where(a > t, r.q, 0.0)
+    return r.losses(np.log(np.maximum(a, t))), a * inside.sum(1, keepdims=True) - inside
+
+
+def _a_clipped(high: bool, r: Rows, t: float) -> Made:
+    a = np.clip(r.softmax[0], t, 1.0 - t if high else np.inf)
+    return r.right[0], a * r.q.sum(1, keepdims=True) - r.q
+
+
+def _focal(whole: float, r: Rows, t: float) -> Made:
+    a, log_a, _ = r.softmax
+    p, log_p = ((x * (r.hot != 0)).sum(1) for x in (a, np.where(r.hot != 0, log_a, 0.0)))
+    miss = np.maximum(1.0 - p, 1e-300)
+    factor = miss**t
+    slope = factor - whole * t * miss ** (t - 1.0) * np.where(p > 0, p * log_p, 0.0)
+    losses, gradient = r.right
+    return losses * factor, gradient * slope[:, None]
+
+
+def _by_a_power(r: Rows, t: float) -> Made:
+    factor = (r.softmax[0] * (r.hot != 0)).sum(1) ** t
+    return r.right[0] * factor, r.right[1] * factor[:, None]
+
+
+def _power(r: Rows, t: float) -> Made:
+    p = (r.softmax[0] * (r.hot != 0)).sum(1) ** t
+    return r.own * (1.0 - p) / t, r.right[1] * p[:, None]

@@ -1,0 +1,138 @@
+"""The number of a mistake, read off a wrong result, and whether it then explains all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
+from xentcheck.reference.formats import Array
+from xentcheck.vocabulary import LAYER_GRADIENTS, VALUES
+
+from .labels import labels
+from .logits import of_logits
+from .probabilities import of_probabilities
+from .rows import Family, Rows
+from .terms import terms
+
+FAMILIES = (of_logits, of_probabilities, terms, labels)
+"""What makes families, in the order in which they are told."""
+
+ASKED = ("loss", "cost", "dC/dz", "jvp", *LAYER_GRADIENTS)
+"""Quantities that numbers are read off."""
+
+LARGEST = 50_000
+"""Logits beyond which nobody waits for a guess."""
+
+FEWEST = 3
+"""Wrong elements from which on any number may be right; fewer have to give a round one."""
+
+DIGITS = 8.0
+"""Decimal digits, over all wrong elements but the largest, in which a number has to be right."""
+
+STEPS = 60
+
+NEAR = 0.01
+"""Share of a number with a name within which it is tried."""
+
+TINY = 1e-7
+"""Share of the number to which it is read."""
+
+
+def numbers_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
+    """The mistakes with one number that explain a result: "D47: ... is added to each row's loss, c = 0.02".
+
+    Of several elements any number is taken that explains all of them, to as few digits as it takes; a single one has to
+    give a number of one digit, or of two where it is right to so many more.
+    """
+    wrong = wrong_elements(exact, got, bound)
+    if quantity not in ASKED or c.z.size > LARGEST or not wrong.any() or not np.isfinite(got).all():
+        return ()
+    if not (np.isfinite(exact).all() and np.isfinite(c.z).all()):
+        return ()
+    digits = np.sort(np.log10(np.maximum(np.abs(got - exact) / np.maximum(bound, 1e-300), 1.0))[wrong])
+    several = len(digits) >= FEWEST and digits[:-1].sum() >= DIGITS
+    few = len(digits) >= FEWEST and digits[:-1].sum() >= DIGITS / 2.0
+    most = 6 if several else 1 if few and digits[-1] <= 4.5 else 2 if digits[-1] > 4.5 else 1 if digits[-1] > 2.5 else 0
+    if not most:
+        return ()
+    limit = 2.0 * bound
+    rows = Rows.of(c)
+    place = int(np.argmax(np.where(wrong, np.abs(got - exact) / np.maximum(bound, 1e-300), 0.0)))
+    found = []
+    with np.errstate(all="ignore"):
+        for family in (family for source in FAMILIES for family in source(rows)):
+            if (family.beside and quantity in VALUES) or (family.values and quantity not in VALUES):
+                continue
+            if told := _fitted(family, rows, quantity, got, limit, place, min(most, 2) if family.round else most):
+                beside = f"in the gradient, {family.beside}: " if family.beside else ""
+                found.append(f"{family.code}: {beside}{family.sentence.format(told)}")
+    return tuple(dict.fromkeys(found))
+
+
+def _fitted(family: Family, rows: Rows, quantity: str, got: Array, limit: Array, place: int, most: int) -> str:
+    """The number in digits; empty if none explains all elements."""
+    part, at = rows, place
+    width = got.size // len(got)
+    if not family.whole and len(got) == len(rows.z) and quantity in ("loss", "dC/dz", "dC/da_prev"):
+        row = place // width
+        part, at = rows.only(slice(row, row + 1)), place % width
+    value = got.reshape(-1)[place]
+
+    def miss(t: float) -> float:
+        return float(part.quantity(quantity, family.made(part, t)).reshape(-1)[at] - value)
+
+    for t in _linear(miss) if not family.among else _crossings(miss, family.among):
+        for told, number in _tellings(family.start + t, rows, most):
+            made = rows.quantity(quantity, family.made(rows, number - family.start))
+            if made.shape == got.shape and (np.abs(made - got) <= limit).all():
+                return told
+    return ""
+
+
+def _tellings(t: float, rows: Rows, most: int) -> Iterator[tuple[str, float]]:
+    """A number by its name, if it is near one that has one, and in digits, few first."""
+    m, classes = rows.z.shape
+    names = {"log C": np.log(classes), "log N": np.log(m), "1/C": 1.0 / classes, "1/N": 1.0 / m}
+    names |= {"sqrt(C)": np.sqrt(classes), "1/sqrt(C)": classes**-0.5, "C": float(classes), "N": float(m)}
+    if rows.eps:
+        names |= {"eps": rows.eps, "eps/C": rows.eps / classes, "1 - eps": 1.0 - rows.eps}
+    if most > 1:
+        for name, value in names.items():
+            if value and abs(abs(t) / value - 1.0) < NEAR:
+                yield ("-" if t < 0 else "") + name, float(np.copysign(value, t))
+    for digits in range(1, most + 1):
+        told = f"{t:.{digits}g}"
+        yield told, float(told)
+
+
+def _linear(miss: Callable[[float], float]) -> Iterator[float]:
+    first = miss(0.0)
+    slope = miss(1.0) - first
+    if slope != 0 and np.isfinite(slope) and np.isfinite(first):
+        yield -first / slope
+
+
+def _crossings(miss: Callable[[float], float], among: tuple[float, ...]) -> Iterator[float]:
+    """Where it changes its sign, by bisection of the logarithm and secants in turn."""
+    values = [miss(t) for t in among]
+    for low, high, first, last in zip(among, among[1:], values, values[1:], strict=False):
+        if not (np.isfinite(first) and np.isfinite(last)) or first * last > 0:
+            continue
+        a, b, fa, fb = low, high, first, last
+        for step in range(STEPS):
+            t = a - fa * (b - a) / (fb - fa) if step % 3 and fb != fa else float(np.sqrt(a * b))
+            ft = miss(t)
+            if ft == 0:
+                a = b = t
+                break
+            if not np.isfinite(ft):
+                break
+            if (ft > 0) == (fa > 0):
+                a, fa = t, ft
+            else:
+                b, fb = t, ft
+            if b - a <= TINY * b:
+                break
+        yield 0.5 * (a + b)
