@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from xentcheck.records.record import Record
@@ -13,11 +13,20 @@ from xentcheck.vocabulary import UNSURE
 NUMBER = re.compile(r"(= -?)?[0-9][0-9.e+-]*")
 """A number, and what is before it where it belongs to the mistake, as in "T = 0.5"."""
 
+READ = re.compile(r"(= )(-?[0-9][0-9.]*(?:e[+-]?[0-9]+)?)$")
+"""A number that was read off, at the end of a sentence."""
+
+ALIKE = 0.1
+"""Share within which numbers are one, read off results that tell it in few digits."""
+
 SINGLE = 8
 """Single numbers that nothing explains for each failure explained, beside results of several elements."""
 
 SEVERAL = 3
 """Elements from which on a mistake that fits all of them does so by no chance; one number is met by one of hundreds."""
+
+LEAST = 4
+"""A cause of fewer than one in so many failures is none of the whole run."""
 
 
 def by_chance(failing: Sequence[Record]) -> frozenset[str]:
@@ -49,14 +58,46 @@ def outweighed(explained: Sequence[int], unknown: Sequence[int]) -> bool:
     )
 
 
-def kinds_of(r: Record, chance: frozenset[str]) -> list[str]:
-    """The kinds of a record's suspects, without those by chance; UNSURE where no other is left."""
-    kinds = dict.fromkeys(map(kind_of, r.suspects))
-    return [kind for kind in kinds if kind not in chance] or [UNSURE]
+class Kinds:
+    """What the suspects of a run's failures have in common: mistakes whatever their numbers.
+
+    A single number that a mistake was read off is of the mistake that has the same number in results of several
+    elements, and else of one with just this number: some are met by chance.
+    """
+
+    def __init__(self, failing: Sequence[Record]) -> None:
+        self._chance = by_chance(failing)
+        several = (r for r in failing if not 0 < r.elements < SEVERAL)
+        self._sure = frozenset(kind_of(text) for r in several for text in r.suspects)
+
+    def of(self, r: Record) -> list[str]:
+        """The kinds of a record's suspects, without those by chance; UNSURE where no other is left."""
+        kinds = dict.fromkeys(self.kind(text) for text in r.suspects if kind_of(text) not in self._chance)
+        return [*kinds] or [UNSURE]
+
+    def kind(self, text: str) -> str:
+        """The kind of a suspect."""
+        numbered = kind_of(text)
+        return family_of(numbered) if numbered in self._sure else numbered
+
+    def common(self, kind: str, suspects: Iterable[str]) -> tuple[str, str]:
+        """The code and the sentence that the suspects of a kind have in common; from which number to which."""
+        told = Counter(text for text in suspects if self.kind(text) == kind)
+        code, _, sentence = told.most_common(1)[0][0].partition(": ")
+        if len(told) == 1:
+            return code, sentence
+        found = [READ.search(text) for text in told]
+        sentence = sentence.rpartition(": ")[2]
+        numbers = sorted(float(m[2]) for m in found if m)
+        if len(numbers) == len(told) and numbers[-1] - numbers[0] > ALIKE * max(map(abs, numbers)):
+            sentence = READ.sub(lambda m: f"{m[1]}{numbers[0]:g} to {numbers[-1]:g}", sentence)
+        return code, sentence
 
 
 def suspicion(failing: Sequence[Record]) -> str:
     """One sentence on the cause that most failing records share, or an empty string if none was looked for.
+
+    None is named that explains fewer than a quarter of them.
 
     >>> place = dict(adapter="a", variant="v", device="cpu", dtype="float32", group="g", contract="c", case="c")
     >>> wrong = Record(**place, quantity="cost", outcome="disagree", suspects=("B20: divides by all rows",))
@@ -66,20 +107,21 @@ def suspicion(failing: Sequence[Record]) -> str:
     examined = [r for r in failing if r.suspects]
     if not examined:
         return ""
-    chance = by_chance(examined)
-    kinds = Counter(kind for r in examined for kind in kinds_of(r, chance))
-    unsure = kinds.pop(UNSURE, 0)
-    kind, count = kinds.most_common(1)[0] if kinds else (UNSURE, unsure)
-    explained, unknown = ([r.elements for r in examined if k in kinds_of(r, chance)] for k in (kind, UNSURE))
-    if outweighed(explained, unknown):
-        kind, count = UNSURE, unsure
-    if kind == UNSURE:
-        return f"cause unknown: {UNSURE.partition(': ')[2]} ({count} of {len(examined)} failures examined)"
-    told = Counter(text for r in examined for text in r.suspects if kind_of(text) == kind)
-    code, _, sentence = told.most_common(1)[0][0].partition(": ")
-    if len(told) > 1:  # in several wordings: what they have in common
-        sentence = sentence.rpartition(": ")[2]
+    kinds = Kinds(examined)
+    of = [(r.elements, kinds.of(r)) for r in examined]
+    counts = Counter(kind for _, found in of for kind in found)
+    unsure = counts.pop(UNSURE, 0)
+    kind, count = counts.most_common(1)[0] if counts else (UNSURE, unsure)
+    explained, unknown = ([n for n, found in of if k in found] for k in (kind, UNSURE))
+    if kind == UNSURE or outweighed(explained, unknown) or minor(count, len(examined)):
+        return f"cause unknown: {UNSURE.partition(': ')[2]} ({unsure} of {len(examined)} failures examined)"
+    code, sentence = kinds.common(kind, (text for r in examined for text in r.suspects))
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
+
+
+def minor(explained: int, failed: int) -> bool:
+    """Whether a cause explains too few failures to be that of all."""
+    return LEAST * explained < failed
 
 
 @lru_cache(2**14)
@@ -90,3 +132,14 @@ def kind_of(text: str) -> str:
     """
     code, _, sentence = text.partition(": ")
     return f"{code}: {NUMBER.sub(lambda m: m[0] if m[1] else '#', sentence.rpartition(': ')[2])}"
+
+
+@lru_cache(2**14)
+def family_of(kind: str) -> str:
+    """A kind whatever its number after "= ".
+
+    >>> family_of("A12: a temperature, T = 0.5")
+    'A12: a temperature, T = #'
+    """
+    code, _, sentence = kind.partition(": ")
+    return f"{code}: {NUMBER.sub(lambda m: '= #' if m[1] else '#', sentence)}"

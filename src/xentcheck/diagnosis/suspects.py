@@ -11,6 +11,7 @@ from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
 from .counterfactual import Counterfactual
+from .knobs.columns import columns_of_sum
 from .knobs.solve import numbers_of
 from .mistakes.axes import axes
 from .mistakes.bent import bent
@@ -22,7 +23,7 @@ from .mistakes.objectives import objectives
 from .mistakes.options import options
 from .mistakes.ranges import ranges
 from .patterns.finite import also_overflows, nan_where_masked
-from .patterns.first import pattern_of
+from .patterns.first import patterns_of
 from .patterns.ratios import named_ratios, rounded, same_factor
 
 IN_ROWS = tuple(q.name for q in QUANTITIES.values() if q.extent == BY_CLASS)
@@ -52,7 +53,7 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     got, bound: in the quantity's shape. UNSURE where nothing known fits; empty where none is looked for: other
     quantities, networks, more than 200,000 elements.
     """
-    if quantity not in EXAMINED or problem.head == "network" or not 0 < _elements(problem) <= LARGEST:
+    if quantity not in EXAMINED or problem.head == "network" or not (got.size and 0 < _elements(problem) <= LARGEST):
         return ()
     right = Counterfactual.of(problem)
     exact = np.atleast_1d(right.result(quantity))
@@ -74,8 +75,9 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
             explained = {}
             if not rounded(right, exact, found, limit, quantity):
                 explained = dict.fromkeys(numbers_of(right, quantity, exact, found, limit))
+                explained |= dict.fromkeys(columns_of_sum(right, quantity, exact, found, limit))
             explained |= dict.fromkeys(named_ratios(right, exact, found, limit))
-            explained = explained or {pattern_of(right, quantity, exact, found, limit) or UNSURE: None}
+            explained = explained or dict.fromkeys(patterns_of(right, quantity, exact, found, limit) or (UNSURE,))
         also = also_overflows(right, exact, found)
         return tuple(explained | ({also: None} if also else {}))
 

@@ -40,6 +40,8 @@ def number(family: Family) -> float:
     """Of three digits, and in the range of the family, where results tell it from others."""
     if not family.among:
         return 0.01 if family.values else 0.0123  # off a single number, if it is a cost
+    if family.count:
+        return 17.0
     inside = [x for x in family.among[1:-1] if 1e-7 < x < 100]
     return float(f"{inside[len(inside) // 2] * 1.07:.{1 if family.round else 3}g}")
 

@@ -23,6 +23,10 @@ def labels(r: Rows) -> Iterator[Family]:
     elif r.hot is not None:
         sentence = f"smoothed by another eps than {r.eps:g}, which is given, eps = {{}}"
         yield Family("D40", sentence, partial(_smoothed, False), start=r.eps)
+        sentence = "the label has 1 - eps, and each class another mass than eps/C, m = {}"
+        yield Family("D40", sentence, _with_mass, start=r.eps / r.z.shape[1])
+        sentence = "each class has eps/C, and the label another mass than 1 - eps, m = {}"
+        yield Family("D40", sentence, _with_label_mass, start=1.0 - r.eps)
     for told, order in (("in reverse order", None), ("of the next row", 1), ("of the row before", -1)):
         sentence = f"the labels are (1 - l) y + l y', as in mixup, with y' {told}, l = {{}}"
         yield Family("F76", sentence, partial(_mixed, order), whole=True)
@@ -58,6 +62,15 @@ def _smoothed(others: bool, r: Rows, t: float) -> Made:
     assert r.hot is not None
     share = (1.0 - r.hot) / (r.z.shape[1] - 1.0) if others else 1.0 / r.z.shape[1]
     return _with_q(r, r.q + t * (r.kept[:, None] * r.weight * share - r.hot * r.own[:, None]))
+
+
+def _with_mass(r: Rows, t: float) -> Made:
+    return _with_q(r, r.q + t * r.kept[:, None] * r.weight)
+
+
+def _with_label_mass(r: Rows, t: float) -> Made:
+    assert r.hot is not None
+    return _with_q(r, r.q + t * r.hot * r.own[:, None])
 
 
 def _mixed(step: int | None, r: Rows, t: float) -> Made:

@@ -18,11 +18,16 @@ def of_logits(r: Rows) -> Iterator[Family]:
     bent: tuple[tuple[str, Callable[[Array, float], tuple[Array, Array | float]], tuple[float, ...]], ...] = (
         ("a temperature, z/T in the place of z, T = {}", _cooled, spread(0.03, 40.0, 16)),
         ("a temperature, z/T in the place of z, and the factor T^2, T = {}", _cooled, spread(0.03, 40.0, 16)),
+        ("a temperature, z/T in the place of z, and the factor T, T = {}", _cooled, spread(0.03, 40.0, 16)),
         ("soft cap, c tanh(z/c) in the place of z, c = {}", _capped, spread(0.5, 2000.0)),
+        ("logits are clamped to -c to c, c = {}", _clamped, spread(0.5, 2000.0)),
+        ("logits below -c are set to -c, c = {}", _from_below, spread(0.5, 2000.0)),
+        ("logits above c are set to c, c = {}", _from_above, spread(0.5, 2000.0)),
     )
     for sentence, bend, among in bent:
         for told, slope in (("", True), ("without its derivative", False)):
-            made = partial(_bent, bend, slope, 2.0 if "T^2" in sentence else 0.0)
+            power = 2.0 if "factor T^2" in sentence else 1.0 if "factor T" in sentence else 0.0
+            made = partial(_bent, bend, slope, power)
             yield Family("A12", sentence, made, among, beside=told)
     if r.hot is not None:
         for told, sign in (("lowered", -1.0), ("raised", 1.0)):
@@ -52,6 +57,18 @@ def _cooled(z: Array, t: float) -> tuple[Array, float]:
 def _capped(z: Array, t: float) -> tuple[Array, Array]:
     bent = np.tanh(z / t)
     return t * bent, 1.0 - bent * bent
+
+
+def _clamped(z: Array, t: float) -> tuple[Array, Array]:
+    return np.clip(z, -t, t), (np.abs(z) <= t) * 1.0
+
+
+def _from_below(z: Array, t: float) -> tuple[Array, Array]:
+    return np.maximum(z, -t), (z >= -t) * 1.0
+
+
+def _from_above(z: Array, t: float) -> tuple[Array, Array]:
+    return np.minimum(z, t), (z <= t) * 1.0
 
 
 def _bent(

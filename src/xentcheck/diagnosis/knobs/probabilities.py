@@ -17,6 +17,10 @@ def of_probabilities(r: Rows) -> Iterator[Family]:
     for told, flows in (("", False), ("the maximum is no constant", True)):
         sentence = "eps is added to the sum of exponentials, eps = {}"
         yield Family("A04", sentence, partial(_added_to_sum, flows), small, beside=told)
+    sentence = "{} columns of zeros: padding of the classes counts in the sum of exponentials"
+    yield Family("F74", sentence, _padded, spread(0.7, 70_000.0, 12), count=True)
+    sentence = "c is added to the sum of exponentials, which is not shifted, c = {}"
+    yield Family("A04", sentence, _padded, spread(1e-13, 1e3, 16))
     yield Family("A04", "probabilities are clipped from below at eps, eps = {}", _clipped, small)
     for told, high in (("1 - eps", True), ("1", False)):
         sentence = f"a is clipped to eps to {told}, eps = {{}}"
@@ -49,6 +53,14 @@ def _added_to_sum(flows: bool, r: Rows, t: float) -> Made:
         at = r.z == top
         gradient = gradient + at / at.sum(1, keepdims=True) * mass * t / total
     return r.losses(r.z - top - np.log(total)), gradient
+
+
+def _padded(r: Rows, t: float) -> Made:
+    """By columns whose logit is 0."""
+    top = np.maximum(r.z.max(1, keepdims=True), 0.0)
+    e = np.exp(r.z - top)
+    total = e.sum(1, keepdims=True) + t * np.exp(-top)
+    return r.losses(r.z - top - np.log(total)), e / total * r.q.sum(1, keepdims=True) - r.q
 
 
 def _clipped(r: Rows, t: float) -> Made:

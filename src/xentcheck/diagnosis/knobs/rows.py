@@ -16,6 +16,9 @@ from xentcheck.reference.rows import to_rows
 Made = tuple[Array, Array]
 """The losses (m,) of rows and their gradients (m, C), before upstream gradient and denominator."""
 
+STEP = 1e-4
+"""Of the logits, for a derivative along a direction: its error is 1e-8 of a third derivative."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -73,6 +76,11 @@ class Rows:
         layer = (self.layer[0][rows], self.layer[1]) if self.layer else ()
         return replace(self, **cut, layer=layer)
 
+    @property
+    def every(self) -> Array:
+        """A 1 for each row."""
+        return np.ones_like(self.kept)
+
     @cached_property
     def softmax(self) -> tuple[Array, Array, Array]:
         """a, log a, and the log of the sum (m, 1)."""
@@ -109,6 +117,13 @@ class Rows:
             return np.asarray(delta.T @ self.layer[0])
         return np.asarray(delta.sum(0) if name == "dC/db" else delta)
 
+    def along(self, made: Callable[[Rows], Made]) -> Array:
+        """The derivative of a gradient along v, from differences: right to about STEP^2."""
+        assert self.v is not None
+        step = STEP / max(float(np.abs(self.v).max(initial=0.0)), 1e-300)
+        there, back = (made(replace(self, z=self.z + sign * step * self.v))[1] for sign in (1.0, -1.0))
+        return np.asarray(self.s[:, None] * (there - back) / (2.0 * step))
+
 
 def softmax(z: Array) -> tuple[Array, Array, Array]:
     """a, log a, and the log of the sum (m, 1)."""
@@ -135,10 +150,11 @@ def spread(low: float, high: float, count: int = 13) -> tuple[float, ...]:
 class Family:
     """One kind of mistake.
 
-    sentence: with {} for its number. among: where the number is looked for, from value to value; empty where results
-    are linear in it, and 0 is right. whole: whether a row's loss depends on other rows. start: what is told is more by
-    it than the number. beside: what is said of the gradient alone, which values do not tell. round: of two digits
-    at most. values: told of values only, as the gradient has a factor and no more.
+    sentence: with {} for its number, which is of the case if a colon follows it. among: where the number is looked
+    for, from value to value; empty where results are linear in it, and 0 is right. whole: whether a row's loss depends
+    on other rows. start: what is told is more by it than the number. beside: what is said of the gradient alone, which
+    values do not tell. round: of two digits at most. values: told of values only, as the gradient has a factor and no
+    more. count: a whole number from 1 on.
     """
 
     code: str
@@ -150,3 +166,4 @@ class Family:
     beside: str = ""
     round: bool = False
     values: bool = False
+    count: bool = False

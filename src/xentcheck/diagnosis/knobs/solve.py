@@ -19,7 +19,7 @@ from .terms import terms
 FAMILIES = (of_logits, of_probabilities, terms, labels)
 """What makes families, in the order in which they are told."""
 
-ASKED = ("loss", "cost", "dC/dz", "jvp", *LAYER_GRADIENTS)
+ASKED = ("loss", "cost", "dC/dz", "jvp", "hvp", *LAYER_GRADIENTS)
 """Quantities that numbers are read off."""
 
 LARGEST = 50_000
@@ -31,10 +31,16 @@ FEWEST = 3
 DIGITS = 8.0
 """Decimal digits, over all wrong elements but the largest, in which a number has to be right."""
 
+DIGITS_TOLD = 6
+"""Those of a number that several elements agree on, which may have more."""
+
 STEPS = 60
 
 NEAR = 0.01
 """Share of a number with a name within which it is tried."""
+
+DIFFERENCES = 1e-6
+"""Share of the largest element that derivatives from differences may miss."""
 
 TINY = 1e-7
 """Share of the number to which it is read."""
@@ -54,10 +60,20 @@ def numbers_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound
     digits = np.sort(np.log10(np.maximum(np.abs(got - exact) / np.maximum(bound, 1e-300), 1.0))[wrong])
     several = len(digits) >= FEWEST and digits[:-1].sum() >= DIGITS
     few = len(digits) >= FEWEST and digits[:-1].sum() >= DIGITS / 2.0
-    most = 6 if several else 1 if few and digits[-1] <= 4.5 else 2 if digits[-1] > 4.5 else 1 if digits[-1] > 2.5 else 0
+    most = (
+        DIGITS_TOLD
+        if several
+        else 1
+        if few and digits[-1] <= 4.5
+        else 2
+        if digits[-1] > 4.5
+        else 1
+        if digits[-1] > 2.5
+        else 0
+    )
     if not most:
         return ()
-    limit = 2.0 * bound
+    limit = 2.0 * bound + (DIFFERENCES * np.abs(got).max() if quantity == "hvp" else 0.0)
     rows = Rows.of(c)
     place = int(np.argmax(np.where(wrong, np.abs(got - exact) / np.maximum(bound, 1e-300), 0.0)))
     found = []
@@ -75,20 +91,27 @@ def _fitted(family: Family, rows: Rows, quantity: str, got: Array, limit: Array,
     """The number in digits; empty if none explains all elements."""
     part, at = rows, place
     width = got.size // len(got)
-    if not family.whole and len(got) == len(rows.z) and quantity in ("loss", "dC/dz", "dC/da_prev"):
+    if not family.whole and len(got) == len(rows.z) and quantity in ("loss", "dC/dz", "hvp", "dC/da_prev"):
         row = place // width
         part, at = rows.only(slice(row, row + 1)), place % width
     value = got.reshape(-1)[place]
 
     def miss(t: float) -> float:
-        return float(part.quantity(quantity, family.made(part, t)).reshape(-1)[at] - value)
+        return float(_made(family, part, quantity, t).reshape(-1)[at] - value)
 
     for t in _linear(miss) if not family.among else _crossings(miss, family.among):
-        for told, number in _tellings(family.start + t, rows, most):
-            made = rows.quantity(quantity, family.made(rows, number - family.start))
+        whole = [(f"{round(t)}", float(round(t)))] if family.count and t > 0.5 else []
+        for told, number in whole if family.count else _tellings(family.start + t, rows, most):
+            made = _made(family, rows, quantity, number - family.start)
             if made.shape == got.shape and (np.abs(made - got) <= limit).all():
                 return told
     return ""
+
+
+def _made(family: Family, rows: Rows, quantity: str, t: float) -> Array:
+    if quantity == "hvp":
+        return rows.along(lambda moved: family.made(moved, t))
+    return rows.quantity(quantity, family.made(rows, t))
 
 
 def _tellings(t: float, rows: Rows, most: int) -> Iterator[tuple[str, float]]:
@@ -98,6 +121,7 @@ def _tellings(t: float, rows: Rows, most: int) -> Iterator[tuple[str, float]]:
     names |= {"sqrt(C)": np.sqrt(classes), "1/sqrt(C)": classes**-0.5, "C": float(classes), "N": float(m)}
     if rows.eps:
         names |= {"eps": rows.eps, "eps/C": rows.eps / classes, "1 - eps": 1.0 - rows.eps}
+        names |= {"eps/(C - 1)": rows.eps / max(classes - 1, 1)}
     if most > 1:
         for name, value in names.items():
             if value and abs(abs(t) / value - 1.0) < NEAR:
@@ -105,6 +129,8 @@ def _tellings(t: float, rows: Rows, most: int) -> Iterator[tuple[str, float]]:
     for digits in range(1, most + 1):
         told = f"{t:.{digits}g}"
         yield told, float(told)
+    if most >= DIGITS_TOLD:
+        yield f"{t:.{most}g}", t
 
 
 def _linear(miss: Callable[[float], float]) -> Iterator[float]:
@@ -115,24 +141,20 @@ def _linear(miss: Callable[[float], float]) -> Iterator[float]:
 
 
 def _crossings(miss: Callable[[float], float], among: tuple[float, ...]) -> Iterator[float]:
-    """Where it changes its sign, by bisection of the logarithm and secants in turn."""
+    """Where it changes its sign: by secants of the logarithm that keep the sign between two numbers (Illinois)."""
     values = [miss(t) for t in among]
     for low, high, first, last in zip(among, among[1:], values, values[1:], strict=False):
         if not (np.isfinite(first) and np.isfinite(last)) or first * last > 0:
             continue
-        a, b, fa, fb = low, high, first, last
+        a, b, fa, fb, before = float(np.log(low)), float(np.log(high)), first, last, np.inf
         for step in range(STEPS):
-            t = a - fa * (b - a) / (fb - fa) if step % 3 and fb != fa else float(np.sqrt(a * b))
-            ft = miss(t)
-            if ft == 0:
-                a = b = t
+            x = b - fb * (b - a) / (fb - fa) if fb != fa and step % 8 != 7 else 0.5 * (a + b)
+            fx = miss(float(np.exp(x)))
+            if fx == 0 or not np.isfinite(fx) or abs(x - before) <= TINY or abs(b - a) <= TINY:
                 break
-            if not np.isfinite(ft):
-                break
-            if (ft > 0) == (fa > 0):
-                a, fa = t, ft
+            if (fx > 0) != (fb > 0):
+                a, fa = b, fb
             else:
-                b, fb = t, ft
-            if b - a <= TINY * b:
-                break
-        yield 0.5 * (a + b)
+                fa *= 0.5
+            b, fb, before = x, fx, x
+        yield float(np.exp(x))

@@ -21,13 +21,19 @@ def terms(r: Rows) -> Iterator[Family]:
     if r.hot is not None:
         of_z["1 - a_y"] = _miss
         of_z["the label's logit"] = _label_logit
-    scales = (("kept", ""), ("own", ", and the label's weight,")) if r.weighted else (("kept", ""),)
+    scales = [("kept", "")]
+    if r.weighted:
+        scales.append(("own", ", and the label's weight,"))
+    if not r.kept.all():
+        scales.append(("every", ", in ignored rows, too,"))
     for name, term in of_z.items():
         code = "D45" if name == "log(sum(exp(z)))^2" else "D47"
         for scale, weighted in scales:
             sentence = f"{name} times a factor c{weighted} is added to each row's loss, c = {{}}"
             yield Family(code, sentence, partial(_with_term, term, scale))
     yield Family("D47", "a constant c is added to each row's loss, c = {}", _constant)
+    for told, high in (("above u are set to u", True), ("below u are set to u", False)):
+        yield Family("D47", f"losses {told}, u = {{}}", partial(_between, high), spread(1e-9, 1000.0, 20), values=True)
     if r.mean:
         for told, sign in (("added to", 1.0), ("subtracted from", -1.0)):
             sentence = f"a constant c is {told} the denominator, c = {{}}"
@@ -43,6 +49,12 @@ def _with_term(term: Callable[[Rows], Made], scale: str, r: Rows, t: float) -> M
     (losses, gradient), (value, slope) = r.right, term(r)
     factor = t * getattr(r, scale)
     return losses + np.where(factor != 0, factor * value, 0.0), gradient + factor[:, None] * slope
+
+
+def _between(high: bool, r: Rows, t: float) -> Made:
+    losses, gradient = r.right
+    beyond = (losses > t if high else losses < t) & (r.kept != 0)
+    return np.where(beyond, t, losses), gradient * ~beyond[:, None]
 
 
 def _constant(r: Rows, t: float) -> Made:
@@ -68,6 +80,7 @@ def _sum_square(r: Rows) -> Made:
 
 
 def _miss(r: Rows) -> Made:
+    assert r.hot is not None
     a = r.softmax[0]
     p = (a * r.hot).sum(1)
     return 1.0 - p, p[:, None] * (a - r.hot)

@@ -13,38 +13,16 @@ from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import VALUES
 
 CAPS = (5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
-"""Soft caps in use: cap tanh(z/cap)."""
-
-MARGINS = (0.1, 0.2, 0.35, 0.4, 0.5, 1.0)
-"""Margins in use, by which the label's logit is lowered."""
+"""Soft caps in use."""
 
 SCALES = (1.0, 10.0, 16.0, 20.0, 30.0, 64.0)
 """Scales in use behind a division by the length."""
-
-TEMPERATURES = (0.1, 0.5, 2.0, 4.0, 10.0)
 
 
 def bent(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
     with np.errstate(all="ignore"):
-        yield from _limited(c)
         yield from _other_functions(c)
-
-
-def _limited(c: Counterfactual) -> Iterator[Mistake]:
-    """Soft caps, clamps and temperatures."""
-    for cap in CAPS:
-        bent = np.tanh(c.z / cap)
-        yield from _before(c, f"soft cap: the logits are {cap:g} tanh(z/{cap:g})", cap * bent, 1.0 - bent**2)
-    for cap in reversed(CAPS):  # the widest first: where all logits are beyond it, narrower ones do the same
-        inside = (np.abs(c.z) < cap) * 1.0
-        yield from _before(c, f"the logits are clamped to -{cap:g} to {cap:g}", np.clip(c.z, -cap, cap), inside)
-    for t in TEMPERATURES:
-        for factor in dict.fromkeys((1.0, t, t * t, 1.0 / t)):
-            told = f"a temperature: z/{t:g} in the place of z" + (f", times {factor:g}" if factor != 1.0 else "")
-            cold = replace(c, z=c.z / t)
-            yield "A12", told, replace(cold, factor=factor)
-            yield "A12", f"{told}, with its derivative", _derived(cold, factor, 1.0 / t)
 
 
 def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
@@ -80,10 +58,6 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
         yield "A12", f"{sentence} in the place of ln, of the sum but not of the logits", replace(c, log_a=wrong)
         whole = c.z - (c.z - log_a) / np.log(base)
         yield "A12", f"{sentence} in the place of ln, of the whole sum but not of the logits", replace(c, log_a=whole)
-    if c.targets.probabilities is None:
-        hot = np.asarray(np.arange(c.targets.classes) == c.targets.label[:, None], np.float64)
-        for margin in MARGINS:
-            yield "A12", f"the label's logit is lowered by a margin of {margin:g}", replace(c, z=c.z - margin * hot)
     length = np.sqrt((c.z * c.z).sum(1, keepdims=True))
     for scale in SCALES:
         unit = c.z / length
@@ -104,6 +78,11 @@ def _left_out(c: Counterfactual) -> Iterator[Mistake]:
     sorts.append(("the class with the largest logit", c.z == c.z.max(1, keepdims=True)))
     if c.targets.probabilities is None:
         sorts.append(("the label's own class", place == c.targets.label[:, None]))
+        for shards in (2, 3, 4, 8):
+            size = -(-classes // shards)
+            if 1 < size < classes:
+                other = place // size != (c.targets.label // size)[:, None]
+                sorts.append((f"every class but those of the label's own one of {shards} shards", other))
     sorts += [("every class with a negative logit", c.z < 0), ("every class with a positive logit", c.z > 0)]
     order = np.sort(c.z, 1)[:, ::-1]
     for k in (1, 2, 3, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100):

@@ -19,6 +19,7 @@ def forgotten(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
     with np.errstate(all="ignore"):
         yield from _halves(c)
+        yield from _jacobians(c)
         yield from _values(c)
 
 
@@ -45,6 +46,37 @@ def _halves(c: Counterfactual) -> Iterator[Mistake]:
     yield "E52", "the logits are returned as gradient", c.with_gradient(c.z)
     yield "E52", "the logits are returned as gradient, times its factor", c.with_gradient(s * c.z)
     yield "E52", "the softmax is returned as gradient", c.with_gradient(a)
+
+
+def _jacobians(c: Counterfactual) -> Iterator[Mistake]:
+    """Backward passes in two steps: what reaches log a, or a, goes through the derivative of another function."""
+    a, s = c.softmax[0], _scale(c)
+    g, by_a = -s * c.q, np.where(c.q != 0, -s * c.q / a, 0.0)
+    total, dot = g.sum(1, keepdims=True), (a * g).sum(1, keepdims=True)
+    right = c.result("dC/dz")
+    of_log, of_a = "g - a sum(g), that of the log-softmax", "a (g - sum(a g)), that of the softmax"
+    for told, gradient in (
+        (f"what reaches log a goes through {of_a}", a * (g - dot)),
+        (f"what reaches a goes through {of_log}", by_a - a * by_a.sum(1, keepdims=True)),
+        (f"g - sum(g) in the place of {of_log}", g - total),
+        (f"a (g - sum(g)) in the place of {of_log}", a * (g - total)),
+        (f"g - a sum(a g) in the place of {of_log}", g - a * dot),
+        (f"g - a mean(g) in the place of {of_log}", g - a * total / a.shape[1]),
+        (f"g (1 - a), its diagonal alone, in the place of {of_log}", g * (1.0 - a)),
+        (f"a g in the place of {of_log}", a * g),
+        (f"g + a sum(g), with the wrong sign, in the place of {of_log}", g + a * total),
+        (f"a (g - sum(g)) in the place of {of_a}", a * (by_a - by_a.sum(1, keepdims=True))),
+        (f"g - sum(a g) in the place of {of_a}", by_a - total),
+        ("-y/a, the derivative by a, is returned: the derivative of the softmax is left out", by_a),
+        (
+            "what is right goes through the derivative of the softmax once more",
+            a * (right - (a * right).sum(1)[:, None]),
+        ),
+        (f"sum(g) is over the rows in {of_log}", g - a * g.sum(0)),
+        (f"sum(g) is over rows and classes in {of_log}", g - a * g.sum()),
+        (f"sum(a g) is over the rows in {of_a}", a * (by_a - g.sum(0))),
+    ):
+        yield "E61", f"the derivative of another function: {told}", c.with_gradient(gradient)
 
 
 def _values(c: Counterfactual) -> Iterator[Mistake]:

@@ -122,6 +122,17 @@ def _shards(c: Counterfactual) -> Iterator[Mistake]:
             more = c.q.copy()
             more[rows[there], other[there]] += (1.0 - t.smoothing) * t.label_weight[there]
             yield from _with_labels_part(c, "G92", sentence, more)
+        place, own = np.arange(t.classes), (t.label // size)[:, None]
+        others = (place // size != own) & t.kept[:, None]
+        edge = np.where(place // size > own, place % size == 0, place % size == size - 1)
+        for told, at in (
+            ("the first logit", place % size == 0),
+            ("the logit nearest to the label", edge),
+            ("the logit at the label's place", place % size == (t.label % size)[:, None]),
+        ):
+            more = c.q + others * at * ((1.0 - t.smoothing) * t.label_weight)[:, None]
+            sentence = f"{shards} shards: {told} of every other shard is added to the label's, it is not masked"
+            yield from _with_labels_part(c, "G92", sentence, more)
         for sentence, there in (
             (f"the first label {of} is found in none", first),
             (f"the last label {of} is found in none", last),

@@ -65,24 +65,36 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
             _over(c, float(places)),
         )
     yield "B24", "divides twice by the denominator", _over(c, c.denominator**2)
+    yield from _means_of_means(c)
+
+
+def _means_of_means(c: Counterfactual) -> Iterator[Mistake]:
+    """Chunks of rows, the examples of a batch, or ranks have means of their own; a chunk without weight counts as 0."""
+    t = c.targets
+    rows = len(t.kept)
     share = np.where(t.kept, t.label_weight, 0.0) if t.probabilities is None else np.ones(rows)
-    chunks = {f"{size} rows": np.arange(0, rows, size) for size in CHUNKS if size < rows}
-    parts = {"half": 2, "a third": 3, "a quarter": 4, "an eighth": 8}
-    split = [(f"{part} of the rows", np.arange(0, rows, -(-rows // n))) for part, n in parts.items() if n <= rows]
-    for sentence, starts in (*chunks.items(), *split, ("half of the rows", np.array([0, rows // 2]))):
-        if rows > 1:
-            sums = np.add.reduceat(share, starts)
-            with np.errstate(all="ignore"):
-                per_row = np.repeat(sums, np.diff([*starts, rows]))
-                per_row = np.where(per_row == 0, np.inf, per_row)
-            yield "B22", f"the mean over chunks of {sentence} of their means", _over(c, per_row * len(starts))
-            yield "B22", f"the sum over chunks of {sentence} of their means", _over(c, per_row)
-    for ranks in (2, 4, 8):
-        if ranks < rows:
-            dealt = np.arange(rows) % ranks
-            sums = np.bincount(dealt, share, ranks)
-            per_row = np.where(sums == 0, np.inf, sums)[dealt]
-            yield "B22", f"the mean over {ranks} ranks of their means, rows dealt in turn", _over(c, per_row * ranks)
+    number = np.arange(rows)
+    groups = [(f"chunks of {n} rows", "chunks", number // n) for n in CHUNKS if n < rows]
+    groups += [(f"{n} chunks", "chunks", number // -(-rows // n)) for n in (2, 3, 4, 8) if n <= rows]
+    groups += [("2 chunks", "chunks", (number >= rows // 2).astype(np.intp))] if rows > 1 else []
+    groups += [(f"{n} ranks, rows dealt in turn", "ranks", number % n) for n in (2, 4, 8) if n < rows]
+    shape = c.problem.logits_shape
+    if len(shape) > 2 and 0 not in shape:
+        places = int(np.prod(shape[2:]))
+        groups.append((f"{shape[0]} examples", "examples", number // places))
+        groups.append((f"{places} positions", "positions", number % places))
+    for told, parts, group in groups:
+        sums = np.bincount(group, share)
+        per_row = np.where(sums == 0, np.inf, sums)[group]
+        yield "B22", f"{told}: the mean over the {parts} of their means", _over(c, per_row * len(sums))
+        yield "B22", f"{told}: the sum over the {parts} of their means", _over(c, per_row)
+        full = np.count_nonzero(sums)
+        if 0 < full < len(sums):
+            yield (
+                "B22",
+                f"{told}: the mean over the {parts} of their means, empty ones left out",
+                _over(c, per_row * full),
+            )
 
 
 def _other_counts(c: Counterfactual) -> Iterator[Mistake]:
@@ -92,7 +104,11 @@ def _other_counts(c: Counterfactual) -> Iterator[Mistake]:
     if kept < rows:
         told = "the mean over all rows is multiplied by the share of kept rows"
         yield "B20", told, _over(c, c.denominator * (rows / kept) ** 2 if kept else np.inf)
-        yield "B20", f"{told}, as is a sum that is divided by the kept rows", _over(c, c.denominator * rows / kept)
+        yield (
+            "B20",
+            f"{told}, as is a sum that is divided by the kept rows",
+            _over(c, c.denominator * rows / kept if kept else np.inf),
+        )
     for block in (8, 16, 32, 64, 128):
         if rows % block:
             yield "B20", f"divides by the rows padded to a multiple of {block}", _over(c, float(rows + -rows % block))
@@ -150,7 +166,11 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
     uniform = (np.ones(t.classes) if t.weight is None else t.weight) * t.smoothing / t.classes
     if t.smoothing:
         yield "C31", "ignored rows are smoothed", replace(c, q=np.where(ignored[:, None], uniform, c.q))
+    top = c.z.max(1, initial=-np.inf)
+    rows = (c.losses() + np.where(ignored, top - c.softmax[1].max(1, initial=-np.inf), 0.0)) / c.denominator
     mass = np.where(ignored, 1.0, c.q.sum(1))[:, None]
+    summed = replace(c, row_mass=mass, given={"loss": rows, "cost": np.asarray(rows.sum())})
+    yield "C30", "ignored rows keep the log of their sum: only the label's logit is masked", summed
     yield "C30", "ignored rows keep their softmax in the gradient", replace(c, row_mass=mass)
     labels = np.where(ignored, p.ignore_index % t.classes, t.label)
     yield "C36", "the mask is inverted: ignored rows count, kept ones do not", c.with_labels(labels, ignored)
@@ -215,6 +235,9 @@ def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
     yield "E50", "the upstream gradient's sign alone is used", replace(c, upstream=np.sign(up))
     if len(up) > 1:
         yield from _summed_upstreams(c)
+    if len(up) == c.z.shape[1] > 1 and c.problem.reduction == "none":
+        by_class = c.result("dC/dz") / np.where(up != 0, up, 1.0)[:, None] * up
+        yield "E50", "the upstream gradient of row j multiplies class j of every row", c.with_gradient(by_class)
     if c.mean:
         yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up / c.denominator)
     added = replace(c, upstream=ones).result("dC/dz") + up[:, None]

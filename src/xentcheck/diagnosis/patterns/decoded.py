@@ -60,6 +60,8 @@ def logits_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
         return ""
     number = np.flatnonzero(single)
     flat = order[low[number]]
+    if np.array_equal((t.label * c.z.shape[1] + np.arange(len(c.z)))[number] % c.z.size, flat):
+        return "F70: the label's logit of row n is read at row y, column n"
     for name, stride in (("N", len(c.z)), ("C + 1", c.z.shape[1] + 1), ("C - 1", c.z.shape[1] - 1)):
         if np.array_equal((number * stride + t.label[number]) % c.z.size, flat):
             return f"F70: the label's logit of row n is read at n S + y with S = {name}: it is n C + y"

@@ -14,6 +14,7 @@ from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
 from xentcheck.reference.formats import Array
 
 from .numbers import listed, named
+from .places import sort_of
 
 OPEN = 0.005
 """Share of an element's error that may be left."""
@@ -62,15 +63,24 @@ def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong
         near = (np.abs(base) * limit).sum(1) / np.where(size > 0, size, 1.0)
         tight = 2.0 * (np.abs(base) * bound).sum(1) / np.where(size > 0, size, 1.0)
         name = named(c, ratio, tight, use) or named(c, ratio, near, use)
+        rest = _only(c, use, np.asarray((exact != 0).any(1))) if factor is ones else ""
         if name or told:
             factors = f"{told}{name or 'a number of the row'}"
-            return f"B27: by {listed(ratio[use])}: each row of the gradient is multiplied by {factors}"
+            return f"B27: by {listed(ratio[use])}{rest}: each row of the gradient is multiplied by {factors}"
+        if rest and _same(ratio[use]):
+            return f"F79: {ratio[use][0]:.5g} times the right ones: {rest.removeprefix(', ')} are wrong"
         length = np.sqrt((got * got).sum(1))[use]
         if np.count_nonzero(use) > 2 and _same(length) and not _same(ratio[use]) and ((ratio > 0) & (ratio <= 1)).all():
             return f"E51: the gradient of each row is cut to the length {length[0]:.4g}"
         if np.count_nonzero(use) > 1 and (np.abs(ratio[use]) < FARTHEST).all():
             return f"B27: by {listed(ratio[use])}: each row of the gradient has a factor of its own"
     return ""
+
+
+def _only(c: Counterfactual, rows: Array, told: Array) -> str:
+    """Which rows alone are wrong, if they are of one sort."""
+    sort = sort_of(c, rows, told | rows)
+    return f", just the rows {sort}" if sort else ""
 
 
 def _same(x: Array) -> bool:
@@ -200,4 +210,5 @@ def _told(c: Counterfactual, chosen: tuple[Part, ...], found: list[Array], limit
             sentences.append(f"{known} times {name} is added" if known else f"a multiple of {name} is added")
     others = [name for name in ("a", "y") if not any(n.startswith(name) for n, _, _ in chosen)]
     rest = f", {' and '.join(others)} is right" if others else ""
-    return f"{'; '.join(numbers)}: in the gradient, {' and '.join(sentences)}{rest}"
+    only = _only(c, use, (c.q != 0).any(1))
+    return f"{'; '.join(numbers)}{only}: in the gradient, {' and '.join(sentences)}{rest}"

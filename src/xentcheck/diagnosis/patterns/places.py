@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import comb
 
 import numpy as np
 
@@ -19,10 +20,14 @@ FEW = 7
 """Elements of which a limit parts the wrong from the right ones by chance."""
 
 
+CHOICES = 2000
+"""Ways to choose as many rows from which on a limit parts them by no chance."""
+
+
 def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     """What the places of a gradient's wrong elements say."""
     wrong = wrong_elements(exact, got, bound)
-    columns, rows = np.flatnonzero(wrong.any(0)), np.flatnonzero(wrong.any(1))
+    rows = np.flatnonzero(wrong.any(1))
     if told := _without_a(right, got, wrong, bound):
         return told
     if (got[wrong] == 0).all():
@@ -32,10 +37,12 @@ def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -
         other = upper != (right.targets.label >= wrong.shape[1] // 2)[:, None]
         if right.targets.probabilities is None and len(rows) > 1 and np.array_equal(wrong, other & (exact != 0)):
             return "E59: a gradient in the half of the classes with the label only: its own shard"
-        if 0 < len(columns) < wrong.shape[1] and columns[-1] == wrong.shape[1] - 1 and not got[:, columns[0] :].any():
-            return f"F74: no gradient from column {columns[0]} on"
-        if 0 < len(rows) < wrong.shape[0] and rows[-1] == wrong.shape[0] - 1 and not got[rows[0] :].any():
-            return f"F78: no gradient from row {rows[0]} on: a lost chunk, or an offset that overflows"
+        if told := _of_zeros(exact, got, wrong):
+            return told
+        whole = np.asarray(wrong.any(1))
+        sort = sort_of(right, whole, np.asarray((exact != 0).any(1))) if not got[whole].any() else ""
+        if sort:
+            return f"F79: 0 times the right ones: just the rows {sort} are wrong"
         return "E54: the wrong elements are all 0"
     clipped = np.abs(got[wrong])
     apart = np.ptp(np.abs(exact[wrong])) > 1e-3 * np.abs(exact[wrong]).max()  # else it is one ratio
@@ -45,6 +52,57 @@ def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -
     beside = right.q == 0
     if not wrong[~at_maximum].any() and len(rows) > 1 and (wrong & beside).any():
         return "A11: wrong at the row's maximum only: a gradient flows through the maximum"
+    return ""
+
+
+def rows_of_zeros(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """Which rows alone have wrongly no loss."""
+    wrong = wrong_elements(exact, got, bound)
+    if got[wrong].any() or not right.targets.kept[wrong].all():
+        return ""
+    told = (exact != 0) | wrong
+    if where := placed(wrong, told, "row"):
+        return f"F78: no loss {where}: rows are lost or skipped"
+    sort = sort_of(right, wrong, told)
+    return f"F79: 0 times the right ones: just the rows {sort} are wrong" if sort else ""
+
+
+def _of_zeros(exact: Array, got: Array, wrong: Array) -> str:
+    """Which columns or rows alone have wrongly no gradient at all."""
+    there = (exact != 0) | wrong
+    columns, rows = np.asarray(wrong.any(0)), np.asarray(wrong.any(1))
+    where = placed(columns, np.asarray(there.any(0)), "column")
+    if where and not got[:, columns].any() and np.array_equal(there & columns, wrong):
+        return f"F74: no gradient {where}: columns are lost"
+    where = placed(rows, np.asarray(there.any(1)), "row")
+    if where and not got[rows].any() and np.array_equal(there & rows[:, None], wrong):
+        return f"F78: no gradient {where}: rows are lost or skipped"
+    return ""
+
+
+def placed(those: Array, told: Array, what: str) -> str:
+    """Where rows or columns are, "from row 3 on", "in every 4th row"; empty if that is in no order, or everywhere.
+
+    told: which of them tell, as they could be wrong; of the others nothing is known.
+    """
+    number, count = np.arange(len(those)), len(those)
+    found = np.flatnonzero(those)
+    if not len(found) or not (told & ~those).any():
+        return ""
+    first, last = int(found[0]), int(found[-1])
+    if np.array_equal((number >= first) & told, those):
+        return f"in the last {what}" if first == count - 1 else f"from {what} {first} on"
+    if np.array_equal((number <= last) & told, those):
+        return f"in the first {what}" if last == 0 else f"before {what} {last + 1}"
+    for step in range(2, count if len(found) > 2 else 0):
+        if np.array_equal((number % step == first % step) & told, those):
+            return f"in every {step}. {what}, from {what} {first % step} on"
+        if step == 2:
+            continue
+        if np.array_equal((number % step != number[told & ~those][0] % step) & told, those):
+            return f"but in every {step}. {what}"
+    if np.array_equal((number >= first) & (number <= last) & told, those):
+        return f"in {what} {first}" if first == last else f"in {what}s {first} to {last}"
     return ""
 
 
@@ -112,14 +170,46 @@ def rows_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> st
         return ""
     rows = np.asarray(wrong.reshape(len(wrong), -1).any(1))
     told = np.asarray((exact != 0).reshape(len(rows), -1).any(1)) | rows
-    if rows.any() and np.array_equal(rows, ~right.targets.kept):
-        return "F79: just the rows that are ignored are wrong"
+    sort = sort_of(right, rows, told)
+    return f"F79: {_by(exact, got, wrong)}just the rows {sort} are wrong" if sort else ""
+
+
+def sort_of(c: Counterfactual, rows: Array, told: Array) -> str:
+    """What just some rows have of those that tell; empty if nothing, or if one row alone has it.
+
+    Numbers part rows where they could hardly do so by chance.
+    """
+    if rows.any() and np.array_equal(rows, ~c.targets.kept):
+        return "that are ignored"
     if min(np.count_nonzero(rows), np.count_nonzero(told & ~rows)) < 2:
         return ""
-    for sentence, those in _sorts(right):
+    for sentence, those in _sorts(c):
         if np.array_equal(rows[told], those[told]):
-            return f"F79: just the rows {sentence} are wrong"
+            return sentence
+    if comb(np.count_nonzero(told), np.count_nonzero(rows & told)) > CHOICES:
+        for name, x in _numbers(c).items():
+            inside, outside = x[rows & told], x[told & ~rows]
+            for word, low, high in (("below", inside, outside), ("above", outside, inside)):
+                if low.max() < high.min():
+                    return f"with {name} {word} {0.5 * (low.max() + high.min()):.3g}"
     return ""
+
+
+def _numbers(c: Counterfactual) -> dict[str, Array]:
+    """Numbers of each row that a limit may part."""
+    a, top = c.softmax[0], c.z.max(1)
+    found = {
+        "a loss": c.losses(),
+        "a largest logit": top,
+        "a largest probability": a.max(1),
+        "a log of the sum of exponentials": top - c.softmax[1].max(1),
+        "an upstream gradient": c.upstream,
+        "an absolute upstream gradient": np.abs(c.upstream),
+    }
+    if c.targets.probabilities is None:
+        found["a label's probability"] = a[np.arange(len(a)), c.targets.label]
+        found["a label"] = c.targets.label.astype(np.float64)
+    return {name: x for name, x in found.items() if np.isfinite(x).all()}
 
 
 def columns_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
@@ -152,7 +242,7 @@ def _by(exact: Array, got: Array, wrong: Array) -> str:
     if not (np.isfinite(got[wrong]).all() and (exact[wrong] != 0).all()):
         return ""
     ratio = got[wrong] / exact[wrong]
-    one = bool(np.ptp(ratio) <= 1e-3 * np.abs(ratio).max())
+    one = len(ratio) > 1 and bool(np.ptp(ratio) <= 1e-3 * np.abs(ratio).max())
     return f"{ratio.mean():.5g} times the right ones: " if one else ""
 
 
