@@ -61,12 +61,13 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     with np.errstate(all="ignore"):
         if pattern := nan_where_masked(right, exact, found, limit):
             return (pattern,)
+        wanted = _Wanted(exact, found, limit, FORMATS[problem.dtype].largest)
         everywhere = (mistake for source in SOURCES for mistake in source(right))
         for mistakes in (along(right) if quantity in DIRECTIONAL else (), everywhere):
             explained = dict.fromkeys(
                 f"{code}: {text}"
                 for code, text, wrong in mistakes
-                if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit, FORMATS[problem.dtype].largest)
+                if wanted.explained_by(np.atleast_1d(wrong.result(quantity)))
             )
             if explained:
                 explained |= dict.fromkeys(same_factor(exact, found, limit))
@@ -104,17 +105,28 @@ def _in_rows(x: Array, quantity: str) -> Array:
     return wide if quantity in LAYER_GRADIENTS else wide.reshape(-1)
 
 
-def _explains(expected: Array, exact: Array, got: Array, bound: Array, largest: float) -> bool:
-    """Largest: of the format, beyond which what is expected is infinite."""
-    first = slice(FIRST)
-    if not _near(expected[first], exact[first], got[first], bound[first], largest):
-        return False
-    return not np.array_equal(expected, exact, equal_nan=True) and _near(expected, exact, got, bound, largest)
+class _Wanted:
+    """A result that is to be explained; largest: of its format, beyond which what is expected is infinite."""
 
+    def __init__(self, exact: Array, got: Array, bound: Array, largest: float) -> None:
+        left = UNEXPLAINED * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
+        self._exact, self._got, self._largest, self._limit = exact, got, largest, 2.0 * bound + left
+        far = np.where(np.isfinite(got) & np.isfinite(exact), np.abs(got - exact) / np.maximum(bound, 1e-300), 0.0)
+        self._worst = int(np.argmax(far)) if (far > 0).any() else None
 
-def _near(expected: Array, exact: Array, got: Array, bound: Array, largest: float) -> bool:
-    expected = np.where(np.abs(expected) > largest, np.copysign(np.inf, expected), expected)
-    same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-    left = UNEXPLAINED * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
-    near = np.abs(got - expected) <= 2.0 * bound + left
-    return bool((same | (near & np.isfinite(got))).all())
+    def explained_by(self, wrong: Array) -> bool:
+        """Whether all is near, and not as it should be; the worst element and the first rows are compared first."""
+        if self._worst is not None and wrong.size == self._got.size:
+            off = abs(float(wrong.flat[self._worst]) - float(self._got.flat[self._worst]))
+            if not off <= float(self._limit.flat[self._worst]):
+                return False
+        if not self._near(wrong, slice(FIRST)):
+            return False
+        return not np.array_equal(wrong, self._exact, equal_nan=True) and self._near(wrong, slice(None))
+
+    def _near(self, wrong: Array, rows: slice) -> bool:
+        expected, got = wrong[rows], self._got[rows]
+        expected = np.where(np.abs(expected) > self._largest, np.copysign(np.inf, expected), expected)
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        near = np.abs(got - expected) <= self._limit[rows]
+        return bool((same | (near & np.isfinite(got))).all())

@@ -38,7 +38,7 @@ def told(c: Counterfactual, quantity: str, got: Any) -> tuple[str, ...]:
 
 def number(family: Family) -> float:
     """Of three digits, and in the range of the family, where results tell it from others."""
-    if not family.among:
+    if family.values or not family.among:
         return 0.01 if family.values else 0.0123  # off a single number, if it is a cost
     if family.count:
         return 17.0
