@@ -83,11 +83,14 @@ class Kinds:
     def common(self, kind: str, suspects: Iterable[str]) -> tuple[str, str]:
         """The code and the sentence that the suspects of a kind have in common; from which number to which."""
         told = Counter(text for text in suspects if self.kind(text) == kind)
-        code, _, sentence = told.most_common(1)[0][0].partition(": ")
+        ((most, times),) = told.most_common(1)
+        code, _, sentence = most.partition(": ")
         if len(told) == 1:
             return code, sentence
         found = [READ.search(text) for text in told]
         sentence = sentence.rpartition(": ")[2]
+        if 2 * times > told.total():
+            return code, sentence
         numbers = sorted(float(m[2]) for m in found if m)
         if len(numbers) == len(told) and numbers[-1] - numbers[0] > ALIKE * max(map(abs, numbers)):
             sentence = READ.sub(lambda m: f"{m[1]}{numbers[0]:g} to {numbers[-1]:g}", sentence)
@@ -136,10 +139,10 @@ def kind_of(text: str) -> str:
 
 @lru_cache(2**14)
 def family_of(kind: str) -> str:
-    """A kind whatever its number after "= ".
+    """A kind whatever its number, or the name of one, after its last "= ".
 
     >>> family_of("A12: a temperature, T = 0.5")
     'A12: a temperature, T = #'
     """
-    code, _, sentence = kind.partition(": ")
-    return f"{code}: {NUMBER.sub(lambda m: '= #' if m[1] else '#', sentence)}"
+    sentence, found, _ = kind.rpartition(" = ")
+    return f"{sentence} = #" if found else kind

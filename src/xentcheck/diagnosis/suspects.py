@@ -73,9 +73,9 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
                 explained |= dict.fromkeys(same_factor(exact, found, limit))
                 break
         else:
-            explained = {}
-            if not rounded(right, exact, found, limit, quantity):
-                explained = dict.fromkeys(numbers_of(right, quantity, exact, found, limit))
+            noise = bool(rounded(right, exact, found, limit, quantity))
+            explained = dict.fromkeys(numbers_of(right, quantity, exact, found, limit, noise))
+            if not noise:
                 explained |= dict.fromkeys(columns_of_sum(right, quantity, exact, found, limit))
             explained |= dict.fromkeys(named_ratios(right, exact, found, limit))
             explained = explained or dict.fromkeys(patterns_of(right, quantity, exact, found, limit) or (UNSURE,))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
-from xentcheck.reference.formats import Array
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.vocabulary import LAYER_GRADIENTS, VALUES
 
 from .labels import labels
@@ -31,6 +31,9 @@ FEWEST = 3
 DIGITS = 8.0
 """Decimal digits, over all wrong elements but the largest, in which a number has to be right."""
 
+ROUND = 2
+"""Digits of a number that somebody chose."""
+
 DIGITS_TOLD = 6
 """Those of a number that several elements agree on, which may have more."""
 
@@ -42,15 +45,21 @@ NEAR = 0.01
 DIFFERENCES = 1e-6
 """Share of the largest element that derivatives from differences may miss."""
 
+OPEN = 4.0
+"""Units of an element, and of its error, that may be left where it is far from what is right."""
+
 TINY = 1e-7
 """Share of the number to which it is read."""
 
 
-def numbers_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
+def numbers_of(
+    c: Counterfactual, quantity: str, exact: Array, got: Array, bound: Array, noise: bool = False
+) -> tuple[str, ...]:
     """The mistakes with one number that explain a result: "D47: ... is added to each row's loss, c = 0.02".
 
     Of several elements any number is taken that explains all of them, to as few digits as it takes; a single one has to
-    give a number of one digit, or of two where it is right to so many more.
+    give a number of one digit, or of two where it is right to so many more. noise: errors look like those of roundings,
+    which few elements could have by chance.
     """
     wrong = wrong_elements(exact, got, bound)
     if quantity not in ASKED or c.z.size > LARGEST or not wrong.any() or not np.isfinite(got).all():
@@ -71,9 +80,11 @@ def numbers_of(c: Counterfactual, quantity: str, exact: Array, got: Array, bound
         if digits[-1] > 2.5
         else 0
     )
-    if not most:
+    if not most or (noise and not several):
         return ()
-    limit = 2.0 * bound + (DIFFERENCES * np.abs(got).max() if quantity == "hvp" else 0.0)
+    unit = 2.0 ** -FORMATS[c.problem.dtype].precision
+    limit = 2.0 * bound + OPEN * unit * np.minimum(np.abs(got - exact), np.abs(got))
+    limit = limit + (DIFFERENCES * np.abs(got).max() if quantity == "hvp" else 0.0)
     rows = Rows.of(c)
     place = int(np.argmax(np.where(wrong, np.abs(got - exact) / np.maximum(bound, 1e-300), 0.0)))
     found = []
@@ -115,20 +126,19 @@ def _made(family: Family, rows: Rows, quantity: str, t: float) -> Array:
 
 
 def _tellings(t: float, rows: Rows, most: int) -> Iterator[tuple[str, float]]:
-    """A number by its name, if it is near one that has one, and in digits, few first."""
+    """A number in digits, few first, and by its name before those of more digits than anybody would choose."""
     m, classes = rows.z.shape
     names = {"log C": np.log(classes), "log N": np.log(m), "1/C": 1.0 / classes, "1/N": 1.0 / m}
     names |= {"sqrt(C)": np.sqrt(classes), "1/sqrt(C)": classes**-0.5, "C": float(classes), "N": float(m)}
     if rows.eps:
         names |= {"eps": rows.eps, "eps/C": rows.eps / classes, "1 - eps": 1.0 - rows.eps}
         names |= {"eps/(C - 1)": rows.eps / max(classes - 1, 1)}
-    if most > 1:
-        for name, value in names.items():
-            if value and abs(abs(t) / value - 1.0) < NEAR:
-                yield ("-" if t < 0 else "") + name, float(np.copysign(value, t))
     for digits in range(1, most + 1):
-        told = f"{t:.{digits}g}"
-        yield told, float(told)
+        for name, value in names.items() if digits == ROUND + 1 or digits == most < ROUND + 1 else ():
+            if most > 1 and value and abs(abs(t) / value - 1.0) < NEAR:
+                yield ("-" if t < 0 else "") + name, float(np.copysign(value, t))
+        number = float(f"{t:.{digits}g}")
+        yield f"{number:g}", number
     if most >= DIGITS_TOLD:
         yield f"{t:.{most}g}", t
 

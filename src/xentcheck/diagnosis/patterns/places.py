@@ -73,7 +73,7 @@ def _of_zeros(exact: Array, got: Array, wrong: Array) -> str:
     columns, rows = np.asarray(wrong.any(0)), np.asarray(wrong.any(1))
     where = placed(columns, np.asarray(there.any(0)), "column")
     if where and not got[:, columns].any() and np.array_equal(there & columns, wrong):
-        return f"F74: no gradient {where}: columns are lost"
+        return f"F74: no gradient {where}: columns have no gradient"
     where = placed(rows, np.asarray(there.any(1)), "row")
     if where and not got[rows].any() and np.array_equal(there & rows[:, None], wrong):
         return f"F78: no gradient {where}: rows are lost or skipped"
