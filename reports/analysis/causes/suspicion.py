@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from xentcheck.records.record import Record
+from xentcheck.records.rules import rules
 from xentcheck.vocabulary import UNSURE
 
 NUMBER = re.compile(r"(= -?)?[0-9][0-9.e+-]*")
@@ -24,6 +25,9 @@ SINGLE = 8
 
 SEVERAL = 3
 """Elements from which on a mistake that fits all of them does so by no chance; one number is met by one of hundreds."""
+
+FORMS = 0.6
+"""A mistake of less than this share of all with its code is one of several forms, which nobody can tell apart."""
 
 LEAST = 4
 """A cause of fewer than one in so many failures is none of the whole run."""
@@ -111,15 +115,30 @@ def suspicion(failing: Sequence[Record]) -> str:
     if not examined:
         return ""
     kinds = Kinds(examined)
-    of = [(r.elements, kinds.of(r)) for r in examined]
-    counts = Counter(kind for _, found in of for kind in found)
+    of = [kinds.of(r) for r in examined]
+    counts = Counter(kind for found in of for kind in found)
     unsure = counts.pop(UNSURE, 0)
     kind, count = counts.most_common(1)[0] if counts else (UNSURE, unsure)
-    explained, unknown = ([n for n, found in of if k in found] for k in (kind, UNSURE))
-    if kind == UNSURE or outweighed(explained, unknown) or minor(count, len(examined)):
+    if kind == UNSURE or minor(count, len(examined)) or _outweighed_where_it_explains(kind, of, examined):
         return f"cause unknown: {UNSURE.partition(': ')[2]} ({unsure} of {len(examined)} failures examined)"
     code, sentence = kinds.common(kind, (text for r in examined for text in r.suspects))
+    alike = sum(any(text.startswith(f"{code}: ") for text in found) for found in of)
+    if count < FORMS * alike and code in rules():
+        sentence, count = rules()[code].title, alike
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
+
+
+def _outweighed_where_it_explains(kind: str, of: Sequence[Sequence[str]], examined: Sequence[Record]) -> bool:
+    """Whether more is unknown of the quantities that a mistake explains: others may follow from it in their own way."""
+    failed = Counter(r.quantity for r in examined)
+    met = Counter(r.quantity for r, found in zip(examined, of, strict=True) if kind in found)
+    there = [
+        (r.elements, found)
+        for r, found in zip(examined, of, strict=True)
+        if not minor(met[r.quantity], failed[r.quantity])
+    ]
+    explained, unknown = ([n for n, found in there if k in found] for k in (kind, UNSURE))
+    return outweighed(explained, unknown)
 
 
 def minor(explained: int, failed: int) -> bool:

@@ -10,7 +10,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
-from .counterfactual import Counterfactual
+from .counterfactual import Counterfactual, wrong_elements
 from .knobs.columns import columns_of_sum
 from .knobs.solve import numbers_of
 from .mistakes.axes import axes
@@ -22,7 +22,7 @@ from .mistakes.normalisers import normalisers
 from .mistakes.objectives import objectives
 from .mistakes.options import options
 from .mistakes.ranges import ranges
-from .patterns.finite import also_overflows, nan_where_masked
+from .patterns.finite import also_overflows, nan_where_masked, not_finite
 from .patterns.first import patterns_of
 from .patterns.ratios import named_ratios, rounded, same_factor
 
@@ -40,6 +40,9 @@ UNEXPLAINED = 0.001
 
 FIRST = 2
 """Rows that are compared before all others: most mistakes are out of the question after them."""
+
+NEAR_LARGEST = 1e-3
+"""Share of a format's largest number from which on a factor too many makes an infinity."""
 
 LARGEST = 200_000
 """Elements of the logits or of the weights beyond which nobody waits for a guess."""
@@ -61,7 +64,11 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     with np.errstate(all="ignore"):
         if pattern := nan_where_masked(right, exact, found, limit):
             return (pattern,)
-        wanted = _Wanted(exact, found, limit, FORMATS[problem.dtype].largest)
+        wrong, largest = wrong_elements(exact, found, limit), FORMATS[problem.dtype].largest
+        lost = not np.isfinite(found[wrong]).any() and not (np.abs(exact[wrong]) > NEAR_LARGEST * largest).any()
+        if lost and (told := not_finite(right, quantity, exact, found)):
+            return tuple(dict.fromkeys((*told, *filter(None, (also_overflows(right, exact, found),)))))
+        wanted = _Wanted(exact, found, limit, largest)
         everywhere = (mistake for source in SOURCES for mistake in source(right))
         for mistakes in (along(right) if quantity in DIRECTIONAL else (), everywhere):
             explained = dict.fromkeys(

@@ -169,9 +169,9 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
     top = c.z.max(1, initial=-np.inf)
     rows = (c.losses() + np.where(ignored, top - c.softmax[1].max(1, initial=-np.inf), 0.0)) / c.denominator
     mass = np.where(ignored, 1.0, c.q.sum(1))[:, None]
+    yield "C30", "ignored rows keep their softmax in the gradient", replace(c, row_mass=mass)
     summed = replace(c, row_mass=mass, given={"loss": rows, "cost": np.asarray(rows.sum())})
     yield "C30", "ignored rows keep the log of their sum: only the label's logit is masked", summed
-    yield "C30", "ignored rows keep their softmax in the gradient", replace(c, row_mass=mass)
     labels = np.where(ignored, p.ignore_index % t.classes, t.label)
     yield "C36", "the mask is inverted: ignored rows count, kept ones do not", c.with_labels(labels, ignored)
     none = np.where(ignored[:, None], uniform, 0.0)

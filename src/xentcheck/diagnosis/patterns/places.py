@@ -122,7 +122,14 @@ def _without_a(right: Counterfactual, got: Array, wrong: Array, bound: Array) ->
     a, s = right.softmax[0], np.broadcast_to(right.upstream / right.denominator, right.z.shape[:1])[:, None]
     zero = np.abs(got + s * right.q) <= bound
     lost, left = a[wrong], a[~zero & (s * right.q.sum(1, keepdims=True) != 0)]
-    if not (wrong & (got != 0)).any() or not zero[wrong].all() or min(len(lost), len(left)) < 2:
+    if not zero[wrong].all() or not wrong.any():
+        return ""
+    told = s * right.q.sum(1, keepdims=True) * a != 0
+    columns = np.asarray(wrong.any(0))
+    where = placed(columns, np.asarray(told.any(0)), "column")
+    if where and (np.abs(got + s * right.q) <= bound)[:, columns].all() and (wrong & (got != 0)).any():
+        return f"F74: {where}: a is left out of some columns of the gradient, y is right"
+    if not (wrong & (got != 0)).any() or min(len(lost), len(left)) < 2:
         return ""
     if len(lost) + len(left) <= FEW or lost.max() >= left.min():
         return ""
