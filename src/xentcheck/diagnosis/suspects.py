@@ -38,6 +38,9 @@ SOURCES = (normalisers, options, axes, ranges, forgotten, objectives, bent, labe
 UNEXPLAINED = 0.001
 """Share of an element, and of its error, that a cause may leave open beside twice the bound."""
 
+MOST_LEFT = 0.5
+"""Share of the worst element's error that may be left: just beyond the bound, all that is nearly right is near."""
+
 FIRST = 2
 """Rows that are compared before all others: most mistakes are out of the question after them."""
 
@@ -85,6 +88,7 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
             if not noise:
                 explained |= dict.fromkeys(columns_of_sum(right, quantity, exact, found, limit))
             explained |= dict.fromkeys(named_ratios(right, exact, found, limit))
+            explained |= dict.fromkeys(same_factor(exact, found, limit))
             explained = explained or dict.fromkeys(patterns_of(right, quantity, exact, found, limit) or (UNSURE,))
         also = also_overflows(right, exact, found)
         return tuple(explained | ({also: None} if also else {}))
@@ -120,12 +124,14 @@ class _Wanted:
         self._exact, self._got, self._largest, self._limit = exact, got, largest, 2.0 * bound + left
         far = np.where(np.isfinite(got) & np.isfinite(exact), np.abs(got - exact) / np.maximum(bound, 1e-300), 0.0)
         self._worst = int(np.argmax(far)) if (far > 0).any() else None
+        error = 0.0 if self._worst is None else float(np.abs(got - exact).flat[self._worst])
+        self._tight = 0.0 if self._worst is None else min(float(self._limit.flat[self._worst]), MOST_LEFT * error)
 
     def explained_by(self, wrong: Array) -> bool:
         """Whether all is near, and not as it should be; the worst element and the first rows are compared first."""
         if self._worst is not None and wrong.size == self._got.size:
             off = abs(float(wrong.flat[self._worst]) - float(self._got.flat[self._worst]))
-            if not off <= float(self._limit.flat[self._worst]):
+            if not off <= self._tight:
                 return False
         if not self._near(wrong, slice(FIRST)):
             return False

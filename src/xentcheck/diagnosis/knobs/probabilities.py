@@ -19,6 +19,12 @@ def of_probabilities(r: Rows) -> Iterator[Family]:
         yield Family("A04", sentence, partial(_added_to_sum, flows), small, beside=told)
     sentence = "{} columns of zeros: padding of the classes counts in the sum of exponentials"
     yield Family("F74", sentence, _padded, spread(0.7, 70_000.0, 12), count=True)
+    for block in (8, 16, 32, 64, 128):
+        if pad := -r.z.shape[1] % block:
+            sentence = (
+                f"{pad} columns pad the classes to a multiple of {block}: padding counts as logits of v, v = -{{}}"
+            )
+            yield Family("F74", sentence, partial(_padded_with, pad), spread(0.01, 100.0, 9), round=True)
     sentence = "c is added to the sum of exponentials, which is not shifted, c = {}"
     yield Family("A04", sentence, _padded, spread(1e-13, 1e3, 16))
     yield Family("A04", "probabilities are clipped from below at eps, eps = {}", _clipped, small)
@@ -53,6 +59,10 @@ def _added_to_sum(flows: bool, r: Rows, t: float) -> Made:
         at = r.z == top
         gradient = gradient + at / at.sum(1, keepdims=True) * mass * t / total
     return r.losses(r.z - top - np.log(total)), gradient
+
+
+def _padded_with(columns: int, r: Rows, t: float) -> Made:
+    return _padded(r, columns * np.exp(-t))
 
 
 def _padded(r: Rows, t: float) -> Made:

@@ -12,6 +12,9 @@ from xentcheck.reference.formats import Array
 MOST = 20_000
 """Logits among which one is looked for: of more, several are close to any number."""
 
+TELLING = 1e-3
+"""Share of the largest factor that something else has to differ by: less is noise."""
+
 OPEN = 0.01
 """Share of an element's error that may be left."""
 
@@ -121,6 +124,8 @@ def targets_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str
         return ""
     safe = np.where(s != 0, s, 1.0)[:, None]
     read = np.where(wrong, c.softmax[0] * c.q.sum(1, keepdims=True) - got / safe, c.q)
+    if not (np.abs(read - c.q) > TELLING * np.abs(c.q).max()).any():
+        return ""
     told = []
     for i in np.flatnonzero(rows)[:2]:
         there = np.flatnonzero(np.abs(read[i]) > 8.0 * bound[i] / np.abs(safe[i]))[:4]

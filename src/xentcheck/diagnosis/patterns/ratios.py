@@ -16,6 +16,9 @@ OPEN = 0.002
 FARTHEST = 1e6
 """Ratios beyond it, or below its inverse, are no factor that somebody forgot, but another result."""
 
+SURE = 1e-4
+"""Share of a single number that its bound has to be below, for a ratio of two digits."""
+
 MANY = 6
 """Wrong elements from which on their signs say something: of so many roundings one goes the other way."""
 
@@ -58,13 +61,16 @@ def same_factor(exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
 
     None where 1, 2, 1/2 or 0 is that ratio, which have names.
     """
-    if got.size < 3 or not (np.isfinite(got).all() and np.isfinite(exact).all() and exact.any()):
+    if not (np.isfinite(got).all() and np.isfinite(exact).all() and exact.any()):
         return ()
     size = np.abs(exact).max()
     x = exact / size
     told = f"{float(((got / size) * x).sum() / (x * x).sum()):.2g}"
     ratio = float(told)
-    if abs(ratio) in (0.0, 0.5, 1.0, 2.0) or not (np.abs(got - ratio * exact) <= (1.0 + abs(ratio)) * bound).all():
+    sure = got.size > 2 or (bound < SURE * np.abs(exact)).all()
+    if not sure or abs(ratio) in (0.5, 1.0, 2.0) or not 1.0 / FARTHEST < abs(ratio) < FARTHEST:
+        return ()
+    if not (np.abs(got - ratio * exact) <= (1.0 + abs(ratio)) * bound).all():
         return ()
     return (f"B24: everything has one and the same factor f = {told}",)
 
