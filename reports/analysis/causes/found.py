@@ -15,7 +15,7 @@ from xentcheck.records.words import printable
 from xentcheck.vocabulary import UNSURE
 
 from .shared import Agreements, shared
-from .suspicion import Kinds, minor, outweighed
+from .suspicion import Kinds, doubtful, minor
 from .traits import Traits, size_of, traits_of
 
 UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
@@ -24,6 +24,10 @@ UNKNOWN = "cause unknown: none of the known mistakes explains it"
 
 READ_OFF = ("B22", "B27", "D47", "E60", "F74", "F78", "F79")
 """Codes of causes that are read off the numbers of one case, and tell them."""
+
+
+Size = tuple[str, int]
+"""The quantity of a result, and how many elements it has."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,9 @@ def causes_of(agreements: Agreements, failing: Sequence[Record]) -> tuple[Cause,
         explained = sorted((f for kinds in left if kind in kinds for f in left[kinds]), key=lambda f: f[:2])
         left = {kinds: members for kinds, members in left.items() if kind not in kinds}
         cause = _cause(kind, explained, chosen(failing, (f.position for f in explained)), agreements, kinds_of)
-        found.append((cause, [f.elements for f in explained]))
-    unknown = [n for cause, elements in found if cause.sentence == UNKNOWN for n in elements]
-    examined = sum(len(elements) for cause, elements in found if cause.code or cause.sentence == UNKNOWN)
+        found.append((cause, [(f.traits[0], f.elements) for f in explained]))
+    unknown = [size for cause, sizes in found if cause.sentence == UNKNOWN for size in sizes]
+    examined = sum(len(sizes) for cause, sizes in found if cause.code or cause.sentence == UNKNOWN)
     return tuple(cause for cause, _ in sorted(found, key=lambda pair: _rank(pair[0], pair[1], unknown, examined)))
 
 
@@ -108,13 +112,13 @@ def _doubt(kind: str) -> tuple[bool, bool]:
     return kind == UNEXAMINED, kind.startswith(UNSURE)
 
 
-def _rank(cause: Cause, explained: Sequence[int], unknown: Sequence[int], examined: int) -> int:
+def _rank(cause: Cause, explained: Sequence[Size], unknown: Sequence[Size], examined: int) -> int:
     if cause.sentence == UNEXAMINED:
         return 3
     if cause.sentence == UNKNOWN:
         return 1
-    doubtful = outweighed(explained, unknown) or (2 * len(unknown) > examined and minor(len(explained), examined))
-    return 2 if cause.code and doubtful else 0
+    few = 2 * len(unknown) > examined and minor(len(explained), examined)
+    return 2 if cause.code and (few or doubtful(explained, unknown)) else 0
 
 
 def _kinds(r: Record, kinds_of: Kinds) -> list[str]:

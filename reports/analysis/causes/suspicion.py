@@ -119,7 +119,9 @@ def suspicion(failing: Sequence[Record]) -> str:
     counts = Counter(kind for found in of for kind in found)
     unsure = counts.pop(UNSURE, 0)
     kind, count = counts.most_common(1)[0] if counts else (UNSURE, unsure)
-    if kind == UNSURE or minor(count, len(examined)) or _outweighed_where_it_explains(kind, of, examined):
+    sized = [((r.quantity, r.elements), found) for r, found in zip(examined, of, strict=True)]
+    explained, unknown = ([size for size, found in sized if k in found] for k in (kind, UNSURE))
+    if kind == UNSURE or minor(count, len(examined)) or doubtful(explained, unknown):
         return f"cause unknown: {UNSURE.partition(': ')[2]} ({unsure} of {len(examined)} failures examined)"
     code, sentence = kinds.common(kind, (text for r in examined for text in r.suspects))
     alike = sum(any(text.startswith(f"{code}: ") for text in found) for found in of)
@@ -128,17 +130,15 @@ def suspicion(failing: Sequence[Record]) -> str:
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
 
 
-def _outweighed_where_it_explains(kind: str, of: Sequence[Sequence[str]], examined: Sequence[Record]) -> bool:
-    """Whether more is unknown of the quantities that a mistake explains: others may follow from it in their own way."""
-    failed = Counter(r.quantity for r in examined)
-    met = Counter(r.quantity for r, found in zip(examined, of, strict=True) if kind in found)
-    there = [
-        (r.elements, found)
-        for r, found in zip(examined, of, strict=True)
-        if not minor(met[r.quantity], failed[r.quantity])
-    ]
-    explained, unknown = ([n for n, found in there if k in found] for k in (kind, UNSURE))
-    return outweighed(explained, unknown)
+def doubtful(explained: Sequence[tuple[str, int]], unknown: Sequence[tuple[str, int]]) -> bool:
+    """Whether more is unknown of the quantities that a mistake explains: others may follow from it in their own way.
+
+    Both: the quantity of each result, and how many elements it has.
+    """
+    met, lost = (Counter(quantity for quantity, _ in part) for part in (explained, unknown))
+    often = {quantity for quantity in met if not minor(met[quantity], met[quantity] + lost[quantity])}
+    there = ([n for quantity, n in part if quantity in often] for part in (explained, unknown))
+    return not often or outweighed(*there)
 
 
 def minor(explained: int, failed: int) -> bool:
