@@ -27,6 +27,9 @@ def labels(r: Rows) -> Iterator[Family]:
         yield Family("D40", sentence, _with_mass, start=r.eps / r.z.shape[1])
         sentence = "each class has eps/C, and the label another mass than 1 - eps, m = {}"
         yield Family("D40", sentence, _with_label_mass, start=1.0 - r.eps)
+    if r.hot is not None:
+        sentence = f"y has another mass at the label than {'1 - eps' if r.eps else '1'}, m = {{}}"
+        yield Family("D40" if r.eps else "E60", sentence, _with_y, start=1.0 - r.eps, beside="a is right")
     for told, order in (("in reverse order", None), ("of the next row", 1), ("of the row before", -1)):
         sentence = f"the labels are (1 - l) y + l y', as in mixup, with y' {told}, l = {{}}"
         yield Family("F76", sentence, partial(_mixed, order), whole=True)
@@ -71,6 +74,11 @@ def _with_mass(r: Rows, t: float) -> Made:
 def _with_label_mass(r: Rows, t: float) -> Made:
     assert r.hot is not None
     return _with_q(r, r.q + t * r.hot * r.own[:, None])
+
+
+def _with_y(r: Rows, t: float) -> Made:
+    assert r.hot is not None
+    return r.right[0], r.right[1] - t * r.hot * r.own[:, None]
 
 
 def _mixed(step: int | None, r: Rows, t: float) -> Made:

@@ -31,7 +31,7 @@ def of_probabilities(r: Rows) -> Iterator[Family]:
     for told, high in (("1 - eps", True), ("1", False)):
         sentence = f"a is clipped to eps to {told}, eps = {{}}"
         yield Family("A04", sentence, partial(_a_clipped, high), small, beside="a is not that of the value")
-    if r.hot is None or r.eps:
+    if r.hot is None:
         return
     powers = spread(0.05, 8.0)
     sentence = "a factor (1 - a_y)^g of a focal loss is left on, g = {}"
@@ -40,7 +40,9 @@ def of_probabilities(r: Rows) -> Iterator[Family]:
     sentence = "each row's loss is multiplied by a power of the label's probability, a_y^p, p = {}"
     yield Family("B27", sentence, _by_a_power, spread(0.1, 4.0), beside="the factor is a constant")
     yield Family("B27", sentence, _by_a_power, spread(0.1, 4.0))
-    yield Family("A12", "(1 - a_y^p)/p in the place of -log a_y, a generalised cross-entropy, p = {}", _power, powers)
+    if not r.eps:
+        sentence = "(1 - a_y^p)/p in the place of -log a_y, a generalised cross-entropy, p = {}"
+        yield Family("A12", sentence, _power, powers)
 
 
 def _added_to_a(r: Rows, t: float) -> Made:
@@ -85,13 +87,13 @@ def _a_clipped(high: bool, r: Rows, t: float) -> Made:
 
 
 def _focal(whole: float, r: Rows, t: float) -> Made:
-    a, log_a, _ = r.softmax
-    p, log_p = ((x * (r.hot != 0)).sum(1) for x in (a, np.where(r.hot != 0, log_a, 0.0)))
+    """whole: 1 where its gradient flows through the factor, and 0 where that is a constant."""
+    assert r.hot is not None
+    a, (losses, gradient) = r.softmax[0], r.right
+    p = (a * r.hot).sum(1)
     miss = np.maximum(1.0 - p, 1e-300)
-    factor = miss**t
-    slope = factor - whole * t * miss ** (t - 1.0) * np.where(p > 0, p * log_p, 0.0)
-    losses, gradient = r.right
-    return losses * factor, gradient * slope[:, None]
+    through = whole * losses * t * miss ** (t - 1.0) * p
+    return losses * miss**t, gradient * (miss**t)[:, None] + through[:, None] * (a - r.hot)
 
 
 def _by_a_power(r: Rows, t: float) -> Made:

@@ -30,7 +30,8 @@ def terms(r: Rows) -> Iterator[Family]:
         code = "D45" if name == "log(sum(exp(z)))^2" else "D47"
         for scale, weighted in scales:
             sentence = f"{name} times a factor c{weighted} is added to each row's loss, c = {{}}"
-            yield Family(code, sentence, partial(_with_term, term, scale))
+            of_values = name == "the label's logit"  # in the gradient it is a factor of y
+            yield Family(code, sentence, partial(_with_term, term, scale), values=of_values)
     yield Family("D47", "a constant c is added to each row's loss, c = {}", _constant)
     for told, high in (("above u are set to u", True), ("below u are set to u", False)):
         yield Family("D47", f"losses {told}, u = {{}}", partial(_between, high), spread(1e-9, 1000.0, 20), values=True)

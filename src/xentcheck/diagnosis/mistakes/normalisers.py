@@ -157,6 +157,10 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
         return
     ignored = ~t.kept
     everything = np.ones_like(t.kept)
+    likely = c.with_labels(np.where(ignored, c.z.argmax(1), t.label), everything)
+    sentence = "ignored rows count as rows of the class with their largest logit"
+    yield "C34", f"{sentence}: ignore_index is not honoured", likely
+    yield "C34", f"{sentence}, in the denominator too", _over(likely, float(likely.targets.label_weight.sum()) or 1.0)
     for label in dict.fromkeys((p.ignore_index % t.classes, t.classes - 1, 0)):
         told = c.with_labels(np.where(ignored, label, t.label), everything)
         sentence = f"ignored rows count as rows of class {label}"

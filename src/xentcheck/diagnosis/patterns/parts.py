@@ -22,6 +22,9 @@ OPEN = 0.005
 FREE = 4
 """Wrong elements that there have to be more than numbers that were fitted."""
 
+MOST = 2048
+"""Rows among which that of an upstream gradient is looked for."""
+
 FARTHEST = 1e6
 """A factor beyond it is none."""
 
@@ -67,6 +70,8 @@ def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong
         if name or told:
             factors = f"{told}{name or 'a number of the row'}"
             return f"B27: by {listed(ratio[use])}{rest}: each row of the gradient is multiplied by {factors}"
+        if factor is ones and (told := _of_other_rows(c, ratio, tight, use)):
+            return told
         if rest and _same(ratio[use]):
             return f"F79: {ratio[use][0]:.5g} times the right ones: {rest.removeprefix(', ')} are wrong"
         length = np.sqrt((got * got).sum(1))[use]
@@ -75,6 +80,21 @@ def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong
         if np.count_nonzero(use) > 1 and (np.abs(ratio[use]) < FARTHEST).all():
             return f"B27: by {listed(ratio[use])}: each row of the gradient has a factor of its own"
     return ""
+
+
+def _of_other_rows(c: Counterfactual, ratio: Array, near: Array, use: Array) -> str:
+    """Whether each wrong row has the upstream gradient of another row."""
+    up = c.upstream
+    if np.count_nonzero(use) < 2 or len(up) > MOST or len(np.unique(up)) < 4 or (up[use] == 0).any():
+        return ""
+    limit = (near * np.abs(up))[use, None] + 1e-12 * np.abs(up)
+    found = np.abs((ratio * up)[use, None] - up) <= limit
+    if not (found.any(1) & (limit.max(1) < 1e-2 * np.abs(up[use]))).all():
+        return ""
+    pairs = ", ".join(
+        f"row {i} has that of row {j}" for i, j in zip(np.flatnonzero(use)[:3], found.argmax(1), strict=False)
+    )
+    return f"E50: {pairs}: rows have the upstream gradient of other rows"
 
 
 def _only(c: Counterfactual, rows: Array, told: Array) -> str:

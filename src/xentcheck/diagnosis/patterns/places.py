@@ -235,6 +235,23 @@ def columns_of(right: Counterfactual, exact: Array, got: Array, bound: Array) ->
     return ""
 
 
+def one_ratio_in_rows(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """Which rows alone are one multiple of the right ones, as a whole."""
+    wrong = wrong_elements(exact, got, bound)
+    if len(wrong) != len(right.z) or np.count_nonzero(wrong) < FEWEST:
+        return ""
+    rows = np.asarray(wrong.reshape(len(wrong), -1).any(1))
+    told = np.asarray((exact != 0).reshape(len(rows), -1).any(1)) | rows
+    factor = _by(exact, got, wrong)
+    ratio = float((got[rows] * exact[rows]).sum() / (exact[rows] ** 2).sum())
+    if not factor or not (np.abs(got - ratio * exact) <= (1.0 + abs(ratio)) * bound)[rows].all():
+        return ""
+    if where := placed(rows, told, "row"):
+        return f"F79: {factor}{where}: a part of the rows has another factor"
+    sort = sort_of(right, rows, told)
+    return f"F79: {factor}just the rows {sort} are wrong" if sort else ""
+
+
 def one_ratio_in_columns(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     """The same, where the wrong elements are one multiple of the right ones, and differ in size."""
     wrong = wrong_elements(exact, got, bound)

@@ -57,7 +57,7 @@ def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array
 
 
 def same_factor(exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
-    """The one ratio of several elements in two digits, which is the same in other cases if it is a constant.
+    """The one ratio of several elements in two digits, or three, which is the same in other cases if it is a constant.
 
     None where 1, 2, 1/2 or 0 is that ratio, which have names.
     """
@@ -65,14 +65,15 @@ def same_factor(exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
         return ()
     size = np.abs(exact).max()
     x = exact / size
-    told = f"{float(((got / size) * x).sum() / (x * x).sum()):.2g}"
-    ratio = float(told)
+    found = float(((got / size) * x).sum() / (x * x).sum())
     sure = got.size > 2 or (bound < SURE * np.abs(exact)).all()
-    if not sure or abs(ratio) in (0.5, 1.0, 2.0) or not 1.0 / FARTHEST < abs(ratio) < FARTHEST:
-        return ()
-    if not (np.abs(got - ratio * exact) <= (1.0 + abs(ratio)) * bound).all():
-        return ()
-    return (f"B24: everything has one and the same factor f = {told}",)
+    for told in (f"{found:.2g}", f"{found:.3g}") if sure else ():
+        ratio = float(told)
+        if abs(ratio) in (0.5, 1.0, 2.0) or not 1.0 / FARTHEST < abs(ratio) < FARTHEST:
+            return ()
+        if (np.abs(got - ratio * exact) <= (1.0 + abs(ratio)) * bound).all():
+            return (f"B24: everything has one and the same factor f = {told}",)
+    return ()
 
 
 def named_ratios(right: Counterfactual, exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
