@@ -9,7 +9,16 @@ from xentcheck.vocabulary import LAYER_GRADIENTS
 from .decoded import at_label, labels_of, logits_of, targets_of
 from .finite import not_finite
 from .parts import part_of
-from .places import columns_of, moved_rows, one_ratio_in_columns, rows_of, rows_of_zeros, where_wrong, where_zero
+from .places import (
+    columns_of,
+    moved_rows,
+    one_ratio_in_columns,
+    one_ratio_in_rows,
+    rows_of,
+    rows_of_zeros,
+    where_wrong,
+    where_zero,
+)
 from .ratios import constant_ratio, precision, rounded
 from .softmax import softmax_of
 from .terms import term_of
@@ -42,6 +51,8 @@ def _pattern_of(right: Counterfactual, quantity: str, exact: Array, got: Array, 
         found = where_zero(quantity, exact, got, bound)
     found = found or constant_ratio(*seen)
     in_rows = quantity in ("loss", "dC/dz")
+    if not found and in_rows:
+        found = one_ratio_in_rows(*seen)
     if not found and in_rows:
         found = labels_of(right, quantity, exact, got, bound)
     if not found and quantity == "dC/dz":

@@ -91,9 +91,8 @@ def _of_other_rows(c: Counterfactual, ratio: Array, near: Array, use: Array) -> 
     found = np.abs((ratio * up)[use, None] - up) <= limit
     if not (found.any(1) & (limit.max(1) < 1e-2 * np.abs(up[use]))).all():
         return ""
-    pairs = ", ".join(
-        f"row {i} has that of row {j}" for i, j in zip(np.flatnonzero(use)[:3], found.argmax(1), strict=False)
-    )
+    first = zip(np.flatnonzero(use)[:3], found.argmax(1), strict=False)
+    pairs = ", ".join(f"row {i} has that of row {j}" for i, j in first)
     return f"E50: {pairs}: rows have the upstream gradient of other rows"
 
 
