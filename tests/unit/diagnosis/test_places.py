@@ -13,7 +13,8 @@ from xentcheck.cases.build import build
 from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.diagnosis.knobs.columns import columns_of_sum
 from xentcheck.diagnosis.patterns.finite import not_finite
-from xentcheck.diagnosis.patterns.places import placed, rows_of_zeros, sort_of, where_wrong
+from xentcheck.diagnosis.patterns.parts import part_of
+from xentcheck.diagnosis.patterns.places import one_ratio_in_rows, placed, rows_of_zeros, sort_of, where_wrong
 from xentcheck.diagnosis.suspects import suspects
 from xentcheck.reference.rows import from_rows
 from xentcheck.vocabulary import UNSURE
@@ -161,3 +162,28 @@ def test_a_gradient_through_another_functions_derivative_is_named() -> None:
         made[2] += 1e-3 * np.arange(9) ** 2
         assert not any(text.startswith("E61") for text in suspects(p, "dC/dz", made, limits(right)))
     assert suspects(p, "dC/dz", right + np.sin(1e4 * right), limits(right)) == (UNSURE,)
+
+
+@pytest.mark.parametrize("quantity", ["loss", "dC/dz"])
+def test_a_part_of_the_rows_with_another_factor_is_told_by_its_place(quantity: str) -> None:
+    """The last rows, twice; with two factors among them, or with one right element, they are no such part."""
+    exact = PLAIN.result(quantity)
+    got = exact.copy()
+    got[3:] *= 2.0
+    told = one_ratio_in_rows(PLAIN, exact, got, limits(exact))
+    assert told == "F79: 2 times the right ones: from row 3 on: a part of the rows has another factor"
+    for other in (3.0, 0.5):
+        mixed = got.copy()
+        mixed[5] *= other
+        assert one_ratio_in_rows(PLAIN, exact, mixed, limits(exact)) == ""
+
+
+def test_rows_with_the_upstream_gradients_of_others_are_told() -> None:
+    """Pairs that share one; a row with a number that is nobody's is none of it."""
+    exact = PLAIN.result("dC/dz")
+    up = PLAIN.upstream
+    shared = up[np.arange(7) // 2 * 2]
+    told = part_of(PLAIN, exact, exact * (shared / up)[:, None], limits(exact))
+    assert told.startswith("E50: row 1 has that of row 0, row 3 has that of row 2")
+    shared[3] *= 1.0123
+    assert not part_of(PLAIN, exact, exact * (shared / up)[:, None], limits(exact)).startswith("E50")
