@@ -32,7 +32,7 @@ IN_ROWS = tuple(q.name for q in QUANTITIES.values() if q.extent == BY_CLASS)
 EXAMINED = ("loss", "cost", *IN_ROWS, "jvp", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""
 
-SOURCES = (normalisers, options, axes, ranges, forgotten, objectives, bent, labels, layer_causes)
+SOURCES = (normalisers, forgotten, options, axes, ranges, objectives, bent, labels, layer_causes)
 """What makes mistakes, in the order in which they are told."""
 
 UNEXPLAINED = 0.001

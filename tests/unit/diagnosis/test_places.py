@@ -14,7 +14,8 @@ from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.diagnosis.knobs.columns import columns_of_sum
 from xentcheck.diagnosis.patterns.finite import not_finite
 from xentcheck.diagnosis.patterns.parts import part_of
-from xentcheck.diagnosis.patterns.places import one_ratio_in_rows, placed, rows_of_zeros, sort_of, where_wrong
+from xentcheck.diagnosis.patterns.places import one_ratio_in_rows, rows_of_zeros, where_wrong
+from xentcheck.diagnosis.sorts import placed, sort_of
 from xentcheck.diagnosis.suspects import suspects
 from xentcheck.reference.rows import from_rows
 from xentcheck.vocabulary import UNSURE

@@ -1,6 +1,6 @@
-"""Causes in the two halves of a - y, in rows that do not sum to 1, and in derivatives along a direction.
+"""Causes in the upstream gradient, in the two halves of a - y, in rows that do not sum to 1, and along a direction.
 
-The newcomer's mistakes are among them. Codes as in `causes`.
+The newcomer's mistakes are among them. Codes as in `mistakes`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from xentcheck.reference.rows import to_rows
 def forgotten(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
     with np.errstate(all="ignore"):
+        yield from _upstreams(c)
         yield from _halves(c)
         yield from _jacobians(c)
         yield from _values(c)
@@ -26,6 +27,58 @@ def forgotten(c: Counterfactual) -> Iterator[Mistake]:
 def _scale(c: Counterfactual) -> Array:
     """(m, 1): upstream gradient over denominator."""
     return np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])[:, None]
+
+
+def _summed_upstreams(c: Counterfactual) -> Iterator[Mistake]:
+    """What reaches each row from its loss, behind the reduction, is summed over the rows."""
+    t = c.targets
+    each = np.broadcast_to(c.upstream / c.denominator, t.kept.shape) * t.kept
+    sentence = "the sum over the rows of what reaches them from the reduction multiplies each row's gradient"
+    yield "E50", sentence, replace(c, upstream=np.full_like(each, each.sum()), denominator=1.0)
+    if t.weight is not None and t.probabilities is None and not t.smoothing:
+        plain = np.where(t.label_weight[:, None] != 0, c.q / t.label_weight[:, None], 0.0)
+        total = np.full_like(each, (each * t.label_weight).sum())
+        yield "E50", sentence, replace(c, q=plain, upstream=total, denominator=1.0)
+
+
+def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
+    up = c.upstream
+    ones = np.ones_like(up)
+    yield "E50", "the upstream gradient is ignored", replace(c, upstream=ones)
+    if c.problem.reduction == "none" and len(up):
+        yield "E50", "the first row's upstream gradient is used for all rows", replace(c, upstream=ones * up[0])
+        for step, which in ((1, "previous"), (-1, "next")):
+            yield "E50", f"the {which} row's upstream gradient is used", replace(c, upstream=np.roll(up, step))
+        yield "E50", "the upstream gradients are used in reverse order", replace(c, upstream=up[::-1])
+        yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
+    yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
+    if (up < 0).any() and (up > 0).any():  # else it is a sign
+        yield "E50", "the upstream gradient's absolute value is used", replace(c, upstream=np.abs(up))
+    yield "E50", "the upstream gradient's sign alone is used", replace(c, upstream=np.sign(up))
+    if len(up) > 1:
+        yield from _summed_upstreams(c)
+    if len(up) == c.z.shape[1] > 1 and c.problem.reduction == "none":
+        by_class = c.result("dC/dz") / np.where(up != 0, up, 1.0)[:, None] * up
+        yield "E50", "the upstream gradient of row j multiplies class j of every row", c.with_gradient(by_class)
+    if c.mean:
+        yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up / c.denominator)
+    added = replace(c, upstream=ones).result("dC/dz") + up[:, None]
+    yield "E50", "the upstream gradient is added, not multiplied", replace(c, given={"dC/dz": added})
+    if c.problem.backwards > 1:
+        first = c.result("dC/dz")
+        told = "the second backward call finds what the first left behind"
+        yield "E53", told, replace(c, upstream=-2.0 * up * up)
+        again = c.problem.backwards * (c.q if c.pulled is None else c.pulled)
+        yield "E53", f"{told}: y is subtracted from the saved softmax once more in each call", replace(c, pulled=again)
+        for sentence, before in (("the gradient", first), ("a - y", c.softmax[0] * c.q.sum(1, keepdims=True) - c.q)):
+            saved = replace(c, a=before, row_mass=1.0)
+            yield "E53", f"{told}: {sentence} in the place of the saved softmax", saved
+            saved = replace(c, z=before)
+            yield "E53", f"{told}: {sentence} in the place of the saved logits", saved
+    yield "E54", "the result is 0", replace(c, factor=0.0)
+    yield "G90", "the sign is wrong", replace(c, factor=-1.0)
+    yield "B24", "twice the right result", replace(c, factor=2.0)
+    yield "B24", "half of the right result", replace(c, factor=0.5)
 
 
 def _halves(c: Counterfactual) -> Iterator[Mistake]:

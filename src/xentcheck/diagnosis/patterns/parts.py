@@ -11,10 +11,10 @@ from itertools import combinations
 import numpy as np
 
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
+from xentcheck.diagnosis.sorts import sort_of
 from xentcheck.reference.formats import Array
 
 from .numbers import listed, named
-from .places import sort_of
 
 OPEN = 0.005
 """Share of an element's error that may be left."""
