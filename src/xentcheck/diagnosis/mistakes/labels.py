@@ -107,6 +107,13 @@ def _shards(c: Counterfactual) -> Iterator[Mistake]:
     """A label at the boundary of two shards of the classes is found in both, or in none."""
     t = c.targets
     rows = np.arange(len(c.z))
+    for block in (2, 4, 8, 16, 32, 64, 128):
+        there = t.kept & (t.label >= t.classes // block * block)
+        if there.any() and t.classes > block:
+            less = c.q.copy()
+            less[rows[there], t.label[there]] -= (1.0 - t.smoothing) * t.label_weight[there]
+            sentence = f"blocks of {block} classes: labels in the tail that fills no block are found in none"
+            yield from _with_labels_part(c, "G92", sentence, less)
     for shards in (2, 3, 4, 8):
         size = -(-t.classes // shards)
         if size < 2 or size >= t.classes:

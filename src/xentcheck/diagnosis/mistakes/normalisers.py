@@ -87,6 +87,10 @@ def _means_of_means(c: Counterfactual) -> Iterator[Mistake]:
         per_row = np.where(sums == 0, np.inf, sums)[group]
         yield "B22", f"{told}: the mean over the {parts} of their means", _over(c, per_row * len(sums))
         yield "B22", f"{told}: the sum over the {parts} of their means", _over(c, per_row)
+        members = np.bincount(group)[group]
+        told_by_rows = f"{told}: the mean over the {parts} of their means, each by the number of its rows"
+        yield "B22", told_by_rows, _over(c, per_row * rows / members)
+        yield "B22", f"{told}: divides by the number of {parts}, not of rows", _over(c, float(len(sums)))
         full = np.count_nonzero(sums)
         if 0 < full < len(sums):
             yield (

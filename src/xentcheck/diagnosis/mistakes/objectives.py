@@ -30,6 +30,7 @@ def objectives(c: Counterfactual) -> Iterator[Mistake]:
     with np.errstate(all="ignore"):
         yield from _focal(c)
         yield from _hardest(c)
+        yield from _unlike(c)
         yield from _others(c)
 
 
@@ -101,6 +102,21 @@ def _hardest(c: Counterfactual) -> Iterator[Mistake]:
         yield "D47", sentence, wrong
         if c.mean:
             yield "D47", f"{sentence}, and the mean is over them", replace(wrong, denominator=float(count))
+
+
+def _unlike(c: Counterfactual) -> Iterator[Mistake]:
+    """Only the rows count whose label has the largest logit, or has not."""
+    t = c.targets
+    if t.probabilities is not None:
+        return
+    met = c.z.argmax(1) == t.label
+    for told, those in (("has", met), ("has not", ~met)):
+        wrong = replace(c, q=c.q * those[:, None])
+        sentence = f"only the rows whose label {told} the largest logit count"
+        yield "D47", sentence, wrong
+        if c.mean:
+            left = float(t.label_weight[those].sum()) or np.inf
+            yield "D47", f"{sentence}, and the mean is over them", replace(wrong, denominator=left)
 
 
 def _others(c: Counterfactual) -> Iterator[Mistake]:
