@@ -189,7 +189,7 @@ def test_every_code_that_is_named_has_a_rule() -> None:
 def test_a_code_is_explained_by_the_command() -> None:
     """One, all, and none that there is not."""
     one = CliRunner().invoke(command, ["b20"], standalone_mode=False)
-    assert one.output.splitlines()[0] == "B20: the mean divides by all rows"
+    assert one.output.splitlines()[0] == "B20: the mean divides by all rows, or by another count"
     assert max(map(len, one.output.splitlines())) <= 80
     listed = CliRunner().invoke(command, [], standalone_mode=False).output.splitlines()
     assert [line[:3] for line in listed[: listed.index("")]] == list(rules())
