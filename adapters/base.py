@@ -86,8 +86,8 @@ class Adapter(ABC):
     has wrapped already; `always` names options always given, `places` those taken by position only, with what stands
     there where the option is none of ours.
     guessed: options, dtypes, reductions, `labels` and `keywords` that nobody declared. refused: those of them that it
-    raises an exception for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`. never_set:
-    parameters of what it wraps that no problem sets.
+    raises an exception for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`.
+    never_set: parameters of what it wraps that no problem sets.
     """
 
     name: str

@@ -15,15 +15,19 @@ from xentcheck.records.words import printable
 from xentcheck.vocabulary import UNSURE
 
 from .shared import Agreements, shared
-from .suspicion import by_chance, kind_of, kinds_of, outweighed
+from .suspicion import Kinds, doubtful, minor
 from .traits import Traits, size_of, traits_of
 
 UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
 
 UNKNOWN = "cause unknown: none of the known mistakes explains it"
 
-READ_OFF = ("B27", "D47", "E60", "F79")
+READ_OFF = ("B22", "B27", "D47", "E60", "F74", "F78", "F79")
 """Codes of causes that are read off the numbers of one case, and tell them."""
+
+
+Size = tuple[str, int]
+"""The quantity of a result, and how many elements it has."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,13 @@ def causes_of(agreements: Agreements, failing: Sequence[Record]) -> tuple[Cause,
 
     What is unknown comes last, but before mistakes that explain fewer failures of several elements: some do by
     chance.
-    A failure that several mistakes explain has the one that explains most of the others.
+    A failure that several mistakes explain has the one that explains most of the others, or that it names first.
     """
     left: dict[tuple[str, ...], list[Failed]] = defaultdict(list)
     once: dict[Any, Any] = {}  # what many failures have, in memory once
-    chance = by_chance(failing)
+    kinds_of = Kinds(failing)
     for i, r in enumerate(failing):
-        parts = (place_of(r), r.suspects, (r.quantity, traits_of(r), size_of(r)[0]), tuple(_kinds(r, chance)))
+        parts = (place_of(r), r.suspects, (r.quantity, traits_of(r), size_of(r)[0]), tuple(_kinds(r, kinds_of)))
         place, suspects, traits, kinds = (once.setdefault(part, part) for part in parts)
         left[kinds].append(Failed(_smallness(r, place), i, place, suspects, traits, r.elements))
     found = []
@@ -94,52 +98,52 @@ def causes_of(agreements: Agreements, failing: Sequence[Record]) -> tuple[Cause,
         for kinds, members in left.items():
             counts.update(dict.fromkeys(kinds, len(members)))
             codes.update(dict.fromkeys((kind.partition(":")[0] for kind in kinds), len(members)))
-        kind = min(counts, key=lambda kind: (*_doubt(kind), -counts[kind], -codes[kind.partition(":")[0]], kind))
+        kind = min(counts, key=lambda kind: (*_doubt(kind), -counts[kind], -codes[kind.partition(":")[0]]))
         explained = sorted((f for kinds in left if kind in kinds for f in left[kinds]), key=lambda f: f[:2])
         left = {kinds: members for kinds, members in left.items() if kind not in kinds}
-        cause = _cause(kind, explained, chosen(failing, (f.position for f in explained)), agreements)
-        found.append((cause, [f.elements for f in explained]))
-    unknown = [n for cause, elements in found if cause.sentence == UNKNOWN for n in elements]
-    return tuple(cause for cause, _ in sorted(found, key=lambda pair: _rank(pair[0], pair[1], unknown)))
+        cause = _cause(kind, explained, chosen(failing, (f.position for f in explained)), agreements, kinds_of)
+        found.append((cause, [(f.traits[0], f.elements) for f in explained]))
+    unknown = [size for cause, sizes in found if cause.sentence == UNKNOWN for size in sizes]
+    examined = sum(len(sizes) for cause, sizes in found if cause.code or cause.sentence == UNKNOWN)
+    return tuple(cause for cause, _ in sorted(found, key=lambda pair: _rank(pair[0], pair[1], unknown, examined)))
 
 
 def _doubt(kind: str) -> tuple[bool, bool]:
     return kind == UNEXAMINED, kind.startswith(UNSURE)
 
 
-def _rank(cause: Cause, explained: Sequence[int], unknown: Sequence[int]) -> int:
+def _rank(cause: Cause, explained: Sequence[Size], unknown: Sequence[Size], examined: int) -> int:
     if cause.sentence == UNEXAMINED:
         return 3
     if cause.sentence == UNKNOWN:
         return 1
-    return 2 if cause.code and outweighed(explained, unknown) else 0
+    few = 2 * len(unknown) > examined and minor(len(explained), examined)
+    return 2 if cause.code and (few or doubtful(explained, unknown)) else 0
 
 
-def _kinds(r: Record, chance: frozenset[str]) -> list[str]:
+def _kinds(r: Record, kinds_of: Kinds) -> list[str]:
     """What explains a failure: its suspects but those by chance, or else how it failed."""
     if r.suspects:
-        return kinds_of(r, chance)
+        return kinds_of.of(r)
     return [UNEXAMINED if r.failing else " ".join((r.outcome, r.check, r.raised, *r.changed))]
 
 
-def _cause(kind: str, members: Sequence[Failed], records: Sequence[Record], agreements: Agreements) -> Cause:
+def _cause(
+    kind: str, members: Sequence[Failed], records: Sequence[Record], agreements: Agreements, kinds: Kinds
+) -> Cause:
     only = shared(Counter(f.traits for f in members), agreements.of({f.place[:2] for f in members}))
     if kind == UNEXAMINED:
         return Cause("", UNEXAMINED, "", only, records)
     if not members[0].suspects:
         how = filter(None, (records[0].outcome, printable(records[0].reason)))
         return Cause("", ": ".join(how), "", only, records)
-    if kind == kind_of(UNSURE):
+    if kind.startswith(UNSURE):
         return Cause("", UNKNOWN, "", only, records)
-    told = Counter(text for f in members for text in f.suspects if kind_of(text) == kind)
-    text = told.most_common(1)[0][0]
-    code, _, sentence = text.partition(": ")
-    if len(told) > 1:  # in several wordings: what they have in common
-        sentence = sentence.rpartition(": ")[2]
-        own = next(text for text in members[0].suspects if kind_of(text) == kind)
-        numbers = own.partition(": ")[2].rpartition(": ")[0]
-        if code in READ_OFF and numbers:
-            sentence += f" (here {numbers})"
+    code, sentence = kinds.common(kind, (text for f in members for text in f.suspects))
+    own = next(text for text in members[0].suspects if kinds.kind(text) == kind).partition(": ")[2]
+    numbers = own.rpartition(": ")[0]
+    if code in READ_OFF and numbers and sentence != own:
+        sentence += f" (here {numbers})"
     known = rules().get(code)
     return Cause(code, sentence, known.mend if known else "", only, records)
 

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from xentcheck.records.record import Record
+from xentcheck.records.rules import rules
 from xentcheck.vocabulary import UNSURE
+
+NUMBER = re.compile(r"(= -?)?[0-9][0-9.e+-]*")
+"""A number, and what is before it where it belongs to the mistake, as in "T = 0.5"."""
+
+READ = re.compile(r"(= )(-?[0-9][0-9.]*(?:e[+-]?[0-9]+)?)$")
+"""A number that was read off, at the end of a sentence."""
+
+ALIKE = 0.1
+"""Share within which numbers are one, read off results that tell it in few digits."""
+
+SINGLE = 8
+"""Single numbers that nothing explains for each failure explained, beside results of several elements."""
 
 SEVERAL = 3
 """Elements from which on a mistake that fits all of them does so by no chance; one number is met by one of hundreds."""
+
+FORMS = 0.6
+"""A mistake of less than this share of all with its code is one of several forms, which nobody can tell apart."""
+
+LEAST = 4
+"""A cause of fewer than one in so many failures is none of the whole run."""
 
 
 def by_chance(failing: Sequence[Record]) -> frozenset[str]:
@@ -32,22 +51,60 @@ def by_chance(failing: Sequence[Record]) -> frozenset[str]:
 
 
 def outweighed(explained: Sequence[int], unknown: Sequence[int]) -> bool:
-    """Whether what nothing explains is more: of results of several elements any more, else twice as much.
+    """Whether what nothing explains is more: of results of several elements any more, else twice as much, and eight
+    times beside an explained result of several elements.
 
     Both: how many elements each result has.
     """
     rows, others = (sum(n >= SEVERAL for n in part) for part in (explained, unknown))
-    return others > rows > 0 or len(unknown) > 2 * len(explained)
+    return (others > rows > 0 and 2 * len(unknown) > len(explained)) or len(unknown) > (SINGLE if rows else 2) * len(
+        explained
+    )
 
 
-def kinds_of(r: Record, chance: frozenset[str]) -> list[str]:
-    """The kinds of a record's suspects, without those by chance; UNSURE where no other is left."""
-    kinds = dict.fromkeys(map(kind_of, r.suspects))
-    return [kind for kind in kinds if kind not in chance] or [UNSURE]
+class Kinds:
+    """What the suspects of a run's failures have in common: mistakes whatever their numbers.
+
+    A single number that a mistake was read off is of the mistake that has the same number in results of several
+    elements, and else of one with just this number: some are met by chance.
+    """
+
+    def __init__(self, failing: Sequence[Record]) -> None:
+        self._chance = by_chance(failing)
+        several = (r for r in failing if not 0 < r.elements < SEVERAL)
+        self._sure = frozenset(kind_of(text) for r in several for text in r.suspects)
+
+    def of(self, r: Record) -> list[str]:
+        """The kinds of a record's suspects, without those by chance; UNSURE where no other is left."""
+        kinds = dict.fromkeys(self.kind(text) for text in r.suspects if kind_of(text) not in self._chance)
+        return [*kinds] or [UNSURE]
+
+    def kind(self, text: str) -> str:
+        """The kind of a suspect."""
+        numbered = kind_of(text)
+        return family_of(numbered) if numbered in self._sure else numbered
+
+    def common(self, kind: str, suspects: Iterable[str]) -> tuple[str, str]:
+        """The code and the sentence that the suspects of a kind have in common; from which number to which."""
+        told = Counter(text for text in suspects if self.kind(text) == kind)
+        ((most, times),) = told.most_common(1)
+        code, _, sentence = most.partition(": ")
+        if len(told) == 1:
+            return code, sentence
+        found = [READ.search(text) for text in told]
+        sentence = sentence.rpartition(": ")[2]
+        if 2 * times > told.total():
+            return code, sentence
+        numbers = sorted(float(m[2]) for m in found if m)
+        if len(numbers) == len(told) and numbers[-1] - numbers[0] > ALIKE * max(map(abs, numbers)):
+            sentence = READ.sub(lambda m: f"{m[1]}{numbers[0]:g} to {numbers[-1]:g}", sentence)
+        return code, sentence
 
 
 def suspicion(failing: Sequence[Record]) -> str:
     """One sentence on the cause that most failing records share, or an empty string if none was looked for.
+
+    None is named that explains fewer than a quarter of them.
 
     >>> place = dict(adapter="a", variant="v", device="cpu", dtype="float32", group="g", contract="c", case="c")
     >>> wrong = Record(**place, quantity="cost", outcome="disagree", suspects=("B20: divides by all rows",))
@@ -57,24 +114,54 @@ def suspicion(failing: Sequence[Record]) -> str:
     examined = [r for r in failing if r.suspects]
     if not examined:
         return ""
-    chance = by_chance(examined)
-    kinds = Counter(kind for r in examined for kind in kinds_of(r, chance))
-    unsure = kinds.pop(UNSURE, 0)
-    kind, count = kinds.most_common(1)[0] if kinds else (UNSURE, unsure)
-    explained, unknown = ([r.elements for r in examined if k in kinds_of(r, chance)] for k in (kind, UNSURE))
-    if outweighed(explained, unknown):
-        kind, count = UNSURE, unsure
-    if kind == UNSURE:
-        return f"cause unknown: {UNSURE.partition(': ')[2]} ({count} of {len(examined)} failures examined)"
-    told = Counter(text for r in examined for text in r.suspects if kind_of(text) == kind)
-    code, _, sentence = told.most_common(1)[0][0].partition(": ")
-    if len(told) > 1:  # in several wordings: what they have in common
-        sentence = sentence.rpartition(": ")[2]
+    kinds = Kinds(examined)
+    of = [kinds.of(r) for r in examined]
+    counts = Counter(kind for found in of for kind in found)
+    unsure = counts.pop(UNSURE, 0)
+    kind, count = counts.most_common(1)[0] if counts else (UNSURE, unsure)
+    sized = [((r.quantity, r.elements), found) for r, found in zip(examined, of, strict=True)]
+    explained, unknown = ([size for size, found in sized if k in found] for k in (kind, UNSURE))
+    if kind == UNSURE or minor(count, len(examined)) or doubtful(explained, unknown):
+        return f"cause unknown: {UNSURE.partition(': ')[2]} ({unsure} of {len(examined)} failures examined)"
+    code, sentence = kinds.common(kind, (text for r in examined for text in r.suspects))
+    alike = sum(any(text.startswith(f"{code}: ") for text in found) for found in of)
+    if count < FORMS * alike and code in rules():
+        sentence, count = rules()[code].title, alike
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
+
+
+def doubtful(explained: Sequence[tuple[str, int]], unknown: Sequence[tuple[str, int]]) -> bool:
+    """Whether more is unknown of the quantities that a mistake explains: others may follow from it in their own way.
+
+    Both: the quantity of each result, and how many elements it has.
+    """
+    met, lost = (Counter(quantity for quantity, _ in part) for part in (explained, unknown))
+    often = {quantity for quantity in met if not minor(met[quantity], met[quantity] + lost[quantity])}
+    there = ([n for quantity, n in part if quantity in often] for part in (explained, unknown))
+    return not often or outweighed(*there)
+
+
+def minor(explained: int, failed: int) -> bool:
+    """Whether a cause explains too few failures to be that of all."""
+    return LEAST * explained < failed
 
 
 @lru_cache(2**14)
 def kind_of(text: str) -> str:
-    """A mistake whatever its numbers, as those of rows and classes, and whatever comes before its last colon."""
+    """A mistake whatever its numbers, but those after "= ", and whatever comes before its last colon.
+
+    Numbers of rows and classes are of the case, a temperature T = 0.5 is of the mistake.
+    """
     code, _, sentence = text.partition(": ")
-    return f"{code}: {re.sub(r'[0-9]+', '#', sentence.rpartition(': ')[2])}"
+    return f"{code}: {NUMBER.sub(lambda m: m[0] if m[1] else '#', sentence.rpartition(': ')[2])}"
+
+
+@lru_cache(2**14)
+def family_of(kind: str) -> str:
+    """A kind whatever its number, or the name of one, after its last "= ".
+
+    >>> family_of("A12: a temperature, T = 0.5")
+    'A12: a temperature, T = #'
+    """
+    sentence, found, _ = kind.rpartition(" = ")
+    return f"{sentence} = #" if found else kind

@@ -24,7 +24,8 @@ class Counterfactual:
     z, q: (m, C), q the factors of -log a. a, log_a: overridden softmax, or None. denominator: a number, or one per row
     for the gradient. upstream: (m,). factor: of the whole result. pulled: (m, C), what stands in the place of q in
     derivatives, or None. row_mass: what multiplies a in the gradient, or None for the sum of q. layer: a_prev (m, K),
-    w (C, K) and b (C,), or empty. given: results that are wrong by themselves.
+    w (C, K) and b (C,), or empty. given: results that are wrong by themselves. known: what all of a problem's
+    computations with the right logits share.
     """
 
     problem: Problem
@@ -40,6 +41,7 @@ class Counterfactual:
     row_mass: Any = None
     layer: tuple[Array, ...] = ()
     given: Mapping[str, Array] = field(default_factory=dict)
+    known: dict[str, tuple[Array, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, problem: Problem) -> Counterfactual:
@@ -72,10 +74,12 @@ class Counterfactual:
     @cached_property
     def softmax(self) -> tuple[Array, Array]:
         """a and log a of the logits."""
-        t = self.z - self.z.max(1, keepdims=True, initial=-np.inf)
-        e = np.exp(t)
-        total = e.sum(1, keepdims=True)
-        return (e / total if self.a is None else self.a), (t - np.log(total) if self.log_a is None else self.log_a)
+        if self.a is not None and self.log_a is not None:
+            return self.a, self.log_a
+        first, a, log_a = self.known.get("softmax") or self.known.setdefault("softmax", _softmax(self.z))
+        if first is not self.z:
+            _, a, log_a = _softmax(self.z)
+        return (a if self.a is None else self.a), (log_a if self.log_a is None else self.log_a)
 
     def losses(self) -> Array:
         """(m,): -sum q log a, with 0 * inf = 0."""
@@ -127,6 +131,14 @@ class Counterfactual:
         if quantity == "dC/db":
             return np.asarray(delta.sum(0))
         return np.asarray(delta.T @ a_prev if quantity == "dC/dw" else delta @ w)
+
+
+def _softmax(z: Array) -> tuple[Array, Array, Array]:
+    """The logits, a and log a."""
+    t = z - z.max(1, keepdims=True, initial=-np.inf)
+    e = np.exp(t)
+    total = e.sum(1, keepdims=True)
+    return z, e / total, t - np.log(total)
 
 
 Mistake = tuple[str, str, Counterfactual]

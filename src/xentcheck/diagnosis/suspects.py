@@ -10,7 +10,9 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
-from .counterfactual import Counterfactual
+from .counterfactual import Counterfactual, wrong_elements
+from .knobs.columns import columns_of_sum
+from .knobs.solve import numbers_of
 from .mistakes.axes import axes
 from .mistakes.bent import bent
 from .mistakes.forgotten import along, forgotten
@@ -20,8 +22,9 @@ from .mistakes.normalisers import normalisers
 from .mistakes.objectives import objectives
 from .mistakes.options import options
 from .mistakes.ranges import ranges
-from .patterns.finite import also_overflows, nan_where_masked
-from .patterns.first import pattern_of
+from .patterns.finite import also_overflows, nan_where_masked, not_finite
+from .patterns.first import patterns_of
+from .patterns.ratios import named_ratios, rounded, same_factor
 
 IN_ROWS = tuple(q.name for q in QUANTITIES.values() if q.extent == BY_CLASS)
 """Quantities of the shape of the logits."""
@@ -29,17 +32,20 @@ IN_ROWS = tuple(q.name for q in QUANTITIES.values() if q.extent == BY_CLASS)
 EXAMINED = ("loss", "cost", *IN_ROWS, "jvp", *LAYER_GRADIENTS)
 """The quantities whose causes are looked for."""
 
-SOURCES = (normalisers, options, axes, ranges, forgotten, objectives, bent, labels, layer_causes)
+SOURCES = (normalisers, forgotten, options, axes, ranges, objectives, bent, labels, layer_causes)
 """What makes mistakes, in the order in which they are told."""
 
-UNEXPLAINED = 0.02
-"""Share of an element, and of its error, that a cause may leave open, where there are several elements."""
+UNEXPLAINED = 0.001
+"""Share of an element, and of its error, that a cause may leave open beside twice the bound."""
 
-OF_ONE = 0.001
-"""The same of a single number, which one of a hundred causes comes close to by chance."""
+MOST_LEFT = 0.5
+"""Share of the worst element's error that may be left: just beyond the bound, all that is nearly right is near."""
 
 FIRST = 2
 """Rows that are compared before all others: most mistakes are out of the question after them."""
+
+NEAR_LARGEST = 1e-3
+"""Share of a format's largest number from which on a factor too many makes an infinity."""
 
 LARGEST = 200_000
 """Elements of the logits or of the weights beyond which nobody waits for a guess."""
@@ -48,12 +54,12 @@ LARGEST = 200_000
 def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple[str, ...]:
     """The causes that explain a wrong value or gradient: "B20: off by the factor valid/N = 3/5 ...".
 
-    A cause explains a result if what it would give is within twice the bound and 2 % of each element and of its
-    error, of a single number 0.1 %.
+    A cause explains a result if what it would give is within twice the bound and 0.1 % of each element and of its
+    error.
     got, bound: in the quantity's shape. UNSURE where nothing known fits; empty where none is looked for: other
     quantities, networks, more than 200,000 elements.
     """
-    if quantity not in EXAMINED or problem.head == "network" or not 0 < _elements(problem) <= LARGEST:
+    if quantity not in EXAMINED or problem.head == "network" or not (got.size and 0 < _elements(problem) <= LARGEST):
         return ()
     right = Counterfactual.of(problem)
     exact = np.atleast_1d(right.result(quantity))
@@ -61,17 +67,29 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     with np.errstate(all="ignore"):
         if pattern := nan_where_masked(right, exact, found, limit):
             return (pattern,)
+        wrong, largest = wrong_elements(exact, found, limit), FORMATS[problem.dtype].largest
+        lost = not np.isfinite(found[wrong]).any() and not (np.abs(exact[wrong]) > NEAR_LARGEST * largest).any()
+        if lost and (told := not_finite(right, quantity, exact, found)):
+            return tuple(dict.fromkeys((*told, *filter(None, (also_overflows(right, exact, found),)))))
+        wanted = _Wanted(exact, found, limit, largest)
         everywhere = (mistake for source in SOURCES for mistake in source(right))
         for mistakes in (along(right) if quantity in DIRECTIONAL else (), everywhere):
             explained = dict.fromkeys(
                 f"{code}: {text}"
                 for code, text, wrong in mistakes
-                if _explains(np.atleast_1d(wrong.result(quantity)), exact, found, limit, FORMATS[problem.dtype].largest)
+                if wanted.explained_by(np.atleast_1d(wrong.result(quantity)))
             )
             if explained:
+                explained |= dict.fromkeys(same_factor(exact, found, limit))
                 break
         else:
-            explained = {pattern_of(right, quantity, exact, found, limit) or UNSURE: None}
+            noise = bool(rounded(right, exact, found, limit, quantity))
+            explained = dict.fromkeys(numbers_of(right, quantity, exact, found, limit, noise))
+            if not noise:
+                explained |= dict.fromkeys(columns_of_sum(right, quantity, exact, found, limit))
+            explained |= dict.fromkeys(named_ratios(right, exact, found, limit))
+            explained |= dict.fromkeys(same_factor(exact, found, limit))
+            explained = explained or dict.fromkeys(patterns_of(right, quantity, exact, found, limit) or (UNSURE,))
         also = also_overflows(right, exact, found)
         return tuple(explained | ({also: None} if also else {}))
 
@@ -98,19 +116,30 @@ def _in_rows(x: Array, quantity: str) -> Array:
     return wide if quantity in LAYER_GRADIENTS else wide.reshape(-1)
 
 
-def _explains(expected: Array, exact: Array, got: Array, bound: Array, largest: float) -> bool:
-    """Largest: of the format, beyond which what is expected is infinite."""
-    first = slice(FIRST)
-    if not _near(expected[first], exact[first], got[first], bound[first], largest, got.size):
-        return False
-    return not np.array_equal(expected, exact, equal_nan=True) and _near(expected, exact, got, bound, largest, got.size)
+class _Wanted:
+    """A result that is to be explained; largest: of its format, beyond which what is expected is infinite."""
 
+    def __init__(self, exact: Array, got: Array, bound: Array, largest: float) -> None:
+        left = UNEXPLAINED * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
+        self._exact, self._got, self._largest, self._limit = exact, got, largest, 2.0 * bound + left
+        far = np.where(np.isfinite(got) & np.isfinite(exact), np.abs(got - exact) / np.maximum(bound, 1e-300), 0.0)
+        self._worst = int(np.argmax(far)) if (far > 0).any() else None
+        error = 0.0 if self._worst is None else float(np.abs(got - exact).flat[self._worst])
+        self._tight = 0.0 if self._worst is None else min(float(self._limit.flat[self._worst]), MOST_LEFT * error)
 
-def _near(expected: Array, exact: Array, got: Array, bound: Array, largest: float, size: int) -> bool:
-    """Size: elements of the whole result, of which these may be the first rows."""
-    expected = np.where(np.abs(expected) > largest, np.copysign(np.inf, expected), expected)
-    same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-    share = UNEXPLAINED if size > 1 else OF_ONE
-    left = share * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
-    near = np.abs(got - expected) <= 2.0 * bound + left
-    return bool((same | (near & np.isfinite(got))).all())
+    def explained_by(self, wrong: Array) -> bool:
+        """Whether all is near, and not as it should be; the worst element and the first rows are compared first."""
+        if self._worst is not None and wrong.size == self._got.size:
+            off = abs(float(wrong.flat[self._worst]) - float(self._got.flat[self._worst]))
+            if not off <= self._tight:
+                return False
+        if not self._near(wrong, slice(FIRST)):
+            return False
+        return not np.array_equal(wrong, self._exact, equal_nan=True) and self._near(wrong, slice(None))
+
+    def _near(self, wrong: Array, rows: slice) -> bool:
+        expected, got = wrong[rows], self._got[rows]
+        expected = np.where(np.abs(expected) > self._largest, np.copysign(np.inf, expected), expected)
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        near = np.abs(got - expected) <= self._limit[rows]
+        return bool((same | (near & np.isfinite(got))).all())

@@ -50,7 +50,7 @@ def rules() -> dict[str, Rule]:
     """All codes in their order.
 
     >>> rules()["B20"].title
-    'the mean divides by all rows'
+    'the mean divides by all rows, or by another count'
     """
     return {code: Rule(code, **{**entry, "seen": tuple(entry["seen"])}) for code, entry in _read("rules").items()}
 

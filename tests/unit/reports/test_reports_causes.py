@@ -189,7 +189,7 @@ def test_every_code_that_is_named_has_a_rule() -> None:
 def test_a_code_is_explained_by_the_command() -> None:
     """One, all, and none that there is not."""
     one = CliRunner().invoke(command, ["b20"], standalone_mode=False)
-    assert one.output.splitlines()[0] == "B20: the mean divides by all rows"
+    assert one.output.splitlines()[0] == "B20: the mean divides by all rows, or by another count"
     assert max(map(len, one.output.splitlines())) <= 80
     listed = CliRunner().invoke(command, [], standalone_mode=False).output.splitlines()
     assert [line[:3] for line in listed[: listed.index("")]] == list(rules())
@@ -242,3 +242,40 @@ def test_what_fits_fewer_gradients_than_nothing_does_is_not_told_first(unknown: 
     failing += [failure(case(shape=f"{n}x9"), UNSURE, elements=1) for n in (3, 4)]
     assert causes_of(Agreements(), failing)[0].code == first
     assert suspicion(failing).startswith("suspected" if first else "cause unknown")
+
+
+def test_one_mistake_with_another_number_in_each_case_is_one_kind() -> None:
+    """Chunks of two and of three rows, margins of 0.1 and 0.3; from which number to which is told."""
+    chunks = [f"B22: chunks of {n} rows: the mean over the chunks of their means" for n in (2, 3, 4)]
+    found = [record(outcome="disagree", elements=9, suspects=(text,)) for text in chunks]
+    sentence = "the mean over the chunks of their means [B22], which explains 3 of 3 failures examined"
+    assert suspicion(found) == f"suspected: {sentence}"
+    margins = [record(outcome="disagree", elements=9, suspects=(f"A12: a margin, m = {m}",)) for m in (0.1, 0.3, 0.2)]
+    assert suspicion(margins) == "suspected: a margin, m = 0.1 to 0.3 [A12], which explains 3 of 3 failures examined"
+    assert [cause.sentence for cause in causes_of(Agreements(), margins)] == ["a margin, m = 0.1 to 0.3"]
+    single = [record(outcome="disagree", elements=1, suspects=(f"A12: a margin, m = {m}",)) for m in (0.1, 0.3, 0.2)]
+    assert suspicion(single).startswith("cause unknown")
+
+
+def test_a_cause_of_fewer_than_a_quarter_is_none_of_the_run() -> None:
+    """Five mistakes that explain one failure each; two that explain half."""
+    each = [record(outcome="disagree", elements=9, suspects=(f"A1{n}: mistake {'x' * n}",)) for n in range(5)]
+    assert suspicion(each).startswith("cause unknown")
+    assert suspicion([*each[:2], *each[:2]]).startswith("suspected")
+
+
+def test_several_forms_of_one_code_have_its_title() -> None:
+    """Where no form explains most of what the code explains."""
+    forms = ["the first logit is subtracted", "the mean is subtracted", "the last logit is subtracted"]
+    found = [record(outcome="disagree", elements=9, suspects=(f"A01: {text}",)) for text in forms]
+    assert suspicion(found) == f"suspected: {rule('A01').title} [A01], which explains 3 of 3 failures examined"
+    assert "the mean is subtracted" in suspicion([*found, *[found[1]] * 3])
+
+
+def test_a_mistake_is_weighed_in_the_quantities_that_it_explains() -> None:
+    """All losses and no gradient: what autograd makes of a mistake may have no name; of half the losses it is none."""
+    losses = [record(outcome="disagree", quantity="loss", elements=9, suspects=("A13: not rescaled",))] * 3
+    gradients = [record(outcome="disagree", quantity="dC/dz", elements=50, suspects=(UNSURE,))] * 4
+    assert suspicion([*losses, *gradients]).startswith("suspected: not rescaled [A13]")
+    others = [record(outcome="disagree", quantity="loss", elements=9, suspects=(UNSURE,))] * 4
+    assert suspicion([*losses, *others]).startswith("cause unknown")

@@ -17,7 +17,13 @@ def axes(c: Counterfactual) -> Iterator[Mistake]:
     p, z = c.problem, c.z
     with np.errstate(all="ignore"):
         yield "F73", "softmax over the rows instead of the classes", _softmaxed(c, z, 0)
-        if p.logits is not None and p.logits.ndim > 2:
+        every = z - z.max(initial=-np.inf)
+        yield (
+            "F73",
+            "softmax over rows and classes together",
+            _normalised(c, every, np.full((1, 1), np.exp(every).sum())),
+        )
+        if p.logits is not None and p.logits.ndim > 2 and p.logits.size:
             flat = np.ascontiguousarray(p.logits).reshape(z.shape).astype(np.float64)
             read = replace(c, z=flat)
             back = to_rows(read.result("dC/dz").reshape(p.logits.shape))
@@ -28,13 +34,11 @@ def axes(c: Counterfactual) -> Iterator[Mistake]:
             yield "B24", f"divides by the {size} positions once more", replace(c, factor=1.0 / size)
         t = z - z.max(1, keepdims=True, initial=-np.inf)
         yield "F73", "the exponentials are summed over the rows", _normalised(c, t, np.exp(t).sum(0, keepdims=True))
+        yield from _lost_rows(c)
         for block in (2, 4, 8, 16, 32, 64, 128):
             if (tail := z.shape[1] % block) and z.shape[1] > block:
                 sentence = f"the last {tail} classes, the tail of blocks of {block}, are left out of the sum"
                 yield "F74", sentence, _normalised(c, t, np.exp(t[:, :-tail]).sum(1, keepdims=True))
-            if (tail := len(z) % block) and len(z) > block:
-                kept = np.arange(len(z))[:, None] < len(z) - tail
-                yield "F78", f"the last {tail} rows, the tail of chunks of {block}, are lost", replace(c, q=c.q * kept)
         for name, array in (("logits", p.logits), ("upstream", p.upstream)):
             if array is None or array.size == 0 or array.flags.c_contiguous:
                 continue
@@ -51,13 +55,43 @@ def axes(c: Counterfactual) -> Iterator[Mistake]:
             for value in (0.0, -1.0, -6.0, -10.0, -30.0):
                 sentence = f"classes at -inf count as logits of {value:g}"
                 yield "F75", sentence, replace(c, z=np.where(masked, value, z))
-        for block in (8, 16, 32, 64, 128):
-            if pad := -z.shape[1] % block:
-                top = np.maximum(z.max(1, keepdims=True, initial=-np.inf), 0.0)
-                e = np.exp(z - top)
-                total = e.sum(1, keepdims=True) + pad * np.exp(-top)
-                sentence = f"{pad} columns of padding to a multiple of {block} count as logits of 0"
-                yield "F74", sentence, replace(c, a=e / total, log_a=z - top - np.log(total))
+
+
+def _lost_rows(c: Counterfactual) -> Iterator[Mistake]:
+    """Rows in some places count for nothing: neither summed nor, with another denominator, counted."""
+    t, rows = c.targets, len(c.z)
+    number = np.arange(rows)
+    share = t.label_weight if t.probabilities is None else np.ones(rows)
+    for sentence, lost in _places(rows, number):
+        if not 0 < np.count_nonzero(lost) < rows:
+            continue
+        wrong = replace(c, q=c.q * ~lost[:, None])
+        yield "F78", sentence, wrong
+        if c.mean:
+            left = float(share[~lost].sum())
+            yield "F78", f"{sentence}, in the denominator too", replace(wrong, denominator=left or np.inf)
+
+
+def _places(rows: int, number: Array) -> Iterator[tuple[str, Array]]:
+    """What loses rows: an end, a step, a tail that fills no block, a grid with too few blocks."""
+    yield "the first row is lost", number == 0
+    yield "the last row is lost", number == rows - 1
+    for block in (2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128):
+        if rows > block and (tail := rows % block):
+            yield f"blocks of {block} rows: the tail that fills no block is lost", number >= rows - tail
+    for step in (2, 3, 4, 8):
+        if step < rows:
+            yield f"{step} rows a step: the first row of each step is lost", number % step == 0
+            yield f"{step} rows a step: the last row of each step is lost", number % step == step - 1
+            yield f"{step} rows a step: the first row of each step alone counts", number % step != 0
+    for size in (2, 4, 8, 16, 32, 64, 128, 256):
+        if 1 < size < rows:
+            yield f"{size} rows: rows beyond the first block are lost", number >= size
+            yield f"{size} rows: the first block of rows is lost", number < size
+    for parts in (2, 3, 4):
+        if rows > parts:
+            yield f"{parts} parts: the last part of the rows is lost", number >= rows // parts * (parts - 1)
+            yield f"{parts} parts: the first part of the rows alone counts", number >= -(-rows // parts)
 
 
 def _over_last_axis(c: Counterfactual, shape: tuple[int, ...]) -> Counterfactual:

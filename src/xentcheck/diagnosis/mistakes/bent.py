@@ -8,47 +8,34 @@ from dataclasses import replace
 import numpy as np
 
 from xentcheck.diagnosis.counterfactual import Counterfactual, Mistake
-from xentcheck.reference.formats import Array
+from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import VALUES
 
 CAPS = (5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
-"""Soft caps in use: cap tanh(z/cap)."""
-
-MARGINS = (0.1, 0.2, 0.35, 0.4, 0.5, 1.0)
-"""Margins in use, by which the label's logit is lowered."""
+"""Soft caps in use."""
 
 SCALES = (1.0, 10.0, 16.0, 20.0, 30.0, 64.0)
 """Scales in use behind a division by the length."""
-
-TEMPERATURES = (0.1, 0.5, 2.0, 4.0, 10.0)
 
 
 def bent(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
     with np.errstate(all="ignore"):
-        yield from _limited(c)
         yield from _other_functions(c)
-
-
-def _limited(c: Counterfactual) -> Iterator[Mistake]:
-    """Soft caps, clamps and temperatures."""
-    for cap in CAPS:
-        bent = np.tanh(c.z / cap)
-        yield from _before(c, f"soft cap: the logits are {cap:g} tanh(z/{cap:g})", cap * bent, 1.0 - bent**2)
-        inside = (np.abs(c.z) < cap) * 1.0
-        yield from _before(c, f"the logits are clamped to -{cap:g} to {cap:g}", np.clip(c.z, -cap, cap), inside)
-    for t in TEMPERATURES:
-        for factor in dict.fromkeys((1.0, t, t * t, 1.0 / t)):
-            told = f"a temperature: z/{t:g} in the place of z" + (f", times {factor:g}" if factor != 1.0 else "")
-            cold = replace(c, z=c.z / t)
-            yield "A12", told, replace(cold, factor=factor)
-            yield "A12", f"{told}, with its derivative", _derived(cold, factor, 1.0 / t)
 
 
 def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
     """Another function stands in the place of the softmax or of ln, or is applied to the logits before."""
     a, log_a = c.softmax
+    yield from _left_out(c)
+    yield from _shifted(c)
+    losses = c.losses() / c.denominator
+    for told, function in (("exp", np.exp), ("the square", np.square), ("the square root", np.sqrt)):
+        whole = np.asarray(function(losses.sum()))
+        given = {"loss": function(losses), "cost": whole}
+        if whole <= FORMATS[c.problem.dtype].largest:  # an infinity is no sign of it
+            yield "A12", f"{told} of the loss is returned, its gradient is not", replace(c, given=given)
     twice = replace(c, z=a)
     yield "A12", "softmax twice: probabilities are taken for logits", twice
     inner = twice.result("dC/dz")
@@ -71,10 +58,6 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
         yield "A12", f"{sentence} in the place of ln, of the sum but not of the logits", replace(c, log_a=wrong)
         whole = c.z - (c.z - log_a) / np.log(base)
         yield "A12", f"{sentence} in the place of ln, of the whole sum but not of the logits", replace(c, log_a=whole)
-    if c.targets.probabilities is None:
-        hot = np.asarray(np.arange(c.targets.classes) == c.targets.label[:, None], np.float64)
-        for margin in MARGINS:
-            yield "A12", f"the label's logit is lowered by a margin of {margin:g}", replace(c, z=c.z - margin * hot)
     length = np.sqrt((c.z * c.z).sum(1, keepdims=True))
     for scale in SCALES:
         unit = c.z / length
@@ -85,6 +68,51 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
         yield "A12", sentence, replace(made, given={"dC/dz": chained})
     for sentence, z, slope in _bent(c.z):
         yield from _before(c, f"the logits go through {sentence} first", z, slope)
+
+
+def _left_out(c: Counterfactual) -> Iterator[Mistake]:
+    """The sum of exponentials lacks a class, which is left where the label's logit is looked up."""
+    classes = c.z.shape[1]
+    place = np.arange(classes)
+    sorts = [("the first class", place == 0), ("the last class", place == classes - 1)]
+    sorts.append(("the class with the largest logit", c.z == c.z.max(1, keepdims=True)))
+    if c.targets.probabilities is None:
+        sorts.append(("the label's own class", place == c.targets.label[:, None]))
+        for shards in (2, 3, 4, 8):
+            size = -(-classes // shards)
+            if 1 < size < classes:
+                other = place // size != (c.targets.label // size)[:, None]
+                sorts.append((f"every class but those of the label's own one of {shards} shards", other))
+    sorts += [("every class with a negative logit", c.z < 0), ("every class with a positive logit", c.z > 0)]
+    order = np.sort(c.z, 1)[:, ::-1]
+    for k in (1, 2, 3, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100):
+        if 1 < k + 1 < classes:
+            sorts.append((f"every class but the {k} with the largest logits", c.z < order[:, k - 1 : k]))
+    top = c.z.max(1, keepdims=True, initial=-np.inf)
+    for name, those in sorts if classes > 1 and np.isfinite(c.z).all() else ():
+        if np.broadcast_to(those, c.z.shape).all(1).any():  # an empty sum is no sum without a class
+            continue
+        e = np.where(those, 0.0, np.exp(c.z - top))
+        total = e.sum(1, keepdims=True)
+        wrong = replace(c, log_a=c.z - top - np.log(total), a=e / total)
+        yield "F74", f"{name} is left out of the sum of exponentials", wrong
+        e = np.exp(c.z - top)
+        yield "F74", f"{name} is left out of the sum of exponentials", replace(wrong, a=e / total)
+        e = np.where(those, 2.0, 1.0) * np.exp(c.z - top)
+        total = e.sum(1, keepdims=True)
+        wrong = replace(c, log_a=c.z - top - np.log(total), a=e / total)
+        yield "F74", f"{name} is counted twice in the sum of exponentials", wrong
+
+
+def _shifted(c: Counterfactual) -> Iterator[Mistake]:
+    """The logits of a class are shifted by what they are over the rows, which the softmax does not forgive."""
+    if len(c.z) < 2 or not np.isfinite(c.z).all():
+        return
+    for name, shift in (("maximum", c.z.max(0)), ("mean", c.z.mean(0))):
+        yield "A01", f"each class's {name} over the rows is subtracted, not each row's own", replace(c, z=c.z - shift)
+    right = c.result("dC/dz")
+    for name, mean in (("over the rows", right.mean(0)), ("over the classes", right.mean(1, keepdims=True))):
+        yield "E60", f"its mean {name} is subtracted from the gradient", c.with_gradient(right - mean)
 
 
 def _before(c: Counterfactual, sentence: str, z: Array, slope: Array | None) -> Iterator[Mistake]:
@@ -114,6 +142,7 @@ def _bent(z: Array) -> Iterator[tuple[str, Array, Array | None]]:
     classes = z.shape[1]
     yield "a division by the square root of C", z / np.sqrt(classes), np.full_like(z, classes**-0.5)
     yield "a division by their length", z / np.sqrt((z * z).sum(1, keepdims=True)), None
+    yield "a division by their largest absolute value", z / np.abs(z).max(1, keepdims=True), None
     centred = z - z.mean(1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(1, keepdims=True))
     yield "a division by their standard deviation", centred / deviation, None

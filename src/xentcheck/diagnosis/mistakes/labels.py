@@ -64,6 +64,9 @@ def _of_classes(c: Counterfactual) -> Iterator[Mistake]:
         ("the label is one class too high", np.minimum(t.label + 1, last)),
         ("labels are taken for their neighbours' rows", np.roll(t.label, 1)),
         ("labels are narrowed to 8 bits", t.label.astype(np.uint8)),
+        ("labels are narrowed to 8 bits with a sign", t.label.astype(np.int8).astype(np.int64) % t.classes),
+        ("labels of the last class are read as the class before", np.minimum(t.label, max(last - 1, 0))),
+        ("labels of class 0 are read as class 1", np.maximum(t.label, min(1, last))),
         ("labels are one too low, and label 0 is the last class", (t.label - 1) % t.classes),
         ("labels are one too high, and the last one is class 0", (t.label + 1) % t.classes),
     ):
@@ -104,6 +107,13 @@ def _shards(c: Counterfactual) -> Iterator[Mistake]:
     """A label at the boundary of two shards of the classes is found in both, or in none."""
     t = c.targets
     rows = np.arange(len(c.z))
+    for block in (2, 4, 8, 16, 32, 64, 128):
+        there = t.kept & (t.label >= t.classes // block * block)
+        if there.any() and t.classes > block:
+            less = c.q.copy()
+            less[rows[there], t.label[there]] -= (1.0 - t.smoothing) * t.label_weight[there]
+            sentence = f"blocks of {block} classes: labels in the tail that fills no block are found in none"
+            yield from _with_labels_part(c, "G92", sentence, less)
     for shards in (2, 3, 4, 8):
         size = -(-t.classes // shards)
         if size < 2 or size >= t.classes:
@@ -118,6 +128,17 @@ def _shards(c: Counterfactual) -> Iterator[Mistake]:
         ):
             more = c.q.copy()
             more[rows[there], other[there]] += (1.0 - t.smoothing) * t.label_weight[there]
+            yield from _with_labels_part(c, "G92", sentence, more)
+        place, own = np.arange(t.classes), (t.label // size)[:, None]
+        others = (place // size != own) & t.kept[:, None]
+        edge = np.where(place // size > own, place % size == 0, place % size == size - 1)
+        for told, at in (
+            ("the first logit", place % size == 0),
+            ("the logit nearest to the label", edge),
+            ("the logit at the label's place", place % size == (t.label % size)[:, None]),
+        ):
+            more = c.q + others * at * ((1.0 - t.smoothing) * t.label_weight)[:, None]
+            sentence = f"{shards} shards: {told} of every other shard is added to the label's, it is not masked"
             yield from _with_labels_part(c, "G92", sentence, more)
         for sentence, there in (
             (f"the first label {of} is found in none", first),
@@ -137,9 +158,11 @@ def _with_labels_part(c: Counterfactual, code: str, sentence: str, q: Array) -> 
         plain = mass * lse - np.where(q != 0, q * c.z, 0.0).sum(1)
         shifted = mass * (lse - top) - np.where(q != 0, q * (c.z - top[:, None]), 0.0).sum(1)
     gradient = replace(c, q=q, row_mass=mass[:, None]).result("dC/dz")
-    for losses in (plain, shifted):
+    s = np.broadcast_to(c.upstream / c.denominator, mass.shape)
+    through = (s * (q.sum(1) - mass))[:, None] * (c.z == top[:, None])
+    for losses, slope in ((plain, gradient), (shifted, gradient + through)):
         rows = losses / c.denominator
-        yield code, sentence, replace(c, given={"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": gradient})
+        yield code, sentence, replace(c, given={"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": slope})
 
 
 def _of_all_rows(c: Counterfactual) -> Mistake:

@@ -1,4 +1,4 @@
-"""Causes in the denominator, in ignored rows and in the upstream gradient. Codes as in `mistakes`."""
+"""Causes in the denominator and in ignored rows. Codes as in `mistakes`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def normalisers(c: Counterfactual) -> Iterator[Mistake]:
     yield from _denominators(c)
     yield from _ignored(c)
     yield from _ignored_classes(c)
-    yield from _upstreams(c)
+    if c.mean:
+        yield from _other_counts(c)
 
 
 def _denominators(c: Counterfactual) -> Iterator[Mistake]:
@@ -63,24 +64,84 @@ def _denominators(c: Counterfactual) -> Iterator[Mistake]:
             _over(c, float(places)),
         )
     yield "B24", "divides twice by the denominator", _over(c, c.denominator**2)
+    yield from _means_of_means(c)
+
+
+def _means_of_means(c: Counterfactual) -> Iterator[Mistake]:
+    """Chunks of rows, the examples of a batch, or ranks have means of their own; a chunk without weight counts as 0."""
+    t = c.targets
+    rows = len(t.kept)
     share = np.where(t.kept, t.label_weight, 0.0) if t.probabilities is None else np.ones(rows)
-    chunks = {f"{size} rows": np.arange(0, rows, size) for size in CHUNKS if size < rows}
-    parts = {"half": 2, "a third": 3, "a quarter": 4, "an eighth": 8}
-    split = [(f"{part} of the rows", np.arange(0, rows, -(-rows // n))) for part, n in parts.items() if n <= rows]
-    for sentence, starts in (*chunks.items(), *split, ("half of the rows", np.array([0, rows // 2]))):
-        if rows > 1:
-            sums = np.add.reduceat(share, starts)
-            with np.errstate(all="ignore"):
-                per_row = np.repeat(sums, np.diff([*starts, rows]))
-                per_row = np.where(per_row == 0, np.inf, per_row)
-            yield "B22", f"the mean over chunks of {sentence} of their means", _over(c, per_row * len(starts))
-            yield "B22", f"the sum over chunks of {sentence} of their means", _over(c, per_row)
-    for ranks in (2, 4, 8):
-        if ranks < rows:
-            dealt = np.arange(rows) % ranks
-            sums = np.bincount(dealt, share, ranks)
-            per_row = np.where(sums == 0, np.inf, sums)[dealt]
-            yield "B22", f"the mean over {ranks} ranks of their means, rows dealt in turn", _over(c, per_row * ranks)
+    number = np.arange(rows)
+    groups = [(f"chunks of {n} rows", "chunks", number // n) for n in CHUNKS if n < rows]
+    groups += [(f"{n} chunks", "chunks", number // -(-rows // n)) for n in (2, 3, 4, 8) if n <= rows]
+    groups += [("2 chunks", "chunks", (number >= rows // 2).astype(np.intp))] if rows > 1 else []
+    groups += [(f"{n} ranks, rows dealt in turn", "ranks", number % n) for n in (2, 4, 8) if n < rows]
+    shape = c.problem.logits_shape
+    if len(shape) > 2 and 0 not in shape:
+        places = int(np.prod(shape[2:]))
+        groups.append((f"{shape[0]} examples", "examples", number // places))
+        groups.append((f"{places} positions", "positions", number % places))
+    for told, parts, group in groups:
+        sums = np.bincount(group, share)
+        per_row = np.where(sums == 0, np.inf, sums)[group]
+        yield "B22", f"{told}: the mean over the {parts} of their means", _over(c, per_row * len(sums))
+        yield "B22", f"{told}: the sum over the {parts} of their means", _over(c, per_row)
+        members = np.bincount(group)[group]
+        told_by_rows = f"{told}: the mean over the {parts} of their means, each by the number of its rows"
+        yield "B22", told_by_rows, _over(c, per_row * rows / members)
+        yield "B22", f"{told}: divides by the number of {parts}, not of rows", _over(c, float(len(sums)))
+        full = np.count_nonzero(sums)
+        if 0 < full < len(sums):
+            yield (
+                "B22",
+                f"{told}: the mean over the {parts} of their means, empty ones left out",
+                _over(c, per_row * full),
+            )
+
+
+def _other_counts(c: Counterfactual) -> Iterator[Mistake]:
+    """Counts and sums that are near the right one, by which a mean may divide."""
+    t = c.targets
+    rows, kept = len(t.kept), int(np.count_nonzero(t.kept))
+    if kept < rows:
+        told = "the mean over all rows is multiplied by the share of kept rows"
+        yield "B20", told, _over(c, c.denominator * (rows / kept) ** 2 if kept else np.inf)
+        yield (
+            "B20",
+            f"{told}, as is a sum that is divided by the kept rows",
+            _over(c, c.denominator * rows / kept if kept else np.inf),
+        )
+    for block in (8, 16, 32, 64, 128):
+        if rows % block:
+            yield "B20", f"divides by the rows padded to a multiple of {block}", _over(c, float(rows + -rows % block))
+    if t.probabilities is not None:
+        return
+    for label in (0, t.classes - 1):
+        count = t.kept & (t.label != label)
+        told = f"rows of class {label} are not counted in the denominator, but summed"
+        yield "B20", told, _over(c, float(t.label_weight[count].sum()) or np.inf)
+    yield (
+        "B20",
+        "ignored rows and class 0 are not counted: labels > 0",
+        _over(c, float((t.label[t.kept] > 0).sum() or 1)),
+    )
+    there = np.unique(t.label[t.kept])
+    yield "B20", "divides by the number of different labels", _over(c, float(len(there)) or np.inf)
+    if t.weight is not None:
+        yield "B21", "the denominator sums each label's weight once", _over(c, float(t.weight[there].sum()))
+        yield (
+            "B21",
+            "the denominator sums the squares of the labels' weights",
+            _over(c, float((t.label_weight**2).sum())),
+        )
+        mean = c.denominator * float(t.weight.mean())
+        yield "B21", "the mean is divided by the mean class weight once more", _over(c, mean)
+        yield (
+            "B21",
+            "the mean is divided by the number of kept rows once more",
+            _over(c, c.denominator * kept or np.inf),
+        )
 
 
 def _over(c: Counterfactual, denominator: Any) -> Counterfactual:
@@ -99,6 +160,10 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
         return
     ignored = ~t.kept
     everything = np.ones_like(t.kept)
+    likely = c.with_labels(np.where(ignored, c.z.argmax(1), t.label), everything)
+    sentence = "ignored rows count as rows of the class with their largest logit"
+    yield "C34", f"{sentence}: ignore_index is not honoured", likely
+    yield "C34", f"{sentence}, in the denominator too", _over(likely, float(likely.targets.label_weight.sum()) or 1.0)
     for label in dict.fromkeys((p.ignore_index % t.classes, t.classes - 1, 0)):
         told = c.with_labels(np.where(ignored, label, t.label), everything)
         sentence = f"ignored rows count as rows of class {label}"
@@ -108,8 +173,12 @@ def _ignored(c: Counterfactual) -> Iterator[Mistake]:
     uniform = (np.ones(t.classes) if t.weight is None else t.weight) * t.smoothing / t.classes
     if t.smoothing:
         yield "C31", "ignored rows are smoothed", replace(c, q=np.where(ignored[:, None], uniform, c.q))
+    top = c.z.max(1, initial=-np.inf)
+    rows = (c.losses() + np.where(ignored, top - c.softmax[1].max(1, initial=-np.inf), 0.0)) / c.denominator
     mass = np.where(ignored, 1.0, c.q.sum(1))[:, None]
     yield "C30", "ignored rows keep their softmax in the gradient", replace(c, row_mass=mass)
+    summed = replace(c, row_mass=mass, given={"loss": rows, "cost": np.asarray(rows.sum())})
+    yield "C30", "ignored rows keep the log of their sum: only the label's logit is masked", summed
     labels = np.where(ignored, p.ignore_index % t.classes, t.label)
     yield "C36", "the mask is inverted: ignored rows count, kept ones do not", c.with_labels(labels, ignored)
     none = np.where(ignored[:, None], uniform, 0.0)
@@ -143,51 +212,3 @@ def _ignored_classes(c: Counterfactual) -> Iterator[Mistake]:
             yield "C34", sentence, told
             if c.mean:
                 yield "C34", f"{sentence}, in the denominator too", _over(told, float(t.label_weight[kept].sum()))
-
-
-def _summed_upstreams(c: Counterfactual) -> Iterator[Mistake]:
-    """What reaches each row from its loss, behind the reduction, is summed over the rows."""
-    t = c.targets
-    each = np.broadcast_to(c.upstream / c.denominator, t.kept.shape) * t.kept
-    sentence = "the sum over the rows of what reaches them from the reduction multiplies each row's gradient"
-    yield "E50", sentence, replace(c, upstream=np.full_like(each, each.sum()), denominator=1.0)
-    if t.weight is not None and t.probabilities is None and not t.smoothing:
-        plain = np.where(t.label_weight[:, None] != 0, c.q / t.label_weight[:, None], 0.0)
-        total = np.full_like(each, (each * t.label_weight).sum())
-        yield "E50", sentence, replace(c, q=plain, upstream=total, denominator=1.0)
-
-
-def _upstreams(c: Counterfactual) -> Iterator[Mistake]:
-    up = c.upstream
-    ones = np.ones_like(up)
-    yield "E50", "the upstream gradient is ignored", replace(c, upstream=ones)
-    if c.problem.reduction == "none" and len(up):
-        yield "E50", "the first row's upstream gradient is used for all rows", replace(c, upstream=ones * up[0])
-        for step, which in ((1, "previous"), (-1, "next")):
-            yield "E50", f"the {which} row's upstream gradient is used", replace(c, upstream=np.roll(up, step))
-        yield "E50", "the upstream gradients are used in reverse order", replace(c, upstream=up[::-1])
-        yield "E50", "the mean of the upstream gradients is used for all rows", replace(c, upstream=ones * up.mean())
-    yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up)
-    if (up < 0).any() and (up > 0).any():  # else it is a sign
-        yield "E50", "the upstream gradient's absolute value is used", replace(c, upstream=np.abs(up))
-    if len(up) > 1:
-        yield from _summed_upstreams(c)
-    if c.mean:
-        yield "E50", "the upstream gradient is squared", replace(c, upstream=up * up / c.denominator)
-    added = replace(c, upstream=ones).result("dC/dz") + up[:, None]
-    yield "E50", "the upstream gradient is added, not multiplied", replace(c, given={"dC/dz": added})
-    if c.problem.backwards > 1:
-        first = c.result("dC/dz")
-        told = "the second backward call finds what the first left behind"
-        yield "E53", told, replace(c, upstream=-2.0 * up * up)
-        again = c.problem.backwards * (c.q if c.pulled is None else c.pulled)
-        yield "E53", f"{told}: y is subtracted from the saved softmax once more in each call", replace(c, pulled=again)
-        for sentence, before in (("the gradient", first), ("a - y", c.softmax[0] * c.q.sum(1, keepdims=True) - c.q)):
-            saved = replace(c, a=before, row_mass=1.0)
-            yield "E53", f"{told}: {sentence} in the place of the saved softmax", saved
-            saved = replace(c, z=before)
-            yield "E53", f"{told}: {sentence} in the place of the saved logits", saved
-    yield "E54", "the result is 0", replace(c, factor=0.0)
-    yield "G90", "the sign is wrong", replace(c, factor=-1.0)
-    yield "B24", "twice the right result", replace(c, factor=2.0)
-    yield "B24", "half of the right result", replace(c, factor=0.5)

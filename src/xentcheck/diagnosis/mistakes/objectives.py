@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import product
 
 import numpy as np
 
@@ -16,20 +15,11 @@ from xentcheck.reference.rows import to_rows
 Rows = tuple[Array, Array]
 """The losses (m,) of the rows and their gradients (m, C), before upstream gradient and denominator."""
 
-PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
-"""Factors of lse^2 in use."""
-
-CONFIDENCE = (1.0, 0.5, 0.1, 0.05, 0.01, 0.001)
-"""Factors of an entropy in use."""
-
 HARDEST = (0.25, 0.5, 0.7, 0.75, 0.8, 0.9)
 """Shares of the rows in use, the others of which are too easy to count."""
 
 BOOTSTRAPS = (0.95, 0.9, 0.8)
 """Shares of the given labels in use, beside what is predicted."""
-
-LIMITS = (5.0, 10.0, 20.0, 30.0, 50.0, 100.0)
-"""Limits of a loss in use."""
 
 STEP = 1e-4
 """Of the logits, for a derivative along a direction: its error is 1e-8 of a third derivative."""
@@ -38,10 +28,9 @@ STEP = 1e-4
 def objectives(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
     with np.errstate(all="ignore"):
-        yield from _regularised(c)
         yield from _focal(c)
-        yield from _capped(c)
         yield from _hardest(c)
+        yield from _unlike(c)
         yield from _others(c)
 
 
@@ -69,65 +58,11 @@ def _softmax(z: Array) -> tuple[Array, Array, Array]:
     return e / total, z - top - np.log(total), top + np.log(total)
 
 
-def _right(c: Counterfactual, z: Array) -> Rows:
-    a, log_a, _ = _softmax(z)
-    return -np.where(c.q != 0, c.q * log_a, 0.0).sum(1), a * c.q.sum(1, keepdims=True) - c.q
-
-
 def _scales(c: Counterfactual) -> tuple[Array, ...]:
     """(m,): what a term of a row may be multiplied by: 1 or its label's weight, 0 in ignored rows."""
     t = c.targets
     kept = t.kept.astype(np.float64)
     return (kept, t.label_weight * kept) if t.weight is not None and t.probabilities is None else (kept,)
-
-
-def _with_term(
-    right: Callable[[Array], Rows], term: Callable[[Array], Rows], factor: float, scale: Array, z: Array
-) -> Rows:
-    (losses, gradient), (value, slope) = right(z), term(z)
-    return losses + factor * scale * value, gradient + (factor * scale)[:, None] * slope
-
-
-def _once(z: Array, rows: Callable[[Array], Rows]) -> Callable[[Array], Rows]:
-    """The same function, which is not computed twice for these logits."""
-    known = rows(z)
-    return lambda other: known if other is z else rows(other)
-
-
-def _regularised(c: Counterfactual) -> Iterator[Mistake]:
-    t = c.targets
-    kinds: list[tuple[str, str, Callable[[Array], Rows], tuple[float, ...]]] = [
-        ("D45", "z-loss: {} lse^2 is {} each row", _square_of_lse, PENALTIES),
-        ("D45", "z-loss: {} lse^2 is {} each row, without the factor 2 in its gradient", _half_of_it, PENALTIES),
-        ("D47", "{} times the entropy of the softmax is {} each row's loss", _entropy, CONFIDENCE),
-        ("D47", "{} times the entropy of the softmax is {} each row's loss", _entropy, tuple(-x for x in CONFIDENCE)),
-        ("D47", "{} times the mean of the squared logits is {} each row's loss", _square_of_logits, PENALTIES),
-        (
-            "D47",
-            "{} times the sum of the squared logits is {} each row's loss",
-            partial(_square_of_logits, of=1.0),
-            PENALTIES,
-        ),
-    ]
-    if t.probabilities is None:
-        hot = np.asarray(np.arange(t.classes) == t.label[:, None], np.float64)
-        kinds.append(("D47", "poly-1: {} times 1 - a_y is {} each row's loss", partial(_miss, hot), (1.0, 2.0, -1.0)))
-    right = _once(c.z, partial(_right, c))
-    for code, told, term, factors in kinds:
-        once = _once(c.z, term)
-        for scale, factor in product(_scales(c), factors):
-            sentence = told.format(f"{abs(factor):g}", "added to" if factor > 0 else "subtracted from")
-            yield code, sentence, _made(c, partial(_with_term, right, once, factor, scale))
-
-
-def _square_of_lse(z: Array) -> Rows:
-    a, _, lse = _softmax(z)
-    return lse[:, 0] ** 2, 2.0 * lse * a
-
-
-def _half_of_it(z: Array) -> Rows:
-    a, _, lse = _softmax(z)
-    return lse[:, 0] ** 2, lse * a
 
 
 def _entropy(z: Array) -> Rows:
@@ -137,57 +72,27 @@ def _entropy(z: Array) -> Rows:
     return value, each - a * value[:, None]
 
 
-def _square_of_logits(z: Array, of: float | None = None) -> Rows:
-    n = z.shape[1] if of is None else of
-    return (z * z).sum(1) / n, 2.0 * z / n
-
-
-def _miss(hot: Array, z: Array) -> Rows:
-    a = _softmax(z)[0]
-    p = (a * hot).sum(1)
-    return 1.0 - p, p[:, None] * (a - hot)
-
-
 def _focal(c: Counterfactual) -> Iterator[Mistake]:
-    """The factor (1 - a_y)^gamma of a focal loss, and its gradient, with the factor as a constant or not."""
+    """The factor of a focal loss as it is published, and its gradient, with the factor as a constant or not."""
     t = c.targets
     if t.probabilities is not None or t.smoothing:
         return
     rows = np.arange(len(c.z))
     p, log_p = c.softmax[0][rows, t.label], c.softmax[1][rows, t.label]
     right = c.result("dC/dz")
-    for gamma in (1.0, 2.0, 5.0):
-        factor = (1.0 - p) ** gamma
-        whole = factor - gamma * (1.0 - p) ** (gamma - 1.0) * np.where(p > 0, p * log_p, 0.0)
-        for alpha in (1.0, 0.25):
-            losses = alpha * c.losses() * factor
-            times = "" if alpha == 1.0 else f"{alpha:g} "
-            sentence = f"the factor {times}(1 - a_y)^{gamma:g} of a focal loss is left on"
-            values = {"loss": losses / c.denominator, "cost": np.asarray((losses / c.denominator).sum())}
-            yield "A12", sentence, replace(c, given={**values, "dC/dz": alpha * right * factor[:, None]})
-            yield "A12", f"{sentence}, with its derivative", c.with_gradient(alpha * right * whole[:, None])
-
-
-def _capped(c: Counterfactual) -> Iterator[Mistake]:
-    """Losses above a limit are set to it, and have no gradient."""
-    losses, t = c.losses(), c.targets
-    weight = t.label_weight if t.probabilities is None else np.ones(len(losses))
-    for limit in LIMITS:
-        above = losses > limit
-        if not above.any():
-            continue
-        for most in dict.fromkeys((1.0, *([] if t.weight is None else [0.0]))):
-            high = limit if most else limit * weight
-            over = losses > high
-            rows = np.where(over, high, losses) / c.denominator
-            given = {"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": c.result("dC/dz") * ~over[:, None]}
-            yield "D47", f"losses above {limit:g} are set to {limit:g}", replace(c, given=given)
+    factor = (1.0 - p) ** 2
+    whole = factor - 2.0 * (1.0 - p) * np.where(p > 0, p * log_p, 0.0)
+    losses = 0.25 * c.losses() * factor / c.denominator
+    given = {"loss": losses, "cost": np.asarray(losses.sum())}
+    sentence = "the factor 0.25 (1 - a_y)^2 of a focal loss is left on"
+    yield "A12", sentence, replace(c, given={**given, "dC/dz": 0.25 * right * factor[:, None]})
+    yield "A12", f"{sentence}, with its derivative", c.with_gradient(0.25 * right * whole[:, None])
 
 
 def _hardest(c: Counterfactual) -> Iterator[Mistake]:
     """Only the rows of the largest losses count, as in the mining of hard examples."""
     losses = c.losses()
-    for share in HARDEST:
+    for share in HARDEST if len(losses) > 1 else ():
         count = max(1, int(share * len(losses)))
         hard = losses >= np.sort(losses)[-count]
         if np.count_nonzero(np.diff(hard)) < 2:  # the first or the last rows: a lost chunk looks the same
@@ -197,6 +102,21 @@ def _hardest(c: Counterfactual) -> Iterator[Mistake]:
         yield "D47", sentence, wrong
         if c.mean:
             yield "D47", f"{sentence}, and the mean is over them", replace(wrong, denominator=float(count))
+
+
+def _unlike(c: Counterfactual) -> Iterator[Mistake]:
+    """Only the rows count whose label has the largest logit, or has not."""
+    t = c.targets
+    if t.probabilities is not None:
+        return
+    met = c.z.argmax(1) == t.label
+    for told, those in (("has", met), ("has not", ~met)):
+        wrong = replace(c, q=c.q * those[:, None])
+        sentence = f"only the rows whose label {told} the largest logit count"
+        yield "D47", sentence, wrong
+        if c.mean:
+            left = float(t.label_weight[those].sum()) or np.inf
+            yield "D47", f"{sentence}, and the mean is over them", replace(wrong, denominator=left)
 
 
 def _others(c: Counterfactual) -> Iterator[Mistake]:
@@ -212,16 +132,18 @@ def _others(c: Counterfactual) -> Iterator[Mistake]:
         given = {"loss": rows, "cost": np.asarray(rows.sum()), "dC/dz": share * c.result("dC/dz")}
         sentence = f"the labels are {share:g} y + {1.0 - share:.3g} a, as in bootstrapping"
         yield "A12", sentence, replace(c, given=given)
+    a = c.softmax[0]
+    both = c.losses() - t.kept * np.where(y < 1, (1.0 - y) * np.log1p(-a), 0.0).sum(1)
+    given = {"loss": both / c.denominator, "cost": np.asarray((both / c.denominator).sum())}
+    if np.isfinite(both).all():  # where 1 - a rounds to 0, an infinity is no sign of it
+        sentence = "a binary cross-entropy of the softmax: -(1 - y) log(1 - a) of each class is added"
+        yield "A12", sentence, replace(c, given=given)
     for scale in _scales(c):
         for told, factor in (("", 1.0), (", as a mean over the classes", 1.0 / t.classes)):
             sentence = f"a logistic output for each class: the sum of binary cross-entropies{told}"
             yield "A12", sentence, _made(c, partial(_binary, y, factor * scale))
             sentence = f"the squared error of the probabilities{told or ', as a sum over the classes'}"
             yield "A12", sentence, _made(c, partial(_brier, y, factor * scale))
-        if t.probabilities is None and not t.smoothing:
-            for power in (0.5, 0.7, 1.0):
-                sentence = f"(1 - a_y^{power:g})/{power:g} in the place of -log a_y, as in a generalised cross-entropy"
-                yield "A12", sentence, _made(c, partial(_generalised, y, power, scale))
 
 
 def _binary(y: Array, scale: Array, z: Array) -> Rows:
@@ -233,9 +155,3 @@ def _brier(y: Array, scale: Array, z: Array) -> Rows:
     a = _softmax(z)[0]
     slope = 2.0 * (a - y)
     return scale * ((a - y) ** 2).sum(1), scale[:, None] * a * (slope - (a * slope).sum(1, keepdims=True))
-
-
-def _generalised(hot: Array, power: float, scale: Array, z: Array) -> Rows:
-    a = _softmax(z)[0]
-    p = (a * hot).sum(1) ** power
-    return scale * (1.0 - p) / power, (scale * p)[:, None] * (a - hot)

@@ -48,6 +48,13 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
                 continue
             spread = np.where(hot, labels * (1.0 - t.smoothing), kept * weight * mass)
             yield "D40", f"wrong smoothing mass: {sentence}, none at the label", replace(c, q=spread)
+        for left in dict.fromkeys((0, t.classes - 1, c.problem.ignore_index % t.classes)):
+            others = np.arange(t.classes) != left
+            for share, q in (
+                ("eps/C for the others", base + even * others),
+                ("eps/(C - 1) for the others", base + even * others * t.classes / max(t.classes - 1, 1)),
+            ):
+                yield "D40", f"class {left}, {share}: the smoothed part leaves out one class", replace(c, q=q)
         if t.weight is not None and t.probabilities is None:
             mixed = base + t.label_weight[:, None] * t.smoothing / t.classes
             yield "D43", "smoothing is weighted by the label's class weight", replace(c, q=mixed)
@@ -73,11 +80,11 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
             sentence = f"in the gradient, the softmax of the smoothed part {told}"
             yield "D43" if t.weight is not None else "D40", sentence, replace(c, row_mass=own + smoothed)
     if t.weight is not None:
-        total = float(weight.sum())
+        total, largest = float(weight.sum()) or np.inf, float(weight.max()) or np.inf
         for told, scale in (
             ("the sum C", t.classes / total),
             ("the sum 1", 1.0 / total),
-            ("the maximum 1", 1.0 / weight.max()),
+            ("the maximum 1", 1.0 / largest),
         ):
             sentence = f"class weights are normalised to {told}"
             probable = t.probabilities is not None
@@ -96,7 +103,7 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
         yield "D42", "class weights are left out of the terms", plain
         count = float(np.count_nonzero(t.kept)) if t.probabilities is None else float(len(t.kept))
         yield "D42", "class weights are left out", replace(plain, denominator=count if c.mean else 1.0)
-    if not t.smoothing:
+    if not t.smoothing and t.probabilities is not None:
         yield from _smoothed(c)
     if t.weight is not None:
         yield from _other_weights(c)
@@ -120,15 +127,12 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
 
 
 def _smoothed(c: Counterfactual) -> Iterator[Mistake]:
-    """A default of the implementation's own smooths the labels."""
+    """A default of the implementation's own smooths rows of probabilities."""
     t = c.targets
     for eps in SMOOTHINGS:
         sentence = f"the labels are smoothed by {eps:g}, although no smoothing is asked for"
         even = t.kept[:, None] * (np.ones(t.classes) if t.weight is None else t.weight) * eps / t.classes
         yield "D40", sentence, replace(c, q=c.q * (1.0 - eps) + even)
-        if t.weight is not None and t.probabilities is None:
-            even = (t.kept * t.label_weight)[:, None] * eps / t.classes
-            yield "D40", sentence, replace(c, q=c.q * (1.0 - eps) + even)
 
 
 def _other_weights(c: Counterfactual) -> Iterator[Mistake]:
@@ -139,6 +143,9 @@ def _other_weights(c: Counterfactual) -> Iterator[Mistake]:
         ("class weights are squared, as two places that apply them do", t.weight**2),
         ("the square root of class weights is used", np.sqrt(t.weight)),
         ("the inverse of class weights is used", 1.0 / t.weight),
+        ("class weights are read one class too high", np.roll(t.weight, -1)),
+        ("class weights are read one class too low", np.roll(t.weight, 1)),
+        ("class weights are read in reverse order", t.weight[::-1]),
     ):
         if np.isfinite(powered).all():
             other = replace(t, weight=powered)

@@ -13,6 +13,9 @@ from xentcheck.reference.formats import FORMATS, Array
 BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 """Classes of a block in use."""
 
+LONGEST = 256
+"""Rows up to which a sum is added up one by one."""
+
 
 def ranges(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
@@ -20,6 +23,7 @@ def ranges(c: Counterfactual) -> Iterator[Mistake]:
         yield from _logarithms(c)
         yield from _blocks(c)
         yield from _narrow(c)
+        yield from _added_up(c)
 
 
 def _logarithms(c: Counterfactual) -> Iterator[Mistake]:
@@ -45,18 +49,12 @@ def _logarithms(c: Counterfactual) -> Iterator[Mistake]:
     stored = a.astype(dtype).astype(np.float64)
     yield "A04", "the logarithm of a rounded softmax", replace(c, log_a=np.log(stored), a=stored)
     for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12):
-        for told, high in ((f"{eps:g}", np.inf), (f"{eps:g} and at 1 - {eps:g}", float(dtype.type(1.0 - eps)))):
-            clipped = replace(c, log_a=np.log(np.clip(a, eps, high)))
-            inside = np.where((stored > eps) & (stored <= high), c.q, 0.0)
-            yield "A04", f"probabilities are clipped at {told}", clipped
-            yield "A04", f"probabilities are clipped at {told}", replace(clipped, pulled=inside)
-        added = replace(c, log_a=np.log(a + eps))
-        yield "A04", f"{eps:g} is added to probabilities", added
-        yield "A04", f"{eps:g} is added to probabilities", replace(added, pulled=c.q * a / (a + eps))
-        e = np.exp(c.z - top)
-        total = e.sum(1, keepdims=True) + eps
-        summed = replace(c, a=e / total, log_a=c.z - top - np.log(total))
-        yield "A04", f"{eps:g} is added to the sum of exponentials", summed
+        high = float(dtype.type(1.0 - eps))
+        clipped = replace(c, log_a=np.log(np.clip(a, eps, high)))
+        inside = np.where((stored > eps) & (stored <= high), c.q, 0.0)
+        sentence = f"probabilities are clipped at {eps:g} and at 1 - {eps:g}"
+        yield "A04", sentence, clipped
+        yield "A04", sentence, replace(clipped, pulled=inside)
 
 
 def _blocks(c: Counterfactual) -> Iterator[Mistake]:
@@ -66,7 +64,8 @@ def _blocks(c: Counterfactual) -> Iterator[Mistake]:
     """
     classes = c.z.shape[1]
     top = c.z.max(1, keepdims=True, initial=-np.inf)
-    for block in sorted({*BLOCKS, *(-(-classes // parts) for parts in range(2, 9))}):
+    every = range(2, classes if classes <= 16 else 0)
+    for block in sorted({*BLOCKS, *every, *(-(-classes // parts) for parts in range(2, 9))}):
         if block >= classes:
             return
         starts = np.arange(0, classes, block)
@@ -102,10 +101,68 @@ def _narrow(c: Counterfactual) -> Iterator[Mistake]:
         if FORMATS[name].precision >= FORMATS[c.problem.dtype].precision:
             continue
         yield "A10", f"the logits are rounded to {name}", replace(c, z=_rounded(c.z, name))
-        yield "A10", f"the softmax is kept in {name}", replace(c, a=_rounded(a, name))
+        stored = _rounded(a, name)
+        logarithm = np.where(stored > 0, np.log(stored), log_a)
+        yield "A10", f"the softmax is kept in {name}", replace(c, a=stored)
+        yield (
+            "A10",
+            f"the softmax is kept in {name}",
+            replace(c, a=stored, log_a=logarithm),
+        )
         yield "A10", f"the logarithm of the softmax is rounded to {name}", replace(c, log_a=_rounded(log_a, name))
+        told = f"the log of the sum is rounded to {name}"
+        narrow = replace(c, z=_rounded(c.z, name))
+        for z, log_a_of in ((c.z, log_a), (narrow.z, narrow.softmax[1])):
+            top = z.max(1, keepdims=True)
+            lse = top - np.where(z == top, log_a_of, 0.0).min(1, keepdims=True)
+            made = c.z - _rounded(lse, name)
+            yield "A10", told, replace(c, log_a=made, a=np.exp(made))
+            yield "A10", told, replace(c, log_a=made, a=_rounded(narrow.softmax[0], name))
         if c.layer:
             yield "A10", f"the layer is multiplied in {name}, as autocast does", _autocast(c, name)
+
+
+def _added_up(c: Counterfactual) -> Iterator[Mistake]:
+    """Rows are right until they are reduced: in a narrower format, or one by one in their own.
+
+    What reaches the rows from the reduction is rounded to it as well.
+    """
+    losses, d = c.losses(), float(c.denominator)
+    own = FORMATS[c.problem.dtype].precision
+    count = float(np.count_nonzero(c.targets.kept))
+    for name in ("bfloat16", "float16", "float32"):
+        if FORMATS[name].precision > own or not len(losses):
+            continue
+        sentence = f"the losses are right, and are reduced in {name}, too low a precision"
+        narrower = FORMATS[name].precision < own
+        if c.problem.reduction != "none":
+            rows = _rounded(losses, name)
+            costs = [_one_by_one(rows, name) / d, _one_by_one(_rounded(rows / d, name), name)]
+            if narrower:
+                costs += [
+                    rows.sum() / d,
+                    _rounded(losses.sum(), name) / d,
+                    losses.sum() / _rounded(np.array(d), name),
+                ]
+            costs += [_rounded(x, name) for x in (*costs, losses.sum() / d)]
+            costs += (
+                [_rounded(losses.sum() / count, name) * (count / d)] if 0.0 not in (count, d) and count != d else []
+            )
+            for cost in costs:
+                yield "A10", sentence, replace(c, given={"cost": np.asarray(cost)})
+        up, inverse = _rounded(c.upstream, name), float(_rounded(np.array(1.0 / d), name)) if d else np.inf
+        divided = _rounded(up / _rounded(np.array(d), name), name)
+        error = c.softmax[0] * c.q.sum(1, keepdims=True) - c.q
+        for factor in (up / d, divided, _rounded(up * inverse, name), up * inverse) if narrower else ():
+            yield "A10", sentence, c.with_gradient(factor[:, None] * error)
+
+
+def _one_by_one(x: Array, name: str) -> Array:
+    """The sum of numbers of a format, rounded to it after each addition."""
+    numbers, total = x.astype(name), np.zeros((), name)
+    for number in numbers[:LONGEST]:
+        total = (total + number).astype(name)
+    return np.asarray(total.astype(np.float64)) if len(x) <= LONGEST else np.asarray(np.nan)
 
 
 def _autocast(c: Counterfactual, name: str) -> Counterfactual:

@@ -12,6 +12,9 @@ from xentcheck.reference.formats import Array
 MOST = 20_000
 """Logits among which one is looked for: of more, several are close to any number."""
 
+TELLING = 1e-3
+"""Share of the largest factor that something else has to differ by: less is noise."""
+
 OPEN = 0.01
 """Share of an element's error that may be left."""
 
@@ -60,6 +63,8 @@ def logits_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
         return ""
     number = np.flatnonzero(single)
     flat = order[low[number]]
+    if np.array_equal((t.label * c.z.shape[1] + np.arange(len(c.z)))[number] % c.z.size, flat):
+        return "F70: the label's logit of row n is read at row y, column n"
     for name, stride in (("N", len(c.z)), ("C + 1", c.z.shape[1] + 1), ("C - 1", c.z.shape[1] - 1)):
         if np.array_equal((number * stride + t.label[number]) % c.z.size, flat):
             return f"F70: the label's logit of row n is read at n S + y with S = {name}: it is n C + y"
@@ -67,6 +72,41 @@ def logits_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
         f"row {n} that at [{i // c.z.shape[1]}, {i % c.z.shape[1]}]" for n, i in zip(number[:3], flat, strict=False)
     ]
     return f"F70: {', '.join(some)}: a logit of another place is taken for the label's"
+
+
+def at_label(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """The sentence on a gradient that is wrong at the labels alone, and is there another function of a_y than a_y - 1.
+
+    That function, times one number, in all rows.
+    """
+    t = c.targets
+    wrong = wrong_elements(exact, got, bound)
+    s = np.broadcast_to(c.upstream / c.denominator, t.kept.shape) * (1.0 if t.weight is None else t.label_weight)
+    use = t.kept & (s != 0)
+    plain = t.probabilities is None and not t.smoothing and np.isfinite(c.z).all() and np.isfinite(got).all()
+    label = np.arange(t.classes) == t.label[:, None]
+    if not plain or (wrong & ~label).any() or np.count_nonzero(wrong) < 3 or wrong[~use].any():
+        return ""
+    scale = s[use]
+    p, u = c.softmax[0][label][use], got[label][use] / scale
+    limit = 2.0 * bound[label][use] / np.abs(scale) + OPEN * np.abs((got - exact)[label][use] / scale)
+    for told, f in (
+        ("a_y", p),
+        ("1 - a_y", 1.0 - p),
+        ("1", np.ones_like(p)),
+        ("a_y (1 - a_y)", p * (1.0 - p)),
+        ("(1 - a_y)^2", (1.0 - p) ** 2),
+        ("a_y^2", p * p),
+        ("-1/a_y", -1.0 / p),
+        ("log a_y", c.softmax[1][label][use]),
+    ):
+        size = (f * f / limit**2).sum()
+        factor = float((u * f / limit**2).sum() / size) if size > 0 and np.isfinite(size) else 0.0
+        spread = np.ptp(np.abs(f)) > 0.1 * np.abs(f).max() or told == "1"
+        if factor and spread and (np.abs(u - factor * f) <= limit).all():
+            number = "" if abs(factor - 1.0) < 1e-4 else "-" if abs(factor + 1.0) < 1e-4 else f"{factor:.4g} times "
+            return f"E60: at the label, the gradient is {number}{told}, where it is a_y - 1; beside it, it is right"
+    return ""
 
 
 def targets_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
@@ -84,6 +124,8 @@ def targets_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str
         return ""
     safe = np.where(s != 0, s, 1.0)[:, None]
     read = np.where(wrong, c.softmax[0] * c.q.sum(1, keepdims=True) - got / safe, c.q)
+    if not (np.abs(read - c.q) > TELLING * np.abs(c.q).max()).any():
+        return ""
     told = []
     for i in np.flatnonzero(rows)[:2]:
         there = np.flatnonzero(np.abs(read[i]) > 8.0 * bound[i] / np.abs(safe[i]))[:4]

@@ -88,6 +88,19 @@ def named(c: Counterfactual, x: Array, limit: Array, use: Array) -> str:
             ratio = float((x * value / limit**2).sum() / (value * value / limit**2).sum())
             if (np.abs(x - ratio * value) <= limit).all():
                 return f"{ratio:.5g} times {told}"
+    return _of_two(usable, x, limit, digits)
+
+
+def _of_two(usable: dict[str, Array], x: Array, limit: Array, digits: Array) -> str:
+    """A constant and a multiple of a number of each row."""
+    if len(x) < 4 or np.sort(digits)[:-2].sum() < EVIDENCE / 2.0:
+        return ""
+    for name in ("the label's probability", "the class weight of the label"):
+        n = usable.get(name)
+        if n is not None and np.ptp(n) > 0.1 * np.abs(n).max():
+            first, second = solved(np.stack([1.0 / limit, n / limit], 1), x / limit)
+            if (np.abs(first + second * n - x) <= limit).all():
+                return f"{first:.4g} + {second:.4g} times {name}"
     return ""
 
 

@@ -11,6 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
+from xentcheck.diagnosis.sorts import sort_of
 from xentcheck.reference.formats import Array
 
 from .numbers import listed, named
@@ -20,6 +21,9 @@ OPEN = 0.005
 
 FREE = 4
 """Wrong elements that there have to be more than numbers that were fitted."""
+
+MOST = 2048
+"""Rows among which that of an upstream gradient is looked for."""
 
 FARTHEST = 1e6
 """A factor beyond it is none."""
@@ -37,10 +41,10 @@ def part_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     if not (np.isfinite(got).all() and np.isfinite(exact).all() and np.isfinite(c.softmax[0]).all()):
         return ""
     limit = 2.0 * bound + OPEN * np.abs(got - exact)
-    return _multiplied(c, exact, got, limit, wrong) or _added(c, exact, got, limit, wrong)
+    return _multiplied(c, exact, got, limit, wrong, bound) or _added(c, exact, got, limit, wrong)
 
 
-def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong: Array) -> str:
+def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong: Array, bound: Array) -> str:
     """One factor for each row, alone or beside one for each class."""
     t = c.targets
     ones = np.ones(t.classes)
@@ -60,16 +64,42 @@ def _multiplied(c: Counterfactual, exact: Array, got: Array, limit: Array, wrong
         if np.count_nonzero(wrong) < np.count_nonzero(use) + FREE:
             continue
         near = (np.abs(base) * limit).sum(1) / np.where(size > 0, size, 1.0)
-        name = named(c, ratio, near, use)
+        tight = 2.0 * (np.abs(base) * bound).sum(1) / np.where(size > 0, size, 1.0)
+        name = named(c, ratio, tight, use) or named(c, ratio, near, use)
+        rest = _only(c, use, np.asarray((exact != 0).any(1))) if factor is ones else ""
         if name or told:
             factors = f"{told}{name or 'a number of the row'}"
-            return f"B27: by {listed(ratio[use])}: each row of the gradient is multiplied by {factors}"
+            return f"B27: by {listed(ratio[use])}{rest}: each row of the gradient is multiplied by {factors}"
+        if factor is ones and (told := _of_other_rows(c, ratio, tight, use)):
+            return told
+        if rest and _same(ratio[use]):
+            return f"F79: {ratio[use][0]:.5g} times the right ones: {rest.removeprefix(', ')} are wrong"
         length = np.sqrt((got * got).sum(1))[use]
         if np.count_nonzero(use) > 2 and _same(length) and not _same(ratio[use]) and ((ratio > 0) & (ratio <= 1)).all():
             return f"E51: the gradient of each row is cut to the length {length[0]:.4g}"
         if np.count_nonzero(use) > 1 and (np.abs(ratio[use]) < FARTHEST).all():
             return f"B27: by {listed(ratio[use])}: each row of the gradient has a factor of its own"
     return ""
+
+
+def _of_other_rows(c: Counterfactual, ratio: Array, near: Array, use: Array) -> str:
+    """Whether each wrong row has the upstream gradient of another row."""
+    up = c.upstream
+    if np.count_nonzero(use) < 2 or len(up) > MOST or len(np.unique(up)) < 4 or (up[use] == 0).any():
+        return ""
+    limit = (near * np.abs(up))[use, None] + 1e-12 * np.abs(up)
+    found = np.abs((ratio * up)[use, None] - up) <= limit
+    if not (found.any(1) & (limit.max(1) < 1e-2 * np.abs(up[use]))).all():
+        return ""
+    first = zip(np.flatnonzero(use)[:3], found.argmax(1), strict=False)
+    pairs = ", ".join(f"row {i} has that of row {j}" for i, j in first)
+    return f"E50: {pairs}: rows have the upstream gradient of other rows"
+
+
+def _only(c: Counterfactual, rows: Array, told: Array) -> str:
+    """Which rows alone are wrong, if they are of one sort."""
+    sort = sort_of(c, rows, told | rows)
+    return f", just the rows {sort}" if sort else ""
 
 
 def _same(x: Array) -> bool:
@@ -199,4 +229,5 @@ def _told(c: Counterfactual, chosen: tuple[Part, ...], found: list[Array], limit
             sentences.append(f"{known} times {name} is added" if known else f"a multiple of {name} is added")
     others = [name for name in ("a", "y") if not any(n.startswith(name) for n, _, _ in chosen)]
     rest = f", {' and '.join(others)} is right" if others else ""
-    return f"{'; '.join(numbers)}: in the gradient, {' and '.join(sentences)}{rest}"
+    only = _only(c, use, (c.q != 0).any(1))
+    return f"{'; '.join(numbers)}{only}: in the gradient, {' and '.join(sentences)}{rest}"

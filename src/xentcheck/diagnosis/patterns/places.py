@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
+from xentcheck.diagnosis.sorts import placed, sort_of, sorts_of_columns
 from xentcheck.reference.formats import Array
 
 MOST = 2048
@@ -22,7 +21,9 @@ FEW = 7
 def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
     """What the places of a gradient's wrong elements say."""
     wrong = wrong_elements(exact, got, bound)
-    columns, rows = np.flatnonzero(wrong.any(0)), np.flatnonzero(wrong.any(1))
+    rows = np.flatnonzero(wrong.any(1))
+    if told := _without_a(right, got, wrong, bound):
+        return told
     if (got[wrong] == 0).all():
         if told := _small(exact, got, wrong, right.softmax[0]):
             return told
@@ -30,18 +31,46 @@ def where_wrong(right: Counterfactual, exact: Array, got: Array, bound: Array) -
         other = upper != (right.targets.label >= wrong.shape[1] // 2)[:, None]
         if right.targets.probabilities is None and len(rows) > 1 and np.array_equal(wrong, other & (exact != 0)):
             return "E59: a gradient in the half of the classes with the label only: its own shard"
-        if 0 < len(columns) < wrong.shape[1] and columns[-1] == wrong.shape[1] - 1 and not got[:, columns[0] :].any():
-            return f"F74: no gradient from column {columns[0]} on"
-        if 0 < len(rows) < wrong.shape[0] and rows[-1] == wrong.shape[0] - 1 and not got[rows[0] :].any():
-            return f"F78: no gradient from row {rows[0]} on: a lost chunk, or an offset that overflows"
+        if told := _of_zeros(exact, got, wrong):
+            return told
+        whole = np.asarray(wrong.any(1))
+        sort = sort_of(right, whole, np.asarray((exact != 0).any(1))) if not got[whole].any() else ""
+        if sort:
+            return f"F79: 0 times the right ones: just the rows {sort} are wrong"
         return "E54: the wrong elements are all 0"
     clipped = np.abs(got[wrong])
-    if np.count_nonzero(wrong) > 1 and (clipped == clipped[0]).all() and np.abs(got).max() == clipped[0] > 0:
+    apart = np.ptp(np.abs(exact[wrong])) > 1e-3 * np.abs(exact[wrong]).max()  # else it is one ratio
+    if apart and len(clipped) > 1 and (clipped == clipped[0]).all() and np.abs(got).max() == clipped[0] > 0:
         return f"E51: the gradient is clipped at {clipped[0]:.6g}: just the larger elements are wrong"
     at_maximum = right.z == right.z.max(1, keepdims=True)
     beside = right.q == 0
     if not wrong[~at_maximum].any() and len(rows) > 1 and (wrong & beside).any():
         return "A11: wrong at the row's maximum only: a gradient flows through the maximum"
+    return ""
+
+
+def rows_of_zeros(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """Which rows alone have wrongly no loss."""
+    wrong = wrong_elements(exact, got, bound)
+    if got[wrong].any() or not right.targets.kept[wrong].all():
+        return ""
+    told = (exact != 0) | wrong
+    if where := placed(wrong, told, "row"):
+        return f"F78: no loss {where}: rows are lost or skipped"
+    sort = sort_of(right, wrong, told)
+    return f"F79: 0 times the right ones: just the rows {sort} are wrong" if sort else ""
+
+
+def _of_zeros(exact: Array, got: Array, wrong: Array) -> str:
+    """Which columns or rows alone have wrongly no gradient at all."""
+    there = (exact != 0) | wrong
+    columns, rows = np.asarray(wrong.any(0)), np.asarray(wrong.any(1))
+    where = placed(columns, np.asarray(there.any(0)), "column")
+    if where and not got[:, columns].any() and np.array_equal(there & columns, wrong):
+        return f"F74: no gradient {where}: columns have no gradient"
+    where = placed(rows, np.asarray(there.any(1)), "row")
+    if where and not got[rows].any() and np.array_equal(there & rows[:, None], wrong):
+        return f"F78: no gradient {where}: rows are lost or skipped"
     return ""
 
 
@@ -54,6 +83,26 @@ def _small(exact: Array, got: Array, wrong: Array, a: Array) -> str:
             between = f"the largest {lost.max():.3g}, the smallest of the others {left.min():.3g}"
             return f"E51: {between}: elements of a small {name} are set to 0"
     return ""
+
+
+def _without_a(right: Counterfactual, got: Array, wrong: Array, bound: Array) -> str:
+    """Whether a alone is 0 where it is small: at labels -y is left."""
+    a, s = right.softmax[0], np.broadcast_to(right.upstream / right.denominator, right.z.shape[:1])[:, None]
+    zero = np.abs(got + s * right.q) <= bound
+    lost, left = a[wrong], a[~zero & (s * right.q.sum(1, keepdims=True) != 0)]
+    if not zero[wrong].all() or not wrong.any():
+        return ""
+    told = s * right.q.sum(1, keepdims=True) * a != 0
+    columns = np.asarray(wrong.any(0))
+    where = placed(columns, np.asarray(told.any(0)), "column")
+    if where and (np.abs(got + s * right.q) <= bound)[:, columns].all() and (wrong & (got != 0)).any():
+        return f"F74: {where}: a is left out of some columns of the gradient, y is right"
+    if not (wrong & (got != 0)).any() or min(len(lost), len(left)) < 2:
+        return ""
+    if len(lost) + len(left) <= FEW or lost.max() >= left.min():
+        return ""
+    between = f"the largest {lost.max():.3g}, the smallest of the others {left.min():.3g}"
+    return f"E51: {between}: elements of a small probability are set to 0"
 
 
 def where_zero(quantity: str, exact: Array, got: Array, bound: Array) -> str:
@@ -96,14 +145,8 @@ def rows_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> st
         return ""
     rows = np.asarray(wrong.reshape(len(wrong), -1).any(1))
     told = np.asarray((exact != 0).reshape(len(rows), -1).any(1)) | rows
-    if rows.any() and np.array_equal(rows, ~right.targets.kept):
-        return "F79: just the rows that are ignored are wrong"
-    if min(np.count_nonzero(rows), np.count_nonzero(told & ~rows)) < 2:
-        return ""
-    for sentence, those in _sorts(right):
-        if np.array_equal(rows[told], those[told]):
-            return f"F79: just the rows {sentence} are wrong"
-    return ""
+    sort = sort_of(right, rows, told)
+    return f"F79: {_by(exact, got, wrong)}just the rows {sort} are wrong" if sort else ""
 
 
 def columns_of(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
@@ -115,11 +158,37 @@ def columns_of(right: Counterfactual, exact: Array, got: Array, bound: Array) ->
     if wrong.shape != right.z.shape or np.count_nonzero(wrong.any(1)) < 2 or np.count_nonzero(wrong) < FEWEST:
         return ""
     there = np.asarray((exact != 0) | wrong)
-    for sentence, those in _sorts_of_columns(right):
+    for sentence, those in sorts_of_columns(right):
         inside = np.broadcast_to(those, wrong.shape) & there & wrong.any(1, keepdims=True)
         if np.array_equal(inside, wrong) and np.count_nonzero(there & ~wrong) >= FEWEST:
             return f"F79: {_by(exact, got, wrong)}just the elements {sentence} are wrong"
     return ""
+
+
+def one_ratio_in_rows(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """Which rows alone are one multiple of the right ones, as a whole."""
+    wrong = wrong_elements(exact, got, bound)
+    if len(wrong) != len(right.z) or np.count_nonzero(wrong) < FEWEST:
+        return ""
+    rows = np.asarray(wrong.reshape(len(wrong), -1).any(1))
+    told = np.asarray((exact != 0).reshape(len(rows), -1).any(1)) | rows
+    factor = _by(exact, got, wrong)
+    ratio = float((got[rows] * exact[rows]).sum() / (exact[rows] ** 2).sum())
+    if not factor or not (np.abs(got - ratio * exact) <= (1.0 + abs(ratio)) * bound)[rows].all():
+        return ""
+    if where := placed(rows, told, "row"):
+        return f"F79: {factor}{where}: a part of the rows has another factor"
+    sort = sort_of(right, rows, told)
+    return f"F79: {factor}just the rows {sort} are wrong" if sort else ""
+
+
+def one_ratio_in_columns(right: Counterfactual, exact: Array, got: Array, bound: Array) -> str:
+    """The same, where the wrong elements are one multiple of the right ones, and differ in size."""
+    wrong = wrong_elements(exact, got, bound)
+    size = np.abs(exact[wrong])
+    if len(size) < FEWEST or np.ptp(size) <= 0.1 * size.max() or not _by(exact, got, wrong):
+        return ""
+    return columns_of(right, exact, got, bound)
 
 
 def _by(exact: Array, got: Array, wrong: Array) -> str:
@@ -127,76 +196,5 @@ def _by(exact: Array, got: Array, wrong: Array) -> str:
     if not (np.isfinite(got[wrong]).all() and (exact[wrong] != 0).all()):
         return ""
     ratio = got[wrong] / exact[wrong]
-    one = bool(np.ptp(ratio) <= 1e-3 * np.abs(ratio).max())
+    one = len(ratio) > 1 and bool(np.ptp(ratio) <= 1e-3 * np.abs(ratio).max())
     return f"{ratio.mean():.5g} times the right ones: " if one else ""
-
-
-def _sorts_of_columns(c: Counterfactual) -> Iterator[tuple[str, Array]]:
-    """Sorts of elements; (m, C), or (C,) for whole columns."""
-    t = c.targets
-    place = np.arange(t.classes)
-    if t.probabilities is None:
-        at = place == t.label[:, None]
-        yield "at the label", at
-        yield "beside the label", ~at
-        yield "above the label", place > t.label[:, None]
-        yield "below the label", place < t.label[:, None]
-        used = np.isin(place, t.label[t.kept])
-        yield "of classes that are labels of some row", used
-        yield "of classes that are the label of no row", ~used
-    top = place == c.z.argmax(1)[:, None]
-    yield "at the largest logit", top
-    yield "beside the largest logit", ~top
-    yield "with a negative logit", c.z < 0
-    yield "with a positive logit", c.z > 0
-    if t.weight is not None:
-        yield "of classes whose weight is not 1", t.weight != 1
-    for start in dict.fromkeys(
-        (1, *(2**k for k in range(1, 17)), *(t.classes // n for n in (2, 3, 4, 8)), t.classes - 1)
-    ):
-        if 0 < start < t.classes:
-            yield f"from column {start} on", place >= start
-            yield f"before column {start}", place < start
-    for block in (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
-        if block < t.classes and (tail := t.classes % block):
-            yield f"of the last {tail} columns, the tail of blocks of {block}", place >= t.classes - tail
-        if block < t.classes:
-            yield f"of the first column of each block of {block}", place % block == 0
-            yield f"of the last column of each block of {block}", place % block == block - 1
-
-
-def _sorts(c: Counterfactual) -> list[tuple[str, Array]]:
-    """Sorts of rows."""
-    t, number = c.targets, np.arange(len(c.z))
-    finite = np.isfinite(c.z).all(1)
-    found = [
-        ("that are kept", t.kept),
-        ("with classes at -inf", ~finite),
-        ("without classes at -inf", finite),
-        ("of odd numbers", number % 2 == 1),
-        ("of even numbers", number % 2 == 0),
-        ("with an upstream gradient other than 1", c.upstream != 1),
-        ("with a negative upstream gradient", c.upstream < 0),
-        ("with two equal largest logits", (c.z == c.z.max(1, keepdims=True)).sum(1) > 1),
-        ("whose logits are all negative", c.z.max(1) < 0),
-        ("with a positive logit", c.z.max(1) > 0),
-    ]
-    if t.probabilities is None:
-        at_label = c.z[number, t.label]
-        found += [
-            ("whose label has the largest logit", at_label == c.z.max(1)),
-            ("whose label has not the largest logit", at_label != c.z.max(1)),
-            ("whose label's logit is negative", at_label < 0),
-            ("whose label's logit is positive", at_label > 0),
-            ("whose label is in the first half of the classes", t.label < -(-t.classes // 2)),
-            ("whose label is in the second half of the classes", t.label >= -(-t.classes // 2)),
-        ]
-        found += [(f"of class {k}", t.label == k) for k in dict.fromkeys((0, t.classes - 1, *t.label.tolist()[:64]))]
-        if t.weight is not None:
-            found += [
-                ("whose label has the weight 0", t.label_weight == 0),
-                ("whose label's weight is not 1", t.label_weight != 1),
-            ]
-    for first in np.flatnonzero(number)[:4096:1] if len(number) <= 256 else ():
-        found += [(f"from {first} on", number >= first), (f"before {first}", number < first)]
-    return found

@@ -16,6 +16,9 @@ OPEN = 0.002
 FARTHEST = 1e6
 """Ratios beyond it, or below its inverse, are no factor that somebody forgot, but another result."""
 
+SURE = 1e-4
+"""Share of a single number that its bound has to be below, for a ratio of two digits."""
+
 MANY = 6
 """Wrong elements from which on their signs say something: of so many roundings one goes the other way."""
 
@@ -33,7 +36,7 @@ def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array
     ratio = float(((got / size) * x).sum() / (x * x).sum())
     error = np.abs(got - exact)
     limit = (1.0 + abs(ratio)) * bound + OPEN * error
-    if ratio == 0.0 or not (np.abs(got - ratio * exact) <= limit).all():
+    if f"{ratio:.6g}" in ("0", "1") or not (np.abs(got - ratio * exact) <= limit).all():
         return ""
     names = [
         name
@@ -51,6 +54,86 @@ def constant_ratio(right: Counterfactual, exact: Array, got: Array, bound: Array
         return ""
     told = f"B24: every element is {ratio:.6g} times the right one"
     return f"{told}: {names[0]}" if names else told
+
+
+def same_factor(exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
+    """The one ratio of several elements in two digits, or three, which is the same in other cases if it is a constant.
+
+    None where 1, 2, 1/2 or 0 is that ratio, which have names.
+    """
+    if not (np.isfinite(got).all() and np.isfinite(exact).all() and exact.any()):
+        return ()
+    size = np.abs(exact).max()
+    x = exact / size
+    found = float(((got / size) * x).sum() / (x * x).sum())
+    sure = got.size > 2 or (bound < SURE * np.abs(exact)).all()
+    for told in (f"{found:.2g}", f"{found:.3g}") if sure else ():
+        ratio = float(told)
+        if abs(ratio) in (0.5, 1.0, 2.0) or not 1.0 / FARTHEST < abs(ratio) < FARTHEST:
+            return ()
+        if (np.abs(got - ratio * exact) <= (1.0 + abs(ratio)) * bound).all():
+            return (f"B24: everything has one and the same factor f = {told}",)
+    return ()
+
+
+def named_ratios(right: Counterfactual, exact: Array, got: Array, bound: Array) -> tuple[str, ...]:
+    """What the one ratio of all elements may come from: quotients and products of the problem's own counts and sums."""
+    if not (np.isfinite(got).all() and np.isfinite(exact).all() and exact.any() and got.any()):
+        return ()
+    size = np.abs(exact).max()
+    x = exact / size
+    ratio = float(((got / size) * x).sum() / (x * x).sum())
+    limit = (1.0 + abs(ratio)) * bound + OPEN * np.abs(got - exact) * (got.size > 1)
+    if abs(ratio - 1.0) < 1e-3 or not (np.abs(got - ratio * exact) <= limit).all():
+        return ()
+    near = 2.0 * float((bound / size).max()) + 1e-6 * abs(ratio)
+    if near > 1e-3 * abs(ratio):
+        return ()
+    counts = list(_counts(right).items())
+    found = []
+    for i, (name, n) in enumerate(counts):
+        for j, (other, o) in enumerate(counts):
+            if i != j and abs(n / o - ratio) <= near:
+                found.append(f"{name} / {other}")
+            if i < j and abs(n * o - ratio) <= near:
+                found.append(f"{name} times {other}")
+            if i < j and abs(1.0 / (n * o) - ratio) <= near:
+                found.append(f"1 / ({name} times {other})")
+    return tuple(f"B24: every element is {ratio:.6g} times the right one: the factor {name}" for name in found)
+
+
+def _counts(c: Counterfactual) -> dict[str, float]:
+    """Counts and sums, all different and none of them 0."""
+    rows, classes = c.z.shape
+    t = c.targets
+    found: dict[str, float] = {
+        "1": 1.0,
+        "C": classes,
+        "sqrt(C)": classes**0.5,
+        "N": rows,
+        "the number of kept rows": float(np.count_nonzero(t.kept)),
+        "2": 2.0,
+    }
+    if t.weight is not None:
+        if t.probabilities is None:
+            found["the sum of the labels' weights"] = t.label_weight.sum()
+            found["the largest of the labels' weights"] = t.label_weight.max(initial=0.0)
+        found["the sum of all class weights"] = t.weight.sum()
+        found["the mean class weight"] = t.weight.mean()
+        found["the largest class weight"] = t.weight.max()
+        found["the smallest class weight"] = t.weight.min()
+    if t.smoothing:
+        found |= {"1 - eps": 1.0 - t.smoothing, "eps": t.smoothing}
+    if c.problem.reduction != "none" and c.upstream.any():
+        found["the upstream gradient"] = np.abs(c.upstream).max()
+    shape = c.problem.logits_shape
+    if len(shape) > 2:
+        found |= {"the examples of the batch": shape[0], "the positions of an example": rows / shape[0]}
+    kept: dict[str, float] = {}
+    for name, x in found.items():
+        if x and float(x) not in kept.values():
+            kept[name] = float(x)
+    return kept
 
 
 def _known_ratios(c: Counterfactual) -> Iterator[tuple[str, float]]:
@@ -71,6 +154,13 @@ def _known_ratios(c: Counterfactual) -> Iterator[tuple[str, float]]:
         yield "1 - eps", 1.0 - c.targets.smoothing
 
 
+def rounded(right: Counterfactual, exact: Array, got: Array, bound: Array, quantity: str) -> str:
+    """The same as `precision`, where errors go to both sides as those of roundings do: no term, no factor."""
+    error = (got - exact)[wrong_elements(exact, got, bound)]
+    rarer = min(np.count_nonzero(error > 0), np.count_nonzero(error < 0))
+    return precision(right, exact, got, bound, quantity) if len(error) >= MANY and 8 * rarer >= len(error) else ""
+
+
 def precision(right: Counterfactual, exact: Array, got: Array, bound: Array, quantity: str) -> str:
     """Whether everything is right to the bits of a narrower format.
 
@@ -86,6 +176,10 @@ def precision(right: Counterfactual, exact: Array, got: Array, bound: Array, qua
     size = np.abs(exact).max(initial=0.0) * 2.0**-5 if scaled else np.log(right.z.shape[1])
     error = ((got - exact) / np.maximum(np.abs(exact), size))[wrong]
     relative = float(np.abs(error).max())
+    if quantity == "loss" and np.isfinite(right.z).all():
+        big = np.abs(right.z).max(1)
+        if (big[wrong] > 0).all():
+            relative = min(relative, 4.0 * float(np.abs((got - exact)[wrong] / big[wrong]).max()))
     one_sided = bool(np.all(error > 0) or np.all(error < 0))
     if len(error) >= MANY and one_sided and np.abs(error).min() > relative / 4.0:
         return ""

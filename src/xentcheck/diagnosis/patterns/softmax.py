@@ -10,6 +10,9 @@ from xentcheck.reference.formats import Array
 OPEN = 0.005
 """Share of an element's error that may be left."""
 
+TELLING = 1e-3
+"""Probability that another softmax has to differ by somewhere: less is noise."""
+
 FEWEST = 5
 """Classes of which a row of other numbers is no softmax by chance. What smoothing lacks looks like a mixed one."""
 
@@ -48,5 +51,7 @@ def softmax_of(c: Counterfactual, exact: Array, got: Array, bound: Array) -> str
         return f"A12: in the gradient, z/{1.0 / slope:.6g} in the place of z, y is right: a temperature"
     worst = np.unravel_index(np.argmax(np.abs(read - c.softmax[0][use])), read.shape)
     row = np.flatnonzero(use)[worst[0]]
+    if not abs(read[worst] - c.softmax[0][row, worst[1]]) > TELLING:
+        return ""
     there = f"{read[worst]:.6g} for {c.softmax[0][row, worst[1]]:.6g} at [{row}, {worst[1]}]"
     return f"A12: {there}: the gradient is a - y, and its a, which sums to 1, is another softmax; y is right"
