@@ -114,7 +114,8 @@ def refuse_uncallable(function: Callable[..., Any], name: str, arrays: int, give
         )
     unknown = [p.name for p in found if p.kind not in ANY and p.default is Parameter.empty and p.name not in given]
     if unknown:
+        fused = " (a fused linear loss has a parameter for a bias, too)" if set(unknown) & set(SWAPPED[0]) else ""
         raise AdapterError(
             f"{name} needs {', '.join(unknown)}, which no problem sets; allowed: a default there, or a function that "
-            "passes it on"
+            f"passes it on{fused}"
         )

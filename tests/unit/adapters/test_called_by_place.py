@@ -87,6 +87,9 @@ def keyword_only(*, logits: Any, target: Any) -> Any: ...
 def chunked(logits: Any, target: Any, chunks: int, upstream: Any = 1.0) -> Any: ...
 
 
+def without_bias(x: Any, weight: Any, target: Any) -> Any: ...
+
+
 def swapped(y_true: Any, y_pred: Any) -> Any: ...
 
 
@@ -96,6 +99,10 @@ def swapped(y_true: Any, y_pred: Any) -> Any: ...
         (
             keyword_only,
             "^keyword_only takes 0 arguments by position; allowed: logits and ",
+        ),
+        (
+            without_bias,
+            r"^without_bias needs target, which .* \(a fused linear loss has a parameter for a bias, too\)$",
         ),
         (swapped, "^swapped takes y_true before y_pred; allowed: logits first, "),
         (chunked, "^chunked needs chunks, which no problem sets; allowed: a default there, or "),
