@@ -57,7 +57,7 @@ def test_options_reach_a_function_however_it_takes_them(function: Any, options: 
 
 @pytest.mark.usefixtures("ordinary")
 def test_a_wrong_one_is_caught() -> None:
-    """Alone this shows that what is passed by position is what is judged."""
+    """This alone shows that what is passed by position is what is judged."""
 
     def unweighted(z: Any, y: Any, weight: Any, reduction: str, upstream: Any, /) -> Any:
         return right(z, y, upstream, reduction=reduction)
