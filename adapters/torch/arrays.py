@@ -68,12 +68,12 @@ class DeviceArray(NDArrayOperatorsMixin):
     @property
     def ndim(self) -> int:
         """How many axes it has."""
-        return self.tensor.ndim
+        return int(self.tensor.ndim)
 
     @property
     def size(self) -> int:
         """How many elements it has."""
-        return self.tensor.numel()
+        return int(self.tensor.numel())
 
     @property
     def flat(self) -> DeviceArray:
