@@ -53,7 +53,7 @@ NAMED: dict[str, Callable[[str], Problem]] = {
     "label_smoothing": lambda dtype: plain(dtype, label_smoothing=0.5),
 }
 """Options that a parameter stands for, which a function may have for others' sake: a NotImplementedError says so, and
-any other exception is an error of their cases. A function of any keywords may refuse them as it refuses a value.
+any other exception is an error of their cases. A function of any keywords may refuse them by a TypeError, too.
 """
 
 KEYWORDS = "keywords"
@@ -79,7 +79,7 @@ def tried(adapter: Adapter) -> Adapter:
         return adapter
     c = adapter.capabilities
     refused = dict(adapter.refused)
-    refusing = REFUSALS if KEYWORDS in adapter.guessed else ("NotImplementedError",)
+    refusing = ("NotImplementedError", *(["TypeError"] if KEYWORDS in adapter.guessed else []))
     for option in NAMED if c.labels else ():
         if option in adapter.guessed & c.options:
             reason = _refusal(adapter, NAMED[option](first)) or ""

@@ -95,10 +95,22 @@ def test_a_parameter_that_is_not_implemented_is_a_refusal(kind: type[Exception],
     """By that exception alone, as others are mistakes as well; what needs the option too is not asked for either."""
     assert needed_options(NAMED[option]("float32")) == {option}
 
-    def loss(logits: Any, target: Any, *, upstream: Any = 1.0, **given: Any) -> Any:
-        if option in given or (option == "ignore_index" and target.dtype.kind == "i" and (target < 0).any()):
+    def loss(
+        logits: Any,
+        target: Any,
+        *,
+        weight: Any = None,
+        ignore_index: int = -100,
+        label_smoothing: float = 0.0,
+        reduction: str = "mean",
+        upstream: Any = 1.0,
+    ) -> Any:
+        ignored = target.dtype.kind == "i" and bool((target < 0).any())
+        if {"weight": weight is not None, "ignore_index": ignored, "label_smoothing": label_smoothing}[option]:
             raise kind(option)
-        return cross_entropy(logits, target, **given), cross_entropy_grad(logits, target, upstream=upstream, **given)
+        given: dict[str, Any] = {"weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing}
+        value = cross_entropy(logits, target, reduction=reduction, **given)
+        return value, cross_entropy_grad(logits, target, reduction=reduction, upstream=upstream, **given)
 
     found = tried(adapter_of(loss, "numpy")).refused
     assert found.get(option, "") == (f"NotImplementedError: {option}" if refused else "")
