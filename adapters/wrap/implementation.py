@@ -23,7 +23,7 @@ from xentcheck.vocabulary import DTYPES, REDUCTIONS
 from .called import as_function, calling_of, is_module, name_of
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import as_layer, by_position, names_of
-from .places import refuse_uncallable
+from .places import of_autograd, refuse_uncallable
 from .refusals import KEYWORDS, NAMED, ROWS, TRIED
 from .signatures import (
     DEFAULTS,
@@ -155,7 +155,7 @@ def _refuse_configured(implementation: object) -> None:
 
 def _guess(implementation: object) -> str:
     """The framework of a module or a class of one; else the only one that is imported."""
-    if is_module(implementation):
+    if is_module(implementation) or of_autograd(implementation):
         return "torch"
     imported = [name for name in IMPORTED if name in sys.modules]
     if len(imported) == 1:

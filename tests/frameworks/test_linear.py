@@ -14,7 +14,7 @@ from xentcheck import adapters
 from xentcheck.adapters.wrap.fused import as_layer, names_of
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.cases.profiles.named import cases
-from xentcheck.cases.profiles.reserved import LINEAR, LINEAR_TINY, TINY, linear_cases
+from xentcheck.cases.profiles.reserved import LINEAR, LINEAR_ROWS, LINEAR_TINY, TINY, linear_cases
 from xentcheck.cases.selection import selected
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -146,7 +146,7 @@ def test_the_signature_says_what_is_what() -> None:
 def test_only_those_without_logits_take_the_linear_cases() -> None:
     """Ids of the built-in adapters' cases do not overlap with them, so that nobody's matrix grows."""
     cases = linear_cases(0)
-    assert {case.shape for case in cases} == {*LINEAR, TINY}
+    assert {case.shape for case in cases} == {*LINEAR, LINEAR_ROWS, TINY}
     assert set(cases) <= set(selected("quick", None, 0))
     assert not any(s.takes(case) for s in subjects_of(adapters.get("numpy")) for case in cases)
     (linear,) = subjects_of(adapter_of(explicit, "numpy"))

@@ -83,7 +83,7 @@ def test_a_slow_machine_is_no_dear_folder(pytester: pytest.Pytester, monkeypatch
     monkeypatch.setattr(budgets, "LOOP", budgets.LOOP / 100)
     done = session(pytester, "proof", "It alone spends.")
     assert done.ret == pytest.ExitCode.OK
-    done.stdout.re_match_lines([r"CPU seconds: proof \d; slowness \d{3}"])
+    done.stdout.re_match_lines([r"CPU seconds: proof \d; slowness \d+"])
 
 
 def test_folders_without_a_limit_and_nightly_runs_are_told(pytester: pytest.Pytester) -> None:

@@ -15,7 +15,7 @@ from xentcheck.records.words import printable
 from xentcheck.vocabulary import UNSURE
 
 from .shared import Agreements, shared
-from .suspicion import Kinds, doubtful, minor
+from .suspicion import Kinds, doubtful, minor, weight
 from .traits import Traits, size_of, traits_of
 
 UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
@@ -98,7 +98,9 @@ def causes_of(agreements: Agreements, failing: Sequence[Record]) -> tuple[Cause,
         for kinds, members in left.items():
             counts.update(dict.fromkeys(kinds, len(members)))
             codes.update(dict.fromkeys((kind.partition(":")[0] for kind in kinds), len(members)))
-        kind = min(counts, key=lambda kind: (*_doubt(kind), -counts[kind], -codes[kind.partition(":")[0]]))
+        kind = min(
+            counts, key=lambda kind: (*_doubt(kind), -weight(kind, counts[kind]), -codes[kind.partition(":")[0]])
+        )
         explained = sorted((f for kinds in left if kind in kinds for f in left[kinds]), key=lambda f: f[:2])
         left = {kinds: members for kinds, members in left.items() if kind not in kinds}
         cause = _cause(kind, explained, chosen(failing, (f.position for f in explained)), agreements, kinds_of)

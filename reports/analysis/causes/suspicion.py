@@ -33,6 +33,10 @@ LEAST = 4
 """A cause of fewer than one in so many failures is none of the whole run."""
 
 
+NUMBERED = 7 / 8
+"""What a mistake with any number in it is worth beside one without."""
+
+
 def by_chance(failing: Sequence[Record]) -> frozenset[str]:
     """The kinds that explain single numbers only, and fewer than half of those that failed in any implementation."""
     often: set[str] = set()
@@ -118,7 +122,8 @@ def suspicion(failing: Sequence[Record]) -> str:
     of = [kinds.of(r) for r in examined]
     counts = Counter(kind for found in of for kind in found)
     unsure = counts.pop(UNSURE, 0)
-    kind, count = counts.most_common(1)[0] if counts else (UNSURE, unsure)
+    kind = max(counts, key=lambda kind: weight(kind, counts[kind]), default=UNSURE)
+    count = counts[kind] if counts else unsure
     sized = [((r.quantity, r.elements), found) for r, found in zip(examined, of, strict=True)]
     explained, unknown = ([size for size, found in sized if k in found] for k in (kind, UNSURE))
     if kind == UNSURE or minor(count, len(examined)) or doubtful(explained, unknown):
@@ -128,6 +133,14 @@ def suspicion(failing: Sequence[Record]) -> str:
     if count < FORMS * alike and code in rules():
         sentence, count = rules()[code].title, alike
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
+
+
+def weight(kind: str, explained: int) -> float:
+    """How much a kind is worth that explains so many: one with any number in it, a little less than it explains.
+
+    A number can be read off anything that has a name of its own, too.
+    """
+    return explained * (NUMBERED if family_of(kind) == kind and kind.endswith("= #") else 1.0)
 
 
 def doubtful(explained: Sequence[tuple[str, int]], unknown: Sequence[tuple[str, int]]) -> bool:

@@ -58,7 +58,6 @@ LINEAR_IN_ROWS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("float32", "index", ("ls",), "none"),
     ("float32", "index", ("w",), "mean"),
     ("float32", "prob", (), "mean"),
-    ("bfloat16", "index", (), "none"),
 )
 LINEAR_TINY = (
     ("index", ()),
