@@ -79,7 +79,7 @@ def tried(adapter: Adapter) -> Adapter:
         return adapter
     c = adapter.capabilities
     refused = dict(adapter.refused)
-    refusing = ("NotImplementedError", *(["TypeError"] if KEYWORDS in adapter.guessed else []))
+    refusing = ("NotImplementedError", "TypeError") if KEYWORDS in adapter.guessed else ("NotImplementedError",)
     for option in NAMED if c.labels else ():
         if option in adapter.guessed & c.options:
             reason = _refusal(adapter, NAMED[option](first)) or ""

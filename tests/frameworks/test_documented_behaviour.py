@@ -162,6 +162,21 @@ def test_a_refused_reduction_is_unsupported(refused: tuple[str, ...]) -> None:
     assert observations([*others, *records]) == (f"loss/eager/cpu is not judged on {why} (2 comparisons)",)
 
 
+def test_a_reduction_that_a_compiler_refuses_is_unsupported() -> None:
+    """JAX: without `static_argnames` no text is an argument of a compiled function; its own reduction is judged."""
+    jax = pytest.importorskip("jax")
+
+    def loss(logits: Any, target: Any, reduction: str = "mean") -> Any:
+        rows = -jax.numpy.take_along_axis(jax.nn.log_softmax(logits), target[:, None], 1)[:, 0]
+        return {"mean": rows.mean, "sum": rows.sum, "none": lambda: rows}[reduction]()
+
+    adapter = tried(adapter_of(jax.jit(loss), "jax"))
+    assert adapter.capabilities.reductions == ("mean",)
+    assert adapter.refused["sum"].startswith("TypeError: ")
+    whole = tried(adapter_of(jax.jit(loss, static_argnames="reduction"), "jax"))
+    assert whole.capabilities.reductions == ("mean", "sum", "none")
+
+
 def test_what_is_no_refusal_of_a_reduction_is_an_error() -> None:
     """Another exception, or one for each reduction; a declared one is not tried."""
     for loss in (refusing(IndexError("bug"), "sum"), refusing(ValueError("all"), "mean", "sum", "none")):

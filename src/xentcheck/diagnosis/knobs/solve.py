@@ -68,18 +68,7 @@ def numbers_of(
         return ()
     digits = np.sort(np.log10(np.maximum(np.abs(got - exact) / np.maximum(bound, 1e-300), 1.0))[wrong])
     several = len(digits) >= FEWEST and digits[:-1].sum() >= DIGITS
-    few = len(digits) >= FEWEST and digits[:-1].sum() >= DIGITS / 2.0
-    most = (
-        DIGITS_TOLD
-        if several
-        else 1
-        if few and digits[-1] <= 4.5
-        else 2
-        if digits[-1] > 4.5
-        else 1
-        if digits[-1] > 2.5
-        else 0
-    )
+    most = DIGITS_TOLD if several else _digits_of_few(digits)
     if not most or (noise and not several):
         return ()
     unit = 2.0 ** -FORMATS[c.problem.dtype].precision
@@ -96,6 +85,15 @@ def numbers_of(
                 beside = f"in the gradient, {family.beside}: " if family.beside else ""
                 found.append(f"{family.code}: {beside}{family.sentence.format(told)}")
     return tuple(dict.fromkeys(found))
+
+
+def _digits_of_few(digits: Array) -> int:
+    """How many digits a number may have that few elements give: in how many each of them is wrong, ascending."""
+    most = digits[-1]
+    if most > 4.5:
+        return ROUND
+    together = len(digits) >= FEWEST and digits[:-1].sum() >= DIGITS / 2.0
+    return 1 if together or most > 2.5 else 0
 
 
 def _fitted(family: Family, rows: Rows, quantity: str, got: Array, limit: Array, place: int, most: int) -> str:
