@@ -11,13 +11,13 @@ from importlib import import_module, metadata, util
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from xentcheck.errors import AdapterError, UnavailableError, foreign, told
 from xentcheck.reference.bounds.contracts import DEFAULT
 from xentcheck.reference.formats import Array
-from xentcheck.reference.problem import NO_IGNORE, Problem
-from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, refusal
+from xentcheck.reference.problem import Problem
+from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS
+
+from .needs import Lack, needed_options
 
 WAYS = ("learned-weight", "threads")
 """Ways to make a call that change no result: a weight requires a gradient, there are two threads."""
@@ -31,8 +31,7 @@ class Result:
     """What an implementation returned: quantity -> array, exactly as it came (dtype and shape are judged).
 
     changed_inputs: names of the input arrays whose elements differ after the call, `beside_` before those of arrays
-    whose gaps do. warnings: what it warned of, where that
-    was caught in another process.
+    whose gaps do. warnings: what it warned of, where that was caught in another process.
     """
 
     values: Mapping[str, Array]
@@ -54,19 +53,6 @@ class Capabilities:
     quantities: tuple[str, ...] = QUANTITIES
     heads: tuple[str, ...] = ("logits",)
     labels: bool = True
-
-
-class Lack(str):
-    """Why a problem is not supported, in words; `lacks` and `refused` say it apart, as in a record."""
-
-    lacks: tuple[str, ...]
-    refused: str
-
-    def __new__(cls, *lacks: str, refused: str = "") -> Lack:
-        """What is not supported, and the exception of that where nobody declared it."""
-        made = super().__new__(cls, refusal(lacks, refused))
-        made.lacks, made.refused = lacks, refused
-        return made
 
 
 class Adapter(ABC):
@@ -222,38 +208,3 @@ def version_of(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
-
-
-def needed_options(problem: Problem) -> set[str]:
-    """The options (of `vocabulary.OPTIONS`) that a problem makes use of."""
-    p = problem
-    shape = p.logits_shape
-    needed = {
-        "weight": p.weight is not None,
-        "negative_weight": p.weight is not None and bool((p.weight < 0).any()),
-        "ignore_index": p.ignore_index != NO_IGNORE or (not p.probabilities and not bool(p.kept.all())),
-        "label_smoothing": p.label_smoothing != 0,
-        "probabilities": p.probabilities,
-        "smoothed_probabilities": p.probabilities and p.label_smoothing != 0,
-        "signed_targets": p.probabilities and bool(((p.target < 0) | (p.target > 1)).any()),
-        "k_dims": len(shape) > 2,
-        "unbatched": len(shape) == 1,
-        "empty_batch": 0 in shape,
-        "upstream": bool((np.asarray(p.upstream) != 1).any()),
-        "second_order": p.v is not None,
-        "uint8_targets": str(p.target.dtype) == "uint8",
-        "wide_sentinel": abs(p.ignore_index) > 2**31,
-        "strided": any(not a.flags.c_contiguous for a in p.arrays().values()),
-    }
-    return {option for option, used in needed.items() if used}
-
-
-def keywords(problem: Problem) -> dict[str, Any]:
-    """The options of a problem that differ from the defaults of `torch.nn.functional.cross_entropy`, by keyword."""
-    given: dict[str, tuple[Any, bool]] = {
-        "weight": (problem.weight, problem.weight is not None),
-        "ignore_index": (problem.ignore_index, problem.ignore_index != NO_IGNORE),
-        "reduction": (problem.reduction, problem.reduction != "mean"),
-        "label_smoothing": (problem.label_smoothing, problem.label_smoothing != 0),
-    }
-    return {name: value for name, (value, differs) in given.items() if differs}

@@ -11,7 +11,7 @@ import numpy as np
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
-from .base import keywords
+from .needs import keywords
 
 LEAF_NAMES = {"logits": "z", "a_prev": "x", "hidden_w": "hw", "hidden_b": "hb", "w": "w", "b": "b"}
 """Arrays that are differentiated, as the script calls them."""

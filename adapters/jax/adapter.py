@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Adapter, Capabilities, Result, keywords
+from xentcheck.adapters.base import Adapter, Capabilities, Result
 from xentcheck.adapters.layout import OwnCopies
+from xentcheck.adapters.needs import keywords
 from xentcheck.errors import UnavailableError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem

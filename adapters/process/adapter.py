@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from xentcheck.adapters.base import Adapter, Result, needed_options
+from xentcheck.adapters.base import Adapter, Result
 from xentcheck.adapters.declaring import declaration, declare
+from xentcheck.adapters.needs import needed_options
 from xentcheck.errors import (
     AdapterError,
     ImplementationError,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import Adapter, Capabilities, Lack, Result, keywords
+from xentcheck.adapters.base import Adapter, Capabilities, Result
+from xentcheck.adapters.needs import Lack, keywords
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.given import of_tensor

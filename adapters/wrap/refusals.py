@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import LABELS, needed_options
+from xentcheck.adapters.base import LABELS
+from xentcheck.adapters.needs import needed_options
 from xentcheck.errors import ProcessEnded, foreign, told
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import NO_IGNORE, Problem

@@ -213,6 +213,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_trying",
         "test_doctests",
     ),
+    "adapters/needs.py": ("test_adapters_base", "test_promises", "test_adapters_numpy"),
     "adapters/base.py": ("test_adapters_base", "test_promises", "test_adapters_numpy"),
     "adapters/numpy/adapter.py": ("test_adapters_numpy", "test_adapters_base"),
     "adapters/torch/tensors.py": ("test_adapters_torch", "test_documented_behaviour"),

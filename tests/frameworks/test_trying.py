@@ -10,7 +10,7 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
-from xentcheck.adapters.base import needed_options
+from xentcheck.adapters.needs import needed_options
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import NAMED, TRIED, plain, tried

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xentcheck import reference
-from xentcheck.adapters.base import Adapter, keywords
+from xentcheck.adapters.base import Adapter
+from xentcheck.adapters.needs import keywords
 from xentcheck.reference.problem import Problem
 
 from . import outputs

@@ -14,7 +14,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 import xentcheck
-from xentcheck.adapters.base import needed_options
+from xentcheck.adapters.needs import needed_options
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.cases.families import FAMILIES

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from test_covering import missing
 
-from xentcheck.cases.build import SENTINELS, build
+from xentcheck.cases.build import build
 from xentcheck.cases.profiles.alone import alone_cases
 from xentcheck.cases.profiles.between import between_cases
 from xentcheck.cases.profiles.lattice import FACTORS, FORBIDDEN, covering_cases, levels_of
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import linear_cases, tiny_cases
 from xentcheck.cases.profiles.sizes import singly_sized_cases, sized_cases
+from xentcheck.cases.targets import SENTINELS
 
 
 @pytest.mark.parametrize(("profile", "strength"), [("quick", 2), ("full", 3)])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters
-from xentcheck.adapters.base import needed_options
+from xentcheck.adapters.needs import needed_options
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.alone import WIDE, alone_cases, combined_cases
 from xentcheck.cases.profiles.named import PROFILES, cases

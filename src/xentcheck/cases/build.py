@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -10,40 +9,15 @@ import numpy as np
 
 from xentcheck.errors import CaseError, ProblemError
 from xentcheck.reference.formats import FORMATS, Array
-from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows
 
 from .case import SCALARS, SOFT, WEIGHTS, Case
 from .families import LOGIT_FAMILIES, draw_layer
 from .randomness import Stream
+from .targets import POISON, kept_and_ignored, rows_of, sentinel_of
 
 SMOOTHINGS = {"ls": 0.1, "ls3": 0.3, "lsh": 0.5, "ls1": 1.0}
-
-POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "sparse": np.nan, "signed": np.nan}
-"""What lies between the elements of strided targets."""
-
-SENTINELS = {
-    "ign": NO_IGNORE,
-    "ign1": 1,
-    "ign0": 0,
-    "ign255": 255,
-    "ignminus": -1,
-    "ignbig": 10**6,
-    "ignwide": 2**32,
-}
-"""ignore_index of each option that ignores some rows."""
-
-BEYOND = {"igntop": -1, "ignabove": 0}
-"""ignore_index of others, from the number of classes on."""
-
-
-WHERE: dict[str, Callable[[Array, int], Array]] = {
-    "ignfirst": lambda at, n: at == 0,
-    "ignlast": lambda at, n: at == n - 1,
-    "ignpair": lambda at, n: (at == n // 2) | (at == n // 2 - 1),
-    "ignmost": lambda at, n: at != n // 3,
-}
-"""Which rows are ignored, where it is not about a third."""
 
 LARGEST = 1 << 25
 """Numbers in one array of a case, about twice those of the largest in a profile: with what is computed of it, 8 GiB."""
@@ -86,17 +60,16 @@ def _build(case: Case) -> Problem:
     rows = int(np.prod(loss_shape, dtype=np.int64))
     arrays, labels, usable = _inputs(case, stream, rows)
     if case.target in SOFT:
-        q = _sparse(labels, usable) if case.target == "sparse" else _probabilities(stream, labels, usable)
-        target = from_rows((_signed(q, labels) if case.target == "signed" else q).astype(dtype), case.shape)
+        target = from_rows(rows_of(case, stream, labels, usable).astype(dtype), case.shape)
     else:
-        target = _ignore(case, labels, usable).reshape(loss_shape)
+        target = kept_and_ignored(case, labels, usable).reshape(loss_shape)
         target = target.astype(np.uint8 if case.target == "u8" else np.int64)
     weight = _weight(case, stream, labels)
     return Problem(
         **arrays,
         target=_strided(target, POISON[case.target]) if "tstr" in case.layout else target.copy(order="C"),
         weight=None if weight is None else weight.astype(dtype),
-        ignore_index=_sentinel(case),
+        ignore_index=sentinel_of(case),
         label_smoothing=next((SMOOTHINGS[option] for option in case.options if option in SMOOTHINGS), 0.0),
         reduction=case.reduction,
         upstream=_upstream(case, stream, loss_shape, dtype),
@@ -130,58 +103,6 @@ def _expanded(case: Case, z: Array, labels: Array) -> tuple[Array, Array]:
         return z, labels
     first = len(labels) // case.shape[0]
     return np.tile(z[:first], (case.shape[0], 1)), np.tile(labels[:first], case.shape[0])
-
-
-def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:
-    """Rows of multiples of a fraction, at least a quarter of it at the label, summing to 3/4 or 5/4 instead of 1."""
-    counts = stream.integers(0, 9, usable.shape) * usable
-    counts[np.arange(len(labels)), labels] += 4
-    q = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    return np.asarray(q * np.where(q.max(1, keepdims=True, initial=0.0) <= 0.75, 1.25, 0.75))
-
-
-def _sparse(labels: Array, usable: Array) -> Array:
-    """Rows of 5/8 at the label, and a half, a quarter and an eighth of that at three classes far from it."""
-    classes = usable.shape[1]
-    q = np.zeros(usable.shape)
-    rows = np.arange(len(labels))
-    for k in (3, 2, 1, 0):
-        q[rows, (labels + k * classes // 4) % classes] = 0.625 / 2**k
-    return np.asarray(q * usable)
-
-
-def _signed(q: Array, labels: Array) -> Array:
-    """Every second entry below 0, and the label's above 1."""
-    found = q * np.where(np.arange(q.shape[1]) % 2 == 1, -1.0, 1.0)
-    found[np.arange(len(q)), labels] = q[np.arange(len(q)), labels] + 1.0
-    return np.asarray(found)
-
-
-def _ignore(case: Case, labels: Array, usable: Array) -> Array:
-    """Labels with the ignored rows marked: about a third, never the first nor the last.
-
-    A kept row whose label is the sentinel gets another class that is not at -inf, if it has one.
-    """
-    if "allign" in case.options:
-        return np.full_like(labels, NO_IGNORE)
-    at = np.arange(len(labels))
-    for option, ignored in WHERE.items():
-        if option in case.options:
-            return np.where(ignored(at, len(labels)), NO_IGNORE, labels)
-    if not {*SENTINELS, *BEYOND} & set(case.options):
-        return labels
-    middle = at % 3 == 1
-    middle[-1:] = False
-    sentinel = _sentinel(case)
-    others = usable & (np.arange(case.classes) != sentinel)
-    kept = np.where((labels == sentinel) & others.any(1), others.argmax(1), labels)
-    return np.where(middle, sentinel, kept)
-
-
-def _sentinel(case: Case) -> int:
-    """The case's ignore_index."""
-    known = SENTINELS | {option: case.classes + more for option, more in BEYOND.items()}
-    return next((known[option] for option in case.options if option in known), NO_IGNORE)
 
 
 def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Lack, Result
+from xentcheck.adapters.base import Result
+from xentcheck.adapters.needs import Lack
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.errors import ProcessEnded, Refused, foreign, kind_of, told
 from xentcheck.records.facts import Facts, sentence

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from xentcheck.adapters.base import needed_options
+from xentcheck.adapters.needs import needed_options
 from xentcheck.adapters.promises import Given
 from xentcheck.adapters.wrap.handed import Handed
 from xentcheck.cases.build import build

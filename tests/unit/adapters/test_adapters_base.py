@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from xentcheck import adapters
-from xentcheck.adapters.base import Adapter, keywords, needed_options
+from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.layout import OwnCopies, own_copy
+from xentcheck.adapters.needs import keywords, needed_options
 from xentcheck.adapters.torch.adapter import TorchFunction
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.bounds.contracts import CATALOGUE

@@ -10,7 +10,7 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
-from xentcheck.adapters.base import needed_options
+from xentcheck.adapters.needs import needed_options
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.errors import CaseError, Disagreement, XentcheckError

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Result, needed_options
+from xentcheck.adapters.base import Result
+from xentcheck.adapters.needs import needed_options
 from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
 from xentcheck.judging.comparisons import Verdict
 from xentcheck.judging.conventions import seen

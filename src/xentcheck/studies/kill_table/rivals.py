@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Adapter, keywords
+from xentcheck.adapters.base import Adapter
+from xentcheck.adapters.needs import keywords
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.named import cases
