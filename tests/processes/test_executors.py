@@ -174,7 +174,10 @@ def test_dask_finds_the_same_in_the_same_order(cluster: Any) -> None:
     assert [r.case for r in records] == [case for case in CASES for _ in range(2)]
 
 
-@pytest.mark.parametrize("text", ["", "8786", "dask://", "dask://host", "dask://host:x", "dask://h:" + "9" * 5000])
+NO_PORTS = ("x", "0", "65536", "99999", "\u0663", "9" * 5000)
+
+
+@pytest.mark.parametrize("text", ["", "8786", "dask://", "dask://host", *(f"dask://host:{p}" for p in NO_PORTS)])
 def test_a_bad_address_is_one_line(text: str) -> None:
     """What is no dask://HOST:PORT."""
     with pytest.raises((AdapterError, click.ClickException)) as caught:

@@ -15,6 +15,8 @@ SCHEME = "dask://"
 PATIENCE = 30.0
 """Seconds until a scheduler has to answer."""
 
+PORTS = range(1, 2**16)
+
 
 def address_of(text: str) -> str:
     """HOST:PORT of dask://HOST:PORT. Raises AdapterError.
@@ -23,9 +25,13 @@ def address_of(text: str) -> str:
     'localhost:8786'
     """
     host, _, port = text.removeprefix(SCHEME).rpartition(":")
-    if not text.startswith(SCHEME) or not host or not port.isdecimal() or len(port) > 5:
-        raise AdapterError(f"executor is {text[:80]!r}; allowed: {SCHEME}HOST:PORT")
+    if not text.startswith(SCHEME) or not host or not _is_port(port):
+        raise AdapterError(f"executor is {text[:80]!r}; allowed: {SCHEME}HOST:PORT, a port from 1 to {PORTS[-1]}")
     return f"{host}:{port}"
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 6 and int(text) in PORTS
 
 
 def execute_on_dask(tasks: Sequence[Task], whom: Whom, address: str) -> Iterator[Finished]:
