@@ -29,22 +29,23 @@ class DirectionalBounds:
 
 def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     """Those of a block's rows (`docs/numerics.md`, section 2.5, whose D, E and T are `error`, `spread` and `total`)."""
-    block, a, base, e = rows.block, rows.arithmetic, rows.base, rows.errors
+    block, a, base = rows.block, rows.arithmetic, rows.base
     t, v = block.targets, block.of(block.problem.v)
     softmax = base.e / base.total
-    error = e.gradient_softmax()
-    size = np.abs(v)
+    error, at_label, others = _from_the_label(rows, softmax, v)
+    size = np.abs(v) + np.abs(at_label)
+    least = _least(v, v - at_label)
     moved = softmax + error
     g = together(_summing(rows, softmax, error, v), a.roundings(8.0, 3.0), rows.forming)
-    s = np.abs((softmax * v).sum(1, keepdims=True))
+    s = np.abs((softmax * v).sum(1, keepdims=True)) + np.abs(at_label)
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
-    spread += _lost(a, softmax, size, np.where(base.reachable & (size > 0), 1.0 + size, 0.0))
+    spread += _lost(a, softmax, least, np.where(base.reachable & (least > 0), 1.0 + size, 0.0))
     q = np.abs(t.one_hot) if t.hard else t.sizes
     mass = q.sum(1, keepdims=True)
     total = mass * (s + spread) + (q * size).sum(1, keepdims=True)
     jvp = (mass * spread + g * total)[:, 0]
     distance = np.abs(v - (softmax * v).sum(1, keepdims=True))
-    hvp = error * (distance + spread) + softmax * spread + g * moved * (size + s + spread)
+    hvp = error * (distance + spread) + softmax * spread + g * moved * (size + s + spread + 2.0 * others)
     factor = np.abs(leading(block, block.factor))[:, None] * mass
     value = np.abs(leading(block, block.along["hvp"]))
     hvp = hvp * factor
@@ -57,7 +58,7 @@ def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     reach = 1.0 + size + s
     hvp += np.where(base.reachable, lost * np.maximum(factor, 1.0) * reach, 0.0) + lost * softmax * t.classes
     hvp += a.result_rounding * (value + hvp) + a.result_underflow * base.reachable
-    jvp = jvp + lost * (1.0 + (q * reach).sum(1)) + _lost(a, q, size, np.where(q > 0, reach, 0.0))[:, 0]
+    jvp = jvp + lost * (1.0 + (q * reach).sum(1)) + _lost(a, q, least, np.where(q > 0, reach, 0.0))[:, 0]
     jvp, value = np.where(t.kept, unbounded(jvp), 0.0), leading(block, block.along["jvp"])
     output = jvp + a.result_rounding * (np.abs(value) + jvp) + a.result_underflow
     return DirectionalBounds(
@@ -69,6 +70,28 @@ def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     )
 
 
+def _from_the_label(rows: RowBounds, softmax: Array, v: Array) -> tuple[Array, Array | float, Array | float]:
+    """D (n, C), v_y (n, 1) and V (n, 1): what losses of z - z_y need, 0 where no contract or target has such losses.
+
+    V is the mean of |v| over the other classes, by their softmax.
+    """
+    error, t = rows.errors.gradient_softmax(), rows.block.targets
+    if not (rows.arithmetic.contract.margin and t.hard):
+        return error, 0.0, 0.0
+    error = error + rows.label_margin * (softmax + error)
+    label = t.label[:, None]
+    others = softmax.copy()
+    np.put_along_axis(others, label, 0.0, 1)
+    mean = share((others * np.abs(v)).sum(1), others.sum(1))
+    return error, np.take_along_axis(v, label, 1), mean[:, None]
+
+
+def _least(v: Array, from_label: Array) -> Array:
+    """(n, C): the smaller of |v_i| and |v_i - v_y|, of those that are not 0."""
+    x, y = np.abs(v), np.abs(from_label)
+    return np.where(x == 0, y, np.where(y == 0, x, np.minimum(x, y)))
+
+
 def _summing(rows: RowBounds, softmax: Array, error: Array, v: Array) -> Array:
     """(n, 1): growth(C) of sums of a_i v_i and q_i v_i, with v itself or shifted by its entry at the largest a."""
     a, t = rows.arithmetic, rows.block.targets
@@ -77,7 +100,11 @@ def _summing(rows: RowBounds, softmax: Array, error: Array, v: Array) -> Array:
         return np.asarray(a.growth(additions, "backward_sum"))[:, None]
     shifted = v - np.take_along_axis(v, softmax.argmax(1)[:, None], 1)
     found = []
-    for name, along in (("v", v), ("shifted v", shifted)):
+    sums = {"v": v, "shifted v": shifted}
+    if a.contract.margin and t.hard:
+        at_label = np.take_along_axis(v, t.label[:, None], 1)
+        sums |= {"v from the label": v - at_label, "v of the others": np.where(t.one_hot == 0, v, 0.0)}
+    for name, along in sums.items():
         size = np.abs(along)
         known = a.roundings(4.0, 3.0) + rows.forming + share((error * size).sum(1), (softmax * size).sum(1))
         found.append(rows.growth_of(f"a {name}", softmax * along, "backward_sum", known, additions))

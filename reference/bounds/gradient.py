@@ -140,17 +140,9 @@ class GradientBounds:
         return np.asarray(self.rows.errors.gradient_slope * (1.0 + relative))
 
     @cached_property
-    def _margin(self) -> Array | float:
-        """(n, 1): relative error of all exponentials where z_i - z_y is stored in place of z_i - m: u_t d_y, twice."""
-        if not self.arithmetic.contract.margin:
-            return 0.0
-        depth = self.base.d[self._at][:, None]
-        return np.asarray(np.expm1(np.minimum(2.0 * self.arithmetic.unit("exponents") * depth, 700.0)))
-
-    @cached_property
     def _label_offset(self) -> Array:
         offset = self.rows.errors.gradient_offset
-        return np.asarray(offset + self._margin * (1.0 + offset))
+        return np.asarray(offset + self.rows.label_margin * (1.0 + offset))
 
     @cached_property
     def _label_alone(self) -> Array:
@@ -196,7 +188,7 @@ class GradientBounds:
         if self.arithmetic.contract.row_sum == "none":
             return np.zeros_like(self._scale)
         error = self.rows.errors.gradient_softmax_sum()
-        error = error + self._margin + self.rows.u if self.targets.hard else error + 2.0 * self._relative[1]
+        error = error + self.rows.label_margin + self.rows.u if self.targets.hard else error + 2.0 * self._relative[1]
         error = self._scale * error
         terms = 2.0 * self._scale + error
         rounding = self._row_sum_growth(error) + self.arithmetic.output + self.rows.kappa

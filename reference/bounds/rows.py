@@ -157,6 +157,15 @@ class RowBounds:
             found[np.arange(len(t.label)), t.label] = True
         return found
 
+    @cached_property
+    def label_margin(self) -> Array | float:
+        """(n, 1): relative error of all exponentials where z_i - z_y is stored in place of z_i - m: u_t d_y, twice."""
+        if not self.arithmetic.contract.margin:
+            return 0.0
+        label = self.block.targets.label[:, None]
+        depth = np.take_along_axis(self.base.d, label, 1)
+        return np.asarray(np.expm1(np.minimum(2.0 * self.arithmetic.unit("exponents") * depth, 700.0)))
+
     @property
     def near(self) -> Array:
         """(n, 1), or (n, C) where logits err by themselves: the depth down to which a class may be the maximum."""

@@ -264,13 +264,32 @@ def gradient(p: Problem, who: Adversary, a: Array, q: Array, s: Array, first: Ar
 
 
 def along(p: Problem, who: Adversary, a: Array, q: Array, s: Array, denominator: Array, high: Any) -> dict[str, Array]:
-    """jvp and hvp along v."""
+    """jvp and hvp along v; under a contract with a margin v - v_y may be in its place, or the label apart."""
     v = np.broadcast_to(np.asarray(p.v).astype(high), a.shape)
-    mean = who.total(who.op(a * v, "between"), "backward_sum")[..., None]
     Q = who.total(q, "backward_sum")[..., None]
+    form = "plain"
+    if who.arithmetic.contract.margin and not (p.probabilities or p.label_smoothing):
+        form = str(who.rng.choice(["plain", "from the label", "label apart"]))
+    at_label = np.take_along_axis(v, np.broadcast_to(Targets.of(p).label[None, :, None], (*a.shape[:2], 1)), -1)
+    v = who.plus(v, -at_label) if form == "from the label" else v
+    mean = who.total(who.op(a * v, "between"), "backward_sum")[..., None]
     rows = who.plus(who.op(Q * mean)[..., 0], -who.total(who.op(q * v), "backward_sum"))
-    hvp = who.stored(who.op(who.op(a * who.plus(v, -mean)) * who.op(s * Q, "between")))
+    product = label_apart(p, who, a, v) if form == "label apart" else who.op(a * who.plus(v, -mean))
+    hvp = who.stored(who.op(product * who.op(s * Q, "between")))
     if p.reduction == "none":
         return {"jvp": who.stored(rows), "hvp": hvp}
     total = who.total(rows, "reduction")
     return {"jvp": who.stored(who.op(total / denominator[:, 0, 0])), "hvp": hvp}
+
+
+def label_apart(p: Problem, who: Adversary, a: Array, v: Array) -> Array:
+    """(draws, N, C): a o (v - a.v) as the second derivative of log1p(exp(lse of the others - z_y))."""
+    hot = np.broadcast_to(np.arange(p.classes) == Targets.of(p).label[None, :, None], a.shape)
+    others = np.where(hot, 0.0, a)
+    rest = who.total(others, "forward_sum")[..., None]
+    w = who.op(np.divide(others, rest, out=np.zeros_like(others), where=rest != 0))
+    means = [who.total(who.op(w * v, "between"), "backward_sum")[..., None] for _ in range(2)]
+    far = who.op(
+        who.plus(np.ones_like(rest), -rest) * who.plus(means[0], -np.where(hot, v, 0.0).sum(-1, keepdims=True))
+    )
+    return np.where(hot, -who.op(rest * far), who.op(others * who.plus(far, who.plus(v, -means[1]))))

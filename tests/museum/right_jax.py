@@ -78,3 +78,14 @@ def upcast(input: Array, target: Array, reduction: str = "mean") -> Array:
 def margins(input: Array, target: Array, reduction: str = "mean") -> Array:
     """jax.nn.logsumexp(z - z_y)."""
     return reduced(nn().logsumexp(input - picked(input, target)[:, None], 1), reduction)
+
+
+@right(FAULTS, "label-apart", options=PLAIN)
+def label_apart(input: Array, target: Array, reduction: str = "mean") -> Array:
+    """log1p(exp(d)), or d + log1p(exp(-d)) for d > 0, of d = logsumexp of the other logits - z_y."""
+    hot = nn().one_hot(target, input.shape[1], dtype=bool)
+    others = jnp().where(hot, jnp().finfo(input.dtype).min, input)
+    d = nn().logsumexp(others, 1) - picked(input, target)
+    above, below = jnp().where(d > 0, d, 0.0), jnp().where(d > 0, 0.0, d)
+    losses = jnp().where(d > 0, d + jnp().log1p(jnp().exp(-above)), jnp().log1p(jnp().exp(below)))
+    return reduced(losses, reduction)

@@ -9,7 +9,7 @@ from .right import right
 
 FAULTS: list[Fault] = []
 
-PLAIN = ("upstream", "strided", "empty_batch")
+PLAIN = ("upstream", "strided", "empty_batch", "second_order")
 SMOOTHED = (*PLAIN, "label_smoothing")
 SOFT = (*SMOOTHED, "probabilities")
 ALL = (*SOFT, "weight", "negative_weight", "ignore_index", "k_dims", "unbatched")
@@ -81,6 +81,17 @@ def logsumexp_minus_label(input: Array, target: Array, reduction: str = "mean") 
 def margins(input: Array, target: Array, reduction: str = "mean") -> Array:
     """logsumexp(z - z_y)."""
     return reduced(torch().logsumexp(input - input.gather(1, target[:, None]), 1), reduction)
+
+
+@right(FAULTS, "label-apart", options=PLAIN)
+def label_apart(input: Array, target: Array, reduction: str = "mean") -> Array:
+    """log1p(exp(d)), or d + log1p(exp(-d)) for d > 0, of d = logsumexp of the other logits - z_y."""
+    hot = torch().nn.functional.one_hot(target, input.shape[1]).bool()
+    others = input.masked_fill(hot, torch().finfo(input.dtype).min)
+    d = torch().logsumexp(others, 1) - input.gather(1, target[:, None])[:, 0]
+    above, below = torch().where(d > 0, d, 0.0), torch().where(d > 0, 0.0, d)
+    losses = torch().where(d > 0, d + torch().log1p(torch().exp(-above)), torch().log1p(torch().exp(below)))
+    return reduced(losses, reduction)
 
 
 @right(FAULTS, "autograd-through-max", options=PLAIN)

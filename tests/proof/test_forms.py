@@ -17,6 +17,7 @@ from xentcheck.reference.bounds.contracts import CATALOGUE, Contract
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+from xentcheck.studies.kill_table.faults import by_name
 
 F = np.float32
 UNIT = 2.0**-24
@@ -277,6 +278,37 @@ def test_exponents_may_be_taken_from_the_label() -> None:
     strict = replace(CATALOGUE["decisive"], margin=False)
     assert share(ml, "dC/dz", g, "decisive") <= 1
     assert share(ml, "dC/dz", g, strict) > share(ml, "dC/dz", g, "decisive")
+
+
+MARGINS = {
+    "none-margins": (
+        "deep.5x10.f64.index.dir.mean.up-neg.contig.s0",
+        "gaussian.3x3.f16.index.dir.mean.up-neg.contig.s0",
+    ),
+    "none-label-apart": (
+        "confident.5x10.f64.index.dir.mean.up-neg.contig.s0",
+        "confident.5x10.f32.index.dir.mean.up-neg.contig.s0",
+    ),
+}
+"""Losses made of z - z_y, and cases whose second derivatives need the promise of a margin."""
+
+
+@pytest.mark.parametrize(("form", "case"), [(form, case) for form, cases in MARGINS.items() for case in cases])
+def test_losses_of_margins_may_be_differentiated_twice(form: str, case: str) -> None:
+    """logsumexp(z - z_y), and log1p(exp(lse of the others - z_y)): terms of the size of v_y, and of the mean of v over
+    the other classes, cancel in an hvp; without its rank-one term it is wrong.
+    """
+    pytest.importorskip("torch")
+    p = problem(case)
+    (adapter,) = by_name("torch")[form].adapters()
+    got = adapter.compute(p, ("jvp", "hvp"), device="cpu", variant="eager").values
+    strict = replace(CATALOGUE["decisive"], margin=False)
+    assert share(p, "hvp", got["hvp"], strict) > 1
+    assert share(p, "jvp", got["jvp"], "decisive") <= 1
+    assert share(p, "hvp", got["hvp"], "decisive") <= 1
+    a = Exact(p).evaluate(["a"])["a"][0]
+    rank_one_dropped = a * np.asarray(p.v).astype(np.float64) * float(p.upstream) / len(a)
+    assert share(p, "hvp", rank_one_dropped, "decisive") > 1
 
 
 LOG2E, LN2 = F(np.log2(np.e)), F(np.log(2))

@@ -96,6 +96,13 @@ WITNESSES = {
         ("dC/dz", "ties.2x7.f32.index.dir.none.up-one.contig.s0", 9),
         None,  # E sums up bounds that no rounding attains together: the second derivation
     ),
+    "margin": Witness(
+        CATALOGUE["decisive"],
+        replace(CATALOGUE["decisive"], margin=False),
+        "",
+        ("hvp", "very-negative.3x4.f16.index.dir.none.up-one.contig.s0", 4),
+        None,  # no number of a contract: `test_forms` has forms that err twice
+    ),
     "output": Witness(
         FUSED, None, "output", None, ("dC/db", "one-hot.3x4k3.bf16.index.plain.mean.up-one.contig.s0", 33)
     ),
@@ -163,7 +170,6 @@ ELSEWHERE = {
     "flushes_storage": "`test_derived_bounds`, as `flushes`",
     "complement": "another formula, which `test_accurate` holds against the exact value",
     "shifted": "whether exp overflows: `test_derived_bounds`",
-    "margin": "how far the exponentials are moved: `test_derived_bounds`",
     "log_of_softmax": "another formula: `test_derived_bounds`",
     "product_inputs": "of layers, which the adversary has none of: `test_derived_bounds`",
     "lanes": "the heights of sums: `test_heights`",

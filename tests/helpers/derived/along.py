@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,12 +11,14 @@ from xentcheck.reference.rows import to_rows
 
 from .losses import Losses
 from .rows import Row, times
-from .units import one_by_one, total
+from .units import one_by_one, safe_expm1, total
 
 
 @dataclass(frozen=True)
 class RowAlong:
-    """What the page names for one row: v, a, D by class, s, E, Q, |f|, and sum (a + D) |v|."""
+    """What the page names for one row: v, a, D by class, s, E, Q, |f|, sum (a + D) |v|, and where a loss may be
+    made of z - z_y, v_y and V; else 0 and 0.
+    """
 
     v: list[float]
     a: list[float]
@@ -26,6 +28,21 @@ class RowAlong:
     Q: float
     f: float
     moved: float
+    at_label: float
+    others: float
+
+    def size(self, i: int) -> float:
+        """|v_i|, and |v_y| more."""
+        return abs(self.v[i]) + abs(self.at_label)
+
+    def least(self, i: int) -> float:
+        """The smaller of |v_i| and |v_i - v_y|, of those that are not 0."""
+        return min((x for x in (abs(self.v[i]), abs(self.v[i] - self.at_label)) if x), default=0.0)
+
+    @property
+    def size_of_s(self) -> float:
+        """|s|, and |v_y| more."""
+        return abs(self.s) + abs(self.at_label)
 
 
 class Along:
@@ -45,20 +62,31 @@ class Along:
         """The quantities of a row that is kept."""
         row, v = self.losses.rows[n], self.v[n]
         D = [row.at(i, row.gradient_form) for i in range(len(v))]
-        moved = total((a + d) * abs(x) for a, d, x in zip(row.a, D, v, strict=True))
-        E = total(times(d, abs(x)) for d, x in zip(D, v, strict=True)) + self.g * moved + self.lost_in_s(row, v)
+        at_label = others = 0.0
+        if self.losses.hard and self.units.contract.margin:
+            assert self.losses.label is not None
+            y = self.losses.label[n]
+            at_label, margin = v[y], safe_expm1(2.0 * self.units.of("exponents") * row.d[y])
+            D = [d + margin * (a + d) for d, a in zip(D, row.a, strict=True)]
+            rest = total(a for i, a in enumerate(row.a) if i != y)
+            others = total(times(a, abs(x)) for i, (a, x) in enumerate(zip(row.a, v, strict=True)) if i != y)
+            others = others / rest if rest else 0.0
         Q = total(map(abs, self.losses.q[n]))
         s = total(times(a, x) for a, x in zip(row.a, v, strict=True))
-        return RowAlong(v, row.a, D, s, E, Q, self.losses.s(n) * Q, moved)
+        x = RowAlong(v, row.a, D, s, 0.0, Q, self.losses.s(n) * Q, 0.0, at_label, others)
+        moved = total((a + d) * x.size(i) for i, (a, d) in enumerate(zip(row.a, D, strict=True)))
+        E = total(times(d, x.size(i)) for i, d in enumerate(D)) + self.g * moved + self.lost_in_s(row, x)
+        return replace(x, E=E, moved=moved)
 
-    def lost_in_s(self, row: Row, v: list[float]) -> float:
+    def lost_in_s(self, row: Row, x: RowAlong) -> float:
         """U."""
-        return self.lost((row.a[i], x, 1.0 + abs(x)) for i, x in enumerate(v) if x and row.reachable(i))
+        reached = [i for i in range(len(x.v)) if x.least(i) and row.reachable(i)]
+        return self.lost((row.a[i], x.least(i), 1.0 + x.size(i)) for i in reached)
 
     def lost_in_targets(self, n: int, x: RowAlong) -> float:
         """W."""
-        q = self.losses.q[n]
-        return self.lost((abs(y), v, 1.0 + abs(v) + abs(x.s)) for y, v in zip(q, x.v, strict=True) if y)
+        q = [(i, abs(y)) for i, y in enumerate(self.losses.q[n]) if y]
+        return self.lost((y, x.least(i), 1.0 + x.size(i) + x.size_of_s) for i, y in q)
 
     def lost(self, terms: Iterable[tuple[float, float, float]]) -> float:
         """2 lambda of what multiplies a step's loss, for terms with a factor below n_0; of (factor, v_i, reach)."""
@@ -71,8 +99,8 @@ class Along:
             return 0.0, 0.0, 0.0
         x, q = self.row(n), self.losses.q[n]
         value = total(q) * x.s - total(times(y, v) for y, v in zip(q, x.v, strict=True))
-        T = x.Q * (abs(x.s) + x.E) + total(abs(times(y, v)) for y, v in zip(q, x.v, strict=True))
-        reach = total(abs(y) * (1.0 + abs(v) + abs(x.s)) for y, v in zip(q, x.v, strict=True))
+        T = x.Q * (x.size_of_s + x.E) + total(times(abs(y), x.size(i)) for i, y in enumerate(q))
+        reach = total(abs(y) * (1.0 + x.size(i) + x.size_of_s) for i, y in enumerate(q))
         return value, x.Q * x.E + self.g * T + self.lost_in_targets(n, x) + self.l * (1.0 + reach), T
 
     def jvp(self) -> list[float]:
@@ -97,13 +125,13 @@ class Along:
         h = [abs(times(signed * a, v - x.s)) for a, v in zip(x.a, x.v, strict=True)]
         b = [self.own(x, i) for i in range(len(h))]
         b = [bound + times(self.losses.kappa(n), value + bound) for bound, value in zip(b, h, strict=True)]
-        R = total(b) + (self.g + (units.u_s if units.narrow else 0.0)) * x.f * (x.moved + abs(x.s))
+        R = total(b) + (self.g + (units.u_s if units.narrow else 0.0)) * x.f * (x.moved + x.size_of_s)
         where = {"none": set(), "all": set(range(len(h))), "pivots": self.losses.pivots(n)}[units.contract.row_sum]
         out = []
         for i, (bound, value) in enumerate(zip(b, h, strict=True)):
             bound += (R if i in where else 0.0) + self.l * self.p.classes * x.a[i]
             if self.losses.rows[n].reachable(i):
-                bound = units.keep(bound + self.l * max(1.0, x.f) * (1.0 + abs(x.v[i]) + abs(x.s)), value)
+                bound = units.keep(bound + self.l * max(1.0, x.f) * (1.0 + x.size(i) + x.size_of_s), value)
             elif units.narrow:
                 bound += units.u_s * (value + bound)
             out.append(bound)
@@ -111,5 +139,6 @@ class Along:
 
     def own(self, x: RowAlong, i: int) -> float:
         """b_i without kappa."""
-        a, d, v = x.a[i], x.D[i], x.v[i]
-        return x.f * (times(d, abs(v - x.s) + x.E) + times(a, x.E) + self.g * (a + d) * (abs(v) + abs(x.s) + x.E))
+        a, d = x.a[i], x.D[i]
+        terms = x.size(i) + x.size_of_s + x.E + 2.0 * x.others
+        return x.f * (times(d, abs(x.v[i] - x.s) + x.E) + times(a, x.E) + self.g * (a + d) * terms)
