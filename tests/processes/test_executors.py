@@ -8,7 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,33 @@ def test_dask_finds_the_same_in_the_same_order(cluster: Any) -> None:
     records = [record for done in always for record in done.records]
     assert {r.case for r in records if r.outcome == "crash"} == {CASES[2]}
     assert [r.case for r in records] == [case for case in CASES for _ in range(2)]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_without_workers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for ever where the last worker is gone: that alone is seen here, with a scheduler that has none."""
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr("xentcheck.running.executors.dask.PATIENCE", 0.5)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as none:
+        address = none.scheduler_address.removeprefix("tcp://")
+        with pytest.raises(UnavailableError, match=f"the scheduler at {address} has had no worker for 0.5 s"):
+            list(execute_on_dask(tasks(), Asked((Spec("numpy"),)), address))
+
+
+class Cancelling(ThreadPoolExecutor):
+    """An executor that is lost, as one whose scheduler ends: it cancels what it was given."""
+
+    def submit(self, *args: Any, **named: Any) -> Future[Any]:
+        """A future that is cancelled."""
+        given: Future[Any] = Future()
+        given.cancel()
+        return given
+
+
+def test_an_executor_that_cancels_is_one_line() -> None:
+    """Its tasks are no findings, and no traceback."""
+    with Cancelling(1) as pool, pytest.raises(UnavailableError, match="the executor has cancelled its tasks"):
+        list(execute_on(pool, tasks(), Asked((Spec("numpy"),))))
 
 
 NO_PORTS = ("x", "0", "65536", "99999", "\u0663", "9" * 5000)

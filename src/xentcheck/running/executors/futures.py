@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -80,21 +80,45 @@ def lost(task: Task, whom: Whom, reason: str) -> Finished:
     return Finished(task.signature, tuple(task.lost(subjects_asked(whom), reason)), 0.0)
 
 
-def _again(executor: Executor, task: Task, whom: Whom, dead: tuple[type[BaseException], ...]) -> Finished:
-    """A task whose processes died, once more: it may have shared them with another one that took them along."""
-    try:
-        return executor.submit(work, task, whom).result()
-    except dead as error:
-        return lost(task, whom, f"the processes that ran it died ({type(error).__name__})")
+@dataclass(frozen=True)
+class Ends:
+    """How an executor says that it can go on no longer.
+
+    dead: exceptions by which it says that a task took several processes with it. alive: raises UnavailableError if
+    nobody is left to do the work; asked every `patience` seconds.
+    """
+
+    dead: tuple[type[BaseException], ...] = ()
+    alive: Callable[[], None] = lambda: None
+    patience: float | None = None
+
+    def result(self, future: Future[Finished]) -> Finished:
+        """What a future comes to."""
+        while True:
+            try:
+                return future.result(self.patience)
+            except TimeoutError:
+                if future.done():  # its own
+                    return future.result()
+                self.alive()
+
+    def again(self, executor: Executor, task: Task, whom: Whom) -> Finished:
+        """A task whose processes died, once more: it may have shared them with another one that took them along."""
+        try:
+            return self.result(executor.submit(work, task, whom))
+        except self.dead as error:
+            return lost(task, whom, f"the processes that ran it died ({type(error).__name__})")
 
 
-def execute_on(
-    executor: Executor, tasks: Sequence[Task], whom: Whom, dead: tuple[type[BaseException], ...] = ()
-) -> Iterator[Finished]:
+NEVER = Ends()
+"""Of an executor that breaks, if it does."""
+
+
+def execute_on(executor: Executor, tasks: Sequence[Task], whom: Whom, ends: Ends = NEVER) -> Iterator[Finished]:
     """The tasks by an executor; results come in the order of the tasks.
 
-    dead: exceptions by which the executor says that a task took several processes with it: that is a crash. Whoever
-    stops listening cancels what has not begun. Raises UnavailableError for an executor that is broken.
+    A task that takes several processes with it is a crash. Whoever stops listening cancels what has not begun. Raises
+    UnavailableError for an executor that is broken.
     """
     try:
         futures = [executor.submit(work, task, whom) for task in tasks]
@@ -103,11 +127,13 @@ def execute_on(
     try:
         for task, future in zip(tasks, futures, strict=True):
             try:
-                yield future.result()
-            except dead:
-                yield _again(executor, task, whom, dead)
+                yield ends.result(future)
+            except ends.dead:
+                yield ends.again(executor, task, whom)
             except BrokenExecutor as error:
                 raise UnavailableError(f"the executor is broken: {error}") from error
+            except CancelledError:
+                raise UnavailableError("the executor has cancelled its tasks: it was shut down, or is lost") from None
     finally:
         for future in futures:
             future.cancel()
