@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +146,13 @@ def test_a_pool_ends_also_where_a_guard_was_killed(worker: int, how: str, count:
 
 @pytest.fixture
 def cluster(here: Path) -> Any:
-    """A scheduler of dask.distributed and two workers, on this machine."""
+    """A scheduler of dask.distributed and two workers, on this machine.
+
+    On a busy machine a worker is away for long after it was killed; a LocalCluster lets it go after 15 s, for good.
+    """
     distributed = pytest.importorskip("distributed")
-    with warnings.catch_warnings():
+    patient = import_module("dask.config").set({"distributed.deploy.lost-worker-timeout": "10 minutes"})
+    with patient, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, of ports and of memory
         with distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
