@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata, util
@@ -19,8 +19,28 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, refusal
 
-WAYS = ("learned-weight", "threads")
-"""Ways to make a call that change no result: a weight requires a gradient, there are two threads."""
+WAYS = {
+    "strides": "the elements of the arrays lie apart in memory",
+    "threads": "there are two threads",
+    "inference": "in inference mode",
+    "detached": "nothing requires a gradient, where one could be taken",
+    "kept-parameters": "what requires a gradient, where none can be taken",
+    "computed-inputs": "what is differentiated is the result of an operation",
+    "interleaved": "another call comes before the gradient is taken",
+    "backward": "the gradient is added up in the leaves",
+    "create-graph": "the gradient has a graph of its own",
+    "vmap": "as one of two batches in a batched call",
+    "forward-mode": "the derivative along a direction by forward mode",
+    "learned-weight": "a weight requires a gradient",
+    "gradient-of-target": "the target times its gradient",
+    "gradient-of-weight": "the weight times its gradient",
+    "no-bias": "without a bias, where that is 0",
+    "leading-axes": "x has two axes of rows",
+}
+"""Ways to make a call that change no result, and what is otherwise in them."""
+
+OF_LAYERS = ("no-bias", "leading-axes")
+"""Those that only a fused linear loss has."""
 
 LABELS = "labels"
 """Class indices as targets, in reasons and declarations."""
@@ -213,6 +233,16 @@ class Adapter(ABC):
 
     def _because(self, kind: str, name: str) -> str:
         return Lack(kind, name, refused=self.refused.get(name, ""))
+
+
+@contextmanager
+def calling(adapter: Any, way: str) -> Iterator[None]:
+    """Calls of an adapter are made in a way inside."""
+    adapter.way = way
+    try:
+        yield
+    finally:
+        adapter.way = ""
 
 
 @cache
