@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -233,6 +234,14 @@ class Adapter(ABC):
 
     def _because(self, kind: str, name: str) -> str:
         return Lack(kind, name, refused=self.refused.get(name, ""))
+
+
+def loss_of(name: str, output: Any) -> Any:
+    """The loss among what a function returns: the first of several, as beside a z-loss, of which a warning tells."""
+    if not isinstance(output, (tuple, list)) or not output:
+        return output
+    warnings.warn(f"{name} returned {len(output)} results; the first one is judged as the loss", stacklevel=2)
+    return output[0]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Adapter, Capabilities, Result, calling, keywords
+from xentcheck.adapters.base import Adapter, Capabilities, Result, calling, keywords, loss_of
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.errors import Refused, UnavailableError
 from xentcheck.reference.formats import Array
@@ -155,7 +155,7 @@ class JaxFunction(Adapter):
         upstream, v = rest
 
         def loss(z: JaxArray) -> JaxArray:
-            output: JaxArray = self.function(z, target, **dict(static), **given)
+            output: JaxArray = self.called()(z, target, **dict(static), **given)
             return output
 
         def gradient(z: JaxArray) -> JaxArray:
@@ -204,7 +204,12 @@ class JaxFunction(Adapter):
 
     def called(self) -> Callable[..., Any]:
         """The function, as it is called in `way`."""
-        return batched(self.function) if self.way == "vmap" else self.function
+
+        def call(*arrays: JaxArray, **options: Any) -> JaxArray:
+            output: JaxArray = loss_of(self.name, self.function(*arrays, **options))
+            return output
+
+        return batched(call) if self.way == "vmap" else call
 
     def differentiate(
         self, static: tuple[tuple[str, Any], ...], leaves: Pytree, target: JaxArray, given: Pytree, upstream: JaxArray

@@ -27,13 +27,14 @@ class JaxLinear(JaxFunction):
 
     def called(self) -> Callable[..., Any]:
         """The function, without a bias, or of x and target with two axes of rows."""
+        function = super().called()
         if self.way not in OF_LAYERS:
-            return super().called()
+            return function
 
         def call(x: JaxArray, w: JaxArray, b: JaxArray, target: JaxArray, **options: Any) -> Any:
             if self.way == "no-bias":
-                return self.function(x, w, None, target, **options)
+                return function(x, w, None, target, **options)
             rows = target.reshape(2, -1, *target.shape[1:])
-            return self.function(x.reshape(2, -1, x.shape[-1]), w, b, rows, **options)
+            return function(x.reshape(2, -1, x.shape[-1]), w, b, rows, **options)
 
         return call

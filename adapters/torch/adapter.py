@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import OF_LAYERS, WAYS, Adapter, Capabilities, Lack, Result, calling, keywords
+from xentcheck.adapters.base import OF_LAYERS, WAYS, Adapter, Capabilities, Lack, Result, calling, keywords, loss_of
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.given import of_tensor
@@ -153,7 +153,7 @@ class TorchFunction(Adapter):
         y = inputs["target"] if target is None else target
         if self.way == "gradient-of-target":
             y.requires_grad_(problem.probabilities)
-        output = self.function(*arguments, y, **options)
+        output = loss_of(self.name, self.function(*arguments, y, **options))
         if not isinstance(output, torch.Tensor):
             raise AdapterError(f"{self.name} returned {type(output).__name__}; allowed: a torch.Tensor, the loss")
         return output

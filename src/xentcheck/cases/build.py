@@ -19,7 +19,7 @@ from .randomness import Stream
 
 SMOOTHINGS = {"ls": 0.1, "ls3": 0.3, "lsh": 0.5, "ls1": 1.0}
 
-POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "sparse": np.nan, "signed": np.nan}
+POISON = {"index": 10**6, "u8": 254, **dict.fromkeys(SOFT, np.nan)}
 """What lies between the elements of strided targets."""
 
 SENTINELS = {
@@ -86,8 +86,7 @@ def _build(case: Case) -> Problem:
     rows = int(np.prod(loss_shape, dtype=np.int64))
     arrays, labels, usable = _inputs(case, stream, rows)
     if case.target in SOFT:
-        q = _sparse(labels, usable) if case.target == "sparse" else _probabilities(stream, labels, usable)
-        target = from_rows((_signed(q, labels) if case.target == "signed" else q).astype(dtype), case.shape)
+        target = from_rows(_rows(case, stream, labels, usable).astype(dtype), case.shape)
     else:
         target = _ignore(case, labels, usable).reshape(loss_shape)
         target = target.astype(np.uint8 if case.target == "u8" else np.int64)
@@ -130,6 +129,25 @@ def _expanded(case: Case, z: Array, labels: Array) -> tuple[Array, Array]:
         return z, labels
     first = len(labels) // case.shape[0]
     return np.tile(z[:first], (case.shape[0], 1)), np.tile(labels[:first], case.shape[0])
+
+
+def _rows(case: Case, stream: Stream, labels: Array, usable: Array) -> Array:
+    """Rows of numbers as targets."""
+    if case.target == "sparse":
+        return _sparse(labels, usable)
+    if case.target in ("hot", "unit"):
+        hot = (np.arange(case.classes) == labels[:, None]) * 1.0
+        even = usable / np.maximum(usable.sum(1, keepdims=True), 1)
+        return hot if case.target == "hot" else np.where(_second(labels), even, (hot + even) / 2)
+    q = _probabilities(stream, labels, usable)
+    if case.target == "void":
+        return np.where(_second(labels), 0.0, q)
+    return _signed(q, labels) if case.target == "signed" else q
+
+
+def _second(labels: Array) -> Array:
+    """(m, 1): every second row, from the second on."""
+    return np.arange(len(labels))[:, None] % 2 == 1
 
 
 def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:
