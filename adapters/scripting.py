@@ -57,6 +57,8 @@ class Call:
         usual = {"reduction": repr(p.reduction), "ignore_index": p.ignore_index, "label_smoothing": p.label_smoothing}
         usual |= {"weight": None, "upstream": 1.0}
         options += [f"{name}={usual[name]}" for name in always if not any(o.startswith(f"{name}=") for o in options)]
+        own = dict(text.split(":") for text in self.names.get("renamed", "").split("+") if text)
+        options = ["=".join((own.get(name, name), value)) for name, _, value in (o.partition("=") for o in options)]
         if self.words & {"fixed", "axis"}:
             options = [o for o in options if not o.startswith("reduction=")]
             options += [f"axis={axis_of(p)}"] if "axis" in self.words else []

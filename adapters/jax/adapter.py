@@ -6,20 +6,22 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Adapter, Capabilities, Result
+from xentcheck.adapters.base import Adapter, Capabilities, Result, calling, loss_of
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.adapters.needs import keywords
-from xentcheck.errors import UnavailableError
+from xentcheck.errors import Refused, UnavailableError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, OPTIONS, VALUES
 
 from .heads import FIXED, LEAVES, Pytree, grouped, head, packed, softmaxes
 from .loss import cross_entropy
+from .ways import GRADIENT_OF, batched, product
 
 if TYPE_CHECKING:
     from jax import Array as JaxArray
@@ -44,11 +46,13 @@ class JaxFunction(Adapter):
     exp_ulps = 8.0
     log_ulps = 8.0
     traced: tuple[str, ...] = ("weight",)
+    ways: tuple[str, ...] = ("vmap", *GRADIENT_OF)
+    way = ""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
         self.function = function
-        self._compiled: dict[str, Callable[..., Any]] = {}
+        self._compiled: dict[tuple[str, str], Callable[..., Any]] = {}
 
     def start(self) -> Any:
         """Import JAX and start its backends, without its advice on the terminal to install another one."""
@@ -81,7 +85,11 @@ class JaxFunction(Adapter):
             }
 
     def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
-        """Value and gradients of one `jax.vjp`, pulled back from the problem's upstream gradient."""
+        """Value and gradients of one `jax.vjp`, pulled back from the problem's upstream gradient.
+
+        A value without a gradient is that of the function itself: of a `jax.custom_vjp`, what stands for it where
+        nobody differentiates.
+        """
         jax = self.load()
         wanted = self.provided(problem, quantities)
         copies = OwnCopies(packed(problem))
@@ -91,11 +99,24 @@ class JaxFunction(Adapter):
             if "a" in wanted or "log_a" in wanted:
                 found |= self._call("softmax", variant)(arrays["logits"])
             if not {*VALUES, *GRADIENTS}.isdisjoint(wanted):
-                found |= self._differentiate(problem, arrays, variant)
+                asked = self._value if set(GRADIENTS).isdisjoint(wanted) else self._differentiate
+                found |= asked(problem, arrays, variant)
             if not set(DIRECTIONAL).isdisjoint(wanted):
                 found |= self._along(problem, arrays, variant)
             values = {q: np.asarray(found[q]) for q in wanted}
         return Result(values, copies.changed())
+
+    def otherwise(self, way: str) -> AbstractContextManager[None] | None:
+        """In a batched call, or with another gradient."""
+        return calling(self, way) if way in self.ways else None
+
+    def _value(self, problem: Problem, arrays: Pytree, variant: str) -> Pytree:
+        static, given = self._options(problem, arrays)
+        leaves = {name: arrays[name] for name in LEAVES if name in arrays}
+        value, there = self._call("value", variant)(static, leaves, arrays["target"], given)
+        if not there:
+            raise Refused(self.way)
+        return {"loss" if problem.reduction == "none" else "cost": value}
 
     def _differentiate(self, problem: Problem, arrays: Pytree, variant: str) -> Pytree:
         static, given = self._options(problem, arrays)
@@ -126,13 +147,16 @@ class JaxFunction(Adapter):
     def along(
         self, static: tuple[tuple[str, Any], ...], logits: JaxArray, target: JaxArray, given: Pytree, *rest: JaxArray
     ) -> Pytree:
-        """jvp by `jax.jvp`, hvp as the jvp of the gradient: forward over reverse."""
+        """jvp by `jax.jvp`, hvp as the jvp of the gradient: forward over reverse.
+
+        A `jax.custom_vjp` has no forward mode: there both are pulled back, as the pullback is linear.
+        """
         import jax
 
         upstream, v = rest
 
         def loss(z: JaxArray) -> JaxArray:
-            output: JaxArray = self.function(z, target, **dict(static), **given)
+            output: JaxArray = self.called()(z, target, **dict(static), **given)
             return output
 
         def gradient(z: JaxArray) -> JaxArray:
@@ -140,23 +164,53 @@ class JaxFunction(Adapter):
             found: JaxArray = pull(upstream.astype(value.dtype))[0]
             return found
 
-        return {"jvp": jax.jvp(loss, (logits,), (v,))[1], "hvp": jax.jvp(gradient, (logits,), (v,))[1]}
+        try:
+            jvp = jax.jvp(loss, (logits,), (v,))[1]
+        except TypeError:
+            value, pull = jax.vjp(loss, logits)
+            jvp = jax.vjp(lambda u: pull(u)[0], jax.numpy.ones_like(value))[1](v)[0]
+            return {"jvp": jvp, "hvp": jax.vjp(gradient, logits)[1](v)[0]}
+        return {"jvp": jvp, "hvp": jax.jvp(gradient, (logits,), (v,))[1]}
 
     def _call(self, what: str, variant: str) -> Callable[..., Any]:
-        """One of the two computations; jitted ones are made once, so that equal signatures compile once."""
-        calls: dict[str, Callable[..., Any]] = {"differentiate": self.differentiate, "along": self.along}
+        """One of the computations; jitted ones are made once, so that equal signatures compile once."""
+        calls: dict[str, Callable[..., Any]] = {
+            "differentiate": self.differentiate,
+            "along": self.along,
+            "value": self.value,
+        }
         function = calls.get(what, softmaxes)
         if variant == "eager":
             return function
-        if what not in self._compiled:
+        if (what, self.way) not in self._compiled:
             import jax
 
-            self._compiled[what] = jax.jit(function) if what == "softmax" else jax.jit(function, static_argnums=0)
-        return self._compiled[what]
+            apart = partial(function)  # of equal functions JAX keeps one trace, which would be that of another way
+            static = None if what == "softmax" else 0
+            self._compiled[what, self.way] = jax.jit(apart, static_argnums=static)
+        return self._compiled[what, self.way]
 
     def head(self, leaves: Mapping[str, JaxArray]) -> tuple[JaxArray, ...]:
         """What the function gets before the target."""
         return (head(leaves),)
+
+    def value(
+        self, static: tuple[tuple[str, Any], ...], leaves: Pytree, target: JaxArray, given: Pytree
+    ) -> tuple[JaxArray, Any]:
+        """The loss, or what `way` makes of a gradient, and whether that is there."""
+        options = {**dict(static), **given}
+        if self.way in GRADIENT_OF:
+            return product(self.way, self.called(), self.head(leaves), target, options)
+        return self.called()(*self.head(leaves), target, **options), True
+
+    def called(self) -> Callable[..., Any]:
+        """The function, as it is called in `way`."""
+
+        def call(*arrays: JaxArray, **options: Any) -> JaxArray:
+            output: JaxArray = loss_of(self.name, self.function(*arrays, **options))
+            return output
+
+        return batched(call) if self.way == "vmap" else call
 
     def differentiate(
         self, static: tuple[tuple[str, Any], ...], leaves: Pytree, target: JaxArray, given: Pytree, upstream: JaxArray
@@ -168,7 +222,7 @@ class JaxFunction(Adapter):
         given = {name: value for name, value in given.items() if name != FIXED}
 
         def loss(leaves: Pytree) -> JaxArray:
-            output: JaxArray = self.function(*self.head({**fixed, **leaves}), target, **dict(static), **given)
+            output: JaxArray = self.called()(*self.head({**fixed, **leaves}), target, **dict(static), **given)
             self.require_shape(jax.numpy.shape(output), upstream.shape)
             return output
 

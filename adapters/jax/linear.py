@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import Capabilities
+from xentcheck.adapters.base import OF_LAYERS, Capabilities
 from xentcheck.adapters.layer import LAYER, QUANTITIES
 
 from .adapter import DEVICES, NARROW, JaxFunction
@@ -19,7 +19,22 @@ class JaxLinear(JaxFunction):
 
     capabilities = Capabilities(devices=DEVICES, options=NARROW, quantities=QUANTITIES, heads=("layer",))
     calling = "linear"
+    ways = (*JaxFunction.ways, *OF_LAYERS)
 
     def head(self, leaves: Mapping[str, JaxArray]) -> tuple[JaxArray, ...]:
         """x, weight and bias."""
         return tuple(leaves[name] for name in LAYER)
+
+    def called(self) -> Callable[..., Any]:
+        """The function, without a bias, or of x and target with two axes of rows."""
+        function = super().called()
+        if self.way not in OF_LAYERS:
+            return function
+
+        def call(x: JaxArray, w: JaxArray, b: JaxArray, target: JaxArray, **options: Any) -> Any:
+            if self.way == "no-bias":
+                return function(x, w, None, target, **options)
+            rows = target.reshape(2, -1, *target.shape[1:])
+            return function(x.reshape(2, -1, x.shape[-1]), w, b, rows, **options)
+
+        return call

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 
 from xentcheck import reference
-from xentcheck.adapters.base import Adapter, Capabilities, Result
+from xentcheck.adapters.base import Adapter, Capabilities, Result, calling
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.adapters.needs import keywords
 from xentcheck.reference.formats import Array
@@ -35,6 +35,8 @@ class NumpyFunction(Adapter):
     accuracies = (("cpu", "float64", 1.5, 1.5),)
     exp_ulps = 4.0
     log_ulps = 4.0
+    ways: tuple[str, ...] = ("strides",)
+    way = ""
 
     def __init__(self, function: Callable[..., tuple[Any, Any]], name: str) -> None:
         self.name = name
@@ -60,6 +62,10 @@ class NumpyFunction(Adapter):
     def poisoned(self) -> AbstractContextManager[None]:
         """`np.empty` and `np.empty_like` give nan."""
         return poisoned_memory()
+
+    def otherwise(self, way: str) -> AbstractContextManager[None] | None:
+        """With arrays whose elements lie apart, which is a matter of the problem."""
+        return calling(self, way) if way in self.ways else None
 
     def _evaluate(self, problem: Problem, arrays: dict[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
         if {*VALUES, *GRADIENTS}.isdisjoint(wanted):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
-from xentcheck.adapters.base import Capabilities
+import numpy as np
+
+from xentcheck.adapters.base import OF_LAYERS, Capabilities
 from xentcheck.adapters.layer import LAYER, OF, QUANTITIES
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
@@ -13,19 +15,26 @@ from xentcheck.vocabulary import GRADIENTS, VALUES
 
 from .adapter import DEVICES, NumpyFunction
 
-if TYPE_CHECKING:
-    pass
-
 
 class NumpyLinear(NumpyFunction):
     """A function of (x, weight, bias, target) that returns the loss and (dC/dx, dC/dweight, dC/dbias)."""
 
     capabilities = Capabilities(devices=DEVICES, quantities=QUANTITIES, heads=("layer",))
     calling = "linear"
+    ways = (*NumpyFunction.ways, *OF_LAYERS)
 
     def _evaluate(self, problem: Problem, arrays: dict[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
         if {*VALUES, *GRADIENTS}.isdisjoint(wanted):
             return {}
-        value, gradients = self._differentiate(problem, arrays, *(arrays[name] for name in LAYER))
+        given: list[Any] = [arrays[name] for name in LAYER]
+        if self.way == "no-bias":
+            given[2] = None
+        if self.way == "leading-axes":
+            (n, k), y = given[0].shape, arrays["target"]
+            given[0], arrays = given[0].reshape(2, -1, k), {**arrays, "target": y.reshape(2, -1, *y.shape[1:])}
+            value, (dx, *others) = self._differentiate(problem, arrays, *given)
+            gradients: Sequence[Any] = (np.reshape(dx, (n, k)), *others)
+        else:
+            value, gradients = self._differentiate(problem, arrays, *given)
         found = {"loss" if problem.reduction == "none" else "cost": value}
         return {**found, **dict(zip(OF, gradients, strict=True))}

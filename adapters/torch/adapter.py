@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import Adapter, Capabilities, Result
+from xentcheck.adapters.base import OF_LAYERS, WAYS, Adapter, Capabilities, Result, calling, loss_of
 from xentcheck.adapters.needs import Lack, keywords
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.formats import Array
@@ -15,8 +16,9 @@ from xentcheck.reference.given import of_tensor
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
 
+from . import ways
 from .arrays import result_of
-from .tensors import Leaves, Tensors, gradients, head
+from .tensors import Leaves, Tensors, head
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,9 +39,9 @@ class TorchFunction(Adapter):
     accuracies = (("cpu", "float64", 1.5, 1.0), ("cpu", "*", 1.0, 1.0))
     exp_ulps = 8.0
     log_ulps = 8.0
-    threads = 1
-    learned = False
-    """Whether a weight requires a gradient, which nobody takes."""
+    ways = tuple(way for way in WAYS if way not in OF_LAYERS)
+    way = ""
+    """Of WAYS, the one in which calls are made."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
@@ -74,10 +76,13 @@ class TorchFunction(Adapter):
         torch = self.load()
         wanted = self.provided(problem, quantities)
         differentiated = not {*GRADIENTS, *DIRECTIONAL}.isdisjoint(wanted)
-        with numerics(torch, self.threads), torch.set_grad_enabled(differentiated):
+        asked = differentiated or self.way in ways.GRADIENT_OF
+        with numerics(torch, 1 + (self.way == "threads")), torch.set_grad_enabled(asked):
             inputs = Tensors(problem, device)
             arguments, leaves = self.head(problem, inputs)
-            found = self._evaluate(problem, inputs, arguments, leaves, wanted)
+            alone = nullcontext() if asked else ways.without_a_gradient(self.way, arguments)
+            with alone:
+                found = self._evaluate(problem, inputs, arguments, leaves, wanted)
             values = {q: result_of(found[q]) for q in wanted}
             return Result(values, inputs.changed())
 
@@ -85,14 +90,9 @@ class TorchFunction(Adapter):
         """PyTorch fills fresh memory with nan while deterministic algorithms are asked for."""
         return poisoned_memory(self.load())
 
-    @contextmanager
-    def otherwise(self, way: str) -> Iterator[None]:
-        """By two threads, or with a weight that requires a gradient, as one that is learned does."""
-        self.threads, self.learned = 1 + (way == "threads"), way == "learned-weight"
-        try:
-            yield
-        finally:
-            self.threads, self.learned = 1, False
+    def otherwise(self, way: str) -> AbstractContextManager[None] | None:
+        """What `ways` has, two threads, and a weight that requires a gradient, as one that is learned does."""
+        return calling(self, way) if way in self.ways else None
 
     def head(self, problem: Problem, inputs: Tensors) -> tuple[tuple[Tensor, ...], Leaves]:
         """What the function gets before the target, and for each gradient the leaves that it is taken of."""
@@ -115,11 +115,15 @@ class TorchFunction(Adapter):
             axis = 0 if rows.ndim == 1 else 1
             found |= {"a": torch.softmax(rows, axis), "log_a": torch.log_softmax(rows, axis)}
         if not {*VALUES, *GRADIENTS}.isdisjoint(wanted):
-            output = self._loss(problem, inputs, *arguments)
+            loss = partial(self._loss, problem, inputs)
+            if self.way in ways.GRADIENT_OF:
+                output = ways.product(self.way, problem, loss, arguments, inputs)
+            else:
+                output = ways.called(self.way, loss, arguments, inputs["target"])
             found["loss" if problem.reduction == "none" else "cost"] = output
             if not set(GRADIENTS).isdisjoint(wanted):
                 self.require_shape(output.shape, problem.upstream.shape)
-                found |= gradients(problem, output, leaves, inputs["upstream"])
+                found |= ways.taken(self.way, problem, output, leaves, inputs["upstream"])
         if not set(DIRECTIONAL).isdisjoint(wanted):
             found |= self._directional(problem, inputs, *arguments)
         return found
@@ -129,6 +133,8 @@ class TorchFunction(Adapter):
         import torch
 
         v = inputs["v"]
+        if self.way == "forward-mode":
+            return {"jvp": ways.along(partial(self._loss, problem, inputs), logits, v)}
         output = self._loss(problem, inputs, logits)
         cotangent = torch.ones_like(output, requires_grad=True)
         pulled = torch.autograd.grad(output, logits, grad_outputs=cotangent, create_graph=True)[0]
@@ -138,13 +144,17 @@ class TorchFunction(Adapter):
         hvp = torch.autograd.grad(gradient, logits, grad_outputs=v)[0]
         return {"jvp": jvp, "hvp": hvp}
 
-    def _loss(self, problem: Problem, inputs: Tensors, *arguments: Tensor) -> Tensor:
+    def _loss(self, problem: Problem, inputs: Tensors, *arguments: Tensor, target: Tensor | None = None) -> Tensor:
         import torch
 
         options = keywords(problem)
         if "weight" in options:
-            options["weight"] = inputs["weight"].requires_grad_(self.learned and torch.is_grad_enabled())
-        output = self.function(*arguments, inputs["target"], **options)
+            learned = self.way in ("learned-weight", "gradient-of-weight") and torch.is_grad_enabled()
+            options["weight"] = inputs["weight"].requires_grad_(learned)
+        y = inputs["target"] if target is None else target
+        if self.way == "gradient-of-target":
+            y.requires_grad_(problem.probabilities)
+        output = loss_of(self.name, self.function(*arguments, y, **options))
         if not isinstance(output, torch.Tensor):
             raise AdapterError(f"{self.name} returned {type(output).__name__}; allowed: a torch.Tensor, the loss")
         return output

@@ -83,8 +83,13 @@ def linear(w: Tensor, b: Tensor) -> torch.nn.Linear:
     return layer
 
 
-def gradients(problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor) -> dict[str, Tensor]:
-    """Gradient per quantity, that of several leaves as one vector; of several backwards, the last."""
+def gradients(
+    problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor, *, graph: bool = False
+) -> dict[str, Tensor]:
+    """Gradient per quantity, that of several leaves as one vector; of several backwards, the last.
+
+    graph: whether the gradients can be differentiated again.
+    """
     import torch
 
     upstream = upstream.to(output.dtype)
@@ -92,7 +97,7 @@ def gradients(problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor
     for _ in range(problem.backwards - 1):
         torch.autograd.grad(output, flat, grad_outputs=-2 * upstream, retain_graph=True)
     try:
-        found = iter(torch.autograd.grad(output, flat, grad_outputs=upstream))
+        found = iter(torch.autograd.grad(output, flat, grad_outputs=upstream, create_graph=graph))
     except RuntimeError as error:
         if problem.backwards == 1:
             raise

@@ -19,6 +19,9 @@ from .signatures import DEFAULTS, parameters
 TWO = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("input", "target")]
 """What is called with something that nobody knows."""
 
+PLAIN = (bool, int, float, str)
+"""Options by which an instance is known, and called again: it may keep something from one call to the next."""
+
 
 def is_module(implementation: object) -> bool:
     """Whether it is a `torch.nn.Module`, or a class of them."""
@@ -55,10 +58,16 @@ def as_function(implementation: Any) -> Callable[..., Any]:
 def _of_class(kind: type) -> Callable[..., Any]:
     own, taken = _of_constructor(kind), _of_calls(kind)
     later = {p.name for p in taken}
+    instances: dict[frozenset[tuple[str, Any]], Any] = {}
 
     def made(*arrays: Any, **options: Any) -> Any:
         given = {name: options.pop(name) for name in later & options.keys()}
-        return kind(**options)(*arrays, **given)
+        if not all(isinstance(value, PLAIN) for value in options.values()):
+            return kind(**options)(*arrays, **given)
+        known = frozenset(options.items())
+        if known not in instances:
+            instances[known] = kind(**options)
+        return instances[known](*arrays, **given)
 
     return _signed(made, [*taken, *(p for p in own if p.name not in later)])
 

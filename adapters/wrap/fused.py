@@ -13,7 +13,7 @@ from xentcheck.reference.problem import Problem
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "b": ("linear_bias", "lin_bias", "bias", "b"),
-    "w": ("linear_weight", "lin_weight", "w", "weight"),
+    "w": ("linear_weight", "lin_weight", "lm_head_weight", "head_weight", "classifier", "w", "c", "weight"),
     "y": ("target", "targets", "labels", "label", "y"),
     "weight": ("class_weight", "class_weights", "ce_weight", "weight"),
 }

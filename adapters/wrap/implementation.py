@@ -17,14 +17,15 @@ from xentcheck.adapters.registry import built_in, get
 from xentcheck.errors import AdapterError, foreign
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import Problem
+from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
+from .aliases import renamed
 from .called import as_function, calling_of, is_module, name_of
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import as_layer, by_position, names_of
 from .places import of_autograd, refuse_uncallable
-from .refusals import KEYWORDS, NAMED, ROWS, TRIED
+from .refusals import KEYWORDS, NAMED, ROWS, TRIED, swallows
 from .signatures import (
     DEFAULTS,
     always_given,
@@ -44,6 +45,9 @@ WRAPPERS: dict[str, Callable[..., Adapter]] = {
     "numpy": from_numpy,
 }
 """Framework -> what makes an adapter of a function in it."""
+
+CONFIGURED = ("label_smoothing", "smoothing")
+"""Attributes of a module that smooths."""
 
 IMPORTED = ("torch", "jax")
 """Frameworks that are known by being imported; NumPy always is."""
@@ -93,7 +97,7 @@ def adapter_of(
     if framework not in WRAPPERS:
         raise AdapterError(f"unknown framework {framework!r}; allowed: {', '.join(WRAPPERS)}")
     _refuse_configured(implementation)
-    function = as_function(implementation)
+    function, aliases = renamed(as_function(implementation))
     parameters = parameters_of(function)
     name = name_of(implementation)
     if name in built_in():
@@ -113,6 +117,11 @@ def adapter_of(
     if always:
         function = _with_defaults(function, always)
         calling += f" always={'+'.join(always)}"
+    if aliases:
+        calling += f" renamed={'+'.join(f'{usual}:{own}' for usual, own in aliases.items())}"
+    if parameters is None and options is None and swallows(wrap(function), set(named_parameters(function))):
+        parameters = frozenset(named_parameters(function))
+        calling += "" if "reduction" in parameters else " fixed"
     declared = supported(parameters, framework) if options is None else options
     wrap = partial(wrap, options=declared)
     if parameters is None or "reduction" in parameters:
@@ -144,9 +153,10 @@ def _refuse_configured(implementation: object) -> None:
     """A module that has weights or smoothing of its own computes something else than is asked for."""
     if not is_module(implementation) or isinstance(implementation, type):
         return
-    smoothing, weight = (getattr(implementation, name, None) for name in ("label_smoothing", "weight"))
-    named = {"label_smoothing": smoothing, "weight": "..." if weight is not None else None}
-    if own := [f"{name}={value}" for name, value in named.items() if value]:
+    own = [f"{name}={value}" for name in CONFIGURED if (value := getattr(implementation, name, None))]
+    own += ["weight=..."] if getattr(implementation, "weight", None) is not None else []
+    sentinel = getattr(implementation, "ignore_index", NO_IGNORE)
+    if own := own + ([f"ignore_index={sentinel}"] if sentinel != NO_IGNORE else []):
         raise AdapterError(
             f"{type(implementation).__name__} is an instance with {', '.join(own)}; allowed: its class, which is made "
             "with every option, or an instance without options"

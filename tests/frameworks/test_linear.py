@@ -11,10 +11,13 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
+from xentcheck.adapters.base import Result
+from xentcheck.adapters.numpy.linear import NumpyLinear
 from xentcheck.adapters.wrap.fused import as_layer, names_of
 from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.cases.build import build
 from xentcheck.cases.profiles.named import cases
-from xentcheck.cases.profiles.reserved import LINEAR, LINEAR_ROWS, LINEAR_TINY, TINY, linear_cases
+from xentcheck.cases.profiles.reserved import LINEAR, LINEAR_ROWS, LINEAR_SIZES, LINEAR_TINY, TINY, linear_cases
 from xentcheck.cases.selection import selected
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -98,6 +101,46 @@ def test_each_gradient_is_judged(name: str) -> None:
     assert quantity in {r.quantity for r in run.records if r.outcome == "disagree"}
 
 
+PATHS: dict[str, Callable[[Problem], bool]] = {
+    "more than 512 rows": lambda p: p.logits_shape[0] > 512,
+    "more than 2000 classes": lambda p: p.classes > 2000,
+    "more inputs than classes": lambda p: p.a_prev.shape[1] > max(64, p.classes),  # type: ignore[union-attr]
+    "one input": lambda p: p.a_prev.shape[1] == 1,  # type: ignore[union-attr]
+    "one row": lambda p: p.logits_shape[0] == 1,
+    "two classes": lambda p: p.classes == 2,
+    "smoothed probabilities in many rows": lambda p: p.probabilities and p.label_smoothing > 0 and len(p.target) > 64,
+    "the first row ignored": lambda p: not p.kept[:1].all(),
+    "a chunk of ignored rows": lambda p: not p.kept[128:].any() and len(p.target) > 128,
+    "the sentinel -1": lambda p: p.ignore_index == -1,
+    "the sentinel of the last class": lambda p: p.ignore_index == p.classes - 1,
+    "weights of both signs": lambda p: p.weight is not None and bool((p.weight < 0).any() and (p.weight > 0).any()),
+    "a weight of 0": lambda p: p.weight is not None and bool((p.weight == 0).any()),
+    "a smoothing of 1": lambda p: p.label_smoothing == 1,
+    "negative probabilities": lambda p: p.probabilities and bool((p.target < 0).any()),
+    "the weight alone, beside ignored rows": lambda p: p.needs == ("w",) and not p.kept.all(),
+}
+"""What a path of its own may be for."""
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_of_its_own_is_met(name: str) -> None:
+    """A gradient of the weight that is twice as large there."""
+
+    class Doubled(NumpyLinear):
+        def compute(self, problem: Problem, quantities: Any, *, device: str, variant: str) -> Result:
+            result = super().compute(problem, quantities, device=device, variant=variant)
+            factor = 1 + PATHS[name](problem)
+            return Result({q: x * factor if q == "dC/dw" else x for q, x in result.values.items()})
+
+    def renamed(*arrays: Any, weight: Any = None, **options: Any) -> Any:
+        return fused(*arrays, class_weight=weight, **options)
+
+    subjects = subjects_of(Doubled(renamed, "doubled"))
+    chosen = [c for c in linear_cases(0) if c.dtype == "float32"]
+    met = (c for c in chosen if PATHS[name](build(c)))
+    assert any(r.outcome in FAILING for c in met for r in run_case(c, subjects) if r.quantity == "dC/dw")
+
+
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 @pytest.mark.usefixtures("ordinary")
 def test_autograd_of_a_composition_agrees(framework: str) -> None:
@@ -146,7 +189,7 @@ def test_the_signature_says_what_is_what() -> None:
 def test_only_those_without_logits_take_the_linear_cases() -> None:
     """Ids of the built-in adapters' cases do not overlap with them, so that nobody's matrix grows."""
     cases = linear_cases(0)
-    assert {case.shape for case in cases} == {*LINEAR, LINEAR_ROWS, TINY}
+    assert {case.shape for case in cases} == {*LINEAR, LINEAR_ROWS, TINY, *(row[0] for row in LINEAR_SIZES)}
     assert set(cases) <= set(selected("quick", None, 0))
     assert not any(s.takes(case) for s in subjects_of(adapters.get("numpy")) for case in cases)
     (linear,) = subjects_of(adapter_of(explicit, "numpy"))

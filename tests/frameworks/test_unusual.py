@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,14 @@ import pytest
 from xentcheck import adapters
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
+from xentcheck.cases.case import quantities_of
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.sizes import long_cases
 from xentcheck.errors import CaseError
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.museum import outputs, sizes
 from xentcheck.museum.base import Fault
+from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.vocabulary import DTYPES, FAILING, REDUCTIONS, VALUES
@@ -82,6 +86,74 @@ def test_each_fault_behind_a_layer_is_caught_by_its_kind_alone(of: Fault, framew
     others = [c for c in chosen if not of.among(c)][::7]
     assert found_by(subjects, filter(of.among, chosen), of.caught) == of.caught
     assert found_by(subjects, others, frozenset({"none"})) == set()
+
+
+def rows_are(p: Problem, holds: Callable[[Any], Any]) -> bool:
+    """Whether rows of probabilities (N, C) are of a kind."""
+    return p.probabilities and p.target.ndim == 2 and p.target.size > 0 and bool(holds(p.target))
+
+
+def one_hot_rows(p: Problem) -> bool:
+    return rows_are(p, lambda q: (np.sort(q, 1)[:, -2:] == (0, 1)).all())
+
+
+def many(p: Problem, rows: int) -> bool:
+    return len(p.logits_shape) == 2 and p.logits_shape[0] > rows
+
+
+BESIDE: dict[str, Callable[[Problem], bool]] = {
+    "one-hot rows in a weighted mean": lambda p: one_hot_rows(p) and p.weight is not None and p.reduction == "mean",
+    "smoothed one-hot rows": lambda p: one_hot_rows(p) and p.label_smoothing > 0,
+    "rows that add up to 1": lambda p: rows_are(p, lambda q: (abs(q.sum(1) - 1) < 1e-6).all() and (q != 0).all()),
+    "a row of equal probabilities": lambda p: rows_are(p, lambda q: (q == q[:, :1]).all(1).any() and (q != 0).all()),
+    "a row of zeros in a mean": lambda p: rows_are(p, lambda q: (q == 0).all(1).any()) and p.reduction == "mean",
+    "images of probabilities, smoothed": lambda p: (
+        p.probabilities and len(p.logits_shape) == 4 and p.label_smoothing > 0 and p.reduction == "mean"
+    ),
+    "more than 100 pixels": lambda p: np.prod(p.loss_shape[1:]) > 100,
+    "many classes of pixels": lambda p: len(p.logits_shape) > 2 and p.classes > 1000,
+    "a weighted sum of many rows": lambda p: many(p, 64) and p.weight is not None and p.reduction == "sum",
+    "smoothed probabilities in many rows": lambda p: many(p, 64) and p.probabilities and p.label_smoothing > 0,
+    "a smoothed row alone": lambda p: p.logits_shape[0] == 1 and not p.probabilities and p.label_smoothing > 0,
+}
+ALONG: dict[str, Callable[[Problem], bool]] = {
+    "in a sum": lambda p: p.reduction == "sum",
+    "of pixels": lambda p: len(p.logits_shape) > 2,
+    "without a batch": lambda p: len(p.logits_shape) == 1,
+    "of smoothed probabilities": lambda p: p.probabilities and p.label_smoothing > 0,
+    "beside ignored rows": lambda p: not p.kept.all() and p.weight is None and not p.label_smoothing,
+    "beside weights": lambda p: p.weight is not None and not p.probabilities and not p.label_smoothing,
+    "of many classes": lambda p: p.classes > 64,
+    "of many rows": lambda p: many(p, 100),
+    "of transposed logits": lambda p: p.logits is not None and not p.logits.flags.c_contiguous,
+}
+"""What a path of its own may be for, on logits, and along a direction."""
+
+
+@pytest.mark.parametrize(
+    ("holds", "quantity"),
+    [
+        *(pytest.param(holds, "dC/dz", id=name) for name, holds in BESIDE.items()),
+        *(pytest.param(holds, "hvp", id=f"along {name}") for name, holds in ALONG.items()),
+    ],
+)
+def test_a_path_of_its_own_is_met(holds: Callable[[Problem], bool], quantity: str) -> None:
+    """A gradient that is twice as large there, by an implementation that has every option."""
+
+    def doubled(p: Problem, values: outputs.Values) -> None:
+        if holds(p) and quantity in values:
+            values[quantity] *= 2
+
+    subjects = subjects_of(outputs.adapter("numpy", doubled))
+    chosen = [c for c, p in small_problems() if quantity in quantities_of(c) and subjects[0].takes(c) and holds(p)]
+    assert any(r.outcome in FAILING for c in chosen for r in run_case(c, subjects) if r.quantity == quantity)
+
+
+@cache
+def small_problems() -> list[tuple[Case, Problem]]:
+    """The cases of float32 on logits, but the largest."""
+    small = [c for c in QUICK if c.dtype == "float32" and not c.inputs and np.prod(c.shape) < SMALL]
+    return [(c, build(c)) for c in small if c.shape[0]]
 
 
 def test_a_third_backward_is_asked_for() -> None:

@@ -17,9 +17,12 @@ TARGETS = {
     "prob": "rows of positive numbers in the dtype of the logits, which add up to 3/4 or 5/4",
     "sparse": "rows with four classes that are not 0",
     "signed": "rows with entries below 0 and above 1, in which the loss is as linear",
+    "hot": "one-hot rows, of ones and zeros",
+    "unit": "rows that add up to 1, every second of them the same number everywhere",
+    "void": "rows of `prob`, and nothing but zeros in every second",
 }
 
-SOFT = ("prob", "sparse", "signed")
+SOFT = ("prob", "sparse", "signed", "hot", "unit", "void")
 
 WEIGHTS = {
     "w": "positive class weights",

@@ -9,10 +9,10 @@ import numpy as np
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE
 
-from .case import Case
+from .case import SOFT, Case
 from .randomness import Stream
 
-POISON = {"index": 10**6, "u8": 254, "prob": np.nan, "sparse": np.nan, "signed": np.nan}
+POISON = {"index": 10**6, "u8": 254, **dict.fromkeys(SOFT, np.nan)}
 """What lies between the elements of strided targets."""
 
 SENTINELS = {
@@ -39,9 +39,22 @@ WHERE: dict[str, Callable[[Array, int], Array]] = {
 
 
 def rows_of(case: Case, stream: Stream, labels: Array, usable: Array) -> Array:
-    """(m, C): rows of probabilities, none at a class that is not usable (m, C)."""
-    q = _sparse(labels, usable) if case.target == "sparse" else _probabilities(stream, labels, usable)
+    """(m, C): rows of numbers as targets; of probabilities, none at a class that is not usable (m, C)."""
+    if case.target == "sparse":
+        return _sparse(labels, usable)
+    if case.target in ("hot", "unit"):
+        hot = (np.arange(case.classes) == labels[:, None]) * 1.0
+        even = usable / np.maximum(usable.sum(1, keepdims=True), 1)
+        return hot if case.target == "hot" else np.where(_second(labels), even, (hot + even) / 2)
+    q = _probabilities(stream, labels, usable)
+    if case.target == "void":
+        return np.where(_second(labels), 0.0, q)
     return _signed(q, labels) if case.target == "signed" else q
+
+
+def _second(labels: Array) -> Array:
+    """(m, 1): every second row, from the second on."""
+    return np.arange(len(labels))[:, None] % 2 == 1
 
 
 def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,28 +57,41 @@ class Asker:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.labels = subject.adapter.capabilities.labels
+        self.logits = "logits" in subject.adapter.capabilities.heads
         self.ignores = self.labels and "ignore_index" in subject.adapter.capabilities.options
 
     def __call__(
-        self, problem: Problem, *quantities: str, shared: bool = False, poisoned: bool = False, way: str = ""
+        self,
+        problem: Problem,
+        *quantities: str,
+        shared: bool = False,
+        poisoned: bool = False,
+        way: str = "",
+        also: tuple[str, ...] = (),
+        laid: Callable[[str, Array], Array] | None = None,
     ) -> Answer:
         """Its answer, copied at once, unless what becomes of its own memory is the question (`shared`).
 
-        poisoned: fresh memory holds nan during the call. way: another way to make it, of WAYS. Raises Unanswered if
-        that, or an answer, cannot be had, Failed where there is an exception instead, and Misshapen if it is no answer.
+        poisoned: fresh memory holds nan during the call. way: another way to make it, of WAYS. also: options that it is
+        asked for, although it does not declare them. laid: where the elements of an array lie, by its name. Raises
+        Unanswered if the way, or an answer, cannot be had, Failed where there is an exception instead, and Misshapen if
+        it is no answer.
         """
-        poison = self.subject.adapter.poisoned() if poisoned else nullcontext()
-        other = self.subject.adapter.otherwise(way) if way else nullcontext()
+        subject = with_options(self.subject, also) if also else self.subject
+        poison = subject.adapter.poisoned() if poisoned else nullcontext()
+        other = subject.adapter.otherwise(way) if way else nullcontext()
         if poison is None or other is None:
             raise Unanswered(f"no call can be made so: {way or 'with poisoned memory'}")
         asked, names = problem if self.labels else one_hot(problem), {q: q for q in quantities}
-        if "logits" not in self.subject.adapter.capabilities.heads:
+        if not self.logits:
             layer = as_layer(asked)
             if layer is None:
                 raise Unanswered("no layer makes these logits")
             asked, names = layer, {q: THROUGH.get(q, q) for q in quantities}
+        if laid:
+            asked = laid_out(asked, laid)
         with poison, other:
-            done = attempt(self.subject, asked, list(names.values()))
+            done = attempt(subject, asked, list(names.values()))
         if done.outcome in FAILING:
             raise Failed(f"{done.outcome}: {done.reason}")
         if done.result is None or not set(names.values()) <= set(done.result.values):
@@ -89,11 +103,31 @@ class Asker:
                 raise Misshapen(f"{q} is {x.shape} {x.dtype}; allowed: {asked.shapes[name]} {asked.dtype}")
         exact = Exact(asked)
         bounds = {
-            q: Bounds(exact, contract_of(self.subject, problem.dtype, name, found[q])).evaluate([name])[name]
+            q: Bounds(exact, contract_of(subject, problem.dtype, name, found[q])).evaluate([name])[name]
             for q, name in names.items()
         }
         values = {q: np.asarray(x) if shared else np.array(x) for q, x in found.items()}
         return Answer(problem, values, bounds)
+
+
+def with_options(subject: Subject, options: tuple[str, ...]) -> Subject:
+    """The subject, as one that declares these options, too."""
+    adapter = copy(subject.adapter)
+    c = adapter.capabilities
+    adapter.capabilities = replace(c, options=c.options | set(options))
+    return replace(subject, adapter=adapter)
+
+
+def laid_out(problem: Problem, laid: Callable[[str, Array], Array]) -> Problem:
+    """The problem with arrays of the same values. Raises Unanswered if they are the same arrays."""
+    arrays = {name: laid(name, x) for name, x in problem.arrays().items()}
+    moved = {name: x for name, x in arrays.items() if x.strides != getattr(problem, name).strides}
+    if not moved:
+        raise Unanswered("no array lies elsewhere")
+    made = copy(problem)
+    for name, x in moved.items():
+        object.__setattr__(made, name, x)
+    return made
 
 
 THROUGH = {"dC/dz": "dC/da_prev"}

@@ -7,7 +7,6 @@ classes, which would lie in the null space of the softmax's Jacobian, but where 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +17,19 @@ from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
 
 from .asker import Answer, Asker, Failed, Residual, Unanswered, compare
-from .related import IGNORED, LARGE, MANY, SHAPE, SHIFT, WIDE, by_rows, resized, value_of
+from .related import IGNORED, LARGE, SHAPE, SHIFT, by_rows, resized, value_of
+from .ways.calls import (
+    gradient_of_target,
+    gradient_of_weight,
+    in_way,
+    label_dtypes,
+    leading_axes,
+    learned_weight,
+    no_bias,
+    strides,
+    threads,
+    value_alone,
+)
 
 Law = Callable[[Asker, Problem], Residual]
 
@@ -97,55 +108,6 @@ def _independent(ask: Asker, p: Problem) -> Residual:
     return np.concatenate(found), np.concatenate(limit)
 
 
-def _value_alone(ask: Asker, p: Problem) -> Residual:
-    """The loss that is asked for alone is the one that comes with a gradient: with each option, at two sizes."""
-    value = value_of(p)
-    found = [compare(ask(p, value), ask(p, value, "dC/dz"), (value,))]
-    for shape in (SHAPE, WIDE):
-        for q in _with_options(resized(p, shape), labels=ask.labels):
-            with suppress(Unanswered):
-                found.append(compare(ask(q, "cost"), ask(q, "cost", "dC/dz"), ("cost",)))
-    return _joined(found)
-
-
-def _with_options(p: Problem, *, labels: bool) -> list[Problem]:
-    """Sums and means with each option alone, and with those that go together."""
-    rows, classes = p.logits_shape
-    weight = {"weight": (Stream("laws.weight").integers(1, 9, (classes,)) / 4).astype(p.dtype)}
-    smoothing = {"label_smoothing": 0.125}
-    hot = np.asarray(one_hot(p).target)
-    soft = {"target": ((hot + np.roll(hot, 1, 1)) / 2).astype(p.dtype)}
-    ignoring = {"target": np.where(np.arange(rows) % 3 == 0, IGNORED, p.target), "ignore_index": IGNORED}
-    options: list[dict[str, Any]] = [{}, weight, smoothing, soft, {**weight, **smoothing}]
-    options += [ignoring, {**ignoring, **weight, **smoothing}] if labels else []
-    means = [replace(p, reduction="mean", upstream=np.ones((), p.dtype), **some) for some in options]
-    return [*means, replace(means[0], reduction="sum")]
-
-
-def _joined(found: list[Residual]) -> Residual:
-    differences, limits = zip(*found, strict=True)
-    return np.concatenate(differences), np.concatenate(limits)
-
-
-def _learned_weight(ask: Asker, p: Problem) -> Residual:
-    """A weight that requires a gradient gives the same cost and gradient of the logits; a refusal is no result."""
-    found = []
-    weighted = [q for q in _with_options(p, labels=False) if q.weight is not None]
-    for q in (*weighted, *map(one_hot, weighted)):  # PyTorch refuses it for labels, and not for rows
-        with suppress(Unanswered, Failed):
-            learned = ask(q, "cost", "dC/dz", way="learned-weight")
-            found.append(compare(learned, ask(q, "cost", "dC/dz"), ("cost", "dC/dz")))
-    if not found:
-        raise Unanswered("no weight can be learned")
-    return _joined(found)
-
-
-def _threads(ask: Asker, p: Problem) -> Residual:
-    """Two threads round as one does, or otherwise, within the same bounds."""
-    many, asked = resized(p, MANY), (value_of(p), "dC/dz")
-    return compare(ask(many, *asked, way="threads"), ask(many, *asked), asked)
-
-
 def _additive(ask: Asker, p: Problem) -> Residual:
     """The gradients of two upstream gradients add up to that of their sum."""
     one = np.abs(p.upstream)
@@ -174,14 +136,22 @@ def _direction(p: Problem, name: str) -> Problem:
     return replace(p, v=v.astype(p.dtype))
 
 
-def _forward_is_reverse(ask: Asker, p: Problem) -> Residual:
+def _forward_is_reverse(ask: Asker, p: Problem, **how: Any) -> Residual:
     """The derivative of a row's loss along v is the product of its gradient with v."""
     along = _direction(p, "v")
     v = np.asarray(along.v).astype(np.float64)
-    jvp, g = ask(along, "jvp"), ask(replace(p, upstream=np.ones_like(p.upstream)), "dC/dz")
+    jvp, g = ask(along, "jvp", **how), ask(replace(p, upstream=np.ones_like(p.upstream)), "dC/dz")
     axis = 1 if p.reduction == "none" else None
     product, limit = (g["dC/dz"] * v).sum(axis), (g.bounds["dC/dz"] * np.abs(v)).sum(axis)
     return np.ravel(jvp["jvp"] - product), np.ravel(jvp.bounds["jvp"] + limit)
+
+
+def _forward_mode(ask: Asker, p: Problem) -> Residual:
+    """The same by forward mode, where a function has one: whoever writes a backward pass may write that, too."""
+    try:
+        return _forward_is_reverse(ask, p, way="forward-mode", also=("second_order",))
+    except Failed as error:
+        raise Unanswered("it has no forward mode") from error
 
 
 def _hessian_symmetric(ask: Asker, p: Problem) -> Residual:
@@ -217,9 +187,21 @@ LAWS: dict[str, tuple[str, Law]] = {
     "hessian-null": ("the Hessian takes ones to 0, and its products sum to 0", _hessian_null),
     "fresh-memory": ("nothing is returned that was never written", _fresh_memory),
     "independent": ("a call on other data changes no other call's results", _independent),
-    "value-alone": ("the value does not depend on whether a gradient is asked for", _value_alone),
-    "learned-weight": ("a weight that requires a gradient changes nothing", _learned_weight),
-    "threads": ("two threads change nothing", _threads),
+    "value-alone": ("the value does not depend on whether a gradient is asked for", value_alone),
+    "learned-weight": ("a weight that requires a gradient changes nothing", learned_weight),
+    "threads": ("two threads change nothing", threads),
+    "strides": ("where elements lie in memory changes nothing", strides),
+    "label-dtypes": ("labels of another dtype are the same labels", label_dtypes),
+    "computed-inputs": ("inputs that an operation has made are the same inputs", in_way("computed-inputs")),
+    "interleaved": ("a call before the gradient is taken changes nothing", in_way("interleaved")),
+    "backward": ("`backward` leaves the gradient in the leaves", in_way("backward")),
+    "create-graph": ("a gradient with a graph of its own is the same gradient", in_way("create-graph")),
+    "vmap": ("a batch is what it is as one of two in a batched call", in_way("vmap", every=False)),
+    "forward-mode": ("the derivative by forward mode is the gradient's product with the direction", _forward_mode),
+    "gradient-of-target": ("the target times its gradient is the loss", gradient_of_target),
+    "gradient-of-weight": ("the weight times its gradient is the loss", gradient_of_weight),
+    "no-bias": ("no bias is a bias of 0", no_bias),
+    "leading-axes": ("rows in two axes are the same rows", leading_axes),
 }
 """Name -> what it says, and the comparison."""
 

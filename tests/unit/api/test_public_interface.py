@@ -12,6 +12,7 @@ import samples
 from numpy.typing import NDArray
 
 from xentcheck import adapters, api
+from xentcheck.adapters.base import OF_LAYERS
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
@@ -190,8 +191,11 @@ class Unit:
     labels = True
     ignores = True
 
+    def __init__(self, *, logits: bool = True) -> None:
+        self.logits = logits
+
     def __call__(self, problem: Problem, *quantities: str, **how: Any) -> Answer:
-        shapes = problem.shapes
+        shapes = {**problem.shapes, **({} if self.logits else dict.fromkeys(("dC/dw", "dC/db"), (7,)))}
         return Answer(
             problem,
             {q: np.zeros(shapes[q]) for q in quantities},
@@ -201,7 +205,7 @@ class Unit:
 
 def terms(law: str) -> set[float]:
     """How many bounds of 1 each element of a law's limit adds up."""
-    found, limit = LAWS[law][1](Unit(), base("float32"))  # type: ignore[arg-type]  # asked like an Asker
+    found, limit = LAWS[law][1](Unit(logits=law not in OF_LAYERS), base("float32"))  # type: ignore[arg-type]  # asked like an Asker
     assert found.shape == limit.shape
     return set(np.asarray(limit).ravel().tolist())
 
@@ -222,6 +226,17 @@ COUNTED: dict[str, set[float]] = {
     "value-alone": {2.0},
     "learned-weight": {2.0},
     "threads": {2.0},
+    "strides": {2.0},
+    "label-dtypes": {2.0},
+    "computed-inputs": {2.0},
+    "interleaved": {2.0},
+    "backward": {2.0},
+    "create-graph": {2.0},
+    "vmap": {2.0},
+    "gradient-of-target": {2.0},
+    "gradient-of-weight": {2.0},
+    "no-bias": {2.0},
+    "leading-axes": {2.0},
 }
 """Law -> how many results each of its comparisons is made of: 7 classes, or 6 rows and their sum, or two answers."""
 
@@ -235,7 +250,7 @@ def test_the_limit_of_a_law_is_the_sum_of_its_bounds(law: str) -> None:
 
 def test_the_limits_along_directions_are_weighted_sums() -> None:
     """What a gradient's bound counts for in a product with v is |v|; these are all the laws there are."""
-    assert set(LAWS) - set(COUNTED) == {"forward-reverse", "hessian-symmetric"}
+    assert set(LAWS) - set(COUNTED) == {"forward-reverse", "forward-mode", "hessian-symmetric"}
     asked: list[NDArray[Any]] = []
 
     class Recording(Unit):
@@ -243,9 +258,10 @@ def test_the_limits_along_directions_are_weighted_sums() -> None:
             asked.extend([] if problem.v is None else [np.abs(problem.v.astype(float)).sum(1)])
             return super().__call__(problem, *quantities, **how)
 
-    _, limit = LAWS["forward-reverse"][1](Recording(), base("float32"))  # type: ignore[arg-type]
-    assert np.array_equal(limit, 1.0 + asked[0])
-    asked.clear()
+    for law in ("forward-reverse", "forward-mode"):
+        _, limit = LAWS[law][1](Recording(), base("float32"))  # type: ignore[arg-type]
+        assert np.array_equal(limit, 1.0 + asked[0])
+        asked.clear()
     _, limit = LAWS["hessian-symmetric"][1](Recording(), base("float32"))  # type: ignore[arg-type]
     assert np.array_equal(limit, asked[0] + asked[1])
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import count
 from typing import Any
 
 import numpy as np
 import pytest
 
-from xentcheck.adapters.base import Adapter, Capabilities, Result
+from xentcheck.adapters.base import OF_LAYERS, Adapter, Capabilities, Result
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.oracle import Exact
@@ -63,11 +64,11 @@ class Erring(Adapter):
     """Exact but for `share` times the bound that a fused kernel has, with a sign for each element."""
 
     name, package = "erring", "numpy"
-    capabilities = Capabilities()
     contracts = (("*", "*", "*", "fused"),)
 
-    def __init__(self, share: float, signs: Signs) -> None:
-        self.share, self.signs, self.calls = share, signs, 0
+    def __init__(self, share: float, signs: Signs, head: str = "logits") -> None:
+        self.share, self.signs, self.calls = share, signs, count()
+        self.capabilities = Capabilities(heads=(head,))
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
@@ -82,13 +83,12 @@ class Erring(Adapter):
         return nullcontext()
 
     def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
-        exact = Exact(problem).evaluate(quantities)
+        exact, call = Exact(problem).evaluate(quantities), next(self.calls)
         found = {}
         for q in quantities:
             limit = bound(q, problem, FUSED)
-            sign = np.broadcast_to(self.signs(problem, self.calls), limit.shape)
+            sign = np.broadcast_to(self.signs(problem, call), limit.shape)
             found[q] = np.asarray(exact[q][0] + self.share * sign * limit).astype(problem.dtype)
-        self.calls += 1
         return Result(found)
 
 
@@ -100,7 +100,9 @@ def test_a_law_is_broken_just_beyond_its_tolerance(law: str, monkeypatch: pytest
     """
     monkeypatch.setattr(module, "LAWS", {law: LAWS[law]})
     for share, kept in ((1.4, False), (0.7, True)):
-        subject = Subject(Erring(share, SIGNS.get(law, sides)), "eager", "cpu", "")
+        subject = Subject(
+            Erring(share, SIGNS.get(law, sides), "layer" if law in OF_LAYERS else "logits"), "eager", "cpu", ""
+        )
         (found,) = laws(subject, "float32")
         assert found.kept == kept, found
         assert found.share > 0.5

@@ -66,6 +66,10 @@ RARE: dict[tuple[int, ...], tuple[Rare, ...]] = {
         ("index", ("ign", "dir"), "sum"),
         ("index", ("ls", "dir"), "none"),
         ("prob", ("dir",), "mean"),
+        ("hot", (), "mean"),
+        ("unit", (), "sum"),
+        ("void", (), "mean"),
+        ("hot", ("ls",), "none"),
     ),
     PIXELS: (
         ("index", ("w",), "mean"),
@@ -112,9 +116,10 @@ STEEP: dict[str, tuple[Rare, ...]] = {
         ("prob", (), "mean"),
     ),
     "masked": (("index", ("w",), "none"), ("index", ("ignmost",), "sum"), ("prob", (), "none"), ("prob", (), "mean")),
+    "few-active": (("prob", ("dir",), "mean"),),
 }
 """By family, what float32 has for the code that one option has to itself: an exponential without a shift, the logarithm
-of a softmax, 0 times -inf, the label of an ignored row.
+of a softmax, 0 times -inf, the label of an ignored row; and a direction, along which 1.001 is told from 1.
 """
 
 STEEP_IN_ALL = "common-offset"

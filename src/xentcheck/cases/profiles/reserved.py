@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import product
+from typing import Any
 
 from xentcheck.cases.case import Case
 from xentcheck.cases.families import LAYER_FAMILIES
@@ -76,6 +77,48 @@ block. In more rows than a chunk has also one option alone. Narrow dtypes: optio
 """
 
 
+Linear = tuple[tuple[int, int], int, str, tuple[str, ...], str]
+VOCABULARY = (3, 50257)
+LINEAR_SIZES: tuple[Linear, ...] = (
+    ((1030, 9), 6, "index", ("ign",), "mean"),
+    ((1030, 9), 6, "index", ("w", "ls"), "none"),
+    ((1030, 9), 6, "prob", ("ls",), "mean"),
+    ((300, 12), 5, "index", ("ignmost",), "mean"),
+    (VOCABULARY, 5, "index", (), "mean"),
+    (VOCABULARY, 5, "index", ("w", "ls", "ign"), "none"),
+    ((9, 7), 130, "index", (), "mean"),
+    ((9, 7), 130, "index", ("w", "ls", "ign"), "none"),
+    ((9, 7), 1, "index", ("w",), "mean"),
+    ((1, 9), 9, "index", ("ls",), "mean"),
+    ((6, 2), 9, "index", (), "none"),
+    ((5, 1), 4, "index", ("w", "ls", "ign"), "sum"),
+    ((0, 9), 9, "index", (), "sum"),
+)
+LINEAR_VALUES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    *(("index", (option,), "mean") for option in ("ign1", "ignminus", "igntop", "ignlast", "ignmost", "wn", "wz")),
+    *(("index", (option,), "none") for option in ("ign0", "ignabove", "ignfirst", "weq", "wx", "ls3")),
+    *(("index", (option,), "sum") for option in ("ignbig", "ignpair", "allign", "wfar", "wneg", "ls1")),
+    *(("signed", (), reduction) for reduction in REDUCTIONS),
+    *((target, ("w",), "mean") for target in ("hot", "unit", "void")),
+)
+LINEAR_UPSTREAMS = ("zero", "tiny", "huge", "str", "exp")
+LINEAR_NEEDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("needs-w", ("ign",), "mean"),
+    ("needs-w", ("w", "ls", "ign"), "none"),
+    ("needs-x", (), "none"),
+    ("needs-x", ("ls",), "sum"),
+    ("needs-b", ("w",), "sum"),
+    ("needs-wb", ("ign",), "none"),
+    ("twice", (), "none"),
+    ("twice", ("w", "ls", "ign"), "mean"),
+    ("thrice", ("ign",), "sum"),
+)
+"""What float32 has besides: numbers of rows, classes and inputs beyond a block, and the least; values of each option,
+upstream gradients, and what needs a gradient beside an option. Among the classes of a vocabulary few are active, or the
+last is a label: else nothing could be told from a lost column.
+"""
+
+
 @cache
 def tiny_cases(seed: int) -> tuple[Case, ...]:
     """The cases for implementations that are judged as `stable`: each option alone and all at once."""
@@ -135,7 +178,23 @@ def linear_cases(seed: int) -> tuple[Case, ...]:
         for reduction in REDUCTIONS
         for upstream in (() if dtype in WIDE else ("one",)) + (signed(reduction),)
     )
-    return (*many, *in_rows)
+    return (*many, *in_rows, *_linear_beside(seed))
+
+
+def _linear_beside(seed: int) -> Iterator[Case]:
+    """Those of float32: on logits that are exact."""
+    common: dict[str, Any] = {"family": "dyadic", "dtype": "float32", "seed": seed}
+    plain: dict[str, Any] = {**common, "shape": (6, 9), "inputs": 9}
+    for shape, inputs, target, options, reduction in LINEAR_SIZES:
+        given = {**common, "target": target, "options": options, "reduction": reduction}
+        for family in ("few-active", "tail") if shape == VOCABULARY else ("dyadic",):
+            yield Case(**{**given, "family": family}, shape=shape, inputs=inputs, upstream=signed(reduction))
+    for target, options, reduction in LINEAR_VALUES:
+        yield Case(target=target, options=options, reduction=reduction, upstream=signed(reduction), **plain)
+    for upstream in LINEAR_UPSTREAMS:
+        yield Case(reduction="none", upstream=upstream, **plain)
+    for layout, options, reduction in LINEAR_NEEDS:
+        yield Case(layout=(layout,), options=options, reduction=reduction, upstream=signed(reduction), **plain)
 
 
 def reserved_for(case: Case) -> str:
@@ -156,7 +215,7 @@ def _made(name: str, seed: int) -> frozenset[Case]:
 
 RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case, ...]]]] = {
     "tiny": (frozenset({TINY}), tiny_cases),
-    "linear": (frozenset({TINY, *LINEAR, LINEAR_ROWS}), linear_cases),
+    "linear": (frozenset({TINY, *LINEAR, LINEAR_ROWS, *(row[0] for row in LINEAR_SIZES)}), linear_cases),
     "alone": (SHAPES, alone_cases),
     "combined": (frozenset(FACTORS["shape"]), combined_cases),
     "sized": (frozenset(case.shape for case in singly_sized_cases(0)), singly_sized_cases),

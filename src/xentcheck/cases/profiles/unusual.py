@@ -23,6 +23,9 @@ EVERY = ("w", "ls", "ign")
 WITHIN_A_WARP = {"float64": 16, "float32": 17, "bfloat16": 24, "float16": 30}
 """Class counts between 11 and 31, one in each dtype."""
 
+IMAGES = (7, 5, 17, 9)
+"""Logits of more images than classes, with more than 100 pixels each, in odd axes."""
+
 MANY = (5, 4096)
 """Many classes, in few rows."""
 
@@ -69,6 +72,8 @@ def unusual_cases(seed: int, profile: str) -> Iterator[Case]:
                 if layout.startswith("needs-"):
                     yield Case(**{**common, "family": "dyadic", "layout": (layout,)}, inputs=10, upstream="neg")
     yield from _values(seed)
+    yield from _shapes(seed)
+    yield from _derivatives(seed)
 
 
 def _options(common: dict[str, Any]) -> Iterator[Case]:
@@ -120,15 +125,43 @@ def _edges(common: dict[str, Any]) -> Iterator[Case]:
 def _values(seed: int) -> Iterator[Case]:
     """Values of options that change the code, not the arithmetic, so that one dtype has them: the sentinel 0, which is
     false where 1 is true; equal weights, which cancel in a mean only; a smoothing of 1 beside weights, in rows of
-    probabilities, too; and a last axis of 1.
+    probabilities, too; a last axis of 1; and one-hot rows, those that add up to 1, and some of zeros.
     """
     common: dict[str, Any] = {"family": "gaussian", "shape": COMMON, "dtype": "float32", "seed": seed}
     each = {**common, "reduction": "none", "upstream": "rand"}
+    for target in ("hot", "unit", "void"):
+        yield Case(target=target, options=("w",), upstream="neg", **common)
+        yield Case(target=target, options=("w", "ls"), reduction="sum", upstream="neg", **common)
+        yield Case(target=target, **each)
     yield Case(options=("ign0",), upstream="neg", **common)
     yield Case(options=("weq", "ign0"), **each)
     yield Case(options=("w", "ls1", "ign"), upstream="neg", **common)
     yield Case(target="prob", options=("w", "ls1"), **each)
     yield Case(**{**each, "shape": (3, 7, 1)})
+
+
+def _shapes(seed: int) -> Iterator[Case]:
+    """Many pixels, many classes beside pixels, more than 100 rows beside one option, one row, and rows of which all are
+    the same.
+    """
+    common: dict[str, Any] = {"family": "gaussian", "dtype": "float32", "seed": seed}
+    yield Case(shape=IMAGES, options=EVERY, reduction="none", upstream="rand", **common)
+    yield Case(shape=IMAGES, target="prob", options=("w", "ls"), upstream="neg", **common)
+    yield Case(shape=(2, 1003, 3), options=EVERY, upstream="neg", **common)
+    yield Case(shape=(130, 10), options=("w",), reduction="sum", upstream="neg", **common)
+    yield Case(shape=(130, 10), target="prob", options=("w", "ls"), upstream="neg", **common)
+    yield Case(shape=(1, COMMON[1]), options=("ls",), upstream="neg", **common)
+    yield Case(shape=COMMON, reduction="sum", upstream="neg", layout=("bcast",), **common)
+
+
+def _derivatives(seed: int) -> Iterator[Case]:
+    """A direction beside each option alone, in many rows, many classes, one axis of pixels, and without a batch."""
+    common: dict[str, Any] = {"family": "gaussian", "dtype": "float32", "seed": seed}
+    yield Case(shape=(130, 10), options=("w", "dir"), reduction="sum", upstream="neg", **common)
+    yield Case(shape=(3, 7, 2), target="prob", options=("ls", "dir"), upstream="neg", **common)
+    yield Case(shape=COMMON[1:], options=("ls", "dir"), reduction="none", upstream="neg", **common)
+    yield Case(shape=(5, 300), options=("ign", "dir"), upstream="neg", **common)
+    yield Case(shape=COMMON, options=("dir",), reduction="none", upstream="rand", layout=("trans",), **common)
 
 
 def _smoothed(common: dict[str, Any]) -> Iterator[Case]:

@@ -1,0 +1,93 @@
+"""Other ways in which PyTorch's users call a loss: none of them changes its value or its gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from xentcheck.errors import Refused
+from xentcheck.reference.problem import Problem
+
+from .tensors import Leaves, Tensors, gradients
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Loss = Callable[..., "Tensor"]
+"""Of the arrays before the target; `target=` takes the place of the problem's."""
+
+GRADIENT_OF = {"gradient-of-target": "target", "gradient-of-weight": "weight"}
+
+
+@contextmanager
+def without_a_gradient(way: str, leaves: Iterable[Tensor]) -> Iterator[None]:
+    """What a call that nobody differentiates is made in: there are four such calls.
+
+    `inference`: in inference mode. `detached`: nothing requires a gradient, where one could be. `kept-parameters`: what
+    requires a gradient, under `no_grad`. Else nothing requires one, under `no_grad`.
+    """
+    import torch
+
+    for leaf in leaves:
+        leaf.requires_grad_(way == "kept-parameters")
+    with torch.inference_mode() if way == "inference" else torch.set_grad_enabled(way == "detached"):
+        yield
+
+
+def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) -> Tensor:
+    """The loss, of arrays that an operation has made, of one of two batches, or with another call after it."""
+    import torch
+
+    if way == "computed-inputs":
+        return loss(*(x.clone() for x in arguments))
+    if way == "interleaved":
+        output = loss(*arguments)
+        first, *others = (x.detach().clone() for x in arguments)
+        loss(*(x.requires_grad_() for x in (-first, *others)))
+        return output
+    if way == "vmap":
+        two = torch.stack((-arguments[0], arguments[0])), torch.stack([target] * 2)
+        mapped: Tensor = torch.func.vmap(lambda x, y: loss(x, *arguments[1:], target=y))(*two)
+        return mapped[1]
+    return loss(*arguments)
+
+
+def product(way: str, problem: Problem, loss: Loss, arguments: tuple[Tensor, ...], inputs: Tensors) -> Tensor:
+    """The product of the target, or of the weight, with its gradient: the loss itself, which is linear in it.
+
+    Raises Refused if there is no such gradient.
+    """
+    import torch
+
+    of = inputs[GRADIENT_OF[way]]
+    output = loss(*arguments)
+    if not of.requires_grad or not output.requires_grad:
+        raise Refused(way)
+    (gradient,) = torch.autograd.grad(output, of, grad_outputs=torch.ones_like(output), allow_unused=True)
+    if gradient is None or not gradient.any():
+        raise Refused(way)
+    terms = (of.detach().double() * gradient.double()).reshape(of.shape)
+    rows = problem.reduction == "none"
+    return terms.sum(1 if rows else tuple(range(terms.ndim))).to(output.dtype)
+
+
+def along(loss: Loss, logits: Tensor, v: Tensor) -> Tensor:
+    """jvp by forward mode. Raises Refused where the output has no tangent."""
+    import torch.autograd.forward_ad as forward
+
+    with forward.dual_level():
+        tangent = forward.unpack_dual(loss(forward.make_dual(logits, v))).tangent
+    if tangent is None:
+        raise Refused("forward mode")
+    found: Tensor = tangent
+    return found
+
+
+def taken(way: str, problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor) -> dict[str, Tensor]:
+    """The gradients: those that `backward` leaves in the leaves, or those that can be differentiated again."""
+    if way != "backward":
+        return gradients(problem, output, leaves, upstream, graph=way == "create-graph")
+    output.backward(upstream.to(output.dtype))
+    found = {q: group[0].grad for q, group in leaves.items()}
+    return {q: gradient for q, gradient in found.items() if gradient is not None}

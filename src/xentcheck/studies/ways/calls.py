@@ -1,0 +1,169 @@
+"""The laws: each compares a call with the same call made in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from xentcheck.reference.formats import Array
+from xentcheck.reference.labels import one_hot
+from xentcheck.reference.problem import Problem
+from xentcheck.studies.asker import Asker, Failed, Residual, Unanswered, compare
+from xentcheck.studies.related import MANY, SHAPE, WIDE, resized, value_of
+
+from .options import PIXELS, apart, classes_last, few, soft_rows, turned, with_options, with_pixels
+
+VALUE_WAYS = ("", "inference", "detached", "kept-parameters")
+"""Ways to ask for a value without a gradient."""
+
+LABELS = ("int32", "int16", "int8", "uint8")
+"""Other dtypes of labels."""
+
+
+def joined(found: Iterable[Residual]) -> Residual:
+    """All of them as one. Raises Unanswered if there is none."""
+    listed = list(found)
+    if not listed:
+        raise Unanswered("nobody can call it so")
+    differences, limits = zip(*listed, strict=True)
+    return np.concatenate(differences), np.concatenate(limits)
+
+
+def answered(ask: Callable[[], Residual]) -> Iterator[Residual]:
+    """What is asked, unless it is not supported, or refused with an exception."""
+    with suppress(Unanswered, Failed):
+        yield ask()
+
+
+def asked_of(ask: Asker, p: Problem) -> tuple[str, ...]:
+    """The value and the gradients: of a fused linear loss, those of the weight and the bias, too."""
+    return value_of(p), "dC/dz", *(() if ask.logits else ("dC/dw", "dC/db"))
+
+
+def in_way(way: str, *, every: bool = True) -> Callable[[Asker, Problem], Residual]:
+    """The law that a way changes neither costs nor gradients; a refusal is no result.
+
+    every: with each option alone, too; a JIT compiles for each.
+    """
+
+    def law(ask: Asker, p: Problem) -> Residual:
+        def differ(q: Problem) -> Residual:
+            asked = asked_of(ask, q)
+            return compare(ask(q, *asked, way=way), ask(q, *asked), asked)
+
+        problems = (p, *(with_options if every else few)(p, labels=ask.labels))
+        return joined(found for q in problems for found in answered(partial(differ, q)))
+
+    return law
+
+
+def value_alone(ask: Asker, p: Problem) -> Residual:
+    """The loss that is asked for alone is that which comes with a gradient: with each option, and in a larger batch."""
+    value = value_of(p)
+    found = [compare(ask(p, value), ask(p, value, "dC/dz"), (value,))]
+    small = with_options(resized(p, SHAPE), labels=ask.labels)
+    for q in (*small, *few(resized(p, WIDE), labels=ask.labels)):
+        for way in VALUE_WAYS if q.logits_shape == SHAPE else VALUE_WAYS[:1]:
+            with suppress(Unanswered):
+                found.append(compare(ask(q, "cost", way=way), ask(q, "cost", "dC/dz"), ("cost",)))
+    return joined(found)
+
+
+def learned_weight(ask: Asker, p: Problem) -> Residual:
+    """A weight that requires a gradient gives the same cost and gradient of the logits; a refusal is no result."""
+    weighted = [q for q in with_options(p, labels=False) if q.weight is not None]
+
+    def differ(q: Problem) -> Residual:
+        learned = ask(q, "cost", "dC/dz", way="learned-weight")
+        return compare(learned, ask(q, "cost", "dC/dz"), ("cost", "dC/dz"))
+
+    problems = (*weighted, *map(one_hot, weighted))  # PyTorch refuses it for labels, and not for rows
+    return joined(found for q in problems for found in answered(partial(differ, q)))
+
+
+def threads(ask: Asker, p: Problem) -> Residual:
+    """Two threads round as one does, or otherwise, within the same bounds."""
+    many, asked = resized(p, MANY), (value_of(p), "dC/dz")
+    return compare(ask(many, *asked, way="threads"), ask(many, *asked), asked)
+
+
+def gradient_of_target(ask: Asker, p: Problem) -> Residual:
+    """The target's gradient times the target is the loss, which is linear in it."""
+    rows = replace(p, target=soft_rows(p))
+    value = value_of(p)
+    return compare(ask(rows, value, way="gradient-of-target"), ask(rows, value, "dC/dz"), (value,))
+
+
+def gradient_of_weight(ask: Asker, p: Problem) -> Residual:
+    """The weight's gradient times the weight is the loss, in which it divides nothing."""
+    (weighted,) = [q for q in with_options(p, labels=False) if q.weight is not None and not q.label_smoothing]
+
+    def differ(q: Problem) -> Residual:
+        return compare(ask(q, "cost", way="gradient-of-weight"), ask(q, "cost", "dC/dz"), ("cost",))
+
+    problems = (replace(weighted, reduction="sum"), replace(weighted, target=soft_rows(weighted)))
+    return joined(found for q in problems for found in answered(partial(differ, q)))
+
+
+def strides(ask: Asker, p: Problem) -> Residual:
+    """Each array alone with its elements apart or in another order, with weights; logits with the classes last."""
+    weighted = [p, *(q for q in with_options(p, labels=ask.labels) if q.weight is not None)]
+
+    def differ(q: Problem, laid: Callable[[str, Array], Array]) -> Residual:
+        asked = asked_of(ask, q)
+        return compare(ask(q, *asked, way="strides", laid=laid), ask(q, *asked), asked)
+
+    def only(chosen: str, order: Callable[[Array], Array]) -> Callable[[str, Array], Array]:
+        return lambda name, x: order(x) if name == chosen and x.ndim else x
+
+    names = ("logits", "a_prev", "w", "b", "target", "weight", "upstream")
+    found = [
+        result
+        for q in weighted
+        for name in names
+        for order in (apart, turned)
+        for result in answered(partial(differ, q, only(name, order)))
+    ]
+    for shape in PIXELS:
+        found += answered(partial(differ, with_pixels(p, shape), only("logits", classes_last)))
+    return joined(found)
+
+
+def label_dtypes(ask: Asker, p: Problem) -> Residual:
+    """Labels of another integer dtype are the same labels, or refused."""
+    if not ask.labels:
+        raise Unanswered("it takes no class indices")
+    asked = value_of(p), "dC/dz"
+
+    def differ(dtype: str) -> Residual:
+        other = replace(p, target=p.target.astype(dtype))
+        return compare(ask(other, *asked, also=("uint8_targets",)), ask(p, *asked), asked)
+
+    return joined(found for dtype in LABELS for found in answered(partial(differ, dtype)))
+
+
+def no_bias(ask: Asker, p: Problem) -> Residual:
+    """A fused linear loss without a bias is that with a bias of 0; a refusal is no result."""
+    problems = (p, *with_options(p, labels=ask.labels))
+    return _of_layer(ask, problems, "no-bias", ("dC/dz", "dC/dw"))
+
+
+def leading_axes(ask: Asker, p: Problem) -> Residual:
+    """A sum or mean over x with two axes of rows, and labels, is that over its rows; a refusal is no result."""
+    problems = [q for q in with_options(p, labels=ask.labels) if not q.probabilities]
+    return _of_layer(ask, problems, "leading-axes", ("dC/dz", "dC/dw", "dC/db"))
+
+
+def _of_layer(ask: Asker, problems: Iterable[Problem], way: str, gradients: tuple[str, ...]) -> Residual:
+    if ask.logits:
+        raise Unanswered("it is no fused linear loss")
+
+    def differ(q: Problem) -> Residual:
+        asked = value_of(q), *gradients
+        return compare(ask(q, *asked, way=way), ask(q, *asked), asked)
+
+    return joined(found for q in problems for found in answered(partial(differ, q)))

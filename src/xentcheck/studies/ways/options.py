@@ -1,0 +1,70 @@
+"""Problems that the ways of a call are tried on: each option alone, those that go together, and other layouts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from xentcheck.cases.randomness import Stream
+from xentcheck.reference.formats import Array
+from xentcheck.reference.labels import one_hot
+from xentcheck.reference.problem import Problem
+from xentcheck.studies.related import IGNORED
+
+PIXELS = ((2, 7, 3, 4), (3, 7, 5))
+"""Logits with two axes of pixels, and with one, as a sequence has."""
+
+
+def with_options(p: Problem, *, labels: bool) -> list[Problem]:
+    """Sums and means with each option alone, and with those that go together."""
+    rows, classes = p.logits_shape
+    weight = {"weight": (Stream("laws.weight").integers(1, 9, (classes,)) / 4).astype(p.dtype)}
+    smoothing = {"label_smoothing": 0.125}
+    soft = {"target": soft_rows(p)}
+    ignoring = {"target": np.where(np.arange(rows) % 3 == 0, IGNORED, p.target), "ignore_index": IGNORED}
+    options: list[dict[str, Any]] = [{}, weight, smoothing, soft, {**weight, **smoothing}]
+    options += [ignoring, {**ignoring, **weight, **smoothing}] if labels else []
+    means = [replace(p, reduction="mean", upstream=np.ones((), p.dtype), **some) for some in options]
+    return [*means, replace(means[0], reduction="sum")]
+
+
+def few(p: Problem, *, labels: bool) -> list[Problem]:
+    """Means with probabilities, and with all options that go together."""
+    *means, _ = with_options(p, labels=labels)
+    return [means[3], means[-1]]
+
+
+def soft_rows(p: Problem) -> Array:
+    """Half of each row at its label, half at the class after it."""
+    hot = np.asarray(one_hot(p).target)
+    return ((hot + np.roll(hot, 1, 1)) / 2).astype(p.dtype)
+
+
+def with_pixels(p: Problem, shape: tuple[int, ...]) -> Problem:
+    """The mean over logits of so many axes, of the problem's dtype."""
+    s = Stream(f"laws.pixels.{p.dtype}")
+    step = 2 if p.dtype == "bfloat16" else 8
+    return Problem(
+        logits=(s.integers(-2 * step, 2 * step + 1, shape) / step).astype(p.dtype),
+        target=s.integers(0, shape[1], (shape[0], *shape[2:])),
+        upstream=np.ones((), p.dtype),
+    )
+
+
+def classes_last(x: Array) -> Array:
+    """The same values with the classes next to each other in memory."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+
+
+def apart(x: Array) -> Array:
+    """The same values in every second place of a wider buffer."""
+    buffer = np.zeros((*x.shape[:-1], 2 * x.shape[-1] + 1), x.dtype)
+    buffer[..., 1::2] = x
+    return buffer[..., 1::2]
+
+
+def turned(x: Array) -> Array:
+    """The same values with the first axis next to each other in memory."""
+    return np.ascontiguousarray(x.T).T
