@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import OF_LAYERS, Capabilities
+from xentcheck.adapters.base import Capabilities
 from xentcheck.adapters.layer import LAYER, QUANTITIES
+from xentcheck.adapters.ways import OF_LAYERS
 
 from .adapter import DEVICES, NARROW, JaxFunction
 

@@ -11,8 +11,9 @@ from unittest.mock import patch
 import numpy as np
 
 from xentcheck import reference
-from xentcheck.adapters.base import Adapter, Capabilities, Result, calling, keywords
+from xentcheck.adapters.base import Adapter, Capabilities, Result, keywords
 from xentcheck.adapters.layout import OwnCopies
+from xentcheck.adapters.ways import calling
 from xentcheck.reference.formats import Array
 from xentcheck.reference.inputs import widened
 from xentcheck.reference.problem import Problem

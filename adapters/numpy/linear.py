@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.adapters.base import OF_LAYERS, Capabilities
+from xentcheck.adapters.base import Capabilities
 from xentcheck.adapters.layer import LAYER, OF, QUANTITIES
+from xentcheck.adapters.ways import OF_LAYERS
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import GRADIENTS, VALUES

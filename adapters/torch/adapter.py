@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import OF_LAYERS, WAYS, Adapter, Capabilities, Lack, Result, calling, keywords, loss_of
+from xentcheck.adapters.base import Adapter, Capabilities, Lack, Result, keywords
+from xentcheck.adapters.ways import OF_LAYERS, WAYS, calling, loss_of
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.given import of_tensor

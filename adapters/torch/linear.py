@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import OF_LAYERS, Capabilities
+from xentcheck.adapters.base import Capabilities
 from xentcheck.adapters.layer import LAYER, OF, QUANTITIES
+from xentcheck.adapters.ways import OF_LAYERS
 from xentcheck.reference.problem import Problem
 
 from .adapter import DEVICES, TorchFunction
