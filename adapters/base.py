@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata, util
@@ -16,32 +15,20 @@ from xentcheck.errors import AdapterError, UnavailableError, foreign, told
 from xentcheck.reference.bounds.contracts import DEFAULT
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
-from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, VALUES
 
 from .needs import Lack, needed_options
 
-WAYS = {
-    "strides": "the elements of the arrays lie apart in memory",
-    "threads": "there are two threads",
-    "inference": "in inference mode",
-    "detached": "nothing requires a gradient, where one could be taken",
-    "kept-parameters": "what requires a gradient, where none can be taken",
-    "computed-inputs": "what is differentiated is the result of an operation",
-    "interleaved": "another call comes before the gradient is taken",
-    "backward": "the gradient is added up in the leaves",
-    "create-graph": "the gradient has a graph of its own",
-    "vmap": "as one of two batches in a batched call",
-    "forward-mode": "the derivative along a direction by forward mode",
-    "learned-weight": "a weight requires a gradient",
-    "gradient-of-target": "the target times its gradient",
-    "gradient-of-weight": "the weight times its gradient",
-    "no-bias": "without a bias, where that is 0",
-    "leading-axes": "x has two axes of rows",
-}
-"""Ways to make a call that change no result, and what is otherwise in them."""
+LAYER = ("a_prev", "w", "b")
+"""The arrays of fused linear losses, in the order in which they get them: of functions of (x, weight, bias, target),
+which never show their logits x weight^T + bias. They are judged by dC/dx (dC/da_prev), dC/dweight and dC/dbias.
+"""
 
-OF_LAYERS = ("no-bias", "leading-axes")
-"""Those that only a fused linear loss has."""
+OF = {"dC/da_prev": "a_prev", "dC/dw": "w", "dC/db": "b"}
+"""What each of these gradients is taken of."""
+
+LAYER_QUANTITIES = (*VALUES, *OF)
+"""The quantities of fused linear losses."""
 
 LABELS = "labels"
 """Class indices as targets, in reasons and declarations."""
@@ -168,7 +155,7 @@ class Adapter(ABC):
         return None
 
     def otherwise(self, way: str) -> AbstractContextManager[None] | None:
-        """A context in which a call is made in another way of WAYS, which changes no result; None if there is none."""
+        """A context in which calls are made in one of `ways.WAYS`, which changes no result; None if there is none."""
         return None
 
     def require_shape(self, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
@@ -220,24 +207,6 @@ class Adapter(ABC):
 
     def _because(self, kind: str, name: str) -> str:
         return Lack(kind, name, refused=self.refused.get(name, ""))
-
-
-def loss_of(name: str, output: Any) -> Any:
-    """The loss among what a function returns: the first of several, as beside a z-loss, of which a warning tells."""
-    if not isinstance(output, (tuple, list)) or not output:
-        return output
-    warnings.warn(f"{name} returned {len(output)} results; the first one is judged as the loss", stacklevel=2)
-    return output[0]
-
-
-@contextmanager
-def calling(adapter: Any, way: str) -> Iterator[None]:
-    """Calls of an adapter are made in a way inside."""
-    adapter.way = way
-    try:
-        yield
-    finally:
-        adapter.way = ""
 
 
 @cache

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import Adapter, Capabilities, Result, calling, loss_of
+from xentcheck.adapters.base import Adapter, Capabilities, Result
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.adapters.needs import keywords
+from xentcheck.adapters.ways import calling, loss_of
 from xentcheck.errors import Refused, UnavailableError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, OPTIONS, VALUES
 
+from .directions import forward, pulled_back
 from .heads import FIXED, LEAVES, Pytree, grouped, head, packed, softmaxes
 from .loss import cross_entropy
+from .numerics import numerics, sees
 from .ways import GRADIENT_OF, batched, product
 
 if TYPE_CHECKING:
@@ -52,7 +55,8 @@ class JaxFunction(Adapter):
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
         self.function = function
-        self._compiled: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._compiled: dict[tuple[str, str, bool], Callable[..., Any]] = {}
+        self._forward = True
 
     def start(self) -> Any:
         """Import JAX and start its backends, without its advice on the terminal to install another one."""
@@ -132,8 +136,14 @@ class JaxFunction(Adapter):
 
     def _along(self, problem: Problem, arrays: Pytree, variant: str) -> Pytree:
         static, given = self._options(problem, arrays)
-        call = self._call("along", variant)
-        found: Pytree = call(static, arrays["logits"], arrays["target"], given, arrays["upstream"], arrays["v"])
+        asked = static, arrays["logits"], arrays["target"], given, arrays["upstream"], arrays["v"]
+        try:
+            found: Pytree = self._call("along", variant)(*asked)
+        except TypeError as error:  # a `jax.custom_vjp` has no forward mode
+            if "forward-mode" not in str(error) or not self._forward:
+                raise
+            self._forward = False
+            found = self._call("along", variant)(*asked)
         return found
 
     def _options(self, problem: Problem, arrays: Pytree) -> tuple[tuple[tuple[str, Any], ...], Pytree]:
@@ -147,30 +157,13 @@ class JaxFunction(Adapter):
     def along(
         self, static: tuple[tuple[str, Any], ...], logits: JaxArray, target: JaxArray, given: Pytree, *rest: JaxArray
     ) -> Pytree:
-        """jvp by `jax.jvp`, hvp as the jvp of the gradient: forward over reverse.
-
-        A `jax.custom_vjp` has no forward mode: there both are pulled back, as the pullback is linear.
-        """
-        import jax
-
-        upstream, v = rest
+        """jvp and hvp, forward or pulled back."""
 
         def loss(z: JaxArray) -> JaxArray:
             output: JaxArray = self.called()(z, target, **dict(static), **given)
             return output
 
-        def gradient(z: JaxArray) -> JaxArray:
-            value, pull = jax.vjp(loss, z)
-            found: JaxArray = pull(upstream.astype(value.dtype))[0]
-            return found
-
-        try:
-            jvp = jax.jvp(loss, (logits,), (v,))[1]
-        except TypeError:
-            value, pull = jax.vjp(loss, logits)
-            jvp = jax.vjp(lambda u: pull(u)[0], jax.numpy.ones_like(value))[1](v)[0]
-            return {"jvp": jvp, "hvp": jax.vjp(gradient, logits)[1](v)[0]}
-        return {"jvp": jvp, "hvp": jax.jvp(gradient, (logits,), (v,))[1]}
+        return (forward if self._forward else pulled_back)(loss, logits, *rest)
 
     def _call(self, what: str, variant: str) -> Callable[..., Any]:
         """One of the computations; jitted ones are made once, so that equal signatures compile once."""
@@ -182,13 +175,14 @@ class JaxFunction(Adapter):
         function = calls.get(what, softmaxes)
         if variant == "eager":
             return function
-        if (what, self.way) not in self._compiled:
+        key = what, self.way, self._forward
+        if key not in self._compiled:
             import jax
 
             apart = partial(function)  # of equal functions JAX keeps one trace, which would be that of another way
             static = None if what == "softmax" else 0
-            self._compiled[what, self.way] = jax.jit(apart, static_argnums=static)
-        return self._compiled[what, self.way]
+            self._compiled[key] = jax.jit(apart, static_argnums=static)
+        return self._compiled[key]
 
     def head(self, leaves: Mapping[str, JaxArray]) -> tuple[JaxArray, ...]:
         """What the function gets before the target."""
@@ -274,25 +268,3 @@ class JaxAdapter(JaxFunction):
             }
             values = {step: np.asarray(value) for step, value in found.items()}
         return {**values, **own.values}
-
-
-@contextmanager
-def numerics(jax: Any, dtype: str) -> Iterator[None]:
-    """x64 on for float64 and off for all others, matrix products at their highest precision; restored after it."""
-    with x64(jax, dtype == "float64"), jax.default_matmul_precision("highest"):
-        yield
-
-
-def x64(jax: Any, on: bool) -> AbstractContextManager[None]:
-    """`jax.enable_x64`, which is `jax.experimental.enable_x64` in older versions."""
-    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-    context: AbstractContextManager[None] = enable(on)
-    return context
-
-
-def sees(jax: Any, device: str) -> bool:
-    """Whether JAX has such a device."""
-    try:
-        return bool(jax.devices(device))
-    except RuntimeError:
-        return False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import OF_LAYERS, Capabilities
-from xentcheck.adapters.layer import LAYER, QUANTITIES
+from xentcheck.adapters.base import LAYER, LAYER_QUANTITIES, Capabilities
+from xentcheck.adapters.ways import OF_LAYERS
 
 from .adapter import DEVICES, NARROW, JaxFunction
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class JaxLinear(JaxFunction):
     """A function of (x, weight, bias, target) in JAX, under `jax.vjp` with respect to the first three."""
 
-    capabilities = Capabilities(devices=DEVICES, options=NARROW, quantities=QUANTITIES, heads=("layer",))
+    capabilities = Capabilities(devices=DEVICES, options=NARROW, quantities=LAYER_QUANTITIES, heads=("layer",))
     calling = "linear"
     ways = (*JaxFunction.ways, *OF_LAYERS)
 

@@ -11,9 +11,10 @@ from unittest.mock import patch
 import numpy as np
 
 from xentcheck import reference
-from xentcheck.adapters.base import Adapter, Capabilities, Result, calling
+from xentcheck.adapters.base import Adapter, Capabilities, Result
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.adapters.needs import keywords
+from xentcheck.adapters.ways import calling
 from xentcheck.reference.formats import Array
 from xentcheck.reference.inputs import widened
 from xentcheck.reference.problem import Problem

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from xentcheck.adapters.base import OF_LAYERS, Capabilities
-from xentcheck.adapters.layer import LAYER, OF, QUANTITIES
+from xentcheck.adapters.base import LAYER, LAYER_QUANTITIES, OF, Capabilities
+from xentcheck.adapters.ways import OF_LAYERS
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import GRADIENTS, VALUES
@@ -19,7 +19,7 @@ from .adapter import DEVICES, NumpyFunction
 class NumpyLinear(NumpyFunction):
     """A function of (x, weight, bias, target) that returns the loss and (dC/dx, dC/dweight, dC/dbias)."""
 
-    capabilities = Capabilities(devices=DEVICES, quantities=QUANTITIES, heads=("layer",))
+    capabilities = Capabilities(devices=DEVICES, quantities=LAYER_QUANTITIES, heads=("layer",))
     calling = "linear"
     ways = (*NumpyFunction.ways, *OF_LAYERS)
 

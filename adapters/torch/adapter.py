@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import OF_LAYERS, WAYS, Adapter, Capabilities, Result, calling, loss_of
+from xentcheck.adapters.base import Adapter, Capabilities, Result
 from xentcheck.adapters.needs import Lack, keywords
+from xentcheck.adapters.ways import OF_LAYERS, WAYS, calling, loss_of
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.given import of_tensor

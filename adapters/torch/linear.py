@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xentcheck.adapters.base import OF_LAYERS, Capabilities
-from xentcheck.adapters.layer import LAYER, OF, QUANTITIES
+from xentcheck.adapters.base import LAYER, LAYER_QUANTITIES, OF, Capabilities
+from xentcheck.adapters.ways import OF_LAYERS
 from xentcheck.reference.problem import Problem
 
 from .adapter import DEVICES, TorchFunction
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class TorchLinear(TorchFunction):
     """A function of (x, weight, bias, target) in PyTorch, differentiated by autograd."""
 
-    capabilities = Capabilities(devices=DEVICES, quantities=QUANTITIES, heads=("layer",))
+    capabilities = Capabilities(devices=DEVICES, quantities=LAYER_QUANTITIES, heads=("layer",))
     calling = "linear"
     ways = (*TorchFunction.ways, *OF_LAYERS)
 

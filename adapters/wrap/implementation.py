@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Collection
 from copy import copy
 from functools import partial
@@ -212,7 +213,7 @@ def _distances(adapter: Adapter, problems: Collection[Problem]) -> dict[str, flo
         p = p if "logits" in adapter.capabilities.heads else as_layer(p) or p
         quantity = "loss" if reduction == "none" else "cost"
         try:
-            with foreign():
+            with foreign(), warnings.catch_warnings(action="ignore"):
                 found = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
         except Exception:
             continue

@@ -10,8 +10,8 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Result
-from xentcheck.adapters.jax.adapter import x64
 from xentcheck.adapters.jax.loss import cross_entropy
+from xentcheck.adapters.jax.numerics import x64
 from xentcheck.errors import AdapterError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem

@@ -12,8 +12,8 @@ import samples
 from numpy.typing import NDArray
 
 from xentcheck import adapters, api
-from xentcheck.adapters.base import OF_LAYERS
 from xentcheck.adapters.numpy.adapter import value_and_gradient
+from xentcheck.adapters.ways import OF_LAYERS
 from xentcheck.cases.build import build
 from xentcheck.cases.case import Case, quantities_of
 from xentcheck.errors import Disagreement

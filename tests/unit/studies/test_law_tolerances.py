@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xentcheck.adapters.base import OF_LAYERS, Adapter, Capabilities, Result
+from xentcheck.adapters.base import Adapter, Capabilities, Result
+from xentcheck.adapters.ways import OF_LAYERS
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.oracle import Exact

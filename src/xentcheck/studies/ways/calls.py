@@ -93,9 +93,12 @@ def threads(ask: Asker, p: Problem) -> Residual:
 
 def gradient_of_target(ask: Asker, p: Problem) -> Residual:
     """The target's gradient times the target is the loss, which is linear in it."""
-    rows = replace(p, target=soft_rows(p))
-    value = value_of(p)
-    return compare(ask(rows, value, way="gradient-of-target"), ask(rows, value, "dC/dz"), (value,))
+    rows, value = replace(p, target=soft_rows(p)), value_of(p)
+
+    def differ() -> Residual:
+        return compare(ask(rows, value, way="gradient-of-target"), ask(rows, value, "dC/dz"), (value,))
+
+    return joined(answered(differ))
 
 
 def gradient_of_weight(ask: Asker, p: Problem) -> Residual:
