@@ -81,7 +81,7 @@ class Adapter(ABC):
     there where the option is none of ours.
     guessed: options, dtypes, reductions, `labels` and `keywords` that nobody declared. refused: those of them that it
     raises an exception for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`.
-    never_set: parameters of what it wraps that no problem sets.
+    never_set: parameters of what it wraps that no problem sets. ways: those of `ways.WAYS` in which it can be called.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Adapter(ABC):
     refused: Mapping[str, str] = MappingProxyType({})
     overwrites: tuple[str, ...] = ()
     never_set: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
 
     _broken: str = ""
 

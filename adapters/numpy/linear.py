@@ -17,11 +17,14 @@ from .adapter import DEVICES, NumpyFunction
 
 
 class NumpyLinear(NumpyFunction):
-    """A function of (x, weight, bias, target) that returns the loss and (dC/dx, dC/dweight, dC/dbias)."""
+    """A function of (x, weight, bias, target) that returns the loss and (dC/dx, dC/dweight, dC/dbias).
+
+    It is called without a bias where its signature says that it may be: NumPy makes nan of None, which is no refusal.
+    """
 
     capabilities = Capabilities(devices=DEVICES, quantities=LAYER_QUANTITIES, heads=("layer",))
     calling = "linear"
-    ways = (*NumpyFunction.ways, *OF_LAYERS)
+    ways = (*NumpyFunction.ways, *(way for way in OF_LAYERS if way != "no-bias"))
 
     def _evaluate(self, problem: Problem, arrays: dict[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
         if {*VALUES, *GRADIENTS}.isdisjoint(wanted):

@@ -31,6 +31,7 @@ from .signatures import (
     DEFAULTS,
     always_given,
     array_names,
+    may_be_none,
     named_parameters,
     never_set,
     parameters_of,
@@ -109,6 +110,7 @@ def adapter_of(
     arrays = array_names(function, tuple((names or {}).values()))
     refuse_uncallable(function, name, 2 if not names else 0 if "x" in names else 1, [*arrays, *DEFAULTS, "axis"])
     always, unset = always_given(function, arrays), never_set(function, framework, tuple((names or {}).values()))
+    biasless = bool(names) and may_be_none(function, (names or {})["b"])
     if names:
         function = by_position(function, names)
         wrap = partial(wrap, head="layer")
@@ -133,6 +135,8 @@ def adapter_of(
     made.command = command_of(implementation, framework)
     made.calling = calling
     made.never_set = unset
+    if biasless:
+        made.ways = tuple(dict.fromkeys((*made.ways, "no-bias")))
     made.guessed = frozenset() if options is not None else frozenset((*TRIED, *NAMED, *DTYPES, LABELS))
     if parameters is None and options is None:
         made.guessed |= {KEYWORDS}

@@ -43,6 +43,11 @@ def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         return []
 
 
+def may_be_none(function: Callable[..., Any], name: str) -> bool:
+    """Whether a parameter is None by default."""
+    return any(p.name == name and p.default is None for p in parameters(function))
+
+
 def always_given(function: Callable[..., Any], arrays: Collection[str]) -> list[str]:
     """The options that a function has no default for, or another than PyTorch's; arrays: parameters that are none.
 

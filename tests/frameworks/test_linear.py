@@ -24,7 +24,8 @@ from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.analysis.power import power_of
 from xentcheck.running.comparison import run_case
-from xentcheck.running.subjects import subjects_of
+from xentcheck.running.subjects import subject_on, subjects_of
+from xentcheck.studies.laws import law_result
 from xentcheck.vocabulary import FAILING
 
 Gradients = tuple[Any, Any, Any]
@@ -99,6 +100,32 @@ def test_each_gradient_is_judged(name: str) -> None:
     adapter = adapters.from_numpy(loss, head="layer", options=["ignore_index", "upstream"])
     run = xentcheck.check(adapter, dtypes=["float32"])
     assert quantity in {r.quantity for r in run.records if r.outcome == "disagree"}
+
+
+def optional(
+    x: Any, weight: Any, target: Any, bias: Any = None, *, reduction: str = "mean", upstream: Any = 1.0
+) -> Any:
+    """`fused` of a bias that may be missing."""
+    b = np.zeros(len(weight), x.dtype) if bias is None else bias
+    return fused(x, weight, b, target, class_weight=None, reduction=reduction, upstream=upstream)
+
+
+def optional_doubled(
+    x: Any, weight: Any, target: Any, bias: Any = None, *, reduction: str = "mean", upstream: Any = 1.0
+) -> Any:
+    """The same with a loss that is twice as large without a bias."""
+    value, gradients = optional(x, weight, target, bias, reduction=reduction, upstream=upstream)
+    return (1 + (bias is None)) * value, gradients
+
+
+def test_a_bias_is_left_out_where_it_may_be() -> None:
+    """NumPy makes nan of a missing array: only a function with None as its bias is asked for that."""
+    found = {}
+    for loss in (explicit, optional, optional_doubled):
+        subject = subject_on(adapter_of(loss, "numpy"), "cpu")
+        result = law_result(subject, "float32", "no-bias")
+        found[loss.__name__] = None if result is None else result.kept
+    assert found == {"explicit": None, "optional": True, "optional_doubled": False}
 
 
 PATHS: dict[str, Callable[[Problem], bool]] = {
