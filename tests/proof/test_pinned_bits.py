@@ -8,7 +8,7 @@ from bits import digests
 from xentcheck.cases.profiles.named import PROFILES, cases
 
 PINNED = {
-    "quick cases": "2f64e1aa9c394f51e50e450fcc10c230f4d4ea7585374e0208f46f8d07b8629d",
+    "quick cases": "8c6a1ab0218911c2f5b616fe55494d34c35e50771032c15b0715fc026658c762",
     "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
     "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
     "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",

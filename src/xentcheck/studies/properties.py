@@ -16,6 +16,7 @@ import numpy as np
 from xentcheck.cases.randomness import Stream
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
+from xentcheck.vocabulary import REPEATED
 
 from .asker import Answer, Asker, Failed, Residual, Unanswered, compare
 from .related import IGNORED, LARGE, MANY, SHAPE, SHIFT, WIDE, by_rows, resized, value_of
@@ -95,6 +96,12 @@ def _independent(ask: Asker, p: Problem) -> Residual:
     found = moved + [(after[q] - kept[q]).ravel() for q in kept]
     limit = [np.zeros(kept[q].size) for q in kept] + [2 * before.bounds[q].ravel() for q in kept]
     return np.concatenate(found), np.concatenate(limit)
+
+
+def _repeated(ask: Asker, p: Problem) -> Residual:
+    """A call is what the one before it was, on the same data: no noise is drawn, and nothing is kept."""
+    asked = value_of(p), "dC/dz"
+    return compare(ask(p, *asked), ask(p, *asked), asked)
 
 
 def _value_alone(ask: Asker, p: Problem) -> Residual:
@@ -220,6 +227,7 @@ LAWS: dict[str, tuple[str, Law]] = {
     "value-alone": ("the value does not depend on whether a gradient is asked for", _value_alone),
     "learned-weight": ("a weight that requires a gradient changes nothing", _learned_weight),
     "threads": ("two threads change nothing", _threads),
+    REPEATED: ("the same call on the same data returns the same result", _repeated),
 }
 """Name -> what it says, and the comparison."""
 

@@ -222,6 +222,7 @@ COUNTED: dict[str, set[float]] = {
     "value-alone": {2.0},
     "learned-weight": {2.0},
     "threads": {2.0},
+    "repeated": {2.0},
 }
 """Law -> how many results each of its comparisons is made of: 7 classes, or 6 rows and their sum, or two answers."""
 
