@@ -103,7 +103,7 @@ def summarize(run: RunFile, *folds: Fold) -> Summary:
     """
     records = in_order(run.records)
     changing = {
-        (law.adapter, law.variant, law.device, law.dtype) for law in run.laws if law.law == REPEATED and not law.kept
+        (law.adapter, law.variant, law.device, law.dtype) for law in run.laws if law.law == REPEATED and law.share > 1
     }
     if changing:
         records = changed(records, partial(_told_of_changes, changing))

@@ -168,6 +168,13 @@ def test_noise_breaks_the_law_of_repeated_calls() -> None:
 
     assert "repeated" in broken(adapters.from_numpy(noisy))
 
+    def always_nan(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        loss, gradient = right(logits, target, **options)
+        return loss * np.nan, gradient * np.nan
+
+    assert {"shift", "independent"} <= broken(adapters.from_numpy(always_nan))
+    assert "repeated" not in broken(adapters.from_numpy(always_nan))
+
 
 @cache
 def broken_by_the_reference() -> set[str]:

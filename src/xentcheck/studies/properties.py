@@ -101,7 +101,12 @@ def _independent(ask: Asker, p: Problem) -> Residual:
 def _repeated(ask: Asker, p: Problem) -> Residual:
     """A call is what the one before it was, on the same data: no noise is drawn, and nothing is kept."""
     asked = value_of(p), "dC/dz"
-    return compare(ask(p, *asked), ask(p, *asked), asked)
+    first, second = ask(p, *asked), ask(p, *asked)
+    found, limit = compare(first, second, asked)
+    pairs = [(first[q], second[q]) for q in asked]
+    alike = np.concatenate([np.ravel((x == y) | (np.isnan(x) & np.isnan(y))) for x, y in pairs])
+    with np.errstate(all="ignore"):
+        return np.where(alike, 0.0, np.where(np.isnan(found), np.inf, found)), limit
 
 
 def _value_alone(ask: Asker, p: Problem) -> Residual:

@@ -51,7 +51,7 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
         place = np.arange(t.classes)
         for half in dict.fromkeys((t.classes // 2, -(-t.classes // 2))):
             for told, some in (("first", place < half), ("second", place >= half)):
-                for share, times in (("eps/C", 1.0), ("2 eps/C", t.classes / max(np.count_nonzero(some), 1))):
+                for share, times in (("eps/C", 1.0), ("2 eps/C", t.classes / max(int(some.sum()), 1))):
                     sentence = f"{share} for the {told} half of the classes: the smoothed part leaves out the others"
                     yield "D40", sentence, replace(c, q=base + even * some * times)
         for left in dict.fromkeys((0, t.classes - 1, c.problem.ignore_index % t.classes)):
