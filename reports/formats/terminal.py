@@ -58,7 +58,8 @@ def print_summary(run: RunFile, console: Console, summary: Summary | None = None
             style = "" if line.lstrip().startswith("again") else "red" if line[0] != " " else "default"
             console.print(_plain(line, style=style), soft_wrap=True)
     if len(summary.causes) > SHOWN:
-        console.print(f"... and {len(summary.causes) - SHOWN} more causes")
+        more = len(summary.causes) - SHOWN
+        console.print(f"... and {more} more cause{'s' if more > 1 else ''}")
     for text in summary.weaker:
         console.print(_plain(text, style="yellow"), soft_wrap=True)
     if sentence := suspicion(summary.failing):

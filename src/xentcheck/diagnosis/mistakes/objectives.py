@@ -159,7 +159,10 @@ def _of_probabilities(c: Counterfactual) -> Iterator[Mistake]:
         yield "A12", sentence, replace(c, log_a=log_a, given={"dC/dz": gradient})
     sentence = "logits are taken for probabilities: log z in the place of log a, without a softmax"
     by_z = np.where(c.q != 0, -s * c.q / c.z, 0.0)
-    yield "A12", sentence, replace(c, log_a=np.log(c.z), given={"dC/dz": by_z})
+    of_z = replace(c, log_a=np.log(c.z), given={"dC/dz": by_z})
+    if c.problem.reduction != "none" and not np.isfinite(of_z.losses()).all():  # one nan is met by any other
+        of_z = c.with_gradient(by_z)
+    yield "A12", sentence, of_z
 
 
 def _binary(y: Array, scale: Array, z: Array) -> Rows:
