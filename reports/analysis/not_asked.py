@@ -14,9 +14,9 @@ HELP = {
     "option": "a parameter of its name, or options=, declares an option",
     "reduction": "a parameter reduction declares the others",
     "dtype": "--dtype or dtypes= declares a dtype",
-    "head": "a head is for fused linear losses, which have a parameter bias",
+    "head": "head layer is for fused linear losses, which have a parameter bias",
 }
-"""What would include it, by the first word of what is lacking."""
+"""What would include it, by the first word of what is lacking; to a fused linear loss no head is missing."""
 
 
 PARAMETERS = {"w": "weight", "i": "ignore_index", "l": "label_smoothing"}
@@ -56,7 +56,8 @@ class NotAsked:
         if r.outcome == "unsupported" and r.lacks:
             self._unsupported[r.adapter] += 1
             self._lacking[r.adapter][tuple(r.lacks)] += 1
-            if r.lacks[0] in HELP and not r.refused:
+            told = r.lacks[0] in HELP and (r.lacks[0] != "head" or "layer" in r.lacks)
+            if told and not r.refused:
                 self._helps[r.adapter][HELP[r.lacks[0]]] = None
 
     def sentences(self, environment: Mapping[str, Any] | None = None) -> tuple[str, ...]:

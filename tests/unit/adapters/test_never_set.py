@@ -93,3 +93,14 @@ def test_an_option_that_comes_only_with_what_is_lacking_is_told_by_dtype() -> No
     )
     met = record(dtype="bfloat16", case=both("bf16", "w"), quantity="dC/dz")
     assert len(summarize(run(narrow, met, *wide)).not_asked) == 1
+
+
+def test_a_fused_linear_loss_is_not_told_of_fused_linear_losses() -> None:
+    """It lacks the logits and the network; a loss of logits lacks the layer, which a parameter includes."""
+    heads = {
+        name: record(case=name, outcome="unsupported", lacks=("head", name)) for name in ("logits", "network", "layer")
+    }
+    fused = summarize(run(record(), heads["logits"], heads["network"])).not_asked
+    of_logits = summarize(run(record(), heads["network"], heads["layer"])).not_asked
+    assert fused == ("torch was not judged on head logits, network (2 of 3 comparisons)",)
+    assert of_logits[0].endswith("; head layer is for fused linear losses, which have a parameter bias")
