@@ -59,6 +59,10 @@ def quotient(c: Counterfactual) -> Any:
     return c.upstream[:, None] * found
 
 
+def perplexity(c: Counterfactual) -> Any:
+    return np.exp(c.losses())[:, None] * c.result("dC/dz")
+
+
 def half_smoothed(c: Counterfactual) -> Any:
     half = c.targets.classes // 2
     log_a, y, eps = c.softmax[1], c.targets.label, c.targets.smoothing
@@ -77,6 +81,7 @@ SLIPS = [
     (PLAIN.format("ign"), "loss", zeroed_logits, "C34", "each adds log C"),
     (PLAIN.format("plain"), "loss", of_probabilities, "A12", "taken for probabilities"),
     (PLAIN.format("plain"), "dC/dz", quotient, "E61", "(C(z + h) - C(z - h))/2h"),
+    (PLAIN.format("plain"), "dC/dz", perplexity, "A12", "exp of the loss"),
     (PLAIN.format("ls").replace("5x10", "4x11"), "loss", half_smoothed, "D40", "first half of the classes"),
     ("gaussian.3x7x2.f64.index.plain.none.up-rand.contig.s0", "loss", batch_axis, "F73", "softmax over axis 0"),
 ]
