@@ -296,3 +296,11 @@ def test_the_terminal_tells_no_cause_of_few_failures_beside_that_of_most() -> No
     assert codes(*found, error) == ["A12", ""]
     assert codes(*found[-20:]) == ["A12", "A10"]
     assert others(summarize(run(*found[-20:])).causes) == ""
+
+
+def test_broken_laws_leave_the_causes_on_the_first_screen() -> None:
+    """One mistake breaks many laws; what is beyond three of them comes after the causes."""
+    laws = tuple(f"torch breaks the law no. {i}" for i in range(9))
+    found = run(failure(case(), "B20: divides by all rows"), failures=laws)
+    text = markdown(found)
+    assert text.index("no. 2") < text.index("divides by all rows") < text.index("no. 3") < text.index("no. 8")
