@@ -8,16 +8,19 @@ from typing import Any
 
 from xentcheck.records.record import Record
 from xentcheck.records.words import printable
-from xentcheck.vocabulary import NEVER_SET
+from xentcheck.vocabulary import DTYPES, EXECUTED, NEVER_SET
 
 HELP = {
     "option": "a parameter of its name, or options=, declares an option",
     "reduction": "a parameter reduction declares the others",
     "dtype": "--dtype or dtypes= declares a dtype",
-    "head": "a head is for fused linear losses, which have a parameter bias",
+    "head": "head layer is for fused linear losses, which have a parameter bias",
 }
-"""What would include it, by the first word of what is lacking."""
+"""What would include it, by the first word of what is lacking; to a fused linear loss no head is missing."""
 
+
+PARAMETERS = {"w": "weight", "i": "ignore_index", "l": "label_smoothing"}
+"""Options that a case may have beside others, by the first letter of their levels in its id."""
 
 WRAPPER = (
     "a wrapper that passes them on as weight, ignore_index, reduction or label_smoothing includes them, and a function "
@@ -33,6 +36,8 @@ class NotAsked:
     >>> found.add(Record(**place, quantity="cost", outcome="unsupported", lacks=("reduction", "mean")))
     >>> found.sentences()
     ('mine was not judged on reduction mean (1 of 1 comparisons); a parameter reduction declares the others',)
+
+    An option whose cases all need something else that is lacking counts as well, in each dtype.
     """
 
     def __init__(self) -> None:
@@ -40,14 +45,19 @@ class NotAsked:
         self._unsupported: Counter[str] = Counter()
         self._lacking: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
         self._helps: dict[str, dict[str, None]] = defaultdict(dict)
+        self._met: dict[tuple[str, str, str], bool] = {}
 
     def add(self, r: Record) -> None:
         """The next record."""
         self._counts[r.adapter] += 1
+        for option in _options(r.case):
+            key = r.adapter, option, r.dtype
+            self._met[key] = self._met.get(key, False) or r.outcome in EXECUTED
         if r.outcome == "unsupported" and r.lacks:
             self._unsupported[r.adapter] += 1
             self._lacking[r.adapter][tuple(r.lacks)] += 1
-            if r.lacks[0] in HELP and not r.refused:
+            told = r.lacks[0] in HELP and (r.lacks[0] != "head" or "layer" in r.lacks)
+            if told and not r.refused:
                 self._helps[r.adapter][HELP[r.lacks[0]]] = None
 
     def sentences(self, environment: Mapping[str, Any] | None = None) -> tuple[str, ...]:
@@ -57,7 +67,25 @@ class NotAsked:
             counts = f"{self._unsupported[adapter]} of {self._counts[adapter]} comparisons"
             told = f"{printable(adapter)} was not judged on {'; '.join(_listed(what))} ({counts})"
             found.append("; ".join((told, *self._helps[adapter])))
+            found += self._never_alone(adapter, what)
         return (*found, *_never_set((environment or {}).get("adapters")))
+
+    def _never_alone(self, adapter: str, lacking: Mapping[tuple[str, ...], int]) -> Iterator[str]:
+        """A sentence for each option that is not lacking, and that was judged in no case of some dtype."""
+        names = [name for name in PARAMETERS.values() if ("option", name) in lacking]
+        for option in PARAMETERS.values():
+            dtypes = [d for d in DTYPES if self._met.get((adapter, option, d)) is False]
+            if dtypes and option not in names:
+                others = f"; with a parameter {' and '.join(names)} there are more" if names else ""
+                told = f"{printable(adapter)} was not judged on {option} in {', '.join(dtypes)}"
+                yield f"{told}: each case with it needs something else that is lacking{others}"
+
+
+def _options(case: str) -> set[str]:
+    """The parameters that the id of a case has a level of; none where it is no such id."""
+    parts = case.split(".")
+    levels = parts[4].split("+") if len(parts) > 4 else ()
+    return {PARAMETERS[level[0]] for level in levels if level[:1] in PARAMETERS}
 
 
 def _listed(what: Counter[tuple[str, ...]]) -> Iterator[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
-from xentcheck.records.file import chosen, in_order
+from xentcheck.records.file import changed, chosen, in_order
 from xentcheck.records.record import Place, Record, place_of, rank
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe, printable
-from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES
+from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES, REPEATED
 
 from .causes.found import Cause, causes_of
 from .causes.shared import Agreements
@@ -25,6 +26,9 @@ from .rows import Row, Rows, ordered
 from .weaker import Weaker
 
 Severity = tuple[bool, int, float]
+
+ANOTHER_RESULT = "A15: the same call on the same data returns another result"
+"""The cause of all failures where that law is broken."""
 
 
 class Fold(Protocol):
@@ -98,6 +102,11 @@ def summarize(run: RunFile, *folds: Fold) -> Summary:
     ('no comparison was executed',)
     """
     records = in_order(run.records)
+    changing = {
+        (law.adapter, law.variant, law.device, law.dtype) for law in run.laws if law.law == REPEATED and law.share > 1
+    }
+    if changing:
+        records = changed(records, partial(_told_of_changes, changing))
     sums = _Sums(run.header.catalogue)
     for position, r in enumerate(records):
         sums.add(position, r)
@@ -179,6 +188,11 @@ class _Sums:
             remarks=self.remarks,
             agreements=self.agreements,
         )
+
+
+def _told_of_changes(changing: Collection[Place], r: Record) -> Record:
+    """The record, with the one cause that there is where the same call returns another result."""
+    return replace(r, suspects=(ANOTHER_RESULT,)) if r.suspects and place_of(r) in changing else r
 
 
 def _excess(r: Record) -> str:

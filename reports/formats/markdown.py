@@ -17,6 +17,9 @@ PASSING, FAILING = 4_000, 16_000
 LONGEST = 600
 """Characters that are shown of a sentence, which somebody else may have written."""
 
+FIRST = 3
+"""Reasons that come before the causes: one mistake breaks many laws."""
+
 
 def markdown(run: RunFile, page: Page | None = None) -> str:
     """The report of a run, in at most 4,000 bytes if it agrees, in 16,000 if it fails; what does not fit is counted.
@@ -27,9 +30,12 @@ def markdown(run: RunFile, page: Page | None = None) -> str:
     parts = [*REPORT.words, f"# {escaped(page.title)}", f"**{escaped(page.verdict)}**"]
     room = (PASSING if page.ok else FAILING) - 300 - sum(map(_bytes, parts))
     brief = [section for section in page.sections if section.brief]
+    reasons = [f"- {escaped(text)}" for text in (*page.reasons, *page.weaker)]
+    others = ["## More reasons", "", *reasons[FIRST:]] if reasons[FIRST:] else []
     blocks = [
-        ("reasons", [f"- {escaped(text)}" for text in (*page.reasons, *page.weaker)]),
+        ("reasons", reasons[:FIRST]),
         *((section.title.lower(), _lines(section)) for section in brief),
+        ("reasons", others),
         ("notes", [f"- {escaped(text)}" for text in (*page.not_asked, *page.observations)]),
     ]
     for name, lines in blocks:

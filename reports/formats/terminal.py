@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
@@ -18,6 +19,7 @@ from xentcheck.reports.sections.section import short
 from xentcheck.vocabulary import EXECUTED, FAILING
 
 SHOWN = 5
+FEW = 50
 WIDTH = 80
 CAPTION = "share: largest error / bound; apart: conventions, vacuous, trivial, unsupported"
 
@@ -53,12 +55,12 @@ def print_summary(run: RunFile, console: Console, summary: Summary | None = None
         console.print(_plain(f"{adapter}: unavailable, {reason}", style="yellow"))
     for text in summary.reasons:
         console.print(_plain(text, style="red"), soft_wrap=True)
-    for number, cause in enumerate(summary.causes[:SHOWN], 1):
+    for number, cause in enumerate(shown(summary.causes), 1):
         for line in told(cause, number, len(summary.failing)):
             style = "" if line.lstrip().startswith("again") else "red" if line[0] != " " else "default"
             console.print(_plain(line, style=style), soft_wrap=True)
-    if len(summary.causes) > SHOWN:
-        console.print(f"... and {len(summary.causes) - SHOWN} more causes")
+    if text := others(summary.causes):
+        console.print(_plain(text))
     for text in summary.weaker:
         console.print(_plain(text, style="yellow"), soft_wrap=True)
     if sentence := suspicion(summary.failing):
@@ -71,6 +73,31 @@ def _print_wrapped(text: str, console: Console) -> None:
     """A remark in lines of 80 columns."""
     for line in textwrap.wrap(text, WIDTH, subsequent_indent="     ", break_long_words=False, break_on_hyphens=False):
         console.print(_plain(line, style="yellow"), soft_wrap=True)
+
+
+def shown(causes: Sequence[Cause]) -> Sequence[Cause]:
+    """The causes that are told: five at most; beside that of half of all failures, no mistake in fewer than one in 50.
+
+    What one mistake makes of few cases looks like others by chance; a crash, an error or what is unknown does not.
+    """
+    failures = sum(len(cause.records) for cause in causes)
+    if not causes or 2 * len(causes[0].records) <= failures:
+        return causes[:SHOWN]
+    often = [cause for cause in causes[1:] if not cause.code or FEW * len(cause.records) >= failures]
+    return [causes[0], *often][:SHOWN]
+
+
+def others(causes: Sequence[Cause]) -> str:
+    """How many causes are not told, and of how many failures; empty if none."""
+    here = shown(causes)
+    if len(here) == len(causes):
+        return ""
+    failures = sum(len(cause.records) for cause in causes) - sum(len(cause.records) for cause in here)
+    return f"... and {_count(len(causes) - len(here), 'more cause')} of {_count(failures, 'failure')}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def told(cause: Cause, number: int, failures: int) -> list[str]:

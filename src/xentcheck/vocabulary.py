@@ -99,6 +99,9 @@ ONE_BACKWARD = "one backward only"
 UNSURE = "unsure: none of the known mistakes explains it"
 """What stands in the place of a cause where none fits."""
 
+REPEATED = "repeated"
+"""The law that noise breaks, or what is kept from call to call: causes cannot be read off results that change."""
+
 NEVER_SET = "never set"
 """Among an adapter's settings in a run: the parameters of a function that no problem sets."""
 

@@ -170,6 +170,24 @@ def test_each_law_is_broken_by_a_fault_that_breaks_no_other(law: str) -> None:
     assert broken_by_the_reference() == set()
 
 
+def test_noise_breaks_the_law_of_repeated_calls() -> None:
+    """As a dropout that is left on; a run of it has that cause for its failures, and no low precision."""
+    draw = np.random.default_rng(0)
+
+    def noisy(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        disturbed = logits + (0.01 * draw.normal(size=logits.shape)).astype(logits.dtype)
+        return right(disturbed, target, **options)
+
+    assert "repeated" in broken(adapters.from_numpy(noisy))
+
+    def always_nan(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
+        loss, gradient = right(logits, target, **options)
+        return loss * np.nan, gradient * np.nan
+
+    assert {"shift", "independent"} <= broken(adapters.from_numpy(always_nan))
+    assert "repeated" not in broken(adapters.from_numpy(always_nan))
+
+
 @cache
 def broken_by_the_reference() -> set[str]:
     """Asked once, for all faults that are planted in it."""

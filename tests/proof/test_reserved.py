@@ -64,6 +64,17 @@ def test_a_fused_linear_loss_is_judged_on_whichever_options_it_has() -> None:
             assert all(set(own) in needed for own in combinations(options, size))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("option", ["weight", "ignore_index", "label_smoothing"])
+def test_a_fused_linear_loss_meets_each_option_alone_in_every_dtype(option: str, dtype: str) -> None:
+    """A bfloat16 kernel without smoothing, whose weighted mean was wrong, agreed: its weights came with smoothing."""
+    some = [case for case in linear_cases(0) if case.dtype == dtype and case.shape[0] < 10]
+    for reduction in REDUCTIONS:
+        needed = [needed_options(build(case)) - {"upstream"} for case in some if case.reduction == reduction]
+        assert {option} in needed
+        assert {"weight", "ignore_index"} in needed or dtype == "float64"
+
+
 def test_smoothing_that_counts_ignored_rows_is_seen_where_there_are_no_weights() -> None:
     """Each option alone is right. So was https://github.com/pytorch/pytorch/issues/73205 until it was reported."""
     from torch.nn.functional import log_softmax, nll_loss

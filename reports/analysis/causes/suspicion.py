@@ -126,13 +126,19 @@ def suspicion(failing: Sequence[Record]) -> str:
     count = counts[kind] if counts else unsure
     sized = [((r.quantity, r.elements), found) for r, found in zip(examined, of, strict=True)]
     explained, unknown = ([size for size, found in sized if k in found] for k in (kind, UNSURE))
-    if kind == UNSURE or minor(count, len(examined)) or doubtful(explained, unknown):
+    alike = _of_code(kind.partition(":")[0], of)
+    alone = alike == 1 and len(examined) > 2  # each of a few failures may be met by some mistake by chance
+    if kind == UNSURE or alone or minor(count, len(examined)) or doubtful(explained, unknown):
         return f"cause unknown: {UNSURE.partition(': ')[2]} ({unsure} of {len(examined)} failures examined)"
     code, sentence = kinds.common(kind, (text for r in examined for text in r.suspects))
-    alike = sum(any(text.startswith(f"{code}: ") for text in found) for found in of)
     if count < FORMS * alike and code in rules():
         sentence, count = rules()[code].title, alike
     return f"suspected: {sentence} [{code}], which explains {count} of {len(examined)} failures examined"
+
+
+def _of_code(code: str, of: Sequence[Sequence[str]]) -> int:
+    """How many failures a mistake of this code explains."""
+    return sum(any(text.startswith(f"{code}: ") for text in found) for found in of)
 
 
 def weight(kind: str, explained: int) -> float:

@@ -38,6 +38,8 @@ def fields_of(case: Case) -> list[tuple[str, str, str]]:
 def shape_of(case: Case) -> str:
     """The shape in words.
 
+    >>> shape_of(Case.parse("edges.1x10.f32.index.w.mean.up-neg.contig.s0"))
+    '1 row, 10 classes'
     >>> shape_of(Case.parse("ties.3x7x2.f32.index.plain.mean.up-one.contig.s0"))
     '3 examples, 7 classes, 2 pixels each'
     """
@@ -46,7 +48,7 @@ def shape_of(case: Case) -> str:
     if len(case.shape) > 2:
         pixels = " x ".join(map(str, case.shape[2:]))
         return f"{case.shape[0]} examples, {case.classes} classes, {pixels} pixels each"
-    text = f"{case.shape[0]} rows, {case.classes} classes"
+    text = f"{case.shape[0]} row{'s' * (case.shape[0] != 1)}, {case.classes} class{'es' * (case.classes != 1)}"
     if case.hidden:
         return f"{text}; a network with {case.inputs} inputs and {case.hidden} sigmoid neurons"
     return f"{text}; a linear layer with {case.inputs} inputs" if case.inputs else text

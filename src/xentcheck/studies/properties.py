@@ -15,6 +15,7 @@ import numpy as np
 from xentcheck.cases.randomness import Stream
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
+from xentcheck.vocabulary import REPEATED
 
 from .asker import Answer, Asker, Failed, Residual, Unanswered, compare
 from .related import IGNORED, LARGE, SHAPE, SHIFT, by_rows, resized, value_of
@@ -106,6 +107,17 @@ def _independent(ask: Asker, p: Problem) -> Residual:
     found = moved + [(after[q] - kept[q]).ravel() for q in kept]
     limit = [np.zeros(kept[q].size) for q in kept] + [2 * before.bounds[q].ravel() for q in kept]
     return np.concatenate(found), np.concatenate(limit)
+
+
+def _repeated(ask: Asker, p: Problem) -> Residual:
+    """A call is what the one before it was, on the same data: no noise is drawn, and nothing is kept."""
+    asked = value_of(p), "dC/dz"
+    first, second = ask(p, *asked), ask(p, *asked)
+    found, limit = compare(first, second, asked)
+    pairs = [(first[q], second[q]) for q in asked]
+    alike = np.concatenate([np.ravel((x == y) | (np.isnan(x) & np.isnan(y))) for x, y in pairs])
+    with np.errstate(all="ignore"):
+        return np.where(alike, 0.0, np.where(np.isnan(found), np.inf, found)), limit
 
 
 def _additive(ask: Asker, p: Problem) -> Residual:
@@ -202,6 +214,7 @@ LAWS: dict[str, tuple[str, Law]] = {
     "gradient-of-weight": ("the weight times its gradient is the loss", gradient_of_weight),
     "no-bias": ("no bias is a bias of 0", no_bias),
     "leading-axes": ("rows in two axes are the same rows", leading_axes),
+    REPEATED: ("the same call on the same data returns the same result", _repeated),
 }
 """Name -> what it says, and the comparison."""
 

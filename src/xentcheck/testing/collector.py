@@ -16,9 +16,9 @@ from xentcheck.records.file import Finding
 from xentcheck.records.findings import LawResult
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import describe
 from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.reports.analysis.summary import Summary, summarize
+from xentcheck.reports.formats.terminal import others, shown, told
 from xentcheck.reports.formats.write import write_report
 from xentcheck.running.collect import run_of
 from xentcheck.running.deviations import Deviations
@@ -26,8 +26,6 @@ from xentcheck.vocabulary import QUANTITIES
 
 from .options import CARRIED
 from .plan import Plan
-
-SHOWN = 5
 
 CONFORMANCE = "xentcheck.conformance"
 
@@ -112,7 +110,7 @@ class Collector:
             raise pytest.UsageError(str(error)) from None
 
     def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
-        """The worst failures with the command that repeats each, what explains them, and one verdict line."""
+        """The causes of the failures, each with the command that repeats its smallest case, and one verdict line."""
         if self.summary is None:
             return
         terminalreporter.section("xentcheck")
@@ -120,11 +118,11 @@ class Collector:
             terminalreporter.write_line(f"wrote {path}")
         if self.kept:
             terminalreporter.write_line("records: " + ", ".join(f"{n} {what}" for what, n in self.kept.items()))
-        for r in self.summary.failing[:SHOWN]:
-            terminalreporter.write_line(describe(r), red=True)
-            terminalreporter.write_line(f"  {r.replay}")
-        if (more := len(self.summary.failing) - SHOWN) > 0:
-            terminalreporter.write_line(f"... and {more} more")
+        for number, cause in enumerate(shown(self.summary.causes), 1):
+            for line in told(cause, number, len(self.summary.failing)):
+                terminalreporter.write_line(line, red=line[0] != " ")
+        if left := others(self.summary.causes):
+            terminalreporter.write_line(left)
         for report in terminalreporter.getreports("failed")[:1]:
             if command := alone(report.nodeid, config.invocation_params.args):
                 terminalreporter.write_line(f"the first of these tests alone: {command}")

@@ -79,3 +79,28 @@ def test_they_travel_to_the_run_and_are_told_beside_its_verdict() -> None:
     assert told.startswith("numpy: never set: z_loss, chunks; a wrapper that passes them on as weight, ")
     assert summarize(run(record())).not_asked == ()
     assert "never set" not in str(environment(subjects_of(NumpyAdapter())))
+
+
+def test_an_option_that_comes_only_with_what_is_lacking_is_told_by_dtype() -> None:
+    """Weights that a run of bfloat16 has only together with smoothing were never judged there, and nobody said so."""
+    both, alone = "few-active.3x3k3.{}.index.{}.mean.up-neg.contig.s0".format, {"lacks": ("option", "label_smoothing")}
+    narrow = record(dtype="bfloat16", case=both("bf16", "w+lsh"), outcome="unsupported", **alone)
+    wide = [record(case=both("f64", "w"), dtype="float64"), record(case="odd", outcome="unsupported", **alone)]
+    told = summarize(run(narrow, *wide)).not_asked
+    assert told[1:] == (
+        "torch was not judged on weight in bfloat16: each case with it needs something else that is lacking; with a "
+        "parameter label_smoothing there are more",
+    )
+    met = record(dtype="bfloat16", case=both("bf16", "w"), quantity="dC/dz")
+    assert len(summarize(run(narrow, met, *wide)).not_asked) == 1
+
+
+def test_a_fused_linear_loss_is_not_told_of_fused_linear_losses() -> None:
+    """It lacks the logits and the network; a loss of logits lacks the layer, which a parameter includes."""
+    heads = {
+        name: record(case=name, outcome="unsupported", lacks=("head", name)) for name in ("logits", "network", "layer")
+    }
+    fused = summarize(run(record(), heads["logits"], heads["network"])).not_asked
+    of_logits = summarize(run(record(), heads["network"], heads["layer"])).not_asked
+    assert fused == ("torch was not judged on head logits, network (2 of 3 comparisons)",)
+    assert of_logits[0].endswith("; head layer is for fused linear losses, which have a parameter bias")

@@ -237,6 +237,7 @@ COUNTED: dict[str, set[float]] = {
     "gradient-of-weight": {2.0},
     "no-bias": {2.0},
     "leading-axes": {2.0},
+    "repeated": {2.0},
 }
 """Law -> how many results each of its comparisons is made of: 7 classes, or 6 rows and their sum, or two answers."""
 

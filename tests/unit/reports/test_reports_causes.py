@@ -24,8 +24,9 @@ from xentcheck.reports.analysis.causes.found import UNEXAMINED, UNKNOWN, causes_
 from xentcheck.reports.analysis.causes.shared import Agreements
 from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.reports.analysis.causes.traits import size_of, traits_of
+from xentcheck.reports.analysis.summary import summarize
 from xentcheck.reports.formats.markdown import FAILING, PASSING, markdown
-from xentcheck.reports.formats.terminal import WIDTH, told
+from xentcheck.reports.formats.terminal import WIDTH, others, shown, told
 from xentcheck.reports.formats.write import to_json
 from xentcheck.vocabulary import UNSURE
 
@@ -279,3 +280,27 @@ def test_a_mistake_is_weighed_in_the_quantities_that_it_explains() -> None:
     assert suspicion([*losses, *gradients]).startswith("suspected: not rescaled [A13]")
     others = [record(outcome="disagree", quantity="loss", elements=9, suspects=(UNSURE,))] * 4
     assert suspicion([*losses, *others]).startswith("cause unknown")
+
+
+def test_the_terminal_tells_no_cause_of_few_failures_beside_that_of_most() -> None:
+    """One mistake looks like others in a case here and there; what is no mistake that is known is always told."""
+    by = [("A12: a temperature",)] * 99 + [("A10: few bits",)]
+    found = [record(outcome="disagree", elements=9, suspects=s, case=f"c{i}") for i, s in enumerate(by)]
+    error = record(outcome="error", raised="ValueError", check="raises", case="e")
+
+    def codes(*failing: Record) -> list[str]:
+        return [cause.code for cause in shown(summarize(run(*failing)).causes)]
+
+    assert codes(*found) == ["A12"]
+    assert others(summarize(run(*found)).causes) == "... and 1 more cause of 1 failure"
+    assert codes(*found, error) == ["A12", ""]
+    assert codes(*found[-20:]) == ["A12", "A10"]
+    assert others(summarize(run(*found[-20:])).causes) == ""
+
+
+def test_broken_laws_leave_the_causes_on_the_first_screen() -> None:
+    """One mistake breaks many laws; what is beyond three of them comes after the causes."""
+    laws = tuple(f"torch breaks the law no. {i}" for i in range(9))
+    found = run(failure(case(), "B20: divides by all rows"), failures=laws)
+    text = markdown(found)
+    assert text.index("no. 2") < text.index("divides by all rows") < text.index("no. 3") < text.index("no. 8")

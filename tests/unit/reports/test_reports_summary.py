@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 from samples import record, run, varied
 
+from xentcheck.records.findings import LawResult
 from xentcheck.records.record import SHARE_EDGES
 from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe
@@ -228,3 +230,18 @@ def test_the_terminal_shows_no_known_deviation_as_the_worst_share_and_no_ulps_of
     print_summary(run(record(ulp=None), known), console)
     (line,) = (line for line in console.export_text().splitlines() if "dC/dz" in line and "torch eager" in line)
     assert line.split()[-5:] == ["1", "0", "1", "0.25", "subnormal"]
+
+
+def test_where_the_same_call_returns_another_result_that_is_the_cause() -> None:
+    """Of all failures at that place, whatever their numbers looked like; of those elsewhere it is none."""
+    found = [
+        record(outcome="disagree", suspects=("A10: right to about 11 bits",), dtype=dtype, case=f"c{dtype}")
+        for dtype in ("float32", "float64")
+    ]
+    place = {"adapter": found[0].adapter, "variant": found[0].variant, "device": found[0].device}
+    law = LawResult(**place, dtype="float32", law="repeated", share=2.0, detail="")
+    summary = summarize(replace(run(*found), laws=(law,)))
+    assert {(r.dtype, r.suspects[0][:3]) for r in summary.failing} == {("float32", "A15"), ("float64", "A10")}
+    for share in (0.5, math.nan):  # nan: it could not be asked
+        other = summarize(replace(run(*found), laws=(replace(law, share=share),)))
+        assert {r.suspects[0][:3] for r in other.failing} == {"A10"}

@@ -63,6 +63,8 @@ LINEAR_IN_ROWS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
 LINEAR_TINY = (
     ("index", ()),
     ("index", ("ign",)),
+    ("index", ("w",)),
+    ("index", ("w", "ign")),
     ("index", ("lsh",)),
     *(("index", (w, "lsh")) for w in ("w", "wx")),
     ("index", ("lsh", "ign")),
@@ -73,7 +75,8 @@ LINEAR_TINY = (
 )
 """What the cases for fused linear losses are made of, which have no others. Wide dtypes, by shape: inputs, option sets,
 families; as many inputs as classes, so that a transposed gradient has the right shape, and more rows and classes than a
-block. In more rows than a chunk has also one option alone. Narrow dtypes: option sets, on the shape `TINY`.
+block. In more rows than a chunk has also one option alone. Narrow dtypes: option sets, on the shape `TINY`. Each
+option is alone in every dtype, and class weights are with ignored rows alone: kernels may have no smoothing.
 """
 
 
@@ -146,6 +149,8 @@ def linear_cases(seed: int) -> tuple[Case, ...]:
     """The cases for implementations whose only head is the layer."""
     wide = [(shape, *row) for shape, (k, sets, families) in LINEAR.items() for row in product([k], sets, families)]
     pairs = [((6, 9), *row) for row in product([9], LINEAR_PAIRS, LAYER_FAMILIES)]
+    singles = [((6, 9), *row) for row in product([9], LINEAR_PAIRS[:2], LAYER_FAMILIES)]
+    wider = {"float64": wide + singles, "float32": wide + pairs}
     narrow = [(TINY, TINY[1], row, family) for row, family in product(LINEAR_TINY, LAYER_FAMILIES)]
     in_rows = (
         Case(
@@ -174,7 +179,7 @@ def linear_cases(seed: int) -> tuple[Case, ...]:
             seed=seed,
         )
         for dtype in DTYPES
-        for shape, inputs, (target, options), family in {"float64": wide, "float32": wide + pairs}.get(dtype, narrow)
+        for shape, inputs, (target, options), family in wider.get(dtype, narrow)
         for reduction in REDUCTIONS
         for upstream in (() if dtype in WIDE else ("one",)) + (signed(reduction),)
     )

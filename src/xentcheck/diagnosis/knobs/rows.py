@@ -154,7 +154,7 @@ class Family:
     for, from value to value; empty where results are linear in it, and 0 is right. whole: whether a row's loss depends
     on other rows. start: what is told is more by it than the number. beside: what is said of the gradient alone, which
     values do not tell. round: of two digits at most. values: told of values only, as the gradient has a factor and no
-    more. count: a whole number from 1 on.
+    more. count: a whole number from 1 on. step: whether roundings of the losses, over the number, are in the gradient.
     """
 
     code: str
@@ -167,3 +167,4 @@ class Family:
     round: bool = False
     values: bool = False
     count: bool = False
+    step: bool = False

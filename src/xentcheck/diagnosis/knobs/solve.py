@@ -10,13 +10,14 @@ from xentcheck.diagnosis.counterfactual import Counterfactual, wrong_elements
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.vocabulary import LAYER_GRADIENTS, VALUES
 
+from .differences import differences
 from .labels import labels
 from .logits import of_logits
 from .probabilities import of_probabilities
 from .rows import Family, Rows
 from .terms import terms
 
-FAMILIES = (of_logits, of_probabilities, terms, labels)
+FAMILIES = (of_logits, of_probabilities, terms, labels, differences)
 """What makes families, in the order in which they are told."""
 
 ASKED = ("loss", "cost", "dC/dz", "jvp", "hvp", *LAYER_GRADIENTS)
@@ -81,7 +82,9 @@ def numbers_of(
         for family in (family for source in FAMILIES for family in source(rows)):
             if (family.beside and quantity in VALUES) or (family.values and quantity not in VALUES):
                 continue
-            if told := _fitted(family, rows, quantity, got, limit, place, min(most, 2) if family.round else most):
+            by_step = _roundings(rows, unit) if family.step and quantity == "dC/dz" else np.zeros(1)
+            digits_told = min(most, 2) if family.round else most
+            if told := _fitted(family, rows, quantity, got, limit, place, digits_told, by_step):
                 beside = f"in the gradient, {family.beside}: " if family.beside else ""
                 found.append(f"{family.code}: {beside}{family.sentence.format(told)}")
     return tuple(dict.fromkeys(found))
@@ -96,8 +99,10 @@ def _digits_of_few(digits: Array) -> int:
     return 1 if together or most > 2.5 else 0
 
 
-def _fitted(family: Family, rows: Rows, quantity: str, got: Array, limit: Array, place: int, most: int) -> str:
-    """The number in digits; empty if none explains all elements."""
+def _fitted(
+    family: Family, rows: Rows, quantity: str, got: Array, limit: Array, place: int, most: int, by_step: Array
+) -> str:
+    """The number in digits; empty if none explains all elements. by_step: what it may miss besides, times it."""
     part, at = rows, place
     width = got.size // len(got)
     if not family.whole and len(got) == len(rows.z) and quantity in ("loss", "dC/dz", "hvp", "dC/da_prev"):
@@ -112,9 +117,15 @@ def _fitted(family: Family, rows: Rows, quantity: str, got: Array, limit: Array,
         whole = [(f"{round(t)}", float(round(t)))] if family.count and t > 0.5 else []
         for told, number in whole if family.count else _tellings(family.start + t, rows, most):
             made = _made(family, rows, quantity, number - family.start)
-            if made.shape == got.shape and (np.abs(made - got) <= limit).all():
+            if made.shape == got.shape and (np.abs(made - got) <= limit + by_step / number).all():
                 return told
     return ""
+
+
+def _roundings(rows: Rows, unit: float) -> Array:
+    """(m, 1): what roundings of the losses, and of the logits in them, are in a difference, before its step divides."""
+    size = np.abs(rows.right[0]) + np.abs(rows.z).max(1)
+    return np.asarray((np.abs(rows.s) * OPEN * unit * size)[:, None])
 
 
 def _made(family: Family, rows: Rows, quantity: str, t: float) -> Array:

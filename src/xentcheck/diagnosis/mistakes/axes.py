@@ -35,6 +35,7 @@ def axes(c: Counterfactual) -> Iterator[Mistake]:
         t = z - z.max(1, keepdims=True, initial=-np.inf)
         yield "F73", "the exponentials are summed over the rows", _normalised(c, t, np.exp(t).sum(0, keepdims=True))
         yield from _lost_rows(c)
+        yield from _over_the_batch(c)
         for block in (2, 4, 8, 16, 32, 64, 128):
             if (tail := z.shape[1] % block) and z.shape[1] > block:
                 sentence = f"the last {tail} classes, the tail of blocks of {block}, are left out of the sum"
@@ -92,6 +93,22 @@ def _places(rows: int, number: Array) -> Iterator[tuple[str, Array]]:
         if rows > parts:
             yield f"{parts} parts: the last part of the rows is lost", number >= rows // parts * (parts - 1)
             yield f"{parts} parts: the first part of the rows alone counts", number >= -(-rows // parts)
+
+
+def _over_the_batch(c: Counterfactual) -> Iterator[Mistake]:
+    """The softmax over the batch alone; what multiplies a in the gradient sums over the batch, too."""
+    p = c.problem
+    if p.logits is None or p.logits.ndim < 3 or not p.logits.size:
+        return
+    shape = p.logits.shape
+    z = from_rows(c.z, shape)
+    t = z - z.max(0, keepdims=True)
+    total = np.exp(t).sum(0, keepdims=True)
+    s = np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])[:, None]
+    mass = to_rows(np.broadcast_to(from_rows(c.q * s, shape).sum(0, keepdims=True), shape))
+    a, log_a = to_rows(np.exp(t) / total), to_rows(t - np.log(total))
+    sentence = "softmax over axis 0, the batch, as functions without an axis take it: classes are on axis 1"
+    yield "F73", sentence, replace(c, a=a, log_a=log_a, row_mass=np.where(s == 0, 0.0, mass / s))
 
 
 def _over_last_axis(c: Counterfactual, shape: tuple[int, ...]) -> Counterfactual:

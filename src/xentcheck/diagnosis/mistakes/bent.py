@@ -31,11 +31,16 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
     yield from _left_out(c)
     yield from _shifted(c)
     losses = c.losses() / c.denominator
-    for told, function in (("exp", np.exp), ("the square", np.square), ("the square root", np.sqrt)):
+    for told, function, slope in (
+        ("exp", np.exp, np.exp),
+        ("the square", np.square, lambda x: 2.0 * x),
+        ("the square root", np.sqrt, lambda x: 0.5 / np.sqrt(x)),
+    ):
         whole = np.asarray(function(losses.sum()))
-        given = {"loss": function(losses), "cost": whole}
+        by = slope(losses)[:, None] if c.problem.reduction == "none" else slope(losses.sum())
+        given = {"loss": function(losses), "cost": whole, "dC/dz": by * c.result("dC/dz")}
         if whole <= FORMATS[c.problem.dtype].largest:  # an infinity is no sign of it
-            yield "A12", f"{told} of the loss is returned, its gradient is not", replace(c, given=given)
+            yield "A12", f"{told} of the loss is returned in its place", replace(c, given=given)
     twice = replace(c, z=a)
     yield "A12", "softmax twice: probabilities are taken for logits", twice
     inner = twice.result("dC/dz")

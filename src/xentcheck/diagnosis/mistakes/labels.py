@@ -16,6 +16,7 @@ def labels(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
     with np.errstate(all="ignore"):
         yield from _entropy(c)
+        yield from _zeroed_logits(c)
         yield from (_of_probabilities(c) if c.targets.probabilities is not None else _of_classes(c))
 
 
@@ -32,6 +33,17 @@ def _entropy(c: Counterfactual) -> Iterator[Mistake]:
         "a divergence in the place of the cross-entropy: the entropy of the target rows is subtracted",
         replace(c, given={"loss": rows, "cost": np.asarray(rows.sum())}),
     )
+
+
+def _zeroed_logits(c: Counterfactual) -> Iterator[Mistake]:
+    """Ignored rows have logits of 0, and a loss like others."""
+    t = c.targets
+    if t.kept.all() or t.probabilities is not None:
+        return
+    sentence = "the logits of ignored rows are set to 0, not their losses: each adds log C"
+    for weight in dict.fromkeys((1.0, 1.0 if t.weight is None else float(t.weight[0]))):
+        rows = (c.losses() + weight * ~t.kept * np.log(t.classes)) / c.denominator
+        yield "C34", sentence, replace(c, given={"loss": rows, "cost": np.asarray(rows.sum())})
 
 
 def _of_probabilities(c: Counterfactual) -> Iterator[Mistake]:

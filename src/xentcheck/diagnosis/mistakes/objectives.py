@@ -32,6 +32,7 @@ def objectives(c: Counterfactual) -> Iterator[Mistake]:
         yield from _hardest(c)
         yield from _unlike(c)
         yield from _others(c)
+        yield from _of_probabilities(c)
 
 
 def _made(c: Counterfactual, rows: Callable[[Array], Rows]) -> Counterfactual:
@@ -144,6 +145,24 @@ def _others(c: Counterfactual) -> Iterator[Mistake]:
             yield "A12", sentence, _made(c, partial(_binary, y, factor * scale))
             sentence = f"the squared error of the probabilities{told or ', as a sum over the classes'}"
             yield "A12", sentence, _made(c, partial(_brier, y, factor * scale))
+
+
+def _of_probabilities(c: Counterfactual) -> Iterator[Mistake]:
+    """Another function of a, or of z, stands in the place of log a, with its derivative."""
+    a, s = c.softmax[0], np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])[:, None]
+    for sentence, log_a, slope in (
+        ("the probability in the place of its logarithm", a, a),
+        ("log(1 + a) in the place of ln a", np.log1p(a), a / (1.0 + a)),
+    ):
+        by = c.q * slope
+        gradient = s * (a * by.sum(1, keepdims=True) - by)
+        yield "A12", sentence, replace(c, log_a=log_a, given={"dC/dz": gradient})
+    sentence = "logits are taken for probabilities: log z in the place of log a, without a softmax"
+    by_z = np.where(c.q != 0, -s * c.q / c.z, 0.0)
+    of_z = replace(c, log_a=np.log(c.z), given={"dC/dz": by_z})
+    if c.problem.reduction != "none" and not np.isfinite(of_z.losses()).all():  # one nan is met by any other
+        of_z = c.with_gradient(by_z)
+    yield "A12", sentence, of_z
 
 
 def _binary(y: Array, scale: Array, z: Array) -> Rows:

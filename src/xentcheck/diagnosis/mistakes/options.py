@@ -48,6 +48,12 @@ def options(c: Counterfactual) -> Iterator[Mistake]:
                 continue
             spread = np.where(hot, labels * (1.0 - t.smoothing), kept * weight * mass)
             yield "D40", f"wrong smoothing mass: {sentence}, none at the label", replace(c, q=spread)
+        place = np.arange(t.classes)
+        for half in dict.fromkeys((t.classes // 2, -(-t.classes // 2))):
+            for told, some in (("first", place < half), ("second", place >= half)):
+                for share, times in (("eps/C", 1.0), ("2 eps/C", t.classes / max(int(some.sum()), 1))):
+                    sentence = f"{share} for the {told} half of the classes: the smoothed part leaves out the others"
+                    yield "D40", sentence, replace(c, q=base + even * some * times)
         for left in dict.fromkeys((0, t.classes - 1, c.problem.ignore_index % t.classes)):
             others = np.arange(t.classes) != left
             for share, q in (
@@ -155,13 +161,14 @@ def _other_weights(c: Counterfactual) -> Iterator[Mistake]:
                 total = float(FLOAT64.pair(other.denominator(FLOAT64))[0])
                 yield "D42", f"{sentence}, in the denominator too", replace(wrong, denominator=total)
     plain = _unweighted(c)
-    if (t.weight > 0).all():
+    if (t.weight >= 0).all():  # a class of weight 0 is left at -inf
         for beside, q in (("", plain), (" as well", c.q)):
-            moved = replace(c, q=q, z=c.z + np.log(t.weight))
-            yield "D42", f"the log of the class weights is added to the logits{beside}", moved
-            slope = replace(c, q=q, z=c.z * t.weight)
-            given = {"dC/dz": slope.result("dC/dz") * t.weight}
-            yield "D42", f"the class weights multiply the logits{beside}", replace(slope, given=given)
+            for d in _denominators(c):
+                moved = replace(c, q=q, z=c.z + np.log(t.weight), denominator=d)
+                yield "D42", f"the log of the class weights is added to the logits{beside}", moved
+                slope = replace(c, q=q, z=c.z * t.weight, denominator=d)
+                given = {"dC/dz": slope.result("dC/dz") * t.weight}
+                yield "D42", f"the class weights multiply the logits{beside}", replace(slope, given=given)
     places = [
         ("of the class with the largest logit", c.z.argmax(1)),
         ("of the class with the smallest logit", c.z.argmin(1)),
@@ -189,6 +196,12 @@ def _other_weights(c: Counterfactual) -> Iterator[Mistake]:
             yield "D43", told, wrong
             if c.mean:
                 yield "D43", f"{told}, in the denominator too", replace(wrong, denominator=float(own.sum()))
+
+
+def _denominators(c: Counterfactual) -> tuple[float, ...]:
+    """That of the weighted mean, and the number of rows that are kept."""
+    count = float(np.count_nonzero(c.targets.kept))
+    return (c.denominator, count) if c.mean and c.targets.probabilities is None and count else (c.denominator,)
 
 
 def _unweighted(c: Counterfactual) -> Array:

@@ -21,6 +21,7 @@ def ranges(c: Counterfactual) -> Iterator[Mistake]:
     """Every such mistake that could make a difference to this problem."""
     with np.errstate(all="ignore"):
         yield from _logarithms(c)
+        yield from _maxima(c)
         yield from _blocks(c)
         yield from _narrow(c)
         yield from _added_up(c)
@@ -55,6 +56,27 @@ def _logarithms(c: Counterfactual) -> Iterator[Mistake]:
         sentence = f"probabilities are clipped at {eps:g} and at 1 - {eps:g}"
         yield "A04", sentence, clipped
         yield "A04", sentence, replace(clipped, pulled=inside)
+
+
+def _maxima(c: Counterfactual) -> Iterator[Mistake]:
+    """The row's maximum is subtracted in one place only; it is a constant to the gradient, or is none."""
+    top = c.z.max(1, keepdims=True, initial=-np.inf)
+    if not np.isfinite(top).all():
+        return
+    at = c.z == top
+    flows = (
+        np.broadcast_to(c.upstream / c.denominator, c.z.shape[:1])[:, None]
+        * c.q.sum(1, keepdims=True)
+        * at
+        / at.sum(1, keepdims=True)
+    )
+    for sentence, sign in (
+        ("the maximum is subtracted in the sum of exponentials, and not added back", 1.0),
+        ("the maximum is subtracted from the label's logit, and not in the sum of exponentials", -1.0),
+    ):
+        wrong = replace(c, log_a=c.softmax[1] + sign * top)
+        yield "A14", sentence, wrong
+        yield "A14", sentence, wrong.with_gradient(c.result("dC/dz") - sign * flows)
 
 
 def _blocks(c: Counterfactual) -> Iterator[Mistake]:

@@ -30,8 +30,27 @@ def not_finite(right: Counterfactual, quantity: str, exact: Array, got: Array) -
         return ()
     if np.isneginf(right.z).any() and np.isnan(got[bad]).any():
         return (NAN_WHERE_MASKED,)
-    fmt = FORMATS["float64" if right.problem.dtype == "float64" else "float32"]
     rows = None if quantity in SUMMED else np.asarray(bad.reshape(len(right.z), -1).any(1))
+    looked_up = tuple(_looked_up(right, rows)) if np.isnan(got[bad]).any() else ()
+    if looked_up and rows is not None:
+        return looked_up
+    return (*looked_up, *_of_exponentials(right, exact, bad, rows))
+
+
+def _looked_up(right: Counterfactual, rows: Array | None) -> Iterator[str]:
+    """What is nan by its label: of a class that is not there, or of a logarithm of what is no probability."""
+    t = right.targets
+    if t.probabilities is not None or (t.weight is not None and (t.weight < 0).any()):
+        return
+    if not t.kept.all() and _just_there(~t.kept, rows):
+        yield "C32: nan in just the rows that are ignored: the sentinel is looked up as an index, which fills in nan"
+    if rows is None and not t.smoothing and (right.z[np.arange(len(right.z)), t.label] < 0)[t.kept].any():
+        yield "A12: logits are taken for probabilities: log z in the place of log a, without a softmax"
+
+
+def _of_exponentials(right: Counterfactual, exact: Array, bad: Array, rows: Array | None) -> tuple[str, ...]:
+    """What overflows or underflows: an exponential, or a sum."""
+    fmt = FORMATS["float64" if right.problem.dtype == "float64" else "float32"]
     if np.abs(exact[bad]).min() > FORMATS["float16"].largest and fmt.largest > np.abs(exact).max():
         return ("A09: infinite where the right value is beyond 65504: a sum in half precision",)
     top, label = right.z.max(1), right.z[np.arange(len(right.z)), right.targets.label]
@@ -76,6 +95,9 @@ def _shifts(z: Array) -> Iterator[tuple[str, Array]]:
         yield f"{under}: the maximum of all rows is subtracted, not each row's own", np.full(rows, top.max())
         yield f"{over}: the maximum of the first row is subtracted, not each row's own", np.full(rows, top[0])
         yield f"{over}: the maximum of the previous row is subtracted, not each row's own", np.roll(top, 1)
+        for column, of in ((0, "first"), (-1, "last")):
+            sentence = f"the {of} class's maximum over the rows is subtracted, not each row's own"
+            yield f"{over}: {sentence}", np.full(rows, z[:, column].max())
     for sentence, shift in (
         ("the first logit", z[:, 0]),
         ("the last logit", z[:, -1]),
