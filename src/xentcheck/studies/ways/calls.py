@@ -144,7 +144,7 @@ def label_dtypes(ask: Asker, p: Problem) -> Residual:
 
     def differ(dtype: str) -> Residual:
         other = replace(p, target=p.target.astype(dtype))
-        return compare(ask(other, *asked, also=("uint8_targets",)), ask(p, *asked), asked)
+        return compare(ask(other, *asked, way="label-dtypes", also=("uint8_targets",)), ask(p, *asked), asked)
 
     return joined(found for dtype in LABELS for found in answered(partial(differ, dtype)))
 
