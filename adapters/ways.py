@@ -9,6 +9,7 @@ from typing import Any
 
 WAYS = {
     "strides": "the elements of the arrays lie apart in memory",
+    "label-dtypes": "labels are integers of another size",
     "threads": "there are two threads",
     "inference": "in inference mode",
     "detached": "nothing requires a gradient, where one could be taken",

@@ -49,7 +49,7 @@ class JaxFunction(Adapter):
     exp_ulps = 8.0
     log_ulps = 8.0
     traced: tuple[str, ...] = ("weight",)
-    ways: tuple[str, ...] = ("vmap", *GRADIENT_OF)
+    ways: tuple[str, ...] = ("label-dtypes", "vmap", *GRADIENT_OF)
     way = ""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:

@@ -36,7 +36,7 @@ class NumpyFunction(Adapter):
     accuracies = (("cpu", "float64", 1.5, 1.5),)
     exp_ulps = 4.0
     log_ulps = 4.0
-    ways: tuple[str, ...] = ("strides",)
+    ways: tuple[str, ...] = ("strides", "label-dtypes")
     way = ""
 
     def __init__(self, function: Callable[..., tuple[Any, Any]], name: str) -> None:
@@ -65,7 +65,7 @@ class NumpyFunction(Adapter):
         return poisoned_memory()
 
     def otherwise(self, way: str) -> AbstractContextManager[None] | None:
-        """With arrays whose elements lie apart, which is a matter of the problem."""
+        """With arrays whose elements lie apart, and with other labels: these are a matter of the problem."""
         return calling(self, way) if way in self.ways else None
 
     def _evaluate(self, problem: Problem, arrays: dict[str, Array], wanted: Sequence[str]) -> dict[str, Array]:

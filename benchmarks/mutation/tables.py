@@ -45,6 +45,7 @@ LAWS = (
     "test_laws::test_each_law_is_broken_by_a_fault_that_breaks_no_other",
     "test_laws::test_a_value_that_needs_a_gradient_breaks_its_law",
     "test_laws::test_a_wrong_second_order_breaks_its_law_and_no_other",
+    "test_laws::test_another_way_of_a_call_breaks_its_law_and_no_other",
     "test_isolation::test_only_its_own_memory_can_tell_whether_it_is_shared",
 )
 RUNS = (
@@ -155,6 +156,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/studies/laws.py": LAWS,
     f"{ROOT}/studies/properties.py": LAWS,
     f"{ROOT}/studies/related.py": LAWS,
+    f"{ROOT}/studies/ways/calls.py": LAWS,
+    f"{ROOT}/studies/ways/options.py": LAWS,
     f"{ROOT}/studies/asker.py": LAWS,
     f"{ROOT}/api.py": RUNS,
     f"{ROOT}/running/journal.py": ("test_journal", *RUNS),

@@ -478,6 +478,7 @@ def test_a_wrong_second_order_breaks_its_law_and_no_other(law: str, hessian: Any
         ("leading-axes", lambda x, w, b: x.ndim == 3),
         ("strides", lambda x, w, b: not w.is_contiguous()),
         ("computed-inputs", lambda x, w, b: x.grad_fn is not None),
+        ("threads", lambda x, w, b: sys.modules["torch"].get_num_threads() > 1),
     ],
 )
 def test_a_call_of_a_fused_linear_loss_breaks_its_law_and_no_other(law: str, condition: Any) -> None:

@@ -18,7 +18,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import REPEATED
 
 from .asker import Answer, Asker, Failed, Residual, Unanswered, compare
-from .related import IGNORED, LARGE, SHAPE, SHIFT, by_rows, resized, value_of
+from .related import IGNORED, LARGE, LARGE_OF_LAYER, SHAPE, SHIFT, by_rows, resized, value_of
 from .ways.calls import (
     gradient_of_target,
     gradient_of_weight,
@@ -131,7 +131,7 @@ def _additive(ask: Asker, p: Problem) -> Residual:
 
 def _chunks(ask: Asker, p: Problem) -> Residual:
     """More rows and classes than a block or a vector holds are what they are in two parts."""
-    return _batch(ask, resized(p, LARGE), LARGE[0] // 2)
+    return _batch(ask, resized(p, LARGE if ask.logits else LARGE_OF_LAYER), LARGE[0] // 2)
 
 
 def _fresh_memory(ask: Asker, p: Problem) -> Residual:

@@ -17,6 +17,9 @@ MANY = (66, 1003)
 """A batch whose parts PyTorch gives to several threads."""
 
 LARGE = (1030, 1003)
+MANY_OF_LAYER, LARGE_OF_LAYER = (66, 120), (1030, 31)
+"""The same behind a layer, whose weight holds the square of so many classes."""
+
 IGNORED = -100
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import xentcheck
 from xentcheck.adapters.scripting import Call
+from xentcheck.adapters.wrap.called import as_function
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -127,3 +128,22 @@ def test_a_script_calls_it_the_same_way(options: list[str], text: str) -> None:
     call = Call.of("function places=weight:+scale:1.0+reduction:")
     problem = Problem(logits=np.zeros((1, 2)), target=np.array([0]))
     assert call(problem, ["z", "y"], options) == text
+
+
+class KeepsItsFirstTarget:
+    """What it is made for a training loop to call, and remembers."""
+
+    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
+        self.calls = 0
+
+    def __call__(self, logits: Any, target: Any) -> int:
+        self.calls += 1
+        return self.calls
+
+
+def test_a_class_is_called_again_and_not_made_anew() -> None:
+    """By the same options, unless these are arrays."""
+    call = as_function(KeepsItsFirstTarget)
+    assert [call(0, 0), call(0, 0), call(0, 0, reduction="sum"), call(0, 0)] == [1, 2, 1, 3]
+    weight = np.ones(3)
+    assert [call(0, 0, weight=weight), call(0, 0, weight=weight)] == [1, 1]

@@ -13,7 +13,7 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
 from xentcheck.studies.asker import Asker, Failed, Residual, Unanswered, compare
-from xentcheck.studies.related import MANY, SHAPE, WIDE, resized, value_of
+from xentcheck.studies.related import MANY, MANY_OF_LAYER, SHAPE, WIDE, resized, value_of
 
 from .options import PIXELS, apart, classes_last, few, soft_rows, turned, with_options, with_pixels
 
@@ -87,7 +87,7 @@ def learned_weight(ask: Asker, p: Problem) -> Residual:
 
 def threads(ask: Asker, p: Problem) -> Residual:
     """Two threads round as one does, or otherwise, within the same bounds."""
-    many, asked = resized(p, MANY), (value_of(p), "dC/dz")
+    many, asked = resized(p, MANY if ask.logits else MANY_OF_LAYER), asked_of(ask, p)
     return compare(ask(many, *asked, way="threads"), ask(many, *asked), asked)
 
 
@@ -144,7 +144,7 @@ def label_dtypes(ask: Asker, p: Problem) -> Residual:
 
     def differ(dtype: str) -> Residual:
         other = replace(p, target=p.target.astype(dtype))
-        return compare(ask(other, *asked, also=("uint8_targets",)), ask(p, *asked), asked)
+        return compare(ask(other, *asked, way="label-dtypes", also=("uint8_targets",)), ask(p, *asked), asked)
 
     return joined(found for dtype in LABELS for found in answered(partial(differ, dtype)))
 
