@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xentcheck.adapters.base import LAYER, LAYER_QUANTITIES, Capabilities
 from xentcheck.adapters.ways import OF_LAYERS
 
-from .adapter import DEVICES, NARROW, JaxFunction
+from .function import DEVICES, NARROW, JaxFunction
 
 if TYPE_CHECKING:
     from jax import Array as JaxArray

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _WRAPPERS = {
     ("numpy", "logits"): "numpy.adapter.NumpyFunction",
     ("torch", "logits"): "torch.adapter.TorchFunction",
-    ("jax", "logits"): "jax.adapter.JaxFunction",
+    ("jax", "logits"): "jax.function.JaxFunction",
     ("numpy", "layer"): "numpy.linear.NumpyLinear",
     ("torch", "layer"): "torch.linear.TorchLinear",
     ("jax", "layer"): "jax.linear.JaxLinear",

@@ -31,13 +31,13 @@ def _other_functions(c: Counterfactual) -> Iterator[Mistake]:
     yield from _left_out(c)
     yield from _shifted(c)
     losses = c.losses() / c.denominator
-    for told, function, slope in (
+    for told, function, derivative in (
         ("exp", np.exp, np.exp),
         ("the square", np.square, lambda x: 2.0 * x),
         ("the square root", np.sqrt, lambda x: 0.5 / np.sqrt(x)),
     ):
         whole = np.asarray(function(losses.sum()))
-        by = slope(losses)[:, None] if c.problem.reduction == "none" else slope(losses.sum())
+        by = derivative(losses)[:, None] if c.problem.reduction == "none" else derivative(losses.sum())
         given = {"loss": function(losses), "cost": whole, "dC/dz": by * c.result("dC/dz")}
         if whole <= FORMATS[c.problem.dtype].largest:  # an infinity is no sign of it
             yield "A12", f"{told} of the loss is returned in its place", replace(c, given=given)

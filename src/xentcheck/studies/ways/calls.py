@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,12 @@ VALUE_WAYS = ("", "inference", "detached", "kept-parameters")
 
 LABELS = ("int32", "int16", "int8", "uint8")
 """Other dtypes of labels."""
+
+
+THOROUGH = ("float32", "bfloat16")
+"""A wide dtype and a narrow one."""
+
+T = TypeVar("T")
 
 
 def joined(found: Iterable[Residual]) -> Residual:
@@ -61,11 +68,16 @@ def in_way(way: str, *, every: bool = True) -> Callable[[Asker, Problem], Residu
     return law
 
 
+def chosen(p: Problem, thorough: T, quick: T) -> T:
+    """What is asked in one wide and one narrow dtype, and what in the others: a JIT compiles for each."""
+    return thorough if p.dtype in THOROUGH else quick
+
+
 def value_alone(ask: Asker, p: Problem) -> Residual:
     """The loss that is asked for alone is that which comes with a gradient: with each option, and in a larger batch."""
     value = value_of(p)
     found = [compare(ask(p, value), ask(p, value, "dC/dz"), (value,))]
-    small = with_options(resized(p, SHAPE), labels=ask.labels)
+    small = chosen(p, with_options, few)(resized(p, SHAPE), labels=ask.labels)
     for q in (*small, *few(resized(p, WIDE), labels=ask.labels)):
         for way in VALUE_WAYS if q.logits_shape == SHAPE else VALUE_WAYS[:1]:
             with suppress(Unanswered):
@@ -146,7 +158,8 @@ def label_dtypes(ask: Asker, p: Problem) -> Residual:
         other = replace(p, target=p.target.astype(dtype))
         return compare(ask(other, *asked, way="label-dtypes", also=("uint8_targets",)), ask(p, *asked), asked)
 
-    return joined(found for dtype in LABELS for found in answered(partial(differ, dtype)))
+    dtypes = chosen(p, LABELS, LABELS[-1:])
+    return joined(found for dtype in dtypes for found in answered(partial(differ, dtype)))
 
 
 def no_bias(ask: Asker, p: Problem) -> Residual:
