@@ -8,7 +8,7 @@ from bits import digests
 from xentcheck.cases.profiles.named import PROFILES, cases
 
 PINNED = {
-    "quick cases": "8f3c9e15b805d27725aaa9353a8fce4fccc8a18bf97c8b10d57779e3a94a4ad4",
+    "quick cases": "fd6e8a9abd940013e0b41864abd3697e2ea5628d6af56d4817eafef605609cc5",
     "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
     "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
     "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",
