@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xentcheck.errors import Refused
 from xentcheck.reference.problem import Problem
@@ -74,8 +74,9 @@ def product(way: str, problem: Problem, loss: Loss, arguments: tuple[Tensor, ...
 
 def along(loss: Loss, logits: Tensor, v: Tensor) -> Tensor:
     """jvp by forward mode. Raises Refused where the output has no tangent."""
-    import torch.autograd.forward_ad as forward
+    from torch.autograd import forward_ad
 
+    forward: Any = forward_ad
     with forward.dual_level():
         tangent = forward.unpack_dual(loss(forward.make_dual(logits, v))).tangent
     if tangent is None:
@@ -88,6 +89,7 @@ def taken(way: str, problem: Problem, output: Tensor, leaves: Leaves, upstream: 
     """The gradients: those that `backward` leaves in the leaves, or those that can be differentiated again."""
     if way != "backward":
         return gradients(problem, output, leaves, upstream, graph=way == "create-graph")
-    output.backward(upstream.to(output.dtype))
+    differentiated: Any = output
+    differentiated.backward(upstream.to(output.dtype))
     found = {q: group[0].grad for q, group in leaves.items()}
     return {q: gradient for q, gradient in found.items() if gradient is not None}

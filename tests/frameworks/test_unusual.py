@@ -114,6 +114,9 @@ BESIDE: dict[str, Callable[[Problem], bool]] = {
     "many classes of pixels": lambda p: len(p.logits_shape) > 2 and p.classes > 1000,
     "a weighted sum of many rows": lambda p: many(p, 64) and p.weight is not None and p.reduction == "sum",
     "smoothed probabilities in many rows": lambda p: many(p, 64) and p.probabilities and p.label_smoothing > 0,
+    "ignored rows among thousands": lambda p: many(p, 4096) and not p.kept.all(),
+    "smoothed labels in thousands of rows": lambda p: many(p, 4096) and not p.probabilities and p.label_smoothing > 0,
+    "probabilities in thousands of rows": lambda p: many(p, 4096) and p.probabilities,
     "a smoothed row alone": lambda p: p.logits_shape[0] == 1 and not p.probabilities and p.label_smoothing > 0,
 }
 ALONG: dict[str, Callable[[Problem], bool]] = {

@@ -45,16 +45,16 @@ def rows_of(case: Case, stream: Stream, labels: Array, usable: Array) -> Array:
     if case.target in ("hot", "unit"):
         hot = (np.arange(case.classes) == labels[:, None]) * 1.0
         even = usable / np.maximum(usable.sum(1, keepdims=True), 1)
-        return hot if case.target == "hot" else np.where(_second(labels), even, (hot + even) / 2)
+        return hot if case.target == "hot" else np.asarray(np.where(_second(labels), even, (hot + even) / 2))
     q = _probabilities(stream, labels, usable)
     if case.target == "void":
-        return np.where(_second(labels), 0.0, q)
+        return np.asarray(np.where(_second(labels), 0.0, q))
     return _signed(q, labels) if case.target == "signed" else q
 
 
 def _second(labels: Array) -> Array:
     """(m, 1): every second row, from the second on."""
-    return np.arange(len(labels))[:, None] % 2 == 1
+    return np.asarray(np.arange(len(labels))[:, None] % 2 == 1)
 
 
 def _probabilities(stream: Stream, labels: Array, usable: Array) -> Array:

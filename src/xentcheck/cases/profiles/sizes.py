@@ -81,6 +81,9 @@ MANY_TERMS = 4096
 LONG = (65537, 3)
 """More rows than 16 bits number."""
 
+TALLER = (4100, 5)
+"""More rows than the second step has, beside one option."""
+
 HUGE = ((131, 128256), (5592407, 3))
 """More elements than float32 numbers, 2^24: in many classes and in many rows; seconds each, in `full` for one dtype."""
 
@@ -177,6 +180,9 @@ def long_cases(seed: int, profile: str) -> Iterator[Case]:
     for reduction in ("none", "mean"):
         yield Case(shape=LONG, reduction=reduction, **common)
     yield Case(shape=LONG, options=("wx",), **common)
+    yield Case(shape=TALLER, options=("ign",), upstream="neg", **common)
+    yield Case(shape=TALLER, options=("ls",), reduction="sum", upstream="neg", **common)
+    yield Case(shape=TALLER, target="prob", reduction="none", upstream="rand", **common)
     if profile == "quick":
         return
     for dtype in ("bfloat16", "float16"):

@@ -39,7 +39,7 @@ def few(p: Problem, *, labels: bool) -> list[Problem]:
 def soft_rows(p: Problem) -> Array:
     """Half of each row at its label, half at the class after it."""
     hot = np.asarray(one_hot(p).target)
-    return ((hot + np.roll(hot, 1, 1)) / 2).astype(p.dtype)
+    return np.asarray(((hot + np.roll(hot, 1, 1)) / 2).astype(p.dtype))
 
 
 def with_pixels(p: Problem, shape: tuple[int, ...]) -> Problem:
