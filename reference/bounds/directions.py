@@ -32,7 +32,7 @@ def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     block, a, base = rows.block, rows.arithmetic, rows.base
     t, v = block.targets, block.of(block.problem.v)
     softmax = base.e / base.total
-    error, at_label, others = _from_the_label(rows, softmax, v)
+    error, at_label, most = _by_parts(rows, softmax, v)
     size = np.abs(v) + np.abs(at_label)
     least = _least(v, v - at_label)
     moved = softmax + error
@@ -45,7 +45,7 @@ def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     total = mass * (s + spread) + (q * size).sum(1, keepdims=True)
     jvp = (mass * spread + g * total)[:, 0]
     distance = np.abs(v - (softmax * v).sum(1, keepdims=True))
-    hvp = error * (distance + spread) + softmax * spread + g * moved * (size + s + spread + 2.0 * others)
+    hvp = error * (distance + spread) + softmax * spread + g * moved * (size + s + spread + 2.0 * most)
     factor = np.abs(leading(block, block.factor))[:, None] * mass
     value = np.abs(leading(block, block.along["hvp"]))
     hvp = hvp * factor
@@ -70,20 +70,19 @@ def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     )
 
 
-def _from_the_label(rows: RowBounds, softmax: Array, v: Array) -> tuple[Array, Array | float, Array | float]:
-    """D (n, C), v_y (n, 1) and V (n, 1): what losses of z - z_y need, 0 where no contract or target has such losses.
+def _by_parts(rows: RowBounds, softmax: Array, v: Array) -> tuple[Array, Array | float, Array | float]:
+    """D (n, C), v_y (n, 1) and V (n, 1): what other forms of the loss need, 0 where the contract allows none.
 
-    V is the mean of |v| over the other classes, by their softmax.
+    v_y: where z - z_y may be in the place of z. V: the largest |v|, which no mean of v over a part of a row exceeds.
     """
     error, t = rows.errors.gradient_softmax(), rows.block.targets
-    if not (rows.arithmetic.contract.margin and t.hard):
+    if not rows.arithmetic.contract.margin:
         return error, 0.0, 0.0
+    most = np.abs(v).max(1, keepdims=True, initial=0.0, where=softmax > 0)
+    if not t.hard:
+        return error, 0.0, most
     error = error + rows.label_margin * (softmax + error)
-    label = t.label[:, None]
-    others = softmax.copy()
-    np.put_along_axis(others, label, 0.0, 1)
-    mean = share((others * np.abs(v)).sum(1), others.sum(1))
-    return error, np.take_along_axis(v, label, 1), mean[:, None]
+    return error, np.take_along_axis(v, t.label[:, None], 1), most
 
 
 def _least(v: Array, from_label: Array) -> Array:

@@ -280,7 +280,7 @@ def test_exponents_may_be_taken_from_the_label() -> None:
     assert share(ml, "dC/dz", g, strict) > share(ml, "dC/dz", g, "decisive")
 
 
-MARGINS = {
+PARTS = {
     "none-margins": (
         "deep.5x10.f64.index.dir.mean.up-neg.contig.s0",
         "gaussian.3x3.f16.index.dir.mean.up-neg.contig.s0",
@@ -289,14 +289,18 @@ MARGINS = {
         "confident.5x10.f64.index.dir.mean.up-neg.contig.s0",
         "confident.5x10.f32.index.dir.mean.up-neg.contig.s0",
     ),
+    "none-logsumexp-of-blocks": (
+        "confident.5x10.f64.index.dir.mean.up-neg.contig.s0",
+        "confident.5x10.f32.index.dir.mean.up-neg.contig.s0",
+    ),
 }
-"""Losses made of z - z_y, and cases whose second derivatives need the promise of a margin."""
+"""Losses made of z - z_y or of parts of a row, and cases whose second derivatives need the promise of a margin."""
 
 
-@pytest.mark.parametrize(("form", "case"), [(form, case) for form, cases in MARGINS.items() for case in cases])
-def test_losses_of_margins_may_be_differentiated_twice(form: str, case: str) -> None:
-    """logsumexp(z - z_y), and log1p(exp(lse of the others - z_y)): terms of the size of v_y, and of the mean of v over
-    the other classes, cancel in an hvp; without its rank-one term it is wrong.
+@pytest.mark.parametrize(("form", "case"), [(form, case) for form, cases in PARTS.items() for case in cases])
+def test_losses_of_parts_may_be_differentiated_twice(form: str, case: str) -> None:
+    """logsumexp(z - z_y), log1p(exp(lse of the others - z_y)), lse of blocks' lse: terms of the size of v_y, and of the
+    mean of v over a part of the row, cancel in an hvp; without its rank-one term it is wrong.
     """
     pytest.importorskip("torch")
     p = problem(case)

@@ -16,8 +16,8 @@ from .units import one_by_one, safe_expm1, total
 
 @dataclass(frozen=True)
 class RowAlong:
-    """What the page names for one row: v, a, D by class, s, E, Q, |f|, sum (a + D) |v|, and where a loss may be
-    made of z - z_y, v_y and V; else 0 and 0.
+    """What the page names for one row: v, a, D by class, s, E, Q, |f|, sum (a + D) |v|, and where the
+    contract allows them, v_y and V; else 0 and 0.
     """
 
     v: list[float]
@@ -29,7 +29,7 @@ class RowAlong:
     f: float
     moved: float
     at_label: float
-    others: float
+    most: float
 
     def size(self, i: int) -> float:
         """|v_i|, and |v_y| more."""
@@ -62,18 +62,17 @@ class Along:
         """The quantities of a row that is kept."""
         row, v = self.losses.rows[n], self.v[n]
         D = [row.at(i, row.gradient_form) for i in range(len(v))]
-        at_label = others = 0.0
+        at_label = most = 0.0
+        if self.units.contract.margin:
+            most = max((abs(x) for a, x in zip(row.a, v, strict=True) if a), default=0.0)
         if self.losses.hard and self.units.contract.margin:
             assert self.losses.label is not None
             y = self.losses.label[n]
             at_label, margin = v[y], safe_expm1(2.0 * self.units.of("exponents") * row.d[y])
             D = [d + margin * (a + d) for d, a in zip(D, row.a, strict=True)]
-            rest = total(a for i, a in enumerate(row.a) if i != y)
-            others = total(times(a, abs(x)) for i, (a, x) in enumerate(zip(row.a, v, strict=True)) if i != y)
-            others = others / rest if rest else 0.0
         Q = total(map(abs, self.losses.q[n]))
         s = total(times(a, x) for a, x in zip(row.a, v, strict=True))
-        x = RowAlong(v, row.a, D, s, 0.0, Q, self.losses.s(n) * Q, 0.0, at_label, others)
+        x = RowAlong(v, row.a, D, s, 0.0, Q, self.losses.s(n) * Q, 0.0, at_label, most)
         moved = total((a + d) * x.size(i) for i, (a, d) in enumerate(zip(row.a, D, strict=True)))
         E = total(times(d, x.size(i)) for i, d in enumerate(D)) + self.g * moved + self.lost_in_s(row, x)
         return replace(x, E=E, moved=moved)
@@ -140,5 +139,5 @@ class Along:
     def own(self, x: RowAlong, i: int) -> float:
         """b_i without kappa."""
         a, d = x.a[i], x.D[i]
-        terms = x.size(i) + x.size_of_s + x.E + 2.0 * x.others
+        terms = x.size(i) + x.size_of_s + x.E + 2.0 * x.most
         return x.f * (times(d, abs(x.v[i] - x.s) + x.E) + times(a, x.E) + self.g * (a + d) * terms)
