@@ -169,9 +169,13 @@ def no_bias(ask: Asker, p: Problem) -> Residual:
 
 
 def leading_axes(ask: Asker, p: Problem) -> Residual:
-    """A sum or mean over x with two axes of rows, and labels, is that over its rows; a refusal is no result."""
-    problems = [q for q in with_options(p, labels=ask.labels) if not q.probabilities]
-    return _of_layer(ask, problems, "leading-axes", ("dC/dz", "dC/dw", "dC/db"))
+    """A sum over x with two axes of rows, and labels, is that over its rows; a refusal is no result.
+
+    Of sums alone: whoever takes x with one axis divides a mean by its length, and promises nothing for two.
+    """
+    *means, _ = with_options(p, labels=ask.labels)
+    summed = [replace(q, reduction="sum") for q in means if not q.probabilities]
+    return _of_layer(ask, summed, "leading-axes", ("dC/dz", "dC/dw", "dC/db"))
 
 
 def _of_layer(ask: Asker, problems: Iterable[Problem], way: str, gradients: tuple[str, ...]) -> Residual:
