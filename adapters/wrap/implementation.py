@@ -26,7 +26,7 @@ from .called import as_function, calling_of, is_module, name_of
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import as_layer, by_position, names_of
 from .places import of_autograd, refuse_uncallable
-from .refusals import KEYWORDS, NAMED, ROWS, TRIED, swallows
+from .refusals import KEYWORDS, NAMED, ROWS, TRIED
 from .signatures import (
     DEFAULTS,
     always_given,
@@ -122,9 +122,6 @@ def adapter_of(
         calling += f" always={'+'.join(always)}"
     if aliases:
         calling += f" renamed={'+'.join(f'{usual}:{own}' for usual, own in aliases.items())}"
-    if parameters is None and options is None and swallows(wrap(function), set(named_parameters(function))):
-        parameters = frozenset(named_parameters(function))
-        calling += "" if "reduction" in parameters else " fixed"
     declared = supported(parameters, framework) if options is None else options
     wrap = partial(wrap, options=declared)
     if parameters is None or "reduction" in parameters:

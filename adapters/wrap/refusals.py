@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,42 +59,6 @@ any other exception is an error of their cases. A function of any keywords may r
 
 KEYWORDS = "keywords"
 """What is guessed of a function of any keywords: which of `NAMED` it takes."""
-
-EFFECTS: dict[str, dict[str, Any]] = {
-    "weight": {"weight": np.array((0.5, 2.0, 1.0))},
-    "ignore_index": {"ignore_index": 2},
-    "label_smoothing": {"label_smoothing": 0.5},
-    "reduction": {"reduction": "sum"},
-}
-"""Options that a function of any keywords may take, and what changes the loss of `plain` by each."""
-
-
-def swallows(adapter: Adapter, named: set[str]) -> bool:
-    """Whether a function takes any keywords, and none of the options among them changes anything: it has them for
-    others' sake, as `def loss(logits, labels, **others)` over a loss of its own.
-
-    named: the options that it has a parameter for. What raises an exception is no sign of it.
-    """
-    dtype = "float32"
-    unnamed = EFFECTS.keys() - named
-    if not unnamed or adapter.unavailable() or not adapter.devices():
-        return False
-    usual = _cost(adapter, plain(dtype))
-    for option in unnamed:
-        given = {k: x.astype(dtype) if isinstance(x, np.ndarray) else x for k, x in EFFECTS[option].items()}
-        if (found := _cost(adapter, plain(dtype, **given))) is None or found != usual:
-            return False
-    return True
-
-
-def _cost(adapter: Adapter, problem: Problem) -> bytes | None:
-    """The bits of a cost; None if there is none."""
-    p = problem if "logits" in adapter.capabilities.heads else as_layer(problem) or problem
-    with warnings.catch_warnings(action="ignore"), suppress(Exception), foreign():
-        done = adapter.compute(p, ["cost"], device=adapter.devices()[0], variant=adapter.variants[-1])
-        return np.asarray(done.values["cost"]).tobytes()
-    return None
-
 
 REFUSALS = ("TypeError", "ValueError", "NotImplementedError", "KeyError", "AssertionError")
 """How functions refuse an argument or its value; anything else that a reduction ends in is an error of its cases."""

@@ -162,8 +162,8 @@ class RowBounds:
         """(n, 1): relative error of all exponentials where z_i - z_y is stored in place of z_i - m: u_t d_y, twice."""
         if not self.arithmetic.contract.margin:
             return 0.0
-        label = self.block.targets.label[:, None]
-        depth = np.take_along_axis(self.base.d, label, 1)
+        label = self.block.targets.label
+        depth = self.base.d[np.arange(len(label)), label][:, None]
         return np.asarray(np.expm1(np.minimum(2.0 * self.arithmetic.unit("exponents") * depth, 700.0)))
 
     @property

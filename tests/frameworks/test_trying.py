@@ -271,31 +271,6 @@ def test_one_hot_rows_are_labels(shape: tuple[int, ...], axis: int) -> None:
     assert (rows.dtype, rows.target.dtype) == (p.dtype, np.float32)
 
 
-def swallows_all(logits: Any, target: Any, ignore_index: int = -100, **others: Any) -> Any:
-    """The mean without options, whatever else it is told, as the losses of trainers do."""
-    upstream = others.get("upstream", 1.0)
-    given = {"ignore_index": ignore_index}
-    return cross_entropy(logits, target, **given), cross_entropy_grad(logits, target, upstream=upstream, **given)
-
-
-def forgets_smoothing(logits: Any, target: Any, **options: Any) -> Any:
-    """Any keywords, all but one of which count."""
-    upstream, _ = options.pop("upstream", 1.0), options.pop("label_smoothing", 0.0)
-    return cross_entropy(logits, target, **options), cross_entropy_grad(logits, target, upstream=upstream, **options)
-
-
-@pytest.mark.usefixtures("alone")
-def test_keywords_that_change_nothing_are_no_options() -> None:
-    """A function that ignores all of them has none; one that ignores some is wrong."""
-    adapter = adapter_of(swallows_all, "numpy")
-    assert adapter.capabilities.reductions == ("mean",)
-    assert not {"weight", "label_smoothing", "negative_weight"} & adapter.capabilities.options
-    assert "ignore_index" in adapter.capabilities.options
-    assert xentcheck.check(swallows_all, "numpy", dtypes=["float32"]).summary().startswith("agreed")
-    assert "label_smoothing" in adapter_of(forgets_smoothing, "numpy").capabilities.options
-    assert not xentcheck.check(forgets_smoothing, "numpy", dtypes=["float32"]).ok
-
-
 def smooths(logits: Any, labels: Any, smoothing: float = 0.1, padding_idx: int = 0, upstream: Any = 1.0) -> Any:
     """Options under other names, and other defaults, as in timm and apex."""
     given = {"label_smoothing": smoothing, "ignore_index": padding_idx}
