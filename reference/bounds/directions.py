@@ -37,12 +37,13 @@ def directional_bounds(rows: RowBounds) -> DirectionalBounds:
     least = _least(v, v - at_label)
     moved = softmax + error
     g = together(_summing(rows, softmax, error, v), a.roundings(8.0, 3.0), rows.forming)
-    s = np.abs((softmax * v).sum(1, keepdims=True)) + np.abs(at_label)
+    mean = np.abs((softmax * v).sum(1, keepdims=True))
+    s = mean + np.abs(at_label)
     spread = (error * size).sum(1, keepdims=True) + g * (moved * size).sum(1, keepdims=True)
     spread += _lost(a, softmax, least, np.where(base.reachable & (least > 0), 1.0 + size, 0.0))
     q = np.abs(t.one_hot) if t.hard else t.sizes
     mass = q.sum(1, keepdims=True)
-    total = mass * (s + spread) + (q * size).sum(1, keepdims=True)
+    total = mass * (mean + spread) + (q * np.abs(v)).sum(1, keepdims=True)
     jvp = (mass * spread + g * total)[:, 0]
     distance = np.abs(v - (softmax * v).sum(1, keepdims=True))
     hvp = error * (distance + spread) + softmax * spread + g * moved * (size + s + spread + 2.0 * most)
@@ -80,7 +81,7 @@ def _by_parts(rows: RowBounds, softmax: Array, v: Array) -> tuple[Array, Array |
         return error, 0.0, 0.0
     most = np.abs(v).max(1, keepdims=True, initial=0.0, where=softmax > 0)
     if not t.hard:
-        return error, 0.0, most
+        return error, 0.0, 0.0 if rows.arithmetic.narrow else most
     error = error + rows.label_margin * (softmax + error)
     return error, np.take_along_axis(v, t.label[:, None], 1), most
 

@@ -63,7 +63,7 @@ class Along:
         row, v = self.losses.rows[n], self.v[n]
         D = [row.at(i, row.gradient_form) for i in range(len(v))]
         at_label = most = 0.0
-        if self.units.contract.margin:
+        if self.units.contract.margin and (self.losses.hard or not self.units.narrow):
             most = max((abs(x) for a, x in zip(row.a, v, strict=True) if a), default=0.0)
         if self.losses.hard and self.units.contract.margin:
             assert self.losses.label is not None
@@ -98,7 +98,7 @@ class Along:
             return 0.0, 0.0, 0.0
         x, q = self.row(n), self.losses.q[n]
         value = total(q) * x.s - total(times(y, v) for y, v in zip(q, x.v, strict=True))
-        T = x.Q * (x.size_of_s + x.E) + total(times(abs(y), x.size(i)) for i, y in enumerate(q))
+        T = x.Q * (abs(x.s) + x.E) + total(abs(times(y, v)) for y, v in zip(q, x.v, strict=True))
         reach = total(abs(y) * (1.0 + x.size(i) + x.size_of_s) for i, y in enumerate(q))
         return value, x.Q * x.E + self.g * T + self.lost_in_targets(n, x) + self.l * (1.0 + reach), T
 
