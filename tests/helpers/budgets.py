@@ -23,6 +23,9 @@ UNIT = 1.0
 FRAMEWORKS = ("'torch'", "'jax'", "'optax'", "torch is not", "jax is not", "optax is not")
 """What the reason of a skip names where one of them is missing."""
 
+DEAREST = 12
+"""How many modules are named with what their tests cost."""
+
 SAMPLED = 50
 """`slowness` is measured before the first of so many tests: it changes while a session runs."""
 
@@ -80,6 +83,7 @@ class Budgets:
 
     def __init__(self, config: pytest.Config) -> None:
         self.costs = Counter[str]()
+        self.modules = Counter[str]()
         self.slowness: list[float] = []
         self.tests = 0
         self.slow: list[str] = []  # what is wrong with single tests
@@ -95,6 +99,7 @@ class Budgets:
         cost = used() - before
         folder = folder_of(item.nodeid)
         self.costs[folder] += cost
+        self.modules[item.path.stem] += cost
         if folder == "unit" and cost > UNIT and not explained(item) and cost > UNIT * slowness():
             self.slow.append(f"{item.nodeid} costs {cost:.1f} CPU seconds, and does not say what it alone proves")
         return result
@@ -109,6 +114,7 @@ class Budgets:
     def pytest_testnodedown(self, node: Any) -> None:
         found = json.loads(getattr(node, "workeroutput", {}).get("costs", "{}"))
         self.costs.update(found.get("costs", {}))
+        self.modules.update(found.get("modules", {}))
         self.slow += found.get("slow", [])
         self.slowness += found.get("slowness", [])
 
@@ -121,7 +127,7 @@ class Budgets:
         if hasattr(session.config, "workeroutput"):
             self.slow = [line for line in self.slow if " costs " in line]  # reports are sent to the controller anyway
             session.config.workeroutput["costs"] = json.dumps(
-                {"costs": self.costs, "slow": self.slow, "slowness": self.slowness}
+                {"costs": self.costs, "modules": self.modules, "slow": self.slow, "slowness": self.slowness}
             )
         elif not self.nightly and (self.beyond() or self.slow) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -132,3 +138,5 @@ class Budgets:
                 terminalreporter.write_line(line, red=True)
         told = ", ".join(f"{folder} {cost:.0f}" for folder, cost in sorted(self.costs.items()))
         terminalreporter.write_line(f"CPU seconds: {told}; slowness {fmean(self.slowness or [1.0]):.1f}")
+        dearest = ", ".join(f"{module} {cost:.0f}" for module, cost in self.modules.most_common(DEAREST))
+        terminalreporter.write_line(f"dearest modules: {dearest}")

@@ -75,7 +75,13 @@ def test_a_folder_beyond_its_budget_fails(pytester: pytest.Pytester) -> None:
     """Whatever its docstrings say."""
     done = session(pytester, "proof", "It alone spends.")
     assert done.ret == pytest.ExitCode.TESTS_FAILED
-    done.stdout.re_match_lines([r"the tests of proof cost \d CPU seconds; allowed: 0\.\d.*", r"CPU seconds: proof \d"])
+    done.stdout.re_match_lines(
+        [
+            r"the tests of proof cost \d CPU seconds; allowed: 0\.\d.*",
+            r"CPU seconds: proof \d",
+            r"dearest modules: test_planted \d",
+        ]
+    )
 
 
 def test_a_slow_machine_is_no_dear_folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
