@@ -43,9 +43,9 @@ LAWS = (
     "test_laws::test_an_answer_of_another_shape_keeps_no_law",
     "test_law_tolerances",
     "test_laws::test_each_law_is_broken_by_a_fault_that_breaks_no_other",
-    "test_laws::test_a_value_that_needs_a_gradient_breaks_its_law",
+    "test_ways_of_calls::test_a_value_that_needs_a_gradient_breaks_its_law",
     "test_laws::test_a_wrong_second_order_breaks_its_law_and_no_other",
-    "test_laws::test_another_way_of_a_call_breaks_its_law_and_no_other",
+    "test_ways_of_calls::test_another_way_of_a_call_breaks_its_law_and_no_other",
     "test_isolation::test_only_its_own_memory_can_tell_whether_it_is_shared",
 )
 RUNS = (
@@ -213,6 +213,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/labels.py": (
         "test_sizes::test_rows_in_place_of_labels_are_decided_at_every_size",
         "test_laws",
+        "test_ways_of_calls",
         "test_trying",
         "test_doctests",
     ),

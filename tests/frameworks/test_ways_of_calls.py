@@ -1,0 +1,261 @@
+"""Laws about how a call is made: each is broken by a loss that looks at it, and by nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from lawful import broken, of_one_subject
+
+from xentcheck import adapters
+from xentcheck.adapters.base import Adapter
+from xentcheck.studies.laws import LAWS, law_result
+from xentcheck.vocabulary import OPTIONS
+
+
+def test_a_value_that_needs_a_gradient_breaks_its_law() -> None:
+    """PyTorch: zeros unless the logits require a gradient."""
+    torch = pytest.importorskip("torch")
+
+    def loss(z: Any, y: Any, **options: Any) -> Any:
+        value = torch.nn.functional.cross_entropy(z, y, **options)
+        return value if z.requires_grad else torch.zeros_like(value)
+
+    assert broken(adapters.from_torch(loss)) == {"value-alone"}
+
+
+def smoothing_without_a_graph(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """A fast path that forgets the smoothing."""
+    if not torch.is_grad_enabled():
+        options.pop("label_smoothing", None)
+    return torch.nn.functional.cross_entropy(z, y, **options)
+
+
+def ignored_rows_of_a_large_batch(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """A path for more than 16 rows without a graph, which divides by all of them."""
+    value = torch.nn.functional.cross_entropy(z, y, **options)
+    if torch.is_grad_enabled() or len(z) <= 16 or options.get("reduction", "mean") != "mean" or y.is_floating_point():
+        return value
+    return value * (y != options.get("ignore_index", -100)).sum() / len(y)
+
+
+def wrong_where_a_weight_is_learned(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """The weight counts twice."""
+    weight = options.pop("weight", None)
+    if weight is not None:
+        options["weight"] = weight.detach()
+        z = z + 0.0625 * weight.requires_grad * (torch.arange(z.shape[1]) == 0)
+    return torch.nn.functional.cross_entropy(z, y, **options)
+
+
+def wrong_by_two_threads(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """The last row is done by no thread."""
+    value = torch.nn.functional.cross_entropy(z, y, **options)
+    kept = torch.arange(len(z)) < len(z) - 1
+    return torch.where(kept, value, 0 * value) if value.ndim and torch.get_num_threads() > 1 else value
+
+
+def doubled_if(condition: Callable[..., Any]) -> Callable[..., Any]:
+    """A loss that is twice as large where something holds of (torch, z, y, options)."""
+
+    def fault(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+        return torch.nn.functional.cross_entropy(z, y, **options) * (2 if condition(torch, z, y, options) else 1)
+
+    return fault
+
+
+def doubled_gradient(torch: Any, x: Any) -> Any:
+    """x, whose gradient is doubled on its way back."""
+    return 2 * x - x.detach()
+
+
+def wrong_gradient_of_the_target(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    y = doubled_gradient(torch, y) if y.is_floating_point() else y
+    return torch.nn.functional.cross_entropy(z, y, **options)
+
+
+def wrong_gradient_of_the_weight(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    if "weight" in options:
+        options["weight"] = doubled_gradient(torch, options["weight"])
+    return torch.nn.functional.cross_entropy(z, y, **options)
+
+
+def backward_of(change: Callable[..., Any]) -> Callable[..., Any]:
+    """A loss with a backward pass of its own; change: of (torch, z, the loss as a function, upstream) the gradient."""
+
+    def fault(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+        def loss(z: Any) -> Any:
+            return torch.nn.functional.cross_entropy(z, y, **options)
+
+        class Own(torch.autograd.Function):  # type: ignore[misc, name-defined]  # torch is handed over
+            @staticmethod
+            def forward(z: Any) -> Any:
+                return loss(z)
+
+            @staticmethod
+            def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+                ctx.z = inputs[0]
+                SAVED["z"] = inputs[0]
+
+            @staticmethod
+            def backward(ctx: Any, up: Any) -> Any:
+                return change(torch, ctx.z, loss, up)
+
+            @staticmethod
+            def jvp(ctx: Any, v: Any) -> Any:
+                rows = (gradient_of(torch, ctx.z, lambda z: loss(z).sum(), torch.ones(())) * v).sum(1)
+                return 1.5 * rows
+
+        return Own.apply(z)
+
+    return fault
+
+
+SAVED: dict[str, Any] = {}
+
+
+def gradient_of(torch: Any, z: Any, loss: Any, up: Any) -> Any:
+    """As it should be, without a graph of its own."""
+    with torch.enable_grad():
+        leaf = z.detach().requires_grad_()
+        return torch.autograd.grad(loss(leaf), leaf, up.detach())[0]
+
+
+def of_the_last_call(torch: Any, z: Any, loss: Any, up: Any) -> Any:
+    """The logits lie in one place for all calls."""
+    return gradient_of(torch, SAVED["z"], loss, up)
+
+
+def added_here_too(torch: Any, z: Any, loss: Any, up: Any) -> Any:
+    """It is added to what the leaf has, and returned as well."""
+    found = gradient_of(torch, z, loss, up)
+    z.grad = found.clone()
+    return found
+
+
+def halved_with_a_graph(torch: Any, z: Any, loss: Any, up: Any) -> Any:
+    return gradient_of(torch, z, loss, up) * (0.5 if torch.is_grad_enabled() else 1)
+
+
+@pytest.mark.parametrize(
+    ("law", "fault"),
+    [
+        ("value-alone", smoothing_without_a_graph),
+        ("value-alone", ignored_rows_of_a_large_batch),
+        ("learned-weight", wrong_where_a_weight_is_learned),
+        ("threads", wrong_by_two_threads),
+    ],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+def test_a_state_of_pytorch_breaks_its_law_and_no_other(law: str, fault: Any) -> None:
+    """No graph, a weight that is learned, more than one thread: alone this has losses that look at each."""
+    torch = pytest.importorskip("torch")
+
+    def loss(z: Any, y: Any, **options: Any) -> Any:
+        return fault(torch, z, y, **options)
+
+    threads = torch.get_num_threads()
+    assert broken(adapters.from_torch(loss)) == {law}
+    assert torch.get_num_threads() == threads
+
+
+def of_pixels(strides: tuple[int, ...]) -> Callable[..., Any]:
+    return lambda torch, z, y, options: z.stride() == strides
+
+
+CALLS: dict[str, tuple[str, Any, set[str]]] = {
+    "inference": ("value-alone", doubled_if(lambda torch, z, y, o: torch.is_inference_mode_enabled()), set()),
+    "kept": ("value-alone", doubled_if(lambda torch, z, y, o: z.requires_grad > torch.is_grad_enabled()), set()),
+    "detached": ("value-alone", doubled_if(lambda t, z, y, o: t.is_grad_enabled() and not needs(t, z)), set()),
+    "images": ("strides", doubled_if(of_pixels((84, 1, 28, 7))), set()),
+    "sequences": ("strides", doubled_if(of_pixels((35, 1, 7))), set()),
+    "weight": ("strides", doubled_if(lambda t, z, y, o: "weight" in o and not o["weight"].is_contiguous()), set()),
+    "bytes": ("label-dtypes", doubled_if(lambda torch, z, y, o: y.dtype == torch.uint8), set()),
+    "computed": ("computed-inputs", doubled_if(lambda torch, z, y, o: z.grad_fn is not None), {"forward-mode"}),
+    "last": ("interleaved", backward_of(of_the_last_call), {"forward-mode"}),
+    "added": ("backward", backward_of(added_here_too), {"forward-mode"}),
+    "graph": ("create-graph", backward_of(halved_with_a_graph), {"forward-mode"}),
+    "batched": ("vmap", doubled_if(lambda torch, z, y, o: batched(torch, z)), set()),
+    "forward": ("forward-mode", backward_of(gradient_of), set()),
+    "target": ("gradient-of-target", wrong_gradient_of_the_target, set()),
+    "learned": ("gradient-of-weight", wrong_gradient_of_the_weight, set()),
+}
+"""Law, a fault that breaks it, and others that it breaks, as a backward pass of one's own has a wrong forward mode."""
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_another_way_of_a_call_breaks_its_law_and_no_other(name: str) -> None:
+    """Of those about calls: alone this has losses that look at how they are called."""
+    torch = pytest.importorskip("torch")
+    law, fault, beside = CALLS[name]
+
+    def loss(z: Any, y: Any, **options: Any) -> Any:
+        return fault(torch, z, y, **options)
+
+    options = [o for o in OPTIONS if o != "second_order"]
+    assert broken_calls(adapters.from_torch(loss, options=options)) == {law, *beside}
+
+
+def needs(torch: Any, z: Any) -> bool:
+    """Whether logits require a gradient, or are those of a batched call, which says nothing of it."""
+    return bool(z.requires_grad or batched(torch, z))
+
+
+def batched(torch: Any, z: Any) -> bool:
+    return bool(torch._C._functorch.is_batchedtensor(z))
+
+
+OF_CALLS = list(LAWS)[list(LAWS).index("value-alone") :]
+
+
+def broken_calls(adapter: Adapter) -> set[str]:
+    """The laws about calls that are broken."""
+    results = [law_result(of_one_subject(adapter), "float32", law) for law in OF_CALLS]
+    return {result.law for result in results if result and not result.kept}
+
+
+@pytest.mark.parametrize(
+    ("law", "condition"),
+    [
+        ("no-bias", lambda x, w, b: b is None),
+        ("leading-axes", lambda x, w, b: x.ndim == 3),
+        ("strides", lambda x, w, b: not w.is_contiguous()),
+        ("computed-inputs", lambda x, w, b: x.grad_fn is not None),
+        ("threads", lambda x, w, b: sys.modules["torch"].get_num_threads() > 1),
+    ],
+)
+def test_a_call_of_a_fused_linear_loss_breaks_its_law_and_no_other(law: str, condition: Any) -> None:
+    """The weight's gradient alone is doubled: without a bias, in two axes of rows, for a weight that is transposed."""
+    torch = pytest.importorskip("torch")
+
+    def loss(x: Any, w: Any, b: Any, target: Any, **options: Any) -> Any:
+        own = doubled_gradient(torch, w) if condition(x, w, b) else w
+        rows = x.reshape(-1, x.shape[-1]), target if target.is_floating_point() else target.reshape(-1)
+        z = torch.nn.functional.linear(rows[0], own, b)
+        return torch.nn.functional.cross_entropy(z, rows[1], **options)
+
+    beside = {"leading-axes"} if law == "computed-inputs" else set()  # it reshapes them
+    assert broken_calls(adapters.from_torch(loss, head="layer")) == {law, *beside}
+
+
+def test_a_call_of_jax_breaks_its_law_and_no_other() -> None:
+    """A value that only a call without a gradient doubles, and one that only a batched call does."""
+    jax = pytest.importorskip("jax")
+    from xentcheck.adapters.jax.loss import cross_entropy as of_logits
+
+    def primal_doubled(z: Any, y: Any, **options: Any) -> Any:
+        own = jax.custom_vjp(lambda z: 2 * of_logits(z, y, **options))
+        own.defvjp(lambda z: jax.vjp(lambda z: of_logits(z, y, **options), z), lambda pull, up: pull(up))
+        return own(z)
+
+    def batched_doubled(z: Any, y: Any, **options: Any) -> Any:
+        own = jax.custom_batching.custom_vmap(lambda z: z)
+        own.def_vmap(lambda size, batched, z: (2 * z, True))
+        same = jax.custom_jvp(own)
+        same.defjvp(lambda z, v: (own(*z), *v))
+        return of_logits(same(z), y, **options)
+
+    for fault, law in ((primal_doubled, "value-alone"), (batched_doubled, "vmap")):
+        assert broken_calls(adapters.from_jax(fault, options={"upstream"}, reductions=["none"])) == {law}
