@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Collection
 from copy import copy
 from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from xentcheck.adapters.base import LABELS
 from xentcheck.adapters.promises import Given, promised, promising
 from xentcheck.adapters.registry import built_in, get
-from xentcheck.errors import AdapterError, foreign
-from xentcheck.reference.labels import one_hot
-from xentcheck.reference.oracle import Exact
-from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.errors import AdapterError
+from xentcheck.reference.problem import NO_IGNORE
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .aliases import renamed
 from .called import as_function, calling_of, is_module, name_of
 from .functions import command_of, from_jax, from_numpy, from_torch
-from .fused import as_layer, by_position, names_of
+from .fused import by_position, names_of
 from .places import of_autograd, refuse_uncallable
-from .refusals import KEYWORDS, NAMED, ROWS, TRIED
+from .refusals import KEYWORDS, NAMED, TRIED, UNTOLD
 from .signatures import (
     DEFAULTS,
     always_given,
@@ -69,16 +63,12 @@ def adapter_of(
 
     framework: torch, jax or numpy; needed unless exactly one of PyTorch and JAX is imported. options: what it supports;
     by default everything that its signature has a parameter for. contract: the arithmetic that it promises, by name, or
-    as dtype -> name; it comes before what an adapter declares. overwrites: inputs that it says it overwrites. A
-    function without `reduction` is tested with the one
-    that it does. Raises AdapterError.
+    as dtype -> name; it comes before what an adapter declares. overwrites: inputs that it says it overwrites. Nothing
+    is called: `tried` finds out what the signature does not tell. Raises AdapterError.
 
-    >>> import numpy as np
-    >>> def loss(logits, target, upstream=1.0):
-    ...     from xentcheck.reference import cross_entropy, cross_entropy_grad
-    ...     return cross_entropy(logits, target), cross_entropy_grad(logits, target, upstream=upstream)
-    >>> adapter_of(loss, "numpy").capabilities.reductions
-    ('mean',)
+    >>> def loss(logits, target, upstream=1.0): ...
+    >>> sorted(adapter_of(loss, "numpy").capabilities.options & {"upstream", "weight"})
+    ['upstream']
     """
     from xentcheck.adapters.base import Adapter
 
@@ -127,8 +117,7 @@ def adapter_of(
     if parameters is None or "reduction" in parameters:
         made = wrap(function)
     else:
-        fixed = _without_reduction(function, parameters)
-        made = wrap(fixed, reductions=_reductions(wrap(fixed)))
+        made = wrap(_without_reduction(function, parameters))
     made.command = command_of(implementation, framework)
     made.calling = calling
     made.never_set = unset
@@ -137,8 +126,7 @@ def adapter_of(
     made.guessed = frozenset() if options is not None else frozenset((*TRIED, *NAMED, *DTYPES, LABELS))
     if parameters is None and options is None:
         made.guessed |= {KEYWORDS}
-    if parameters is None or "reduction" in parameters:
-        made.guessed |= frozenset(REDUCTIONS)
+    made.guessed |= frozenset(REDUCTIONS if parameters is None or "reduction" in parameters else {UNTOLD})
     return promising(made, some)
 
 
@@ -188,41 +176,3 @@ def _without_reduction(function: Callable[..., Any], parameters: frozenset[str])
         return function(*arrays, **options)
 
     return call
-
-
-def _reductions(adapter: Adapter) -> list[str]:
-    """What a function without `reduction` does: by the shape of what it returns, then by which number is nearer.
-
-    All of them if it returns nothing usable: the tests then say why.
-    """
-    logits = np.array(ROWS, np.float32)
-    rows: dict[str, Any] = {"logits": logits, "target": np.array([0, 2])}
-    if adapter.unavailable():
-        return ["mean"]
-    labels = [Problem(**rows, reduction=reduction, upstream=_ones(reduction)) for reduction in ("mean", "sum", "none")]
-    for problems in (labels, [one_hot(p) for p in labels]):
-        if distance := _distances(adapter, problems):
-            return [min(distance, key=lambda r: distance[r])]
-    return [p.reduction for p in labels]
-
-
-def _distances(adapter: Adapter, problems: Collection[Problem]) -> dict[str, float]:
-    """By reduction, how far its value is from the exact one, where it has that one's shape."""
-    distance: dict[str, float] = {}
-    for p, device in product(problems, adapter.devices()):
-        reduction = p.reduction
-        p = p if "logits" in adapter.capabilities.heads else as_layer(p) or p
-        quantity = "loss" if reduction == "none" else "cost"
-        try:
-            with foreign(), warnings.catch_warnings(action="ignore"):
-                found = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
-        except Exception:
-            continue
-        exact = Exact(p).evaluate([quantity])[quantity][0]
-        if np.shape(found) == exact.shape:
-            distance[reduction] = float(np.abs(np.asarray(found).astype(np.float64) - exact).max())
-    return distance
-
-
-def _ones(reduction: str) -> np.ndarray[Any, Any]:
-    return np.ones(2 if reduction == "none" else (), np.float32)

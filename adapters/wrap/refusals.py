@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from xentcheck.adapters.base import LABELS
 from xentcheck.adapters.needs import needed_options
 from xentcheck.errors import ProcessEnded, foreign, told
 from xentcheck.reference.labels import one_hot
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import NO_IGNORE, Problem
 
 from .fused import as_layer
@@ -60,6 +62,9 @@ any other exception is an error of their cases. A function of any keywords may r
 KEYWORDS = "keywords"
 """What is guessed of a function of any keywords: which of `NAMED` it takes."""
 
+UNTOLD = "untold-reduction"
+"""What is guessed of a function without a parameter for it: which reduction it does."""
+
 REFUSALS = ("TypeError", "ValueError", "NotImplementedError", "KeyError", "AssertionError")
 """How functions refuse an argument or its value; anything else that a reduction ends in is an error of its cases."""
 
@@ -68,13 +73,18 @@ MISTAKES = ("NameError", "UnboundLocalError", "AttributeError", "ImportError", "
 
 
 def tried(adapter: Adapter) -> Adapter:
-    """The adapter, without those of its guessed reductions, options and dtypes that it refuses."""
+    """The adapter, without those of its guessed reductions, options and dtypes that it refuses.
+
+    Each call is one of the adapter's own, with its limit of time: making an adapter calls nothing.
+    """
     if not adapter.guessed or adapter.unavailable() or not adapter.devices():
         return adapter
     c = adapter.capabilities
     first = next((d for d in ("float32", *c.dtypes) if d in c.dtypes), "")
     if not first:
         return adapter
+    if UNTOLD in adapter.guessed:
+        _find_reduction(adapter, plain(first))
     _without_refused_reductions(adapter, plain(first))
     if (reason := _refusal(adapter, plain(first))) != "" and not (reason and _takes_rows_only(adapter, first, reason)):
         return adapter
@@ -124,17 +134,51 @@ def _without_refused_reductions(adapter: Adapter, problem: Problem) -> None:
         adapter.capabilities = replace(c, reductions=kept)
 
 
-def _refusal(adapter: Adapter, problem: Problem, reduction: str = "") -> str | None:
-    """The exception that a problem ends in on every device, or an empty string; None if the process ends with it."""
-    c = adapter.capabilities
-    reduction = reduction or c.reductions[0]
+def _find_reduction(adapter: Adapter, problem: Problem) -> None:
+    """What a function without `reduction` does: by the shape of what it returns, then by which number is nearer.
+
+    All of them if it returns nothing usable: the cases then say why.
+    """
+    adapter.guessed -= {UNTOLD}
+    for p in (problem, one_hot(problem)):
+        if distances := _distances(adapter, p):
+            nearest = min(distances, key=lambda reduction: distances[reduction])
+            adapter.capabilities = replace(adapter.capabilities, reductions=(nearest,))
+            return
+
+
+def _distances(adapter: Adapter, problem: Problem) -> dict[str, float]:
+    """By reduction, how far its value is from the exact one, where it has that one's shape."""
+    found: dict[str, float] = {}
+    for device, reduction in product(adapter.devices(), ("mean", "sum", "none")):
+        p = _reduced(adapter, problem, reduction) or problem
+        quantity = "loss" if reduction == "none" else "cost"
+        try:
+            with foreign(), warnings.catch_warnings(action="ignore"):
+                value = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
+        except ProcessEnded:
+            break
+        except Exception:
+            continue
+        exact = Exact(p).evaluate([quantity])[quantity][0]
+        if np.shape(value) == exact.shape:
+            found[reduction] = float(np.abs(np.asarray(value).astype(np.float64) - exact).max())
+    return found
+
+
+def _reduced(adapter: Adapter, problem: Problem, reduction: str) -> Problem | None:
+    """The problem in that reduction, as the adapter is asked for it; None if no layer has it."""
     ones = np.ones(problem.loss_shape if reduction == "none" else (), problem.dtype)
     p = replace(problem, reduction=reduction, upstream=ones)
-    if "logits" not in c.heads:
-        layer = as_layer(p)
-        if layer is None:
-            return ""
-        p = layer
+    return p if "logits" in adapter.capabilities.heads else as_layer(p)
+
+
+def _refusal(adapter: Adapter, problem: Problem, reduction: str = "") -> str | None:
+    """The exception that a problem ends in on every device, or an empty string; None if the process ends with it."""
+    reduction = reduction or adapter.capabilities.reductions[0]
+    p = _reduced(adapter, problem, reduction)
+    if p is None:
+        return ""
     found = [_raised(adapter, p, device) for device in adapter.devices()]
     return found[-1] if all(found) or None in found else ""
 

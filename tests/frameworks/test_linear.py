@@ -15,6 +15,7 @@ from xentcheck.adapters.base import Result
 from xentcheck.adapters.numpy.linear import NumpyLinear
 from xentcheck.adapters.wrap.fused import as_layer, names_of
 from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import LINEAR, LINEAR_ROWS, LINEAR_SIZES, LINEAR_TINY, TINY, linear_cases
@@ -193,8 +194,10 @@ def test_autograd_of_a_composition_agrees(framework: str) -> None:
             return loss(input, jax.lax.stop_gradient(lin_weight), target, bias, reduction)
 
     xentcheck.assert_agrees(loss, framework, dtypes=["float32"])
-    run = xentcheck.check(detached, framework, dtypes=["float32"])
-    assert {r.quantity for r in run.records if r.outcome == "disagree"} == {"dC/dw"}
+    subject = subject_on(tried(adapter_of(detached, framework)), "cpu")
+    few = [c for c in selected("quick", ["float32"], 0, ()) if c.inputs and not c.hidden and not c.options][:2]
+    records = [r for c in few for r in run_case(c, [subject])]
+    assert {r.quantity for r in records if r.outcome == "disagree"} == {"dC/dw"}
 
 
 def test_the_signature_says_what_is_what() -> None:

@@ -11,6 +11,7 @@ import pytest
 import xentcheck
 from xentcheck.adapters.spec import Spec
 from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.adapters.wrap.signatures import parameters_of, supported
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -34,7 +35,16 @@ def row_losses(logits: Any, target: Any, ignore_index: int = -100) -> tuple[Any,
 @pytest.mark.parametrize(("function", "reduction"), [(mean_loss, "mean"), (sum_loss, "sum"), (row_losses, "none")])
 def test_a_function_without_reduction_is_tested_with_its_own(function: Any, reduction: str) -> None:
     """By what it returns on a small problem."""
-    assert adapter_of(function, "numpy").capabilities.reductions == (reduction,)
+    assert tried(adapter_of(function, "numpy")).capabilities.reductions == (reduction,)
+
+
+def test_wrapping_calls_nothing() -> None:
+    """A function that never answers is limited in time only where it is called as an adapter."""
+
+    def never(logits: Any, target: Any) -> Any:
+        raise AssertionError("called")
+
+    assert adapter_of(never, "numpy").capabilities.reductions == ("mean", "sum", "none")
 
 
 def test_what_the_signature_has_no_parameter_for_is_unsupported() -> None:
@@ -70,7 +80,7 @@ def test_a_module_with_options_of_its_own_is_refused() -> None:
         adapter_of(torch.nn.CrossEntropyLoss(label_smoothing=0.1))
     with pytest.raises(AdapterError, match=r"is an instance with weight=\.\.\.; allowed"):
         adapter_of(torch.nn.CrossEntropyLoss(weight=torch.ones(3)))
-    assert adapter_of(torch.nn.CrossEntropyLoss(reduction="sum")).capabilities.reductions == ("sum",)
+    assert tried(adapter_of(torch.nn.CrossEntropyLoss(reduction="sum"))).capabilities.reductions == ("sum",)
     built_in = adapter_of("numpy")
     with pytest.raises(AdapterError, match="options of adapter numpy are its own"):
         adapter_of(built_in, options=["weight"])
@@ -130,7 +140,7 @@ def test_a_module_has_its_own_options() -> None:
     """An instance is tested with the reduction that it was made with."""
     torch = pytest.importorskip("torch")
     for reduction in ("mean", "sum", "none"):
-        adapter = adapter_of(torch.nn.CrossEntropyLoss(reduction=reduction))
+        adapter = tried(adapter_of(torch.nn.CrossEntropyLoss(reduction=reduction)))
         assert adapter.capabilities.reductions == (reduction,)
         assert "weight" not in adapter.capabilities.options
     xentcheck.assert_agrees(torch.nn.CrossEntropyLoss(reduction="none"), dtypes=["float32"])
@@ -148,7 +158,7 @@ def test_losses_of_optax_agree_as_they_are() -> None:
     """Losses per example, and their own axis argument."""
     optax = pytest.importorskip("optax")
     loss = optax.softmax_cross_entropy_with_integer_labels
-    adapter = adapter_of(loss, "jax")
+    adapter = tried(adapter_of(loss, "jax"))
     assert adapter.capabilities.reductions == ("none",)
     options = adapter.capabilities.options - {"probabilities", "second_order", "empty_batch"}
     xentcheck.assert_agrees(loss, "jax", options=options, dtypes=["float32"])
