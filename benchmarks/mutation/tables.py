@@ -42,6 +42,7 @@ LAWS = (
     "test_laws::test_nan_keeps_no_law",
     "test_laws::test_an_answer_of_another_shape_keeps_no_law",
     "test_law_tolerances",
+    "test_laws_of_means",
     "test_laws::test_each_law_is_broken_by_a_fault_that_breaks_no_other",
     "test_ways_of_calls::test_a_value_that_needs_a_gradient_breaks_its_law",
     "test_laws::test_a_wrong_second_order_breaks_its_law_and_no_other",

@@ -1,6 +1,6 @@
 """A PyTorch and a JAX project with two branches each: the gate is red for the broken one, and not for other rounding.
 
-`benchmarks/gate.py`, nightly, has ten of each kind; the sources and the changes are its own.
+`benchmarks/gate.py`, nightly, has ten of each kind; the sources and the changes are its own. JAX compiles each branch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not BENCHMARK.is_file(), reason="the tests lie o
 
 
 @pytest.mark.usefixtures("ordinary")
-@pytest.mark.parametrize("framework", ["torch", "jax"])
+@pytest.mark.parametrize("framework", ["torch", pytest.param("jax", marks=pytest.mark.nightly)])
 def test_a_broken_branch_is_red_and_one_that_rounds_otherwise_is_not(framework: str, tmp_path: Path) -> None:
     """With cause and command: alone this gates functions of the frameworks."""
     pytest.importorskip(framework)
