@@ -47,6 +47,7 @@ LAWS = (
     "test_ways_of_calls::test_a_value_that_needs_a_gradient_breaks_its_law",
     "test_laws::test_a_wrong_second_order_breaks_its_law_and_no_other",
     "test_ways_of_calls::test_another_way_of_a_call_breaks_its_law_and_no_other",
+    "test_ways_of_calls::test_a_call_of_a_fused_linear_loss_breaks_its_law_and_no_other",
     "test_isolation::test_only_its_own_memory_can_tell_whether_it_is_shared",
 )
 RUNS = (
