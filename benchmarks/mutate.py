@@ -160,10 +160,11 @@ def fails(tests: Sequence[str]) -> str:
 
 def digest(change: Change, killer: str) -> str:
     """Of the change and of the tests that its result rests on: the one that failed, or all that did not."""
-    names = [test.partition("::")[0] for test in ((killer,) if killer else TESTS[change.file])]
-    tests = [ROOT / place_of(name) for name in dict.fromkeys(names)]
+    names = (killer,) if killer else TESTS[change.file]
+    tests = [ROOT / place_of(module) for module in dict.fromkeys(name.partition("::")[0] for name in names)]
     text = "".join(test.read_text() for test in tests if test.exists())
-    return sha256(f"{change.key} {change.line} {text}".encode()).hexdigest()[:16]
+    asked = "" if killer else " ".join(names)
+    return sha256(f"{change.key} {change.line} {asked}{text}".encode()).hexdigest()[:16]
 
 
 @click.command()
