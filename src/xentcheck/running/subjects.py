@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xentcheck.adapters.promises import code, words
+from xentcheck.adapters.registry import built_in
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cases.case import SMOOTHING
 from xentcheck.cases.profiles.alone import COMBINED
@@ -53,7 +54,10 @@ class Subject:
             return f"xentcheck replay {case} {self.command} --device {self.device} --variant {self.variant}"
         contract = f", contract={code(self.adapter.promised)}" if self.adapter.promised else ""
         place = f'device="{self.device}", variant="{self.variant}"'
-        return f'xentcheck.replay({self.adapter.name}, "{case}", {place}{contract})'
+        if self.adapter.calling and self.adapter.package in built_in():
+            place = f'framework="{self.adapter.package}", {place}'  # it may be at hand as a function only
+        name = self.adapter.name if self.adapter.name.isidentifier() else "implementation"
+        return f'xentcheck.replay({name}, "{case}", {place}{contract})'
 
     @property
     def is_main(self) -> bool:
