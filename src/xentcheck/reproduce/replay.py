@@ -28,6 +28,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.running.attempts import attempt, given
 from xentcheck.running.comparison import run_case
+from xentcheck.running.deviations import Deviations, in_force, known_with
 from xentcheck.running.executors.futures import wrapped_as
 from xentcheck.running.subjects import Subject, contract_of, contracts_of, subject_on
 from xentcheck.vocabulary import FAILING, VALUES
@@ -61,13 +62,15 @@ def replay(
     smallest: Spec | None = None,
     script: Path | None = None,
     contract: Given = None,
+    deviations: str | Path | None = None,
 ) -> int:
     """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, or decides nothing.
 
     adapter: one, its name, or a function, as for `check`; framework: what a function is written in. show: elements per
     quantity, the worst first. command: the options that name the adapter on the command line. smallest: the adapter's
     spec, to look for the smallest problem that fails as well and to print a script of it, or write it to `script`.
-    contract: as for `check`. Raises CaseError, ProblemError, AdapterError or UnavailableError.
+    contract, deviations: as for `check`; an entry that has expired excuses nothing. Raises CaseError, ProblemError,
+    AdapterError, DeviationError or UnavailableError.
 
     >>> from xentcheck import adapters
     >>> replay(adapters.get("numpy"), "ties.2x3.f64.index.plain.mean.up-one.contig.s0")  # doctest: +ELLIPSIS
@@ -80,6 +83,7 @@ def replay(
 
         prepare_file(script, own=SCRIPT)
     whole("show", show, 1)
+    known = Deviations(in_force(known_with(deviations)))
     named = _named(adapter, framework)
     found = subject_on(promising(named, promised(contract)), device, variant, command)
     subject = replace(found, always=True)
@@ -87,6 +91,8 @@ def replay(
     records = run_case(case, [subject.outcomes_only()], problem)
     if any(r.outcome in FAILING for r in records):  # then grades and causes are shown
         records = run_case(case, [subject], problem)
+    wrong = [r for r in records if r.outcome in FAILING]  # a known one has a script, too
+    records = [known.apply(r) for r in records]
     console = Console(width=max(Console().width, WIDTH))
     _print_problem(problem, str(case), console)
     for record in records:
@@ -94,8 +100,8 @@ def replay(
     _print_elements(case, problem, subject, {r.quantity for r in records if r.elements}, show, console)
     _print_steps(problem, show, console)
     failing = [r for r in records if r.outcome in FAILING]
-    if smallest and failing:
-        _print_smallest(case, subject, failing, smallest, script, console)
+    if smallest and wrong:
+        _print_smallest(case, subject, wrong, smallest, script, console)
     elif smallest:
         console.print("nothing fails here: no script was written")
     if not failing and not any(map(decides, records)):

@@ -84,6 +84,12 @@ def known_with(given: object) -> list[Deviation]:
     return load() + load(Path(given))
 
 
+def in_force(entries: Iterable[Deviation]) -> list[Deviation]:
+    """Those that have not expired."""
+    today = datetime.now(UTC).date()
+    return [entry for entry in entries if not entry.expired(today)]
+
+
 def _entry(where: Path, number: int, entry: object) -> Deviation:
     allowed = {f.name for f in fields(Deviation)}
     needed = {"adapter", "reason", "link"}
