@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from xentcheck.adapters.promises import Given
 from xentcheck.cases import Case
@@ -15,20 +14,16 @@ from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import Summary, summarize
 from xentcheck.running.collect import collect
-from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.deviations import Deviations, known_with
 from xentcheck.running.environment import header_of
 from xentcheck.running.executors.futures import Sent, execute_on, wrapped_as
 from xentcheck.running.executors.local import execute
-from xentcheck.running.subjects import subjects_of
+from xentcheck.running.subjects import narrowed_to, subjects_among
 from xentcheck.running.tasks import Task, groups_of
 from xentcheck.studies.laws import LawStudy
 from xentcheck.studies.probes import ProbeStudy
 
-from .errors import AdapterError, DeviationError, Disagreement, DtypeError, XentcheckError, require_named
-from .vocabulary import DTYPES
-
-if TYPE_CHECKING:
-    pass
+from .errors import AdapterError, Disagreement
 
 
 @dataclass(frozen=True)
@@ -106,41 +101,21 @@ def check(
     >>> run.ok
     True
     """
-    dtypes = _words("dtypes", dtypes, DtypeError, f"some of {', '.join(DTYPES)}")
-    devices = _words("devices", devices, AdapterError, "cpu, cuda, gpu")
+    dtypes, devices = narrowed_to(dtypes, devices)
     chosen = selected(profile, dtypes, seed)
-    if deviations is not None:
-        if not isinstance(deviations, (str, Path)):
-            raise DeviationError(f"deviations is of type {type(deviations).__name__}; allowed: a TOML file")
-        require_named("deviations", str(deviations), "a TOML file")
+    known = known_with(deviations)
     if executor is not None and not hasattr(executor, "submit"):
         raise AdapterError(f"executor is of type {type(executor).__name__}; allowed: one of `concurrent.futures`")
     wrapped = {"framework": framework, "options": options, "contract": contract, "overwrites": overwrites}
     adapter = wrapped_as(implementation, wrapped)
-    subjects = subjects_of(adapter, devices)
-    if absent := [device for device in devices or () if device not in adapter.capabilities.devices]:
-        allowed = ", ".join(adapter.capabilities.devices)
-        raise AdapterError(f"adapter {adapter.name} has no device among {', '.join(absent)}; allowed: {allowed}")
+    subjects = subjects_among(adapter, devices)
     narrowed = {"dtypes": tuple(dtypes or ()), "devices": tuple(devices or ())}
     header = header_of(chosen, subjects, profile, seed, jobs=1, **narrowed)
     tasks = tasks_of(chosen, profile)
-    known = load() + (load(Path(deviations)) if deviations else [])
     if executor is None:
         return Run(collect(header, execute(tasks, subjects), Deviations(known)))
     finished = execute_on(executor, tasks, Sent.of(implementation, devices, **wrapped))
     return Run(collect(header, finished, Deviations(known)))
-
-
-def _words(
-    what: str, given: Collection[str] | None, error: type[XentcheckError], allowed: str
-) -> tuple[str, ...] | None:
-    """The words of a collection; a single one is a collection of one. Raises the error where there is none."""
-    if given is None:
-        return None
-    words = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Collection) else ()
-    if not words:
-        raise error(f"{what} is {'empty' if isinstance(given, Collection) else repr(given)}; allowed: {allowed}")
-    return words
 
 
 def assert_agrees(

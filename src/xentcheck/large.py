@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,23 @@ from xentcheck.api import Run
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.running.collect import collect
-from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.deviations import Deviations, known_with
 from xentcheck.running.environment import header_of
 from xentcheck.running.executors.futures import wrapped_as
 from xentcheck.running.executors.local import execute
-from xentcheck.running.subjects import subjects_of
+from xentcheck.running.subjects import narrowed_to, subjects_among
 from xentcheck.studies.large.blocks import blocks_of, large_cases, takers, together
 from xentcheck.studies.large.handed import HandedResults
 from xentcheck.studies.large.pace import pace
 
 from .errors import AdapterError
+
+OF_A_CASE = ("framework", "options", "contract", "overwrites", "dtypes", "devices", "seed", "deviations")
+OF_RESULTS = ("weight", "ignore_index", "label_smoothing", "reduction", "upstream", "contract")
+CALLED = ("case", "implementation", *OF_A_CASE)
+BLOCKS = ("blocks", "rows", *OF_RESULTS)
+ARRAYS = ("logits", "target", "results", *OF_RESULTS)
+"""The arguments of each of the three ways, the first of which chooses it; the others say nothing of it."""
 
 
 def check_large(
@@ -56,7 +64,8 @@ def check_large(
     results: quantity -> array; `rows`: how many rows must come in all. Or `logits` (N, C), `target` (N,) with class
     indices and `results`, as arrays that `numpy.load(..., mmap_mode="r")` has left in their files: one problem, whose
     cost and mean are those of all rows. weight, ignore_index, label_smoothing, reduction, upstream: of blocks or
-    arrays, as for `reference.Problem`. Raises CaseError, AdapterError, ProblemError and what `check` raises.
+    arrays, as for `reference.Problem`. An argument that belongs to another of the three ways is refused. Raises
+    CaseError, AdapterError, ProblemError and what `check` raises.
 
     >>> import numpy as np
     >>> from xentcheck.reference import cross_entropy_grad
@@ -65,13 +74,14 @@ def check_large(
     >>> run.ok, run.records[0].elements
     (True, 1200)
     """
+    given = dict(locals())
     ways = {"an implementation and a case": case, "blocks": blocks, "logits, target and results": logits}
     if sum(way is not None for way in ways.values()) != 1 or (implementation is None) != (case is None):
         raise AdapterError(f"nothing to judge, or too much; allowed: one of {'; '.join(ways)}")
+    _require_used(given, CALLED if case is not None else BLOCKS if blocks is not None else ARRAYS)
     if case is not None:
         wrapped = {"framework": framework, "options": options, "contract": contract, "overwrites": overwrites}
-        known = load() + (load(Path(deviations)) if deviations else [])
-        return _called(wrapped_as(implementation, wrapped), case, dtypes, devices, seed, known)
+        return _called(implementation, wrapped, case, dtypes, devices, seed, deviations)
     common = {"weight": weight, "ignore_index": ignore_index}
     common |= {"label_smoothing": label_smoothing, "reduction": reduction}
     handed = HandedResults(common, upstream, contract)
@@ -82,17 +92,30 @@ def check_large(
         return _run_of(handed, handed.of_blocks(blocks, rows, told))
 
 
+def _require_used(given: Mapping[str, Any], used: Sequence[str]) -> None:
+    """Raise AdapterError for an argument that somebody gave, and that says nothing of what is judged this way."""
+    for name, parameter in signature(check_large).parameters.items():
+        value, default = given[name], parameter.default
+        is_default = value is default or (isinstance(value, type(default)) and value == default)
+        if name not in used and not is_default:
+            raise AdapterError(f"{name} makes no difference beside {used[0]}; allowed: {', '.join(used)}")
+
+
 def _called(
-    adapter: Any,
+    implementation: object,
+    wrapped: Mapping[str, Any],
     text: str,
     dtypes: Sequence[str] | None,
     devices: Sequence[str] | None,
     seed: int,
-    known: list[Any],
+    deviations: str | Path | None,
 ) -> Run:
     """The run of an implementation that is called for one block after another."""
+    dtypes, devices = narrowed_to(dtypes, devices)
+    known = known_with(deviations)
+    adapter = wrapped_as(implementation, wrapped)
     chosen = large_cases(text, dtypes, seed)
-    subjects = takers(subjects_of(adapter, devices))
+    subjects = takers(subjects_among(adapter, devices))
     narrowed = {"dtypes": tuple(dtypes or ()), "devices": tuple(devices or ())}
     header = header_of(chosen, subjects, "quick", seed, 1, tuple(map(str, chosen)), **narrowed)
     tasks = [block for whole in chosen for block in blocks_of(whole)]

@@ -69,9 +69,13 @@ def test_the_replay_line_finds_the_function_again(capsys: pytest.CaptureFixture[
         (subject,) = subjects_of(adapter, ["cpu"])
         lines[function.__name__] = subject.replay(Case.parse(case))
     assert lines["wrong"].startswith(f"xentcheck replay {case} --impl {__name__}:wrong --framework numpy --device cpu")
-    assert lines["local"] == f'xentcheck.replay(local, "{case}", device="cpu", variant="eager")'
-    assert eval(lines["local"], {"xentcheck": xentcheck, "local": adapters.from_numpy(local)}) == 1
-    assert "dC/dz: disagree" in capsys.readouterr().out
+    place = 'framework="numpy", device="cpu", variant="eager"'
+    assert lines["local"] == f'xentcheck.replay(local, "{case}", {place})'
+    for at_hand in (adapters.from_numpy(local), local):
+        assert eval(lines["local"], {"xentcheck": xentcheck, "local": at_hand}) == 1
+        assert "dC/dz: disagree" in capsys.readouterr().out
+    (nameless,) = subjects_of(adapter_of(lambda logits, target: wrong(logits, target), "numpy"), ["cpu"])
+    assert nameless.replay(Case.parse(case)) == f'xentcheck.replay(implementation, "{case}", {place})'
 
 
 @pytest.mark.usefixtures("ordinary")

@@ -4,6 +4,7 @@ stated, and neither side hides behind the other.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -222,7 +223,32 @@ def test_bad_input_is_one_line() -> None:
         ProblemError, match=r"0x3 logits, 20 probes; allowed: at least one of each, and one row at a time"
     ):
         check_projection(right, (0, 3))
-    with pytest.raises(AdapterError, match=r"shapeless cannot be projected: loss is shape \(\), expected \(2,\)"):
-        check_projection(adapters.from_numpy(shapeless), (2, 3))
-    with pytest.raises(AdapterError, match=r"print cannot be projected: "):
-        check_projection(adapters.from_numpy(print), (2, 3))
+    with pytest.raises(AdapterError, match=r"right cannot be projected: reduction none"):
+        check_projection(adapters.from_numpy(value_and_gradient, name="right", reductions=["mean"]), (2, 3))
+
+
+def leaving(logits: Any, target: Any, *, upstream: Any = 1.0, **options: Any) -> Any:
+    """Ends the process, as it believes, without an error."""
+    sys.exit(0)
+
+
+def overwriting(logits: Any, target: Any, *, upstream: Any = 1.0, **options: Any) -> tuple[Any, Any]:
+    """Right, and writes zeros into the labels."""
+    found = value_and_gradient(logits, target.copy(), upstream=upstream, **options)
+    target[...] = 0
+    return found
+
+
+@pytest.mark.parametrize(
+    ("function", "failure"),
+    [
+        (shapeless, "loss is shape (), expected (2,)"),
+        (leaving, "SystemExit: 0"),
+        (overwriting, "the call changed its input target"),
+    ],
+)
+def test_what_fails_in_a_run_fails_here(function: Any, failure: str) -> None:
+    """Another shape, an exception and an overwritten input are a wrong implementation, not bad input."""
+    result = check_projection(adapters.from_numpy(function), (2, 300))
+    assert not result.ok
+    assert failure in str(result)

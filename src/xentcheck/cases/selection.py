@@ -19,13 +19,7 @@ def selected(profile: str, dtypes: Sequence[str] | None, seed: int, patterns: Se
 
     Raises DtypeError, ProfileError also for a glob that matches nothing.
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ProfileError(f"seed is {seed!r}; allowed: a whole number from 0")
-    if dtypes is not None and not dtypes:
-        raise DtypeError(f"dtypes is empty; allowed: some of {', '.join(DTYPES)}")
-    for dtype in dtypes or ():
-        if dtype not in DTYPES:
-            raise DtypeError(f"dtype {dtype!r} is not judged; allowed: {', '.join(DTYPES)}")
+    require_draw(dtypes, seed)
     chosen = [case for case in cases(profile, seed) if case.dtype in (dtypes or DTYPES)]
     for pattern in patterns:
         if not any(fnmatchcase(str(case), pattern) for case in chosen):
@@ -33,6 +27,17 @@ def selected(profile: str, dtypes: Sequence[str] | None, seed: int, patterns: Se
                 f"no case matches {pattern!r}; allowed: a glob of some of the {len(chosen)} of {profile}"
             )
     return [case for case in chosen if matches(case, patterns)]
+
+
+def require_draw(dtypes: Sequence[str] | None, seed: int) -> None:
+    """Raise ProfileError for what is no seed, and DtypeError for no dtypes, or for one that is not judged."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ProfileError(f"seed is {seed!r}; allowed: a whole number from 0")
+    if dtypes is not None and not dtypes:
+        raise DtypeError(f"dtypes is empty; allowed: some of {', '.join(DTYPES)}")
+    for dtype in dtypes or ():
+        if dtype not in DTYPES:
+            raise DtypeError(f"dtype {dtype!r} is not judged; allowed: {', '.join(DTYPES)}")
 
 
 def matches(case: Case, patterns: Sequence[str]) -> bool:

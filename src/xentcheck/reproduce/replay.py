@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from rich.console import Console
@@ -22,11 +22,14 @@ from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.records.record import Record, ulps_of
 from xentcheck.records.sizes import decides
 from xentcheck.records.words import in_ulps, passing, ulps_text
+from xentcheck.reference.given import whole
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.running.attempts import attempt, given
 from xentcheck.running.comparison import run_case
+from xentcheck.running.deviations import Deviations, in_force, known_with
+from xentcheck.running.executors.futures import wrapped_as
 from xentcheck.running.subjects import Subject, contract_of, contracts_of, subject_on
 from xentcheck.vocabulary import FAILING, VALUES
 
@@ -48,9 +51,10 @@ NOT_DECIDED = {
 
 
 def replay(
-    adapter: Adapter | str,
+    adapter: object,
     case_id: str,
     *,
+    framework: str | None = None,
     device: str = "cpu",
     variant: str | None = None,
     show: int = 10,
@@ -58,13 +62,15 @@ def replay(
     smallest: Spec | None = None,
     script: Path | None = None,
     contract: Given = None,
+    deviations: str | Path | None = None,
 ) -> int:
     """Run one case and print its inputs, results, exact values and bounds; 1 if it does not agree, or decides nothing.
 
-    adapter: one, or its name. show: elements per quantity, the worst first. command: the options that name the adapter
-    on the command line. smallest: the adapter's spec, to look for the smallest problem that fails as well and to print
-    a script of it, or write it to `script`. contract: as for `check`. Raises CaseError, AdapterError or
-    UnavailableError.
+    adapter: one, its name, or a function, as for `check`; framework: what a function is written in. show: elements per
+    quantity, the worst first. command: the options that name the adapter on the command line. smallest: the adapter's
+    spec, to look for the smallest problem that fails as well and to print a script of it, or write it to `script`.
+    contract, deviations: as for `check`; an entry that has expired excuses nothing. Raises CaseError, ProblemError,
+    AdapterError, DeviationError or UnavailableError.
 
     >>> from xentcheck import adapters
     >>> replay(adapters.get("numpy"), "ties.2x3.f64.index.plain.mean.up-one.contig.s0")  # doctest: +ELLIPSIS
@@ -76,13 +82,17 @@ def replay(
         from .script import SCRIPT
 
         prepare_file(script, own=SCRIPT)
-    named = registry.get(adapter) if isinstance(adapter, str) else adapter
+    whole("show", show, 1)
+    known = Deviations(in_force(known_with(deviations)))
+    named = _named(adapter, framework)
     found = subject_on(promising(named, promised(contract)), device, variant, command)
     subject = replace(found, always=True)
     problem = build(case)
     records = run_case(case, [subject.outcomes_only()], problem)
     if any(r.outcome in FAILING for r in records):  # then grades and causes are shown
         records = run_case(case, [subject], problem)
+    wrong = [r for r in records if r.outcome in FAILING]  # a known one has a script, too
+    records = [known.apply(r) for r in records]
     console = Console(width=max(Console().width, WIDTH))
     _print_problem(problem, str(case), console)
     for record in records:
@@ -90,14 +100,24 @@ def replay(
     _print_elements(case, problem, subject, {r.quantity for r in records if r.elements}, show, console)
     _print_steps(problem, show, console)
     failing = [r for r in records if r.outcome in FAILING]
-    if smallest and failing:
-        _print_smallest(case, subject, failing, smallest, script, console)
+    if smallest and wrong:
+        _print_smallest(case, subject, wrong, smallest, script, console)
     elif smallest:
         console.print("nothing fails here: no script was written")
     if not failing and not any(map(decides, records)):
         console.print(Text(f"nothing was decided: {_undecided(records)}", style="bold red"), soft_wrap=True)
         return 1
     return int(bool(failing))
+
+
+def _named(adapter: object, framework: str | None) -> Adapter:
+    """The adapter itself, that of a name, or that of a function, as `check` asks it. Raises AdapterError."""
+    if isinstance(adapter, str):
+        return registry.get(adapter)
+    if hasattr(adapter, "capabilities") or not callable(adapter):
+        return cast("Adapter", adapter)
+    found: Adapter = wrapped_as(adapter, {"framework": framework})
+    return found
 
 
 def _undecided(records: Sequence[Record]) -> str:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from xentcheck.cases.profiles.named import PROFILES
-from xentcheck.errors import DeviationError
+from xentcheck.errors import DeviationError, require_named
 from xentcheck.records.record import Record
 from xentcheck.vocabulary import DTYPES, EXECUTED, QUANTITIES
 
@@ -72,6 +72,22 @@ def load(path: Path | None = None) -> list[Deviation]:
     if data or not isinstance(entries, list):
         raise DeviationError(f"deviation file {where} has {sorted(data) or 'no list'}; allowed: [[deviation]] entries")
     return [_entry(where, number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def known_with(given: object) -> list[Deviation]:
+    """The built-in entries, and those of a file that Python is given. Raises DeviationError or AdapterError."""
+    if given is None:
+        return load()
+    if not isinstance(given, (str, Path)):
+        raise DeviationError(f"deviations is of type {type(given).__name__}; allowed: a TOML file")
+    require_named("deviations", str(given), "a TOML file")
+    return load() + load(Path(given))
+
+
+def in_force(entries: Iterable[Deviation]) -> list[Deviation]:
+    """Those that have not expired."""
+    today = datetime.now(UTC).date()
+    return [entry for entry in entries if not entry.expired(today)]
 
 
 def _entry(where: Path, number: int, entry: object) -> Deviation:

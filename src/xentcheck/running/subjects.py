@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xentcheck.adapters.promises import code, words
+from xentcheck.adapters.registry import built_in
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cases.case import SMOOTHING
 from xentcheck.cases.profiles.alone import COMBINED
 from xentcheck.cases.profiles.reserved import reserved_for
 from xentcheck.cases.profiles.sets import EAGER, EAGER_SHAPE, SHARP
-from xentcheck.errors import AdapterError, DtypeError, UnavailableError, declaring
+from xentcheck.errors import AdapterError, DtypeError, UnavailableError, XentcheckError, declaring
 from xentcheck.judging.power.required import NARROW
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract, get
-from xentcheck.vocabulary import QUANTITIES, refusal
+from xentcheck.vocabulary import DTYPES, QUANTITIES, refusal
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -53,7 +54,10 @@ class Subject:
             return f"xentcheck replay {case} {self.command} --device {self.device} --variant {self.variant}"
         contract = f", contract={code(self.adapter.promised)}" if self.adapter.promised else ""
         place = f'device="{self.device}", variant="{self.variant}"'
-        return f'xentcheck.replay({self.adapter.name}, "{case}", {place}{contract})'
+        if self.adapter.calling and self.adapter.package in built_in():
+            place = f'framework="{self.adapter.package}", {place}'  # it may be at hand as a function only
+        name = self.adapter.name if self.adapter.name.isidentifier() else "implementation"
+        return f'xentcheck.replay({name}, "{case}", {place}{contract})'
 
     @property
     def is_main(self) -> bool:
@@ -108,6 +112,35 @@ def subjects_of(adapter: Adapter, devices: Sequence[str] | None = None, command:
     command = command or adapter.command
     command += words(adapter.promised) if command else ""
     return [Subject(adapter, variant, device, command, missing) for device in chosen for variant in adapter.variants]
+
+
+def narrowed_to(
+    dtypes: Collection[str] | None, devices: Collection[str] | None
+) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Dtypes and devices that somebody names to Python; None: all. Raises DtypeError or AdapterError for none."""
+    found = _words("dtypes", dtypes, DtypeError, f"some of {', '.join(DTYPES)}")
+    return found, _words("devices", devices, AdapterError, "cpu, cuda, gpu")
+
+
+def _words(
+    what: str, given: Collection[str] | None, error: type[XentcheckError], allowed: str
+) -> tuple[str, ...] | None:
+    """The words of a collection; a single one is a collection of one. Raises the error where there is none."""
+    if given is None:
+        return None
+    words = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Collection) else ()
+    if not words:
+        raise error(f"{what} is {'empty' if isinstance(given, Collection) else repr(given)}; allowed: {allowed}")
+    return words
+
+
+def subjects_among(adapter: Adapter, devices: Sequence[str] | None) -> list[Subject]:
+    """`subjects_of`; each device must be one that the adapter declares. Raises AdapterError or UnavailableError."""
+    subjects = subjects_of(adapter, devices)
+    if absent := [device for device in devices or () if device not in adapter.capabilities.devices]:
+        allowed = ", ".join(adapter.capabilities.devices)
+        raise AdapterError(f"adapter {adapter.name} has no device among {', '.join(absent)}; allowed: {allowed}")
+    return subjects
 
 
 def subject_on(adapter: Adapter, device: str, variant: str | None = None, command: str = "") -> Subject:

@@ -51,6 +51,7 @@ def test_a_word_alone_is_a_collection_of_one() -> None:
             lambda: xentcheck.replay(None, f"{CASES['full'][0]}.s0"),
             "NoneType is no adapter; allowed: the name of one, or ",
         ),
+        (lambda: xentcheck.replay("numpy", f"{CASES['full'][0]}.s0", show="x"), "show is 'x'; allowed: a whole number"),
         (lambda: xentcheck.replay("numpy", 7), "case id is of type int; allowed: family."),
         (lambda: xentcheck.check_projection(None, (2, 3)), "NoneType is no adapter; allowed: the name of one, or "),
         (lambda: xentcheck.check_projection("numpy", (2,)), "shape is (2,); allowed: (N, C)"),

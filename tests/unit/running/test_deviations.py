@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+import xentcheck
 from xentcheck import adapters
+from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.cases.profiles.named import cases
 from xentcheck.errors import DeviationError
 from xentcheck.records.record import Record
@@ -162,6 +164,24 @@ def test_an_entry_is_good_until_its_last_day(tmp_path: Path) -> None:
             at_work = Deviations([entry], date(2027, 1, 1) + timedelta(days=today - 1))
             assert at_work.apply(record()).outcome == "deviation"
             assert at_work.failures() == failures
+
+
+def doubled(logits: Any, target: Any, *, upstream: Any = 1.0, **options: Any) -> tuple[Any, Any]:
+    """Twice the cost, which an entry may know."""
+    cost, gradient = value_and_gradient(logits, target, upstream=upstream, **options)
+    return 2 * cost, gradient
+
+
+@pytest.mark.parametrize(
+    ("more", "code"), [('quantity = "cost"', 0), ('quantity = "dC/dz"', 1), ("expires = 2020-01-01", 1)]
+)
+def test_a_replay_says_what_the_run_said(tmp_path: Path, more: str, code: int, capsys: Any) -> None:
+    """A known fault is a deviation there, too, as long as its entry is in force; who does not name the file sees it."""
+    case = "ties.2x3.f64.index.plain.mean.up-one.contig.s0"
+    path = written(tmp_path, f'[[deviation]]\nadapter = "doubled"\nreason = "known"\nlink = "{LINK}"\n{more}\n')
+    assert xentcheck.replay(doubled, case, framework="numpy", deviations=path) == code
+    assert ("cost: deviation" in capsys.readouterr().out) == (code == 0)
+    assert xentcheck.replay(doubled, case, framework="numpy") == 1
 
 
 @pytest.mark.parametrize("outcome", [o for o in OUTCOMES if o not in EXECUTED])

@@ -201,6 +201,7 @@ PLAIN = Record(
         ({"outcome": "error", "elements": 0, "share": None, "reason": "ValueError: no"}, "error"),
         ({"outcome": "crash", "elements": 0, "share": None, "index": ()}, "crash"),
         ({"outcome": "unsupported", "elements": 0, "share": None}, "unsupported"),
+        ({"outcome": "convention", "elements": 0, "share": None, "rejected": (), "applicable": ()}, "agree"),
     ],
 )
 def test_the_whole_is_as_bad_as_its_worst_block(others: dict[str, Any], outcome: str) -> None:
@@ -246,6 +247,34 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "nothing to judge, or too much; allowed: one of an implementation and a case; blocks; logits, .*"),
     "a case without an implementation": ({"case": "5x3"}, "nothing to judge, or too much; .*"),
     "two ways": ({"blocks": [], "logits": np.zeros((1, 2))}, "nothing to judge, or too much; .*"),
+    "a reduction beside a case": (
+        {"implementation": "numpy", "case": "5x3", "reduction": "sum"},
+        "reduction makes no difference beside case; allowed: case, implementation, .*",
+    ),
+    "a weight beside a case": (
+        {"implementation": "numpy", "case": "5x3", "weight": np.ones(3)},
+        "weight makes no difference beside case; .*",
+    ),
+    "dtypes beside blocks": ({"blocks": some(), "dtypes": ["float16"]}, "dtypes makes no difference beside blocks; .*"),
+    "results beside blocks": ({"blocks": some(), "results": {"cost": 1.0}}, "results makes no difference beside .*"),
+    "rows beside arrays": (
+        {"logits": np.zeros((2, 3)), "target": [0, 1], "results": {"cost": 1.0}, "rows": 3},
+        "rows makes no difference beside logits; allowed: logits, target, results, .*",
+    ),
+    "no dtypes": ({"implementation": "numpy", "case": "5x3", "dtypes": []}, "dtypes is empty; allowed: .*"),
+    "another dtype": ({"implementation": "numpy", "case": "5x3", "dtypes": "int8"}, "dtype 'int8' is not judged; .*"),
+    "no devices": ({"implementation": "numpy", "case": "5x3", "devices": []}, "devices is empty; allowed: cpu, .*"),
+    "another device": ({"implementation": "numpy", "case": "5x3", "devices": "tpu"}, "adapter numpy has no device .*"),
+    "no seed": ({"implementation": "numpy", "case": "5x3", "seed": "1"}, "seed is '1'; allowed: a whole number from 0"),
+    "no text": ({"implementation": "numpy", "case": (5, 3)}, "case is of type tuple; allowed: ROWSxCLASSES, .*"),
+    "deviations that are no file": (
+        {"implementation": "numpy", "case": "5x3", "deviations": 7},
+        "deviations is of type int; allowed: a TOML file",
+    ),
+    "deviations without a name": (
+        {"implementation": "numpy", "case": "5x3", "deviations": ""},
+        "deviations is '', which names nothing; allowed: a TOML file",
+    ),
     "no size": ({"implementation": "numpy", "case": "5by3"}, "'5by3' is no large problem; allowed: ROWSxCLASSES, .*"),
     "a layer": (
         {"implementation": "numpy", "case": "gaussian.5x3k4.f32.index.plain.mean.up-one.contig.s0"},
@@ -294,6 +323,22 @@ def test_a_generator_is_right_until_its_last_block_is_wrong() -> None:
     nothing = xentcheck.check_large(blocks=iter(()))
     assert not nothing.ok
     assert nothing.verdict.reasons == ("no comparison was executed",)
+
+
+@pytest.mark.parametrize("rows", [(7, 0, 7), (0, 7), (7, 7)])
+def test_a_block_that_is_a_convention_takes_nothing_from_the_others(rows: tuple[int, ...]) -> None:
+    """One without a row, or whose rows are all ignored: right ones beside it agree, and wrong ones do not."""
+    ignored = {"target": np.full(7, -100), "results": {"cost": np.float32(np.nan), "dC/dz": np.zeros((7, 30), "f")}}
+    last = {} if 0 in rows else ignored
+    found = xentcheck.check_large(blocks=some(rows, **last))
+    assert found.ok, found.verdict.explanation()
+    assert {r.outcome for r in found.records} == {"agree"}
+    assert all(any("convention in 1 of" in note for note in r.notes) for r in found.records)
+    wrong = ((z, y, {q: x * np.float32(1.001) for q, x in results.items()}) for z, y, results in some(rows, **last))
+    assert {r.outcome for r in xentcheck.check_large(blocks=wrong).records} == {"disagree"}
+    alone = xentcheck.check_large(blocks=some((7,), **ignored))
+    assert [r.outcome for r in alone.records] == ["convention", "convention"]
+    assert not alone.ok
 
 
 def test_the_arrays_of_the_caller_stay_writable() -> None:

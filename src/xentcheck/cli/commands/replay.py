@@ -9,7 +9,7 @@ import click
 from xentcheck.adapters.promises import Promised
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cli.asked import asks_any, only
-from xentcheck.cli.options import FROM_1
+from xentcheck.cli.options import FROM_1, deviations_option
 from xentcheck.reproduce.replay import replay as replay_case
 
 
@@ -25,6 +25,7 @@ from xentcheck.reproduce.replay import replay as replay_case
 @click.option(
     "--script", type=click.Path(path_type=Path, dir_okay=False), help="As --shrink, with the script in this file."
 )
+@deviations_option
 def replay(
     specs: tuple[Spec, ...],
     promised: Promised,
@@ -34,6 +35,7 @@ def replay(
     show: int,
     shrink: bool,
     script: Path | None,
+    deviations: Path | None,
 ) -> int:
     """One case on one implementation: inputs, worst elements, exact steps.
 
@@ -49,4 +51,5 @@ def replay(
         command=spec.command,
         smallest=spec if shrink or script else None,
         script=script,
+        deviations=deviations,
     )

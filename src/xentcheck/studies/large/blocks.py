@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from xentcheck.cases.build import LARGEST
 from xentcheck.cases.case import Case
+from xentcheck.cases.selection import require_draw
 from xentcheck.errors import CaseError
 from xentcheck.records.record import Record, place_of
 from xentcheck.running.comparison import lost_case, run_case
@@ -72,6 +73,9 @@ def large_cases(text: str, dtypes: Sequence[str] | None = None, seed: int = 0) -
     >>> [str(case) for case in large_cases("8192x128256", ["bfloat16"])]
     ['gaussian.8192x128256.bf16.index.plain.mean.up-one.contig.s0']
     """
+    if not isinstance(text, str):
+        raise CaseError(f"case is of type {type(text).__name__}; allowed: ROWSxCLASSES, as 8192x128256, or a case's id")
+    require_draw(dtypes or None, seed)
     if shape := _SHAPE.fullmatch(text):
         size = int(shape[1]), int(shape[2])
         cases = [Case(family="gaussian", shape=size, dtype=dtype, seed=seed) for dtype in dtypes or DTYPES]

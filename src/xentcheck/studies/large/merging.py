@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 from xentcheck.records.facts import Facts, sentence
 from xentcheck.records.record import Element, Record, rank
 
-SEVERITY = ("crash", "timeout", "error", "disagree", "deviation", "convention", "unavailable", "unsupported")
-"""Outcomes of a block that are those of the whole, the gravest first; others follow from what all blocks reject."""
+SEVERITY = ("crash", "timeout", "error", "disagree", "deviation", "unavailable", "unsupported")
+"""Outcomes of a block that are those of the whole, the gravest first; others follow from what all blocks reject.
+
+A block that is a convention, as one whose rows are all ignored, takes nothing from the blocks that are judged.
+"""
 
 FEW = 32
 """Margins, and warnings or notes of each kind, that are kept."""
@@ -31,12 +34,18 @@ def merged(name: str, parts: Sequence[Part]) -> Record:
     Counts are added up; the blind fraction is that of all elements, each block's weighing as many as it has.
     """
     records = [part.record for part in parts]
+    judged = [part for part in parts if part.record.outcome != "convention"]
+    if judged and len(judged) < len(parts):
+        found = merged(name, judged)
+        apart = f"convention in {len(parts) - len(judged)} of {len(parts)} blocks, which are not judged"
+        digest = _digest(records)
+        return replace(found, digest=digest, notes=(*found.notes, apart))
     witness = max(parts, key=lambda part: (-_gravity(part.record), rank(part.record.share)))
     worst = witness.record
     elements, failing = (sum(getattr(r, count) for r in records) for count in ("elements", "failing"))
     applicable, rejected = (_union(getattr(r, field) for r in records) for field in ("applicable", "rejected"))
     outcome, facts = worst.outcome, replace(Facts(**{f: getattr(worst, f) for f in Facts().given()}), failing=failing)
-    if outcome not in SEVERITY:
+    if judged and outcome not in SEVERITY:
         proven = "agree" if "zero" in rejected else "vacuous"
         outcome = proven if "zero" in applicable else "trivial"
     reason = sentence(facts, outcome, worst.quantity, elements=elements, told=worst.reason)
@@ -49,7 +58,7 @@ def merged(name: str, parts: Sequence[Part]) -> Record:
         reason=reason,
         size=records[0].size,
         required=next((r.required for r in records if r.required), ()),
-        digest=hashlib.sha256("".join(r.digest for r in records).encode()).hexdigest()[:16],
+        digest=_digest(records),
         index=_moved(worst.index, witness.first),
         ulp=far.record.ulp if far else None,
         farthest=_farthest(far) if far and (far is not witness or worst.farthest) else None,
@@ -66,6 +75,11 @@ def merged(name: str, parts: Sequence[Part]) -> Record:
         warnings=_first(r.warnings for r in records),
         notes=(note, *_first(r.notes for r in records)),
     )
+
+
+def _digest(records: Sequence[Record]) -> str:
+    """One digest of those of all inputs."""
+    return hashlib.sha256("".join(r.digest for r in records).encode()).hexdigest()[:16]
 
 
 def _shares(records: Sequence[Record]) -> dict[str, float]:

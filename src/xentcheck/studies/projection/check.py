@@ -20,7 +20,7 @@ from xentcheck.cases.randomness import Stream
 from xentcheck.errors import AdapterError, DtypeError, ProblemError
 from xentcheck.judging.metric import shape_and_dtype
 from xentcheck.judging.power.measure import THRESHOLD
-from xentcheck.records.facts import sentence
+from xentcheck.records.facts import Facts, sentence
 from xentcheck.records.record import rank
 from xentcheck.reference.bounds.arithmetic import growth
 from xentcheck.reference.formats import Array
@@ -29,6 +29,7 @@ from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import attempt
 from xentcheck.running.subjects import Subject, contracts_of, subject_on
+from xentcheck.vocabulary import FAILING, OVERWRITABLE
 
 from .rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
 
@@ -48,7 +49,8 @@ class Projection:
 
     calls: evaluations of the implementation. resolution: in every row, an error in one element of more than this times
     the row's |upstream| is seen by each probe; if several elements err, with probability 1/2 at least. miss: how
-    probable it is at most that no probe sees them.
+    probable it is at most that no probe sees them. failure: why a call has no results that could be projected, as an
+    exception, another shape, or an input that it overwrote; nothing was looked at after it.
     """
 
     place: str
@@ -61,6 +63,7 @@ class Projection:
     gradient_row: int
     resolution: float
     undecided: tuple[str, ...] = ()
+    failure: str = ""
 
     @property
     def miss(self) -> float:
@@ -69,11 +72,14 @@ class Projection:
 
     @property
     def ok(self) -> bool:
-        """Whether the losses are right, the gradient is their derivative, and zeros would not have been."""
-        return self.value_share <= 1.0 and self.gradient_share <= 1.0 and not self.undecided
+        """Whether all calls had results, losses are right, the gradient is their derivative, and zeros would not be."""
+        right = self.value_share <= 1.0 and self.gradient_share <= 1.0
+        return right and not self.undecided and not self.failure
 
     def __str__(self) -> str:
         n, c = self.shape
+        if self.failure:
+            return f"{self.place} {n}x{c}, {self.calls} calls\n  cannot be projected: {self.failure}"
         names = " and ".join(self.undecided)
         zeros = f"\n  undecided {names}: a result of zeros would pass as well" if names else ""
         return (
@@ -83,6 +89,10 @@ class Projection:
             f"  noticed   one element off by {self.resolution:.3g} of its row's upstream gradient;\n"
             f"            several of them with a probability of at least 1 - 2^-{self.probes}{zeros}"
         )
+
+
+class _Failed(Exception):
+    """A call that ended, or whose results are not those of a loss, whatever their numbers are."""
 
 
 class _Worst:
@@ -146,20 +156,26 @@ class _Projector:
             self.resolution = max(self.resolution, float((2.0 * tolerance / upstream).max()))
 
     def _ask(self, p: Problem, *quantities: str) -> dict[str, Array]:
-        """One call. Raises AdapterError if something is missing or has another shape."""
+        """One call. Raises AdapterError for what is not supported, _Failed for what a run would call a failure."""
         self.calls += 1
         done = attempt(self.subject, p, quantities)
         name = self.subject.adapter.name
+        if done.outcome in FAILING:
+            raise _Failed(done.reason)
         if done.result is None:
             raise AdapterError(f"{name} cannot be projected: {done.reason}")
         values = done.result.values
+        if harmed := tuple(i for i in done.result.changed_inputs if i not in OVERWRITABLE):
+            raise _Failed(sentence(Facts(check="inputs", changed=harmed), "disagree"))
         for q, shape in (("loss", p.loss_shape), ("dC/dz", p.logits_shape)):
             if q not in quantities:
                 continue
+            if q not in done.quantities:
+                raise AdapterError(f"{name} cannot be projected: it computes no {q}")
             if q not in values:
-                raise AdapterError(f"{name} cannot be projected: {q} is missing")
+                raise _Failed(f"{q} is missing")
             if found := shape_and_dtype(np.asarray(values[q]), shape, self.dtype):
-                raise AdapterError(f"{name} cannot be projected: {q} is {sentence(found, 'disagree')}")
+                raise _Failed(f"{q} is {sentence(found, 'disagree')}")
         return {q: x.astype(np.float64) if q == "loss" else x for q, x in values.items()}
 
 
@@ -179,8 +195,9 @@ def check_projection(
     adapter: one, or its name. shape: (N, C). dtype: float64 or float32; only float64 sees single elements where C is
     large. probes: K, random directions of signs. rows: how many the implementation gets at a time, by default what
     keeps the whole below 8 GiB. contract: as for `check`. Tolerances are in units of dC/dz, from the bounds of the
-    declared contract. Source: `docs/numerics.md`, section 6. Raises AdapterError if the implementation computes no
-    losses or no gradient, or has no such device, DtypeError, ProblemError for a problem that is empty or too large,
+    declared contract. Source: `docs/numerics.md`, section 6. What an implementation raises, another shape or dtype,
+    and an input that it overwrites are a failure, as in `check`. Raises AdapterError if it supports no losses of rows
+    or no gradient, or has no such device, DtypeError, ProblemError for a problem that is empty or too large,
     UnavailableError for a device that is not there.
 
     >>> found = check_projection("numpy", (4, 101), probes=3)
@@ -206,8 +223,12 @@ def check_projection(
     subject = subject_on(chosen, device)
     projector = _Projector(subject, classes, dtype, probes, seed)
     step = rows or max(1, BLOCK // classes)
-    for start in range(0, n, step):
-        projector.block(range(start, min(start + step, n)))
+    failure = ""
+    try:
+        for start in range(0, n, step):
+            projector.block(range(start, min(start + step, n)))
+    except _Failed as error:
+        failure = str(error)
     return Projection(
         place=f"{chosen.name}/{subject.variant}/{device}/{dtype}",
         shape=shape,
@@ -219,4 +240,5 @@ def check_projection(
         gradient_row=projector.gradient.row,
         resolution=projector.resolution,
         undecided=tuple(name for name, worst in projector.zero.items() if not rank(worst.share) > THRESHOLD),
+        failure=failure,
     )
