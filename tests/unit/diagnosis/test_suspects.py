@@ -17,7 +17,7 @@ from xentcheck.cases.profiles.named import cases
 from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.diagnosis.knobs.rows import Rows
 from xentcheck.diagnosis.knobs.terms import terms
-from xentcheck.diagnosis.suspects import SOURCES, suspects, suspects_of_error
+from xentcheck.diagnosis.suspects import SOURCES, suspects, suspects_of, suspects_of_error
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
@@ -49,6 +49,37 @@ def judged(case: str, quantity: str, wrong: Any) -> tuple[str, ...]:
     """What is suspected of a result made from the right one."""
     p, right, bound = bounded(case, quantity)
     return suspects(p, quantity, np.asarray(wrong(right)), bound)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Which kinds of mistakes are made from now on, by their place among all."""
+    made: list[int] = []
+
+    def source(i: int) -> Any:
+        return lambda c: (made.append(i), SOURCES[i](c))[1]
+
+    sources = tuple(source(i) for i in range(len(SOURCES)))
+    monkeypatch.setattr("xentcheck.diagnosis.suspects.SOURCES", sources)
+    return made
+
+
+def test_mistakes_are_made_once_for_all_results_of_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And explain each as they would alone."""
+    wrong = [(q, -np.asarray(right), bound) for q in ("cost", "dC/dz") for _, right, bound in [bounded(CASE, q)]]
+    p = bounded(CASE, "cost")[0]
+    alone = [suspects(p, *one) for one in wrong]
+    made = counted(monkeypatch)
+    assert suspects_of(p, wrong) == alone
+    assert made == list(range(len(SOURCES)))
+    assert all("G90: the sign is wrong" in told for told in alone)
+
+
+def test_of_a_large_problem_no_kind_is_tried_after_one_that_explains_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss with one mistake fails in all cases; the dear ones among them need not be searched to the end."""
+    p, right, bound = bounded("gaussian.4100x5.f32.index.plain.mean.up-one.contig.s0", "cost")
+    made = counted(monkeypatch)
+    assert suspects(p, "cost", -np.asarray(right), bound) == ("G90: the sign is wrong",)
+    assert made == [0, 1]
 
 
 def test_nothing_known_is_said_to_be_unknown() -> None:
