@@ -167,22 +167,22 @@ def _told(x: Range) -> str:
 def _failures(base: Baseline, new: Baseline) -> Iterator[Change]:
     """Comparisons that fail on one side only, and what is wrong with a run as a whole.
 
-    Those of one row that fail in the same way are told once.
+    Those of one row that fail in the same way, or failed in it and do not any more, are told once.
     """
     before, after = (side.texts.get("failing", {}) for side in (base, new))
-    fresh: dict[tuple[str, str], list[str]] = defaultdict(list)
+    alike: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
     for name in sorted({*before, *after}):
         where, _, case = name.partition(" of ")
         if name not in before:
-            fresh[where, _either(after[name])].append(case)
+            alike["failure", where, "", _either(after[name])].append(case)
         elif name not in after:
             rows = base.rows.get(where), new.rows.get(where)
             met = rows[0] is not None and rows[1] is not None and rows[0].cases == rows[1].cases
-            yield Change("better" if met else "cases", where, case, _either(before[name]), "" if met else NOT_MET)
-    for (where, how), cases in fresh.items():
-        case, again = _worst_of(cases, new.rows.get(where))
+            alike["better" if met else "cases", where, _either(before[name]), "" if met else NOT_MET].append(case)
+    for (kind, where, old, now), cases in alike.items():
+        case, again = _worst_of(cases, new.rows.get(where)) if kind == "failure" else (cases[0], "")
         more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
-        yield Change("failure", where, f"{case}{more}", "", how, again)
+        yield Change(kind, where, f"{case}{more}", old, now, again)
     whole = base.texts.get("failure", {}), new.texts.get("failure", {})
     for text in sorted(set(whole[1]) - set(whole[0])):
         yield Change("failure", "run", "", "", text)

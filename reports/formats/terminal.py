@@ -146,7 +146,7 @@ def _table(summary: Summary) -> Table:
             continue
         agree = row.counts.get("agree", 0)
         apart = sum(row.counts.values()) - agree - row.failing
-        share = "-" if row.worst is None or row.worst.share is None else f"{row.worst.share:.3g}"
+        share = short(row.worst.share if row.worst else None)
         ulp = "-" if row.worst is None else ulps_text(row.ulp, 2)
         cells = (" ".join(row.place), row.quantity, str(agree), str(row.failing), str(apart), share, ulp)
         table.add_row(*map(_plain, cells), style="red" if row.failing else "")

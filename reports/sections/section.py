@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from xentcheck.records.words import printable
+from xentcheck.records.words import printable, share_text
 
 KINDS = ("plain", "number", "name", "words", "text", "folded", "code", "command", "link")
 """What stands in a column, which is all that a format knows of it: `words` are a few, `text` is a sentence, `name` is
@@ -84,5 +84,5 @@ def readable(text: str) -> str:
 
 
 def short(x: float | None) -> str:
-    """A number to three digits, if there is one."""
-    return "-" if x is None else f"{x:.3g}"
+    """A share of the bound to three digits, if there is one."""
+    return "-" if x is None else share_text(x)

@@ -152,5 +152,6 @@ def _witness(cell: Cell, unit: str, found: Witness) -> str:
     numbers = [f"{float.fromhex(x):.{digits}g}" if x else "-" for x in (found.got, found.exact)]
     bound = f"{float.fromhex(found.bound):.3g}" if found.bound else "-"
     element = escaped(str(list(found.index))) if found.index else "-"
-    words = escaped(cell.library), f"{short(found.value)} {unit}", code(found.case), element, *numbers, bound
+    value = ulps_text(found.value) if unit == "ULP" else short(found.value)
+    words = escaped(cell.library), f"{value} {unit}", code(found.case), element, *numbers, bound
     return _row(*words, code(found.replay))

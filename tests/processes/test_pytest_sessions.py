@@ -62,6 +62,8 @@ def test_one_that_does_not_fails_with_what_repeats_it(here: pytest.Pytester) -> 
     done.stdout.re_match_lines([r"=+ FAILURES =+", r".* elements exceed their bound; .*", r"  xentcheck replay .*"])
     done.stdout.re_match_lines(
         [
+            r"=+ short test summary info =+",
+            r"FAILED .*",
             r"=+ xentcheck =+",
             r"1\. does not divide: .*",
             r"   where wrong/eager: .*; only with .*",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from xentcheck.reference.formats import FORMATS, Array
@@ -10,7 +12,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
 from xentcheck.vocabulary import DIRECTIONAL, LAYER_GRADIENTS, UNSURE
 
-from .counterfactual import Counterfactual, wrong_elements
+from .counterfactual import Counterfactual, Mistake, wrong_elements
 from .knobs.columns import columns_of_sum
 from .knobs.solve import numbers_of
 from .mistakes.axes import axes
@@ -47,6 +49,9 @@ FIRST = 2
 NEAR_LARGEST = 1e-3
 """Share of a format's largest number from which on a factor too many makes an infinity."""
 
+MANY = 20_000
+"""Logits beyond which a mistake costs so much that after one kind of them has explained a result no other is tried."""
+
 LARGEST = 200_000
 """Elements of the logits or of the weights beyond which nobody waits for a guess."""
 
@@ -59,39 +64,42 @@ def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple
     got, bound: in the quantity's shape. UNSURE where nothing known fits; empty where none is looked for: other
     quantities, networks, more than 200,000 elements.
     """
-    if quantity not in EXAMINED or problem.head == "network" or not (got.size and 0 < _elements(problem) <= LARGEST):
-        return ()
+    return suspects_of(problem, [(quantity, got, bound)])[0]
+
+
+def suspects_of(problem: Problem, failures: Sequence[tuple[str, Array, Array]]) -> list[tuple[str, ...]]:
+    """The causes of each of several wrong results of one problem, by `suspects`; its mistakes are made once.
+
+    failures: quantity, result and bound. Beyond 20,000 logits the first kind of mistake that explains a result is the
+    last that is tried.
+    """
+    told: list[tuple[str, ...]] = [() for _ in failures]
+    if problem.head == "network" or not 0 < _elements(problem) <= LARGEST:
+        return told
     right = Counterfactual.of(problem)
-    exact = np.atleast_1d(right.result(quantity))
-    found, limit = _in_rows(got, quantity), _in_rows(bound, quantity)
+    wanted: dict[int, _Wanted] = {}
     with np.errstate(all="ignore"):
-        if pattern := nan_where_masked(right, exact, found, limit):
-            return (pattern,)
-        wrong, largest = wrong_elements(exact, found, limit), FORMATS[problem.dtype].largest
-        lost = not np.isfinite(found[wrong]).any() and not (np.abs(exact[wrong]) > NEAR_LARGEST * largest).any()
-        if lost and (told := not_finite(right, quantity, exact, found)):
-            return tuple(dict.fromkeys((*told, *filter(None, (also_overflows(right, exact, found),)))))
-        wanted = _Wanted(exact, found, limit, largest)
-        everywhere = (mistake for source in SOURCES for mistake in source(right))
-        for mistakes in (along(right) if quantity in DIRECTIONAL else (), everywhere):
-            explained = dict.fromkeys(
-                f"{code}: {text}"
-                for code, text, wrong in mistakes
-                if wanted.explained_by(np.atleast_1d(wrong.result(quantity)))
-            )
-            if explained:
-                explained |= dict.fromkeys(same_factor(exact, found, limit))
-                break
-        else:
-            noise = bool(rounded(right, exact, found, limit, quantity))
-            explained = dict.fromkeys(numbers_of(right, quantity, exact, found, limit, noise))
-            if not noise:
-                explained |= dict.fromkeys(columns_of_sum(right, quantity, exact, found, limit))
-            explained |= dict.fromkeys(named_ratios(right, exact, found, limit))
-            explained |= dict.fromkeys(same_factor(exact, found, limit))
-            explained = explained or dict.fromkeys(patterns_of(right, quantity, exact, found, limit) or (UNSURE,))
-        also = also_overflows(right, exact, found)
-        return tuple(explained | ({also: None} if also else {}))
+        for i, (quantity, got, bound) in enumerate(failures):
+            if quantity in EXAMINED and got.size:
+                w = _Wanted(right, quantity, got, bound)
+                told[i] = w.at_once()
+                if not told[i]:
+                    wanted[i] = w
+        for w in wanted.values():
+            if w.quantity in DIRECTIONAL:
+                w.try_all(along(right))
+        pending = [w for w in wanted.values() if not w.explained]
+        for source in SOURCES if pending else ():
+            for mistake in source(right):
+                for w in pending:
+                    w.try_all([mistake])
+            if right.z.size > MANY:
+                pending = [w for w in pending if not w.explained]
+                if not pending:
+                    break
+        for i, w in wanted.items():
+            told[i] = w.told()
+    return told
 
 
 def suspects_of_error(told: str) -> tuple[str, ...]:
@@ -117,17 +125,58 @@ def _in_rows(x: Array, quantity: str) -> Array:
 
 
 class _Wanted:
-    """A result that is to be explained; largest: of its format, beyond which what is expected is infinite."""
+    """A result of a problem that is to be explained, and the causes that do."""
 
-    def __init__(self, exact: Array, got: Array, bound: Array, largest: float) -> None:
-        left = UNEXPLAINED * np.minimum(np.where(np.isfinite(exact), np.abs(got - exact), 0.0), np.abs(got))
-        self._exact, self._got, self._largest, self._limit = exact, got, largest, 2.0 * bound + left
-        far = np.where(np.isfinite(got) & np.isfinite(exact), np.abs(got - exact) / np.maximum(bound, 1e-300), 0.0)
+    def __init__(self, right: Counterfactual, quantity: str, got: Array, bound: Array) -> None:
+        self.quantity, self.explained = quantity, dict[str, None]()
+        self._right, self._exact = right, np.atleast_1d(right.result(quantity))
+        self._got, self._bound = _in_rows(got, quantity), _in_rows(bound, quantity)
+        self._largest = FORMATS[right.problem.dtype].largest
+        exact, found = self._exact, self._got
+        left = UNEXPLAINED * np.minimum(np.where(np.isfinite(exact), np.abs(found - exact), 0.0), np.abs(found))
+        self._limit = 2.0 * self._bound + left
+        comparable = np.isfinite(found) & np.isfinite(exact)
+        far = np.where(comparable, np.abs(found - exact) / np.maximum(self._bound, 1e-300), 0.0)
         self._worst = int(np.argmax(far)) if (far > 0).any() else None
-        error = 0.0 if self._worst is None else float(np.abs(got - exact).flat[self._worst])
+        error = 0.0 if self._worst is None else float(np.abs(found - exact).flat[self._worst])
         self._tight = 0.0 if self._worst is None else min(float(self._limit.flat[self._worst]), MOST_LEFT * error)
 
-    def explained_by(self, wrong: Array) -> bool:
+    def at_once(self) -> tuple[str, ...]:
+        """What a nan or an infinity says by itself, before any mistake is tried."""
+        seen = self._right, self._exact, self._got, self._bound
+        if pattern := nan_where_masked(*seen):
+            return (pattern,)
+        wrong = wrong_elements(*seen[1:])
+        finite = np.isfinite(self._got[wrong]).any()
+        if finite or (np.abs(self._exact[wrong]) > NEAR_LARGEST * self._largest).any():
+            return ()
+        told = not_finite(self._right, self.quantity, self._exact, self._got)
+        return tuple(dict.fromkeys((*told, *self._overflows()))) if told else ()
+
+    def try_all(self, mistakes: Iterable[Mistake]) -> None:
+        """Keeps those that explain the result."""
+        for code, text, wrong in mistakes:
+            if self._explained_by(np.atleast_1d(wrong.result(self.quantity))):
+                self.explained[f"{code}: {text}"] = None
+
+    def told(self) -> tuple[str, ...]:
+        """The mistakes that explain the result; where there is none its numbers, or else its patterns."""
+        right, quantity, found = self._right, self.quantity, dict(self.explained)
+        seen = self._exact, self._got, self._bound
+        if not found:
+            noise = bool(rounded(right, *seen, quantity))
+            found |= dict.fromkeys(numbers_of(right, quantity, *seen, noise))
+            if not noise:
+                found |= dict.fromkeys(columns_of_sum(right, quantity, *seen))
+            found |= dict.fromkeys(named_ratios(right, *seen))
+        found |= dict.fromkeys(same_factor(*seen))
+        found = found or dict.fromkeys(patterns_of(right, quantity, *seen) or (UNSURE,))
+        return tuple(found | dict.fromkeys(self._overflows()))
+
+    def _overflows(self) -> tuple[str, ...]:
+        return tuple(filter(None, (also_overflows(self._right, self._exact, self._got),)))
+
+    def _explained_by(self, wrong: Array) -> bool:
         """Whether all is near, and not as it should be; the worst element and the first rows are compared first."""
         if self._worst is not None and wrong.size == self._got.size:
             off = abs(float(wrong.flat[self._worst]) - float(self._got.flat[self._worst]))

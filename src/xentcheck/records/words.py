@@ -6,6 +6,12 @@ from xentcheck.vocabulary import GRADIENTS
 
 from .record import Record, place_of
 
+MOST_SHARE = 1e6
+"""Largest share of a bound that is shown as a number."""
+
+MOST_ULPS = 1e16
+"""Largest error in ULP that is: float64 has 9e15 numbers from one power of 2 to twice it."""
+
 
 def printable(text: str) -> str:
     """Text on one line and without control characters, whatever an implementation says.
@@ -25,7 +31,7 @@ def describe(r: Record) -> str:
     if r.share is not None and r.expected:
         at = f" at {list(r.index)}" if r.index else ""
         numbers = f"got {decimal(r.got)}, exact {decimal(r.expected)}, bound {decimal(r.bound)} ({r.judged_by})"
-        line += f";{at} {numbers}, {r.share:.3g} of the bound, {in_ulps(r.ulp_here)}"
+        line += f";{at} {numbers}, {share_text(r.share)} of the bound, {in_ulps(r.ulp_here)}"
     if r.suspects:
         more = len(r.suspects) - 1
         others = f" (or {more} other{'s' if more > 1 else ''})" if more else ""
@@ -45,10 +51,25 @@ def decimal(text: str) -> str:
 def ulps_text(x: float | None, digits: int = 3) -> str:
     """A number of units in the last place, or in its place that the exact value is subnormal.
 
-    >>> ulps_text(1.5), ulps_text(None)
-    ('1.5', 'subnormal')
+    Beyond the units of any dtype's numbers, no digit is right, and how many there are says nothing.
+
+    >>> ulps_text(1.5), ulps_text(None), ulps_text(4e307), ulps_text(float("inf"))
+    ('1.5', 'subnormal', '>1e+16', '>1e+16')
     """
-    return "subnormal" if x is None else f"{x:.{digits}g}"
+    return "subnormal" if x is None else _at_most(x, MOST_ULPS, digits)
+
+
+def share_text(x: float, digits: int = 3) -> str:
+    """A share of the bound; beyond a million, and beyond a bound of 0, one is as wrong as another.
+
+    >>> share_text(0.25), share_text(9.8e13), share_text(float("inf"))
+    ('0.25', '>1e+06', '>1e+06')
+    """
+    return _at_most(x, MOST_SHARE, digits)
+
+
+def _at_most(x: float, most: float, digits: int) -> str:
+    return f">{most:.{digits}g}" if x > most else f"{x:.{digits}g}"
 
 
 def in_ulps(x: float | None) -> str:

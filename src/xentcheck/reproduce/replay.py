@@ -21,7 +21,7 @@ from xentcheck.cases.case import Case, quantities_of
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.records.record import Record, ulps_of
 from xentcheck.records.sizes import decides
-from xentcheck.records.words import in_ulps, passing, ulps_text
+from xentcheck.records.words import in_ulps, passing, share_text, ulps_text
 from xentcheck.reference.given import whole
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
@@ -191,7 +191,7 @@ def _print_problem(problem: Problem, title: str, console: Console) -> None:
 def _print_record(r: Record, console: Console) -> None:
     line = f"{r.quantity}: {r.outcome}"
     if r.share is not None:
-        line += f", share {r.share:.4g} of the bound under {r.judged_by}, at most {in_ulps(r.ulp)}"
+        line += f", share {share_text(r.share, 4)} of the bound under {r.judged_by}, at most {in_ulps(r.ulp)}"
         line += f" at {list(r.farthest.index)}" if r.farthest else ""
     if r.reason:
         line += f" ({r.reason})"

@@ -109,26 +109,32 @@ class Collector:
         except XentcheckError as error:
             raise pytest.UsageError(str(error)) from None
 
-    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> Generator[None, Any, Any]:
+        """After pytest's own list of what failed, which may be long, so that the last screen has the cause."""
+        told = yield
+        if self.summary is not None:
+            self._tell(self.summary, terminalreporter, config)
+        return told
+
+    def _tell(self, summary: Summary, terminalreporter: Any, config: pytest.Config) -> None:
         """The causes of the failures, each with the command that repeats its smallest case, and one verdict line."""
-        if self.summary is None:
-            return
         terminalreporter.section("xentcheck")
         for path in self.written:
             terminalreporter.write_line(f"wrote {path}")
         if self.kept:
             terminalreporter.write_line("records: " + ", ".join(f"{n} {what}" for what, n in self.kept.items()))
-        for number, cause in enumerate(shown(self.summary.causes), 1):
-            for line in told(cause, number, len(self.summary.failing)):
+        for number, cause in enumerate(shown(summary.causes), 1):
+            for line in told(cause, number, len(summary.failing)):
                 terminalreporter.write_line(line, red=line[0] != " ")
-        if left := others(self.summary.causes):
+        if left := others(summary.causes):
             terminalreporter.write_line(left)
         for report in terminalreporter.getreports("failed")[:1]:
             if command := alone(report.nodeid, config.invocation_params.args):
                 terminalreporter.write_line(f"the first of these tests alone: {command}")
-        for text in filter(None, (*self.summary.reasons, *self.summary.weaker, suspicion(self.summary.failing))):
+        for text in filter(None, (*summary.reasons, *summary.weaker, suspicion(summary.failing))):
             terminalreporter.write_line(text, red=True)
-        terminalreporter.write_line(self.summary.verdict, red=not self.summary.ok, green=self.summary.ok)
+        terminalreporter.write_line(summary.verdict, red=not summary.ok, green=summary.ok)
 
 
 def alone(nodeid: str, arguments: Sequence[object]) -> str:

@@ -17,10 +17,11 @@ from xentcheck.cases.profiles.named import cases
 from xentcheck.diagnosis.counterfactual import Counterfactual
 from xentcheck.diagnosis.knobs.rows import Rows
 from xentcheck.diagnosis.knobs.terms import terms
-from xentcheck.diagnosis.suspects import SOURCES, suspects, suspects_of_error
+from xentcheck.diagnosis.suspects import SOURCES, suspects, suspects_of, suspects_of_error
 from xentcheck.reference.bounds import Bounds, bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows
 from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.vocabulary import UNSURE
@@ -49,6 +50,61 @@ def judged(case: str, quantity: str, wrong: Any) -> tuple[str, ...]:
     """What is suspected of a result made from the right one."""
     p, right, bound = bounded(case, quantity)
     return suspects(p, quantity, np.asarray(wrong(right)), bound)
+
+
+PLAIN_CASE = "gaussian.5x10.f32.index.plain.none.up-str.contig.s0"
+
+
+def test_an_epsilon_that_one_row_shows_is_told() -> None:
+    """log(a + 1e-7): one element is beyond its bound, by 20 times, which is too little to read a number off."""
+    told = judged(PLAIN_CASE, "loss", lambda right: -np.log(np.exp(-right) + 1e-7))
+    assert "A04: eps is added to probabilities before the logarithm, eps = 1e-07" in told
+
+
+def test_a_loss_that_is_clamped_is_told_from_probabilities_that_are() -> None:
+    """By the large losses, which it leaves as they are."""
+    z = np.array([[20.0, 0, 1], [0, 20, 1], [1, 2, 3]])
+    p = Problem(logits=z, target=np.array([0, 0, 1]), reduction="none", upstream=np.ones(3))
+    exact = Exact(p)
+    right, gradient = (exact.evaluate([q])[q][0] for q in ("loss", "dC/dz"))
+    of_loss, of_gradient = (Bounds(exact, CATALOGUE["fused"]).evaluate([q])[q] for q in ("loss", "dC/dz"))
+    clamped = "D47: each row's loss is clamped to at least 1e-05"
+    assert clamped in suspects(p, "loss", np.maximum(right, 1e-5), of_loss)
+    assert clamped in suspects(p, "dC/dz", np.where(right[:, None] > 1e-5, gradient, 0.0), of_gradient)
+    told = suspects(p, "loss", -np.log(np.clip(np.exp(-right), 1e-5, 1 - 1e-5)), of_loss)
+    assert "A04: probabilities are clipped at 1e-05 and at 1 - 1e-05" in told
+    assert clamped not in told
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Which kinds of mistakes are made from now on, by their place among all."""
+    made: list[int] = []
+
+    def source(i: int) -> Any:
+        return lambda c: (made.append(i), SOURCES[i](c))[1]
+
+    sources = tuple(source(i) for i in range(len(SOURCES)))
+    monkeypatch.setattr("xentcheck.diagnosis.suspects.SOURCES", sources)
+    return made
+
+
+def test_mistakes_are_made_once_for_all_results_of_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And explain each as they would alone."""
+    wrong = [(q, -np.asarray(right), bound) for q in ("cost", "dC/dz") for _, right, bound in [bounded(CASE, q)]]
+    p = bounded(CASE, "cost")[0]
+    alone = [suspects(p, *one) for one in wrong]
+    made = counted(monkeypatch)
+    assert suspects_of(p, wrong) == alone
+    assert made == list(range(len(SOURCES)))
+    assert all("G90: the sign is wrong" in told for told in alone)
+
+
+def test_of_a_large_problem_no_kind_is_tried_after_one_that_explains_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss with one mistake fails in all cases; the dear ones among them need not be searched to the end."""
+    p, right, bound = bounded("gaussian.4100x5.f32.index.plain.mean.up-one.contig.s0", "cost")
+    made = counted(monkeypatch)
+    assert suspects(p, "cost", -np.asarray(right), bound) == ("G90: the sign is wrong",)
+    assert made == [0, 1]
 
 
 def test_nothing_known_is_said_to_be_unknown() -> None:

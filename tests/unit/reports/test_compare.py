@@ -99,6 +99,16 @@ def test_a_failure_that_goes_away_is_better_and_one_that_stays_is_nothing() -> N
     assert found_in(bad, bad).changes == ()
 
 
+def test_failures_that_go_away_together_are_one_line() -> None:
+    """As those that come: of one row, and with one cause; those that are not met again as well."""
+    wrong = [record(case=f"c{i}", outcome="disagree", suspects=(f"B2{i // 2}: divides",)) for i in range(4)]
+    right = [record(case=f"c{i}") for i in range(4)]
+    mended = [c for c in found_in(run(*wrong), run(*right)).changes if c.before.startswith("disagree")]
+    assert [(c.kind, c.what) for c in mended] == [("better", "c0 and 1 more"), ("better", "c2 and 1 more")]
+    lost = [c for c in found_in(run(*wrong), run(record(case="x"))).changes if c.before.startswith("disagree")]
+    assert [(c.kind, c.what) for c in lost] == [("cases", "c0 and 1 more"), ("cases", "c2 and 1 more")]
+
+
 @given(st.sampled_from(["crash", "timeout", "error", "disagree"]), st.integers(0, 3), st.text(max_size=5))
 def test_one_more_failure_is_never_nothing(outcome: str, number: int, text: str) -> None:
     """Whatever the numbers of the comparison that fails, and for what is wrong with the run as a whole."""

@@ -16,6 +16,7 @@ from xentcheck.records.run import RunFile
 from xentcheck.records.words import describe
 from xentcheck.reports.analysis.summary import summarize
 from xentcheck.reports.formats.terminal import print_summary
+from xentcheck.reports.sections.heat import heat_map
 from xentcheck.vocabulary import FAILING, OUTCOMES
 
 
@@ -203,7 +204,7 @@ def test_a_failure_is_told_in_the_units_of_its_own_element() -> None:
     assert "1 ULP" in describe(record(**bad, dtype="bfloat16", got="0x1.02p-2"))
     wider = record(**bad, dtype="bfloat16", result_dtype="float32", got="0x1.02p-2")
     assert "6.55e+04 ULP" in describe(wider)
-    assert "inf ULP" in describe(record(**bad, got="nan"))
+    assert ">1e+16 ULP" in describe(record(**bad, got="nan"))
 
 
 def test_the_explanation_says_what_is_needed_to_act() -> None:
@@ -221,6 +222,19 @@ def test_the_explanation_says_what_is_needed_to_act() -> None:
         bad.replay,
     ):
         assert part in text
+
+
+def test_numbers_that_say_nothing_more_are_not_written_out() -> None:
+    """A share of 9.8e13 and an infinite number of ULP: on the terminal, in a line, and in the heat map."""
+    r = record(outcome="disagree", share=9.8e13, ulp=math.inf, expected=(1.0).hex(), got=(2.0).hex(), bound=(0.0).hex())
+    console = Console(width=100, record=True, file=io.StringIO())
+    print_summary(run(r), console)
+    shown = console.export_text()
+    line = next(line for line in shown.splitlines() if "dC/dz" in line)
+    assert line.split()[-2:] == [">1e+06", ">1e+16"]
+    assert ": >1e+06 of the bound" in shown
+    assert ", >1e+06 of the bound, " in describe(r)
+    assert [cell.text for *_, cells in heat_map(summarize(run(r))).rows for cell in cells] == ["✗ >1e+06"]
 
 
 def test_the_terminal_shows_no_known_deviation_as_the_worst_share_and_no_ulps_of_subnormal_numbers() -> None:

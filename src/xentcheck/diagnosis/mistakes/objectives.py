@@ -21,6 +21,12 @@ HARDEST = (0.25, 0.5, 0.7, 0.75, 0.8, 0.9)
 BOOTSTRAPS = (0.95, 0.9, 0.8)
 """Shares of the given labels in use, beside what is predicted."""
 
+SMALLEST = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+"""Limits in use, from below, of a row's loss."""
+
+GREATEST = (10.0, 50.0, 100.0)
+"""And from above."""
+
 STEP = 1e-4
 """Of the logits, for a derivative along a direction: its error is 1e-8 of a third derivative."""
 
@@ -30,6 +36,7 @@ def objectives(c: Counterfactual) -> Iterator[Mistake]:
     with np.errstate(all="ignore"):
         yield from _focal(c)
         yield from _hardest(c)
+        yield from _clamped(c)
         yield from _unlike(c)
         yield from _others(c)
         yield from _of_probabilities(c)
@@ -103,6 +110,20 @@ def _hardest(c: Counterfactual) -> Iterator[Mistake]:
         yield "D47", sentence, wrong
         if c.mean:
             yield "D47", f"{sentence}, and the mean is over them", replace(wrong, denominator=float(count))
+
+
+def _clamped(c: Counterfactual) -> Iterator[Mistake]:
+    """Losses between limits, beyond which no gradient flows; from below, also those of ignored rows, which are 0."""
+    losses, kept = c.losses(), c.targets.kept
+    limits = [(f"at least {x:g}", np.maximum(losses, x)) for x in SMALLEST]
+    limits += [(f"at most {x:g}", np.minimum(losses, x)) for x in GREATEST]
+    for limit, clamped in limits:
+        inside = np.where((clamped == losses)[:, None], c.q, 0.0)
+        whose = (("", np.where(kept, clamped, losses)), (", ignored rows too", clamped))
+        for rows, values in whose:  # where none is ignored, both are: other cases tell them apart
+            per_row = values / c.denominator
+            given = {"loss": per_row, "cost": np.asarray(per_row.sum())}
+            yield "D47", f"each row's loss is clamped to {limit}{rows}", replace(c, pulled=inside, given=given)
 
 
 def _unlike(c: Counterfactual) -> Iterator[Mistake]:

@@ -56,6 +56,8 @@ def _logarithms(c: Counterfactual) -> Iterator[Mistake]:
         sentence = f"probabilities are clipped at {eps:g} and at 1 - {eps:g}"
         yield "A04", sentence, clipped
         yield "A04", sentence, replace(clipped, pulled=inside)
+        added = f"eps is added to probabilities before the logarithm, eps = {eps:g}"
+        yield "A04", added, replace(c, log_a=np.log(a + eps), pulled=c.q * a / (a + eps))
 
 
 def _maxima(c: Counterfactual) -> Iterator[Mistake]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from xentcheck.adapters.base import Result
 from xentcheck.adapters.needs import needed_options
-from xentcheck.diagnosis.suspects import EXAMINED, suspects, suspects_of_error
+from xentcheck.diagnosis.suspects import EXAMINED, suspects_of, suspects_of_error
 from xentcheck.judging.comparisons import Verdict
 from xentcheck.judging.conventions import seen
 from xentcheck.judging.metric import Spot
@@ -156,18 +157,34 @@ def _within(result: Result, asked: Asked, quantity: str, dtype: str, verdict: Ve
     return {name: zeros_pass_from(name, dtype, quantity) for name in met}
 
 
-def suspected(a: Attempt, quantity: str, found: Found) -> tuple[str, ...]:
-    """The known mistakes that explain a failure."""
+def suspected(attempts: Sequence[Attempt], quantities: Sequence[str], found: Sequence[Found]) -> list[tuple[str, ...]]:
+    """The known mistakes that explain each failure; those of failures of the same problem are made once.
+
+    attempts, quantities, found: one for each comparison.
+    """
+    told: list[tuple[str, ...]] = [_by_itself(a, one) for a, one in zip(attempts, found, strict=True)]
+    together: dict[int, tuple[Problem, list[int], list[tuple[str, Array, Array]]]] = {}
+    for i, (quantity, one) in enumerate(zip(quantities, found, strict=True)):
+        if one.wrong is not None and not told[i]:
+            problem, got, bound = one.wrong
+            _, places, failures = together.setdefault(id(problem), (problem, [], []))
+            places.append(i)
+            failures.append((quantity, got, bound))
+    for problem, places, failures in together.values():
+        for i, causes in zip(places, suspects_of(problem, failures), strict=True):
+            told[i] = causes
+    return told
+
+
+def _by_itself(a: Attempt, found: Found) -> tuple[str, ...]:
+    """What needs no look at the numbers."""
     if a.result is None and found.outcome == "error":
         return suspects_of_error(a.told)
     if found.facts.changed:
         return (f"E53: writes into its input {', '.join(found.facts.changed)}",)
     if found.facts.form:
         return (f"B26: {sentence(found.facts, found.outcome)}",)
-    if found.wrong is None:
-        return ()
-    problem, got, bound = found.wrong
-    return suspects(problem, quantity, got, bound)
+    return ()
 
 
 def record_of(base: dict[str, Any], found: Found, told: str, causes: tuple[str, ...]) -> Record:

@@ -107,7 +107,7 @@ def run_problem(
     found = [found_of(problem, right[q], attempts[i][0], asked[i], q, verdicts[i].get(q)) for i, q in each]
     bases = [described(problem, asked[i], q) for i, q in each]
 
-    causes = [suspected(attempts[i][0], q, one) for (i, q), one in zip(each, found, strict=True)]
+    causes = suspected([attempts[i][0] for i, _ in each], [q for _, q in each], found)
 
     records = []
     digest = digest_of(problem)
