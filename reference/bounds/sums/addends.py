@@ -94,19 +94,22 @@ class Addends:
         for the block in which the running sum grows beyond a power of two: off by at most BLOCK u there, so by 2 BLOCK
         in all, far below `LEAST`. Afterwards the parts are those of the sorted row.
         """
+        as_they_are, scaled = _grains(self.parts.dtype.type)
         n, _, width = self.parts.shape
         rows = self.parts.reshape(n, CHUNKS * width)
+        blocks = rows.reshape(n, CHUNKS * width // BLOCK, BLOCK)
+        if rows.dtype == np.float32 and (compiled := kernels(rows)):
+            return np.asarray(compiled.sorted_drifts(blocks, as_they_are[1], fmt.precision))
         rows.sort(axis=1)
-        blocks = rows.reshape(-1, BLOCK)
-        as_they_are, scaled = _grains(blocks.dtype.type)
-        sums = _block_sums(blocks, as_they_are[0]).reshape(n, CHUNKS * width // BLOCK) * as_they_are[1]
+        sums = np.rint(blocks * as_they_are[0]).sum(2, dtype=np.float64) * as_they_are[1]
         upwards = sums.cumsum(1)
         found = np.zeros(n)
         for scale, (to_grains, unit) in ((1.0, as_they_are), (math.sqrt(2.0), scaled)):
             for running in (upwards, upwards[:, -1:] - upwards + sums):
                 exponent = np.maximum(np.frexp(scale * running)[1] - fmt.precision, np.frexp(unit)[1])
-                left = _rest(blocks, to_grains, np.ldexp(unit, -exponent.ravel())).reshape(exponent.shape)
-                found = np.maximum(found, np.abs(np.ldexp(left, exponent + 1).sum(1)) / scale)
+                left = _rest(blocks.reshape(-1, BLOCK), to_grains, np.ldexp(unit, -exponent.ravel()))
+                drift = np.ldexp(left.reshape(exponent.shape), exponent + 1).sum(1)
+                found = np.maximum(found, np.abs(drift) / scale)
         return found
 
 
@@ -124,10 +127,6 @@ def _grains(kind: type[np.floating[Any]]) -> Iterator[tuple[Any, Any]]:
 
 def _rest(parts: Array, to_grains: Any, factors: Array) -> Array:
     """(m,): sums over each part (m, k) of x - rint(x), x its grains times its factor (m,), in float64."""
-    if parts.shape[1] > EXACT:
-        return np.asarray(sum(_rest(piece, to_grains, factors) for piece in _pieces(parts)))
-    if compiled := kernels(parts):
-        return np.asarray(compiled.rest(parts, to_grains, factors))
     scaled = np.rint(parts * to_grains)
     scaled *= factors[:, None]
     scaled -= np.rint(scaled)
@@ -135,25 +134,17 @@ def _rest(parts: Array, to_grains: Any, factors: Array) -> Array:
 
 
 def _rest_at_levels(parts: Array, to_grains: Any, factors: Array) -> Array:
-    """(levels, m): the same for each of several factors (levels,) of all parts (m, k)."""
-    if parts.shape[1] > EXACT:
-        return np.asarray(sum(_rest_at_levels(piece, to_grains, factors) for piece in _pieces(parts)))
-    if compiled := kernels(parts):
-        return np.asarray(compiled.rest_at_levels(parts, to_grains, factors))
-    return np.stack([_rest(parts, to_grains, np.full(len(parts), factor)) for factor in factors])
-
-
-def _pieces(parts: Array) -> Iterator[Array]:
-    """Columns of parts, so few that what they leave over is added up exactly."""
+    """(levels, m): the same for each of several factors (levels,) of all parts (m, k), in pieces so short that what
+    they leave over is added up exactly.
+    """
+    found = np.zeros((len(factors), len(parts)))
     for start in range(0, parts.shape[1], EXACT):
-        yield parts[:, start : start + EXACT].copy()
-
-
-def _block_sums(blocks: Array, to_grains: Any) -> Array:
-    """(m,): sums over each block (m, k) of its grains, which are whole numbers, in float64."""
-    if compiled := kernels(blocks):
-        return np.asarray(compiled.block_sums(blocks, to_grains))
-    return np.asarray(np.rint(blocks * to_grains).sum(1, dtype=np.float64))
+        piece = np.ascontiguousarray(parts[:, start : start + EXACT])
+        if compiled := kernels(piece):
+            found += compiled.rest_at_levels(piece, to_grains, factors)
+        else:
+            found += np.stack([_rest(piece, to_grains, np.full(len(piece), factor)) for factor in factors])
+    return found
 
 
 def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS, *, one: bool = False) -> Array:

@@ -12,10 +12,10 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.tables import FAR, GRID, PER_STEP, SPLITTER, STEP_PARTS, STEPS, TAYLOR
 
 from .comparing import compared, compared_by_form, ratios
-from .passes import block_sums, loop, not_zero, rest, rest_at_levels
+from .passes import loop, not_zero, rest_at_levels, sorted_drifts
 
 __all__ = ["combined", "exponentials", "sums"]
-__all__ += ["block_sums", "compared", "compared_by_form", "not_zero", "ratios", "rest", "rest_at_levels"]
+__all__ += ["compared", "compared_by_form", "not_zero", "ratios", "rest_at_levels", "sorted_drifts"]
 
 T6, T5, T4, T3 = TAYLOR
 STEP_1, STEP_2, STEP_3 = STEP_PARTS
