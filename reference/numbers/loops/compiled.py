@@ -12,10 +12,9 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.tables import FAR, GRID, PER_STEP, SPLITTER, STEP_PARTS, STEPS, TAYLOR
 
 from .comparing import compared, compared_by_form, ratios
-from .passes import loop, not_zero, rest_at_levels, sorted_drifts
+from .passes import left_over, loop
 
-__all__ = ["combined", "differences", "exponentials", "sums"]
-__all__ += ["compared", "compared_by_form", "not_zero", "ratios", "rest_at_levels", "sorted_drifts"]
+__all__ = ["combined", "compared", "compared_by_form", "differences", "exponentials", "left_over", "ratios", "sums"]
 
 T6, T5, T4, T3 = TAYLOR
 STEP_1, STEP_2, STEP_3 = STEP_PARTS

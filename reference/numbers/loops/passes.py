@@ -28,6 +28,13 @@ def loop_in_any_order(function: F) -> F:
     return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})(function))
 
 
+SCALES = (1.0, math.sqrt(2.0))
+"""As addends are, and half an octave above."""
+
+Found = tuple[Array, Array, Array]
+"""What they leave over, how many they are, and how far their sums drift where they are sorted."""
+
+
 @loop
 def _left_over(grains: Array, factor: float, left: Array) -> None:
     for j in range(grains.size):
@@ -47,21 +54,6 @@ def _total(left: Array) -> float:
 def _to_grains(part: Array, factor: float, grains: Array) -> None:
     for j in range(part.size):
         grains[j] = np.rint(part[j] * factor)
-
-
-@loop
-def rest_at_levels(parts: Array, to_grains: float, factors: Array) -> Array:
-    """Sums over each part (m, k) of s - rint(s), s = rint(part to_grains) times each factor (levels,): (levels, m);
-    exact in any order.
-    """
-    found = np.empty((factors.size, parts.shape[0]), np.float64)
-    grains, left = np.empty(parts.shape[1], parts.dtype), np.empty(parts.shape[1], parts.dtype)
-    for i in range(parts.shape[0]):
-        _to_grains(parts[i], to_grains, grains)
-        for level in range(factors.size):
-            _left_over(grains, factors[level], left)
-            found[level, i] = _total(left)
-    return found
 
 
 @loop_in_any_order
@@ -95,22 +87,20 @@ def _sort(x: Array, other: Array, places: Array) -> None:
 
 
 @loop
-def sorted_drifts(rows: Array, grain: float, precision: int) -> Array:
-    """`Addends.sorted_drift` of rows (n, blocks, k) of float32, which are sorted; grain: float32."""
-    found, (count, k) = np.zeros(rows.shape[0]), rows.shape[1:]
-    other, places = np.empty(count * k, np.float32), np.empty((3, 2048), np.int64)
+def _sorted_drift(blocks: Array, grain: float, precision: int, other: Array, places: Array) -> float:
+    """`Addends.sorted_drift` of a row in blocks (any, k), which are sorted; grain: float32."""
+    found, (count, k) = 0.0, blocks.shape
     grains, left, upwards = np.empty(k, np.float32), np.empty(k, np.float32), np.zeros(count + 1)
-    for i in range(rows.shape[0]):
-        _sort(rows[i].reshape(-1), other, places)
+    _sort(blocks.reshape(-1), other, places)
+    for j in range(count):
+        upwards[j + 1] = upwards[j] + _sum_of_grains(blocks[j], np.float32(1.0) / grain) * grain
+    for scale in SCALES:
+        ascending, descending = 0.0, 0.0
         for j in range(count):
-            upwards[j + 1] = upwards[j] + _sum_of_grains(rows[i, j], np.float32(1.0) / grain) * grain
-        for scale in (1.0, math.sqrt(2.0)):
-            ascending, descending = 0.0, 0.0
-            for j in range(count):
-                _to_grains(rows[i, j], np.float32(scale) / grain, grains)
-                ascending += _left_at(grains, left, scale * upwards[j + 1], grain, precision)
-                descending += _left_at(grains, left, scale * (upwards[-1] - upwards[j]), grain, precision)
-            found[i] = max(found[i], abs(ascending) / scale, abs(descending) / scale)
+            _to_grains(blocks[j], np.float32(scale) / grain, grains)
+            ascending += _left_at(grains, left, scale * upwards[j + 1], grain, precision)
+            descending += _left_at(grains, left, scale * (upwards[-1] - upwards[j]), grain, precision)
+        found = max(found, abs(ascending) / scale, abs(descending) / scale)
     return found
 
 
@@ -123,12 +113,25 @@ def _left_at(grains: Array, left: Array, running: float, grain: float, precision
 
 
 @loop
-def not_zero(parts: Array) -> Array:
-    """How many numbers of each part (m, k) are not 0: (m,)."""
-    found = np.empty(parts.shape[0], np.int64)
-    for i in range(parts.shape[0]):
-        count = 0
-        for j in range(parts.shape[1]):
-            count += parts[i, j] != 0
-        found[i] = count
-    return found
+def left_over(parts: Array, grain: float, levels: int, exact: int, block: int, precision: int) -> Found:
+    """What rows (n, parts, any) of float32 leave over by level: (levels, n, parts), from so many addends that it is
+    exact; how many are not 0: (n, parts); and `Addends.sorted_drift`, by blocks, for a precision: (n,).
+    """
+    n, chunks, width = parts.shape
+    rests, counts, drifts = np.zeros((levels, n, chunks)), np.zeros((n, chunks), np.int64), np.zeros(n)
+    grains, left = np.empty(min(width, exact), np.float32), np.empty(min(width, exact), np.float32)
+    other, places = np.empty(chunks * width, np.float32), np.empty((3, 2048), np.int64)
+    for i in range(n):
+        for c in range(chunks):
+            for j in range(width):
+                counts[i, c] += parts[i, c, j] != 0
+            for start in range(0, width, exact):
+                piece = parts[i, c, start : start + exact]
+                for odd in range(2):
+                    _to_grains(piece, np.float32(SCALES[odd]) / grain, grains)
+                    for level in range(odd, levels, 2):
+                        _left_over(grains[: piece.size], np.float32(grain * 2.0 ** (level // 2)), left)
+                        rests[level, i, c] += _total(left[: piece.size])
+        if precision:
+            drifts[i] = _sorted_drift(parts[i].reshape(-1, block), grain, precision, other, places)
+    return rests, counts, drifts
