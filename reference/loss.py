@@ -15,6 +15,7 @@ alone may be as large as it likes. `reference.oracle` has no such limit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +26,7 @@ from xentcheck.vocabulary import DTYPES
 
 from .formats import Array
 from .inputs import in_float32
+from .numbers.arrays import keep_freed_memory
 from .problem import NO_IGNORE, Problem
 from .rows import from_rows, to_rows
 
@@ -39,8 +41,7 @@ def problem_of(
     upstream: Any = 1.0,
 ) -> Problem:
     """The problem that the arguments of PyTorch's cross_entropy describe; a scalar upstream stands for every loss."""
-    z = np.array(logits)
-    y = np.array(target)
+    z, y = np.asarray(logits).view(), np.asarray(target).view()  # what is made read-only is not the caller's own
     shape = () if reduction != "none" or z.ndim < 2 else z.shape[:1] + z.shape[2:]
     up = np.array(upstream, z.dtype if str(z.dtype) in DTYPES else None)
     return Problem(
@@ -54,25 +55,45 @@ def problem_of(
     )
 
 
-class Rows:
-    """One problem in row form, in its own dtype: softmax pieces and the factors q of -log a."""
+BLOCK = 2**17
+"""Elements that are looked at together, so that they stay in the cache."""
 
-    def __init__(self, p: Problem) -> None:
+
+class Rows:
+    """Some rows of a problem, in its own dtype: softmax pieces and the factors q of -log a."""
+
+    def __init__(self, p: Problem, part: slice = slice(None)) -> None:
         assert p.logits is not None
-        self.p = p
-        self.t = shifted(to_rows(p.logits))
-        self.kept = p.kept.reshape(-1)
-        self.type = self.t.dtype.type
-        self.weight = np.ones(p.classes, self.t.dtype) if p.weight is None else p.weight
+        self.p, self.part = p, part
+        self.kept = p.kept.reshape(-1)[part]
+        self.type = p.logits.dtype.type
+        self.weight = np.ones(p.classes, self.type) if p.weight is None else p.weight
         self.smoothing = self.type(p.label_smoothing)
         self.share = self.smoothing / self.type(p.classes)
-        if p.probabilities:
-            self.label = np.zeros(len(self.t), np.int64)
-            q = to_rows(p.target)
-            self.q = (q * (1 - self.smoothing) + self.share if self.smoothing else q) * self.weight
-        else:
-            self.label = np.where(self.kept, p.target.reshape(-1), 0)
+        labels = np.zeros(len(self.kept), np.int64) if p.probabilities else p.target.reshape(-1)[part]
+        self.label = np.where(self.kept, labels, 0)
         self.label_weight = np.where(self.kept, self.weight[self.label], self.type(0))
+
+    def blocks(self) -> Iterator[Rows]:
+        """The rows, a few at a time where that does not change how those of an array are added up."""
+        keep_freed_memory()
+        given = [self.p.logits, self.p.target] if self.p.probabilities else [self.p.logits]
+        in_order = all(x is not None and x.ndim <= 2 and x.flags.c_contiguous for x in given)
+        rows = len(self.kept)
+        step = max(1, BLOCK // self.p.classes if in_order else rows)
+        return (Rows(self.p, slice(start, start + step)) for start in range(0, max(1, rows), step))
+
+    @cached_property
+    def t(self) -> Array:
+        """z - max z: (m, C)."""
+        assert self.p.logits is not None
+        return shifted(to_rows(self.p.logits)[self.part])
+
+    @cached_property
+    def q(self) -> Array:
+        """The factors of -log a, of rows of probabilities: (m, C)."""
+        q = to_rows(self.p.target)[self.part]
+        return np.asarray((q * (1 - self.smoothing) + self.share if self.smoothing else q) * self.weight)
 
     @cached_property
     def e(self) -> Array:
@@ -99,7 +120,7 @@ class Rows:
         """What the mean divides by."""
         if self.p.reduction != "mean":
             return self.type(1)
-        return self.type(len(self.t)) if self.p.probabilities else self.label_weight.sum()
+        return self.type(len(self.kept)) if self.p.probabilities else self.label_weight.sum()
 
     def gradient(self, factor: Array) -> Array:
         """factor (a - y) per row (84), (81); a_y - 1 by `complement`: (m, C)."""
@@ -118,7 +139,7 @@ class Rows:
 
     def factor(self) -> Array:
         """Upstream gradient over the denominator, per row; 0 for ignored rows."""
-        up = np.broadcast_to(self.p.upstream.reshape(-1).astype(self.t.dtype), self.kept.shape)
+        up = np.broadcast_to(self.p.upstream.reshape(-1).astype(self.type), self.kept.shape)
         return np.asarray(np.where(self.kept, up / self.denominator(), self.type(0)))
 
 
@@ -151,7 +172,7 @@ def cross_entropy(
     p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing)
     with np.errstate(all="ignore"):
         rows = Rows(p)
-        losses = rows.losses()
+        losses = np.concatenate([block.losses() for block in rows.blocks()])
         if reduction == "none":
             return losses.reshape(p.loss_shape)
         return np.asarray(losses.sum() / rows.denominator(), losses.dtype)
@@ -179,4 +200,7 @@ def cross_entropy_grad(
     p = problem_of(logits, target, weight, ignore_index, reduction, label_smoothing, upstream)
     with np.errstate(all="ignore"):
         rows = Rows(p)
-        return from_rows(rows.gradient(rows.factor()), p.logits_shape)
+        factor, found = rows.factor(), np.empty_like(to_rows(np.asarray(p.logits)))
+        for block in rows.blocks():
+            found[block.part] = block.gradient(factor[block.part])
+        return from_rows(found, p.logits_shape)

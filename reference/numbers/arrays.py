@@ -8,6 +8,7 @@ comes from there as an array of NumPy's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -53,3 +54,12 @@ def at_once(x: Array, few: int) -> int:
     2
     """
     return few if here(x) else ON_DEVICE
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Freed arrays of a block stay with the process: else each of its arrays may be mapped page by page again.
+
+    glibc keeps as much as twice the largest array that was freed, up to 32 MiB, and starts with 128 KiB.
+    """
+    np.empty(2**25 - 2**16, np.uint8)

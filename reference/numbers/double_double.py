@@ -204,6 +204,10 @@ def _sum_of_halves(a: Array, a_low: Array, b: Array, b_low: Array) -> tuple[Arra
 
 def exact_difference(a: Array, b: Array) -> DoubleDouble:
     """a - b exactly; an infinite difference has the low part 0."""
+    if a.ndim == 2 and b.shape == (len(a), 1) and (compiled := kernels(a)):
+        hi, lo = np.empty(a.shape), np.empty(a.shape)
+        compiled.differences(np.ascontiguousarray(a), np.ascontiguousarray(b), hi, lo)
+        return DoubleDouble(hi, lo)
     return DoubleDouble(*_blockwise(_exact_difference, a, b))
 
 

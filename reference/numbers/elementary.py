@@ -51,11 +51,11 @@ def _exp(x: Array, x_low: Array) -> tuple[Array, Array, Array]:
     """exp(x + x_low) = (e + e_low) 2^k, and 2^k by its bits (their sign wraps below 2^-1023)."""
     s, low, j, power = _reduce(x, x_low)
     p, p_low = _expm1(s, low)
-    t, t_low, t1 = (values[j] for values in exponentials())
+    t, t_low = (values[j] for values in exponentials())
     p_low = p_low * t + (t_low * p + t_low)  # everything below the product of the leading parts
     product = t * p
     p1, p2 = split(p)
-    t2 = t - t1
+    t1, t2 = split(t)
     error = t1 * p1 - product + t1 * p2 + t2 * p1 + t2 * p2 + p_low
     e = t + product
     rest = t - e + product + error

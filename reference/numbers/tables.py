@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -48,17 +47,9 @@ with localcontext() as _context:
     THIRD = _pair(Decimal(1) / 3)
 
 
-class Exponentials(NamedTuple):
-    """2^(j/STEPS) as hi + lo, and the leading 26 bits of hi."""
-
-    hi: Array
-    lo: Array
-    leading: Array
-
-
 @cache
-def exponentials() -> Exponentials:
-    """Products of two tables of 64 entries in fixed point with 128 bits: few logarithms, many integers."""
+def exponentials() -> tuple[Array, Array]:
+    """2^(j/STEPS) as hi and lo: products of two tables of 64 integers of 128 bits, as few logarithms are faster."""
     with localcontext() as context:
         context.prec = _DIGITS
         coarse, fine = (
@@ -67,8 +58,7 @@ def exponentials() -> Exponentials:
     values = [(c * f) >> _FIXED for c in coarse for f in fine]
     leading = [float(v) for v in values]
     rest = [float(v - int(h)) for v, h in zip(values, leading, strict=True)]
-    hi, lo = (np.ldexp(np.array(x), -_FIXED) for x in (leading, rest))
-    return Exponentials(hi, lo, SPLITTER * hi - (SPLITTER * hi - hi))
+    return np.ldexp(np.array(leading), -_FIXED), np.ldexp(np.array(rest), -_FIXED)
 
 
 @cache

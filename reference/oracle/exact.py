@@ -9,14 +9,13 @@ elsewhere. Certified by ball arithmetic in `tests/proof/test_oracle.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from xentcheck.errors import OracleError
 from xentcheck.reference.formats import Array
-from xentcheck.reference.numbers.arrays import Place, at_once, home
+from xentcheck.reference.numbers.arrays import Place, at_once, home, keep_freed_memory
 from xentcheck.reference.numbers.backends import FLOAT64, Backend, Number
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import to_rows
@@ -59,7 +58,7 @@ class Exact(Side):
     def blocks(self) -> Iterator[Block]:
         """Row blocks in order; a layer's or network's logits come as one block."""
         B, p = self.backend, self.problem
-        _keep_freed_memory()
+        keep_freed_memory()
         if p.logits is None:
             with np.errstate(all="ignore"):
                 z, masked = layers.logits(B, p)
@@ -131,12 +130,3 @@ class Exact(Side):
         numbers = B.concatenate(rows)
         undefined = not (self.divided and B.finite(numbers).all())
         return leave(B, "jvp", B.sum(numbers) / self.denominator, undefined)
-
-
-@cache
-def _keep_freed_memory() -> None:
-    """Freed arrays of a block stay with the process: else each of its arrays may be mapped page by page again.
-
-    glibc keeps as much as twice the largest array that was freed, up to 32 MiB, and starts with 128 KiB.
-    """
-    np.empty(2**25 - 2**16, np.uint8)

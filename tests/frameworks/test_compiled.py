@@ -20,7 +20,7 @@ from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.bounds.sums.addends import drift_of_one
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers import fast
-from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum
+from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum, exact_difference
 from xentcheck.reference.numbers.elementary import dd_exp
 from xentcheck.reference.numbers.loops import compiled
 from xentcheck.reference.oracle import Exact
@@ -68,6 +68,18 @@ def test_sums_and_products_have_the_same_bits(shape: tuple[int, ...]) -> None:
         assert same(*both(operation))
     assert same(*both(lambda: dd_sum(a)))
     assert not same(a + b, a * b)
+
+
+def test_differences_have_the_same_bits() -> None:
+    """Of numbers and their row's, of an infinity, and of what overflows."""
+    a = numbers(2).hi
+    a[0, 1], a[1, :2], a[2, 1:3] = -np.inf, (1.7e308, -1.7e308), np.nan
+    with np.errstate(all="ignore"):
+        compiled, plain = both(lambda: exact_difference(a, a[:, :1]))
+    assert np.array_equal(compiled.hi, plain.hi, equal_nan=True)
+    assert np.array_equal(compiled.lo, plain.lo, equal_nan=True)
+    assert plain.lo.any()
+    assert np.isinf(plain.hi[:2, 1]).all()
 
 
 @pytest.mark.parametrize("exponent", [0, 512])
@@ -200,6 +212,7 @@ def test_each_loop_is_one_of_those_compared(name: str, monkeypatch: pytest.Monke
     def all_of_them() -> None:
         a, e = numbers(0), np.full((1, CLASSES), 0.1)
         dd_sum(a * a)
+        exact_difference(a.hi, a.hi[:, :1])
         dd_exp(DoubleDouble(-np.ones(3)))
         drift_of_one(e, e.sum(1), FORMATS["float32"])
         judged("float32", CHANGES["right"])

@@ -70,22 +70,33 @@ class Addends:
             np.ldexp(e, to_places[:, None], out=rows, casting="unsafe")
         return cls(used, parts, np.ldexp(total, -exponent))
 
-    def left_over(self, levels: int) -> Array:
-        """(levels, rows): sum over parts of |sum of e - l' rint(e/l')|, in l' = l 2^(-j/2), for each level j."""
+    def left_over(self, levels: int, fmt: Format, *, one: bool) -> tuple[Array, Array, Array]:
+        """(levels, rows): sum over parts of |sum of e - l' rint(e/l')|, in l' = l 2^(-j/2), for each level j; (rows,):
+        what it is for addends left over at random; and, for one running sum, `sorted_drift`, else 0.
+        """
+        compiled = kernels(self.parts) if self.parts.dtype == np.float32 else None
+        if compiled:
+            _, grain = next(_grains(np.float32))
+            found = compiled.left_over(self.parts, grain, levels, EXACT, BLOCK, fmt.precision if one else 0)
+        else:
+            counts, none = np.count_nonzero(self.parts, axis=2), np.zeros(len(self.parts))
+            found = self._by_level(levels), counts, self.sorted_drift(fmt) if one else none
+        rests, counts, drift = found
+        return np.asarray(np.abs(rests).sum(2)), 0.2304 * np.sqrt(counts).sum(1), drift
+
+    def _by_level(self, levels: int) -> Array:
+        """(levels, rows, CHUNKS): what each part leaves over, added up so few at a time that this is exact."""
         parts = self.parts.reshape(-1, self.parts.shape[2])
-        found = np.empty((levels, len(parts)))
+        found = np.zeros((levels, len(parts)))
         step = max(1, at_once(parts, AT_ONCE) // parts.shape[1])
         for i in range(0, len(parts), step):
-            for odd, (to_grains, unit) in enumerate(_grains(parts.dtype.type)):
-                octaves = np.exp2(np.arange(len(range(odd, levels, 2)))).astype(parts.dtype)
-                found[odd::2, i : i + step] = _rest_at_levels(parts[i : i + step], to_grains, unit * octaves)
-        return np.asarray(np.abs(found).reshape(levels, len(self.parts), CHUNKS).sum(2))
-
-    def not_zero(self) -> Array:
-        """(rows, CHUNKS): how many addends of each part are not 0."""
-        if compiled := kernels(self.parts):
-            return np.asarray(compiled.not_zero(self.parts.reshape(-1, self.parts.shape[2])).reshape(-1, CHUNKS))
-        return np.asarray(np.count_nonzero(self.parts, axis=2))
+            for j in range(0, parts.shape[1], EXACT):
+                piece = parts[i : i + step, j : j + EXACT]
+                for odd, (to_grains, unit) in enumerate(_grains(parts.dtype.type)):
+                    for level in range(odd, levels, 2):
+                        factors = np.full(len(piece), unit * 2.0 ** (level // 2), parts.dtype)
+                        found[level, i : i + step] += _rest(piece, to_grains, factors)
+        return found.reshape(levels, -1, CHUNKS)
 
     def sorted_drift(self, fmt: Format) -> Array:
         """(rows,): what one running sum of ascending, or of descending, addends errs by, in units u of size 1.
@@ -94,19 +105,20 @@ class Addends:
         for the block in which the running sum grows beyond a power of two: off by at most BLOCK u there, so by 2 BLOCK
         in all, far below `LEAST`. Afterwards the parts are those of the sorted row.
         """
+        as_they_are, scaled = _grains(self.parts.dtype.type)
         n, _, width = self.parts.shape
         rows = self.parts.reshape(n, CHUNKS * width)
+        blocks = rows.reshape(n, CHUNKS * width // BLOCK, BLOCK)
         rows.sort(axis=1)
-        blocks = rows.reshape(-1, BLOCK)
-        as_they_are, scaled = _grains(blocks.dtype.type)
-        sums = _block_sums(blocks, as_they_are[0]).reshape(n, CHUNKS * width // BLOCK) * as_they_are[1]
+        sums = np.rint(blocks * as_they_are[0]).sum(2, dtype=np.float64) * as_they_are[1]
         upwards = sums.cumsum(1)
         found = np.zeros(n)
         for scale, (to_grains, unit) in ((1.0, as_they_are), (math.sqrt(2.0), scaled)):
             for running in (upwards, upwards[:, -1:] - upwards + sums):
                 exponent = np.maximum(np.frexp(scale * running)[1] - fmt.precision, np.frexp(unit)[1])
-                left = _rest(blocks, to_grains, np.ldexp(unit, -exponent.ravel())).reshape(exponent.shape)
-                found = np.maximum(found, np.abs(np.ldexp(left, exponent + 1).sum(1)) / scale)
+                left = _rest(blocks.reshape(-1, BLOCK), to_grains, np.ldexp(unit, -exponent.ravel()))
+                drift = np.ldexp(left.reshape(exponent.shape), exponent + 1).sum(1)
+                found = np.maximum(found, np.abs(drift) / scale)
         return found
 
 
@@ -124,36 +136,10 @@ def _grains(kind: type[np.floating[Any]]) -> Iterator[tuple[Any, Any]]:
 
 def _rest(parts: Array, to_grains: Any, factors: Array) -> Array:
     """(m,): sums over each part (m, k) of x - rint(x), x its grains times its factor (m,), in float64."""
-    if parts.shape[1] > EXACT:
-        return np.asarray(sum(_rest(piece, to_grains, factors) for piece in _pieces(parts)))
-    if compiled := kernels(parts):
-        return np.asarray(compiled.rest(parts, to_grains, factors))
     scaled = np.rint(parts * to_grains)
     scaled *= factors[:, None]
     scaled -= np.rint(scaled)
     return np.asarray(np.einsum("mk->m", scaled), np.float64)
-
-
-def _rest_at_levels(parts: Array, to_grains: Any, factors: Array) -> Array:
-    """(levels, m): the same for each of several factors (levels,) of all parts (m, k)."""
-    if parts.shape[1] > EXACT:
-        return np.asarray(sum(_rest_at_levels(piece, to_grains, factors) for piece in _pieces(parts)))
-    if compiled := kernels(parts):
-        return np.asarray(compiled.rest_at_levels(parts, to_grains, factors))
-    return np.stack([_rest(parts, to_grains, np.full(len(parts), factor)) for factor in factors])
-
-
-def _pieces(parts: Array) -> Iterator[Array]:
-    """Columns of parts, so few that what they leave over is added up exactly."""
-    for start in range(0, parts.shape[1], EXACT):
-        yield parts[:, start : start + EXACT].copy()
-
-
-def _block_sums(blocks: Array, to_grains: Any) -> Array:
-    """(m,): sums over each block (m, k) of its grains, which are whole numbers, in float64."""
-    if compiled := kernels(blocks):
-        return np.asarray(compiled.block_sums(blocks, to_grains))
-    return np.asarray(np.rint(blocks * to_grains).sum(1, dtype=np.float64))
 
 
 def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS, *, one: bool = False) -> Array:
@@ -169,14 +155,13 @@ def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS, *, one: bo
         return found
     found[:, ~np.isfinite(total)] = np.inf
     places = 2.0 * np.exp2(-PER_OCTAVE * np.arange(levels))[:, None]
-    step = max(1, at_once(e, AT_ONCE) // e.shape[1])
+    step = len(e) if kernels(e) else max(1, at_once(e, AT_ONCE) // e.shape[1])
     for start in range(0, len(e), step):
         some = slice(start, start + step)
         addends = Addends.of(e[some], total[some], fmt)
-        noise = 0.2304 * np.sqrt(addends.not_zero()).sum(1)
-        drift = np.maximum(addends.left_over(levels) - noise, 0.0) * places
-        if one:
-            drift[0] = np.maximum(drift[0], addends.sorted_drift(fmt))
+        rests, noise, of_sorted = addends.left_over(levels, fmt, one=one)
+        drift = np.maximum(rests - noise, 0.0) * places
+        drift[0] = np.maximum(drift[0], of_sorted)
         found[:, start + addends.used] = drift / addends.size
     return found
 

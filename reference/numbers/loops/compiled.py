@@ -12,10 +12,9 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.tables import FAR, GRID, PER_STEP, SPLITTER, STEP_PARTS, STEPS, TAYLOR
 
 from .comparing import compared, compared_by_form, ratios
-from .passes import block_sums, loop, not_zero, rest, rest_at_levels
+from .passes import left_over, loop
 
-__all__ = ["combined", "exponentials", "sums"]
-__all__ += ["block_sums", "compared", "compared_by_form", "not_zero", "ratios", "rest", "rest_at_levels"]
+__all__ = ["combined", "compared", "compared_by_form", "differences", "exponentials", "left_over", "ratios", "sums"]
 
 T6, T5, T4, T3 = TAYLOR
 STEP_1, STEP_2, STEP_3 = STEP_PARTS
@@ -69,6 +68,18 @@ def combined(product: bool, a: Array, a_low: Array, b: Array, b_low: Array, hi: 
 
 
 @loop
+def differences(a: Array, b: Array, hi: Array, lo: Array) -> None:
+    """`double_double.exact_difference` of (n, C) and (n, 1) numbers."""
+    for i in range(a.shape[0]):
+        b_i = -b[i, 0]
+        for j in range(a.shape[1]):
+            s = a[i, j] + b_i
+            t = s - a[i, j]
+            hi[i, j] = s
+            lo[i, j] = (a[i, j] - (s - t)) + (b_i - t) if abs(s) < np.inf else 0.0
+
+
+@loop
 def sums(hi: Array, lo: Array, total: Array, total_low: Array) -> None:
     """`double_double.dd_sum` of each row of (n, C), by the same tree."""
     for i in range(hi.shape[0]):
@@ -89,22 +100,17 @@ def sums(hi: Array, lo: Array, total: Array, total_low: Array) -> None:
 POWERS = np.ldexp(1.0, np.arange(-1000, 513))
 
 
+PART = 512
+"""Elements of which a loop keeps numbers: they stay in the first cache."""
+
+
 @loop
-def exponentials(
-    x: Array, x_low: Array, exponent: int, table: Array, table_low: Array, leading: Array, hi: Array, lo: Array
-) -> None:
-    """`elementary.dd_exp` of (n,) numbers."""
+def _expm1(x: Array, x_low: Array, steps: Array, p: Array, p_low: Array) -> None:
     for i in range(x.size):
-        if not x[i] >= FAR:
-            hi[i], lo[i] = 0.0, 0.0
-            continue
-        n = np.rint(x[i] * PER_STEP)
-        integer = np.int64(n)
-        j, k = integer & (STEPS - 1), (integer >> 12) + exponent
-        d = x[i] - n * STEP_1
-        product = n * STEP_2
+        d = x[i] - steps[i] * STEP_1
+        product = steps[i] * STEP_2
         s = d - product
-        d = ((d - s) - product) - n * STEP_3
+        d = ((d - s) - product) - steps[i] * STEP_3
         d += x_low[i]
         product = s + d
         low = (s - product) + d
@@ -117,24 +123,51 @@ def exponentials(
         tail += s * low
         low += tail
         s1 = s1 * (s1 * 0.5)
-        p = s + s1
-        low += (s - p) + s1
-        t, t1, t_low = table[j], leading[j], table_low[j]
-        p_low = low * t + (t_low * p + t_low)
-        product = t * p
-        c = SPLITTER * p
-        p1 = c - (c - p)
-        p2 = p - p1
+        p[i] = s + s1
+        p_low[i] = low + ((s - p[i]) + s1)
+
+
+@loop
+def _plus_1_times(p: Array, p_low: Array, table: Array, table_low: Array) -> None:
+    for i in range(p.size):
+        t, t_low = table[i], table_low[i]
+        c = SPLITTER * t
+        t1 = c - (c - t)
+        low = p_low[i] * t + (t_low * p[i] + t_low)
+        product = t * p[i]
+        c = SPLITTER * p[i]
+        p1 = c - (c - p[i])
+        p2 = p[i] - p1
         f = t1 * p1 - product
         f += t1 * p2
         f += (t - t1) * p1
         f += (t - t1) * p2
-        f += p_low
+        f += low
         e = t + product
         t = ((t - e) + product) + f
-        w = e + t
-        t += e - w
-        if k >= -1000:  # and at most 512, as x is at most 0
-            hi[i], lo[i] = w * POWERS[k + 1000], t * POWERS[k + 1000]
-        else:
-            hi[i], lo[i] = np.ldexp(w, k), np.ldexp(t, k)
+        p[i] = e + t
+        p_low[i] = t + (e - p[i])
+
+
+@loop
+def exponentials(x: Array, x_low: Array, exponent: int, table: Array, table_low: Array, hi: Array, lo: Array) -> None:
+    """`elementary.dd_exp` of (n,) numbers: by loops of few arrays each, which have no branches."""
+    steps, k, t, t_low = np.empty(PART), np.empty(PART, np.int64), np.empty(PART), np.empty(PART)
+    for start in range(0, x.size, PART):
+        some, n = slice(start, start + PART), min(PART, x.size - start)
+        a, p, p_low = x[some], hi[some], lo[some]
+        for i in range(n):
+            steps[i] = np.rint(a[i] * PER_STEP) if a[i] >= FAR else 0.0
+        for i in range(n):
+            integer = np.int64(steps[i])
+            j = integer & (STEPS - 1)
+            t[i], t_low[i], k[i] = table[j], table_low[j], (integer >> 12) + exponent
+        _expm1(a, x_low[some], steps, p, p_low)
+        _plus_1_times(p, p_low, t, t_low)
+        for i in range(n):
+            if not a[i] >= FAR:
+                p[i], p_low[i] = 0.0, 0.0
+            elif k[i] >= -1000:  # and at most 512, as x is at most 0
+                p[i], p_low[i] = p[i] * POWERS[k[i] + 1000], p_low[i] * POWERS[k[i] + 1000]
+            else:
+                p[i], p_low[i] = np.ldexp(p[i], k[i]), np.ldexp(p_low[i], k[i])

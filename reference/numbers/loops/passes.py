@@ -6,6 +6,7 @@ taken in any order are exact. numba keeps what it compiled beside this file, or 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -25,6 +26,13 @@ def loop(function: F) -> F:
 def loop_in_any_order(function: F) -> F:
     """The same for sums that are exact, whatever their order."""
     return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})(function))
+
+
+SCALES = (1.0, math.sqrt(2.0))
+"""As addends are, and half an octave above."""
+
+Found = tuple[Array, Array, Array]
+"""What they leave over, how many they are, and how far their sums drift where they are sorted."""
 
 
 @loop
@@ -48,33 +56,6 @@ def _to_grains(part: Array, factor: float, grains: Array) -> None:
         grains[j] = np.rint(part[j] * factor)
 
 
-@loop
-def rest(parts: Array, to_grains: float, factors: Array) -> Array:
-    """Sums over each part (m, k) of s - rint(s), s = rint(part to_grains) times its factor (m,): (m,); exact in any
-    order.
-    """
-    found = np.empty(parts.shape[0], np.float64)
-    grains, left = np.empty(parts.shape[1], parts.dtype), np.empty(parts.shape[1], parts.dtype)
-    for i in range(parts.shape[0]):
-        _to_grains(parts[i], to_grains, grains)
-        _left_over(grains, factors[i], left)
-        found[i] = _total(left)
-    return found
-
-
-@loop
-def rest_at_levels(parts: Array, to_grains: float, factors: Array) -> Array:
-    """The same for each of several factors (levels,) of all parts: (levels, m)."""
-    found = np.empty((factors.size, parts.shape[0]), np.float64)
-    grains, left = np.empty(parts.shape[1], parts.dtype), np.empty(parts.shape[1], parts.dtype)
-    for i in range(parts.shape[0]):
-        _to_grains(parts[i], to_grains, grains)
-        for level in range(factors.size):
-            _left_over(grains, factors[level], left)
-            found[level, i] = _total(left)
-    return found
-
-
 @loop_in_any_order
 def _sum_of_grains(block: Array, factor: float) -> float:
     total = 0.0
@@ -84,21 +65,73 @@ def _sum_of_grains(block: Array, factor: float) -> float:
 
 
 @loop
-def block_sums(blocks: Array, to_grains: float) -> Array:
-    """Sums over each block (m, k) of rint(block to_grains), in float64: (m,), exact in any order."""
-    found = np.empty(blocks.shape[0], np.float64)
-    for i in range(blocks.shape[0]):
-        found[i] = _sum_of_grains(blocks[i], to_grains)
+def _sort(x: Array, other: Array, places: Array) -> None:
+    """Sort float32 numbers by their bits, 11 at a time; other, places: (n,) and (3, 2048), to work in."""
+    bits, spare = x.view(np.uint32), other.view(np.uint32)
+    places[:] = 0
+    for i in range(bits.size):
+        k = bits[i] ^ (np.uint32(np.int32(bits[i]) >> 31) | np.uint32(1 << 31))  # in the order of the numbers
+        bits[i] = k
+        for digit in range(3):
+            places[digit, (k >> np.uint32(11 * digit)) & np.uint32(2047)] += 1
+    for digit in range(3):
+        place, shift = places[digit], np.uint32(11 * digit)
+        place[:] = np.cumsum(place) - place
+        source, sink = (spare, bits) if digit == 1 else (bits, spare)
+        for i in range(bits.size):
+            j = (source[i] >> shift) & np.uint32(2047)
+            sink[place[j]] = source[i]
+            place[j] += 1
+    for i in range(bits.size):
+        bits[i] = spare[i] ^ (np.uint32(~(np.int32(spare[i]) >> 31)) | np.uint32(1 << 31))
+
+
+@loop
+def _sorted_drift(blocks: Array, grain: float, precision: int, other: Array, places: Array) -> float:
+    """`Addends.sorted_drift` of a row in blocks (any, k), which are sorted; grain: float32."""
+    found, (count, k) = 0.0, blocks.shape
+    grains, left, upwards = np.empty(k, np.float32), np.empty(k, np.float32), np.zeros(count + 1)
+    _sort(blocks.reshape(-1), other, places)
+    for j in range(count):
+        upwards[j + 1] = upwards[j] + _sum_of_grains(blocks[j], np.float32(1.0) / grain) * grain
+    for scale in SCALES:
+        ascending, descending = 0.0, 0.0
+        for j in range(count):
+            _to_grains(blocks[j], np.float32(scale) / grain, grains)
+            ascending += _left_at(grains, left, scale * upwards[j + 1], grain, precision)
+            descending += _left_at(grains, left, scale * (upwards[-1] - upwards[j]), grain, precision)
+        found = max(found, abs(ascending) / scale, abs(descending) / scale)
     return found
 
 
 @loop
-def not_zero(parts: Array) -> Array:
-    """How many numbers of each part (m, k) are not 0: (m,)."""
-    found = np.empty(parts.shape[0], np.int64)
-    for i in range(parts.shape[0]):
-        count = 0
-        for j in range(parts.shape[1]):
-            count += parts[i, j] != 0
-        found[i] = count
-    return found
+def _left_at(grains: Array, left: Array, running: float, grain: float, precision: int) -> float:
+    """What grains leave over at the last place of a running sum, in units u of size 1."""
+    exponent = max(math.frexp(running)[1] - precision, math.frexp(grain)[1])
+    _left_over(grains, np.float32(math.ldexp(grain, -exponent)), left)
+    return math.ldexp(np.float64(_total(left)), exponent + 1)
+
+
+@loop
+def left_over(parts: Array, grain: float, levels: int, exact: int, block: int, precision: int) -> Found:
+    """What rows (n, parts, any) of float32 leave over by level: (levels, n, parts), from so many addends that it is
+    exact; how many are not 0: (n, parts); and `Addends.sorted_drift`, by blocks, for a precision: (n,).
+    """
+    n, chunks, width = parts.shape
+    rests, counts, drifts = np.zeros((levels, n, chunks)), np.zeros((n, chunks), np.int64), np.zeros(n)
+    grains, left = np.empty(min(width, exact), np.float32), np.empty(min(width, exact), np.float32)
+    other, places = np.empty(chunks * width, np.float32), np.empty((3, 2048), np.int64)
+    for i in range(n):
+        for c in range(chunks):
+            for j in range(width):
+                counts[i, c] += parts[i, c, j] != 0
+            for start in range(0, width, exact):
+                piece = parts[i, c, start : start + exact]
+                for odd in range(2):
+                    _to_grains(piece, np.float32(SCALES[odd]) / grain, grains)
+                    for level in range(odd, levels, 2):
+                        _left_over(grains[: piece.size], np.float32(grain * 2.0 ** (level // 2)), left)
+                        rests[level, i, c] += _total(left[: piece.size])
+        if precision:
+            drifts[i] = _sorted_drift(parts[i].reshape(-1, block), grain, precision, other, places)
+    return rests, counts, drifts
