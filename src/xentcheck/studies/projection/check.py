@@ -29,6 +29,7 @@ from xentcheck.reference.inputs import WIDE
 from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import attempt
 from xentcheck.running.subjects import Subject, contracts_of, subject_on
+from xentcheck.studies.asker import Failed
 from xentcheck.vocabulary import FAILING, OVERWRITABLE
 
 from .rows import judged, moved, problem_of, projections_of, some_rows, step_of, tolerance_of
@@ -89,10 +90,6 @@ class Projection:
             f"  noticed   one element off by {self.resolution:.3g} of its row's upstream gradient;\n"
             f"            several of them with a probability of at least 1 - 2^-{self.probes}{zeros}"
         )
-
-
-class _Failed(Exception):
-    """A call that ended, or whose results are not those of a loss, whatever their numbers are."""
 
 
 class _Worst:
@@ -156,26 +153,26 @@ class _Projector:
             self.resolution = max(self.resolution, float((2.0 * tolerance / upstream).max()))
 
     def _ask(self, p: Problem, *quantities: str) -> dict[str, Array]:
-        """One call. Raises AdapterError for what is not supported, _Failed for what a run would call a failure."""
+        """One call. Raises AdapterError for what is not supported, Failed for what a run would call a failure."""
         self.calls += 1
         done = attempt(self.subject, p, quantities)
         name = self.subject.adapter.name
         if done.outcome in FAILING:
-            raise _Failed(done.reason)
+            raise Failed(done.reason)
         if done.result is None:
             raise AdapterError(f"{name} cannot be projected: {done.reason}")
         values = done.result.values
         if harmed := tuple(i for i in done.result.changed_inputs if i not in OVERWRITABLE):
-            raise _Failed(sentence(Facts(check="inputs", changed=harmed), "disagree"))
+            raise Failed(sentence(Facts(check="inputs", changed=harmed), "disagree"))
         for q, shape in (("loss", p.loss_shape), ("dC/dz", p.logits_shape)):
             if q not in quantities:
                 continue
             if q not in done.quantities:
                 raise AdapterError(f"{name} cannot be projected: it computes no {q}")
             if q not in values:
-                raise _Failed(f"{q} is missing")
+                raise Failed(f"{q} is missing")
             if found := shape_and_dtype(np.asarray(values[q]), shape, self.dtype):
-                raise _Failed(f"{q} is {sentence(found, 'disagree')}")
+                raise Failed(f"{q} is {sentence(found, 'disagree')}")
         return {q: x.astype(np.float64) if q == "loss" else x for q, x in values.items()}
 
 
@@ -227,7 +224,7 @@ def check_projection(
     try:
         for start in range(0, n, step):
             projector.block(range(start, min(start + step, n)))
-    except _Failed as error:
+    except Failed as error:
         failure = str(error)
     return Projection(
         place=f"{chosen.name}/{subject.variant}/{device}/{dtype}",
