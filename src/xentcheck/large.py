@@ -19,7 +19,7 @@ from xentcheck.running.environment import header_of
 from xentcheck.running.executors.futures import wrapped_as
 from xentcheck.running.executors.local import execute
 from xentcheck.running.subjects import narrowed_to, subjects_among
-from xentcheck.studies.large.blocks import blocks_of, large_cases, takers, together
+from xentcheck.studies.large.blocks import large_cases, takers, tasks_of, together
 from xentcheck.studies.large.handed import HandedResults
 from xentcheck.studies.large.pace import pace
 
@@ -59,7 +59,8 @@ def check_large(
     """Judge every element of a problem that is too large for one array, with progress on stderr.
 
     Give one of three. An implementation, as for `check`, with a `case`: "8192x128256", in bfloat16 and float32 unless
-    `dtypes` says otherwise, or the id of one case; it is called for blocks of rows, and a mean is that of each block.
+    `dtypes` says otherwise, or the id of one case; it is called for blocks of rows, a mean is that of each block, and
+    the laws are asked as in any run.
     `blocks`: an iterable of (logits (n, C), target, results) with the same dtype and C, each a problem of its own;
     results: quantity -> array; `rows`: how many rows must come in all. Or `logits` (N, C), `target` (N,) with class
     indices and `results`, as arrays that `numpy.load(..., mmap_mode="r")` has left in their files: one problem, whose
@@ -118,7 +119,7 @@ def _called(
     subjects = takers(subjects_among(adapter, devices))
     narrowed = {"dtypes": tuple(dtypes or ()), "devices": tuple(devices or ())}
     header = header_of(chosen, subjects, "quick", seed, 1, tuple(map(str, chosen)), **narrowed)
-    tasks = [block for whole in chosen for block in blocks_of(whole)]
+    tasks = tasks_of(chosen)
     with pace(sum(math.prod(whole.shape) for whole in chosen)) as told:
         return Run(collect(header, together(tasks, execute(tasks, subjects), told), Deviations(known)))
 

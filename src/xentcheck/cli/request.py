@@ -25,10 +25,11 @@ from xentcheck.running.executors.futures import Asked
 from xentcheck.running.executors.local import execute, execute_parallel
 from xentcheck.running.journal import Journal
 from xentcheck.running.subjects import subjects_named
-from xentcheck.running.tasks import CaseGroup, Finished, Task
+from xentcheck.running.tasks import CaseGroup, Finished
 from xentcheck.studies.accuracy import AccuracySearch
 from xentcheck.studies.kill_table.faults import fault_searches, frameworks_of
-from xentcheck.studies.large.blocks import blocks_of, large_cases, takers, together
+from xentcheck.studies.large import blocks
+from xentcheck.studies.large.blocks import large_cases, takers, together
 from xentcheck.studies.large.pace import pace
 
 
@@ -66,8 +67,7 @@ def execute_request(request: RunRequest) -> Run:
     chosen = cases_of(request)
     specs = asked_of(request)
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
-    blocks = [block for case in chosen for block in blocks_of(case)] if request.large else []
-    tasks: list[Task] = [*blocks] if blocks else tasks_of(chosen, request.profile)
+    tasks = blocks.tasks_of(chosen) if request.large else tasks_of(chosen, request.profile)
     if request.accuracy_rounds:
         dtypes = dict.fromkeys(case.dtype for case in chosen)
         tasks = [*(AccuracySearch(dtype, request.seed, request.accuracy_rounds) for dtype in dtypes), *tasks]
@@ -81,11 +81,11 @@ def execute_request(request: RunRequest) -> Run:
         k, n = request.shard
         tasks = tasks[k - 1 :: n]
         chosen = [case for task in tasks if isinstance(task, CaseGroup) for case in task.cases]
-    narrowed = tuple(map(str, chosen)) if blocks else request.patterns
-    subjects = takers(subjects) if blocks else subjects
+    narrowed = tuple(map(str, chosen)) if request.large else request.patterns
+    subjects = takers(subjects) if request.large else subjects
     header = header_of(chosen, subjects, request.profile, request.seed, request.jobs, narrowed, **named)
     with ExitStack() as stack:
-        if blocks:
+        if request.large:
             told = stack.enter_context(pace(sum(case.shape[0] * case.classes for case in chosen)))
             advance: Advance = lambda done: None  # noqa: E731 - the blocks are told, not the cases
         else:
@@ -99,8 +99,8 @@ def execute_request(request: RunRequest) -> Run:
         else:
             finished = execute(left, subjects)
         done = journal.all(tasks, finished) if journal else finished
-        if blocks:
-            done = together(blocks, done, told, stop=request.stop)
+        if request.large:
+            done = together(tasks, done, told, stop=request.stop)
         found = collect(header, done, Deviations(known), stop=request.stop, progress=advance)
         if journal:
             journal.complete(found)

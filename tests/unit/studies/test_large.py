@@ -28,6 +28,7 @@ from xentcheck.cli.main import cli
 from xentcheck.errors import CaseError, XentcheckError
 from xentcheck.judging.verdict import Judgement
 from xentcheck.records.record import Record
+from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_case
@@ -380,6 +381,22 @@ def test_a_case_of_any_size_is_a_run_like_any_other() -> None:
     assert {(r.case, r.outcome, r.reason) for r in found.records} == {(str(whole), "crash", "gone")}
 
 
+def test_laws_are_asked_of_what_is_called_in_blocks() -> None:
+    """As in any run: one gradient buffer for all calls is right in every block."""
+    buffers: dict[Any, Any] = {}
+
+    def static(logits: Any, target: Any, upstream: Any = 1.0) -> tuple[Any, Any]:
+        gradient = cross_entropy_grad(logits, target, upstream=upstream)
+        buffer = buffers.setdefault(gradient.shape, np.empty_like(gradient))
+        buffer[...] = gradient
+        return cross_entropy(logits, target), buffer
+
+    run = xentcheck.check_large(static, "numpy", case="9x40", dtypes=["float32"])
+    assert {r.outcome for r in run.records} == {"agree"}
+    assert [law.law for law in run.file.laws if not law.kept] == ["independent"]
+    assert not run.ok
+
+
 def test_every_block_is_taken_by_the_main_variant_alone() -> None:
     """Also one that profiles have for some implementations only; who asks for it misses no row."""
     case = tiny_cases(0)[0]
@@ -389,13 +406,15 @@ def test_every_block_is_taken_by_the_main_variant_alone() -> None:
     assert [s.variant for s in takers([jit, eager])] == ["jit"]
 
 
-def test_the_command_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0 and the verdict as JSON; what narrows a profile is refused."""
     arguments = ["run", "--adapter", "numpy", "--large", "9x40", "--dtype", "bfloat16", "--json"]
     assert cli.main(arguments, standalone_mode=False) == 0
     verdict = json.loads(capsys.readouterr().out)
     assert verdict["ok"]
     assert verdict["counts"] == {"agree": 4}
+    assert cli.main([*arguments[:-1], "--out", str(tmp_path / "run.jsonl")], standalone_mode=False) == 0
+    assert {law.dtype for law in xentcheck.Run.load(tmp_path / "run.jsonl").file.laws} == {"bfloat16"}
     for option in (("--case", "*"), ("--list-cases",), ("--accuracy", "1"), ("--faults",), ("--shard", "1/2")):
         with pytest.raises(click.UsageError, match=r"^--large does not go with --case, "):
             cli.main([*arguments, *option], standalone_mode=False)

@@ -18,7 +18,8 @@ from xentcheck.errors import CaseError
 from xentcheck.records.record import Record, place_of
 from xentcheck.running.comparison import lost_case, run_case
 from xentcheck.running.subjects import Subject
-from xentcheck.running.tasks import Finished
+from xentcheck.running.tasks import Finished, Task
+from xentcheck.studies.laws import LawStudy
 from xentcheck.vocabulary import FAILING
 
 from .merging import Part, merged
@@ -119,16 +120,24 @@ def blocks_of(whole: Case, rows: int | None = None) -> list[Block]:
     ]
 
 
+def tasks_of(wholes: Sequence[Case]) -> list[Task]:
+    """The laws, which are about small problems, in the dtypes of some large cases; and the blocks of these."""
+    return [LawStudy(tuple(dict.fromkeys(whole.dtype for whole in wholes))), *(b for w in wholes for b in blocks_of(w))]
+
+
 def together(
-    blocks: Iterable[Block], finished: Iterable[Finished], told: Callable[[int], object], *, stop: bool = False
+    tasks: Iterable[Task], finished: Iterable[Finished], told: Callable[[int], object], *, stop: bool = False
 ) -> Iterator[Finished]:
-    """One `Finished` per large case, of what its blocks have found, in their order.
+    """One `Finished` per large case, of what its blocks have found, in their order, after those of other tasks.
 
     told: called with the number of elements of each block that is done. stop: with the first block that fails.
     """
     parts: dict[Case, dict[tuple[object, ...], list[Part]]] = defaultdict(lambda: defaultdict(list))
     seconds: dict[Case, float] = defaultdict(float)
-    for block, done in zip(blocks, finished, strict=False):
+    for block, done in zip(tasks, finished, strict=False):
+        if not isinstance(block, Block):
+            yield done
+            continue
         for r in done.records:
             parts[block.whole][place_of(r), r.quantity].append(Part(block.first, block.rows, r))
         seconds[block.whole] += done.seconds
