@@ -165,8 +165,13 @@ def of_pixels(strides: tuple[int, ...]) -> Callable[..., Any]:
     return lambda torch, z, y, options: z.stride() == strides
 
 
+def smooths(options: Any) -> bool:
+    """Whether labels are smoothed, and nothing else is asked for."""
+    return "label_smoothing" in options and "weight" not in options
+
+
 CALLS: dict[str, tuple[str, Any, set[str]]] = {
-    "inference": ("value-alone", doubled_if(lambda torch, z, y, o: torch.is_inference_mode_enabled()), set()),
+    "inference": ("value-alone", doubled_if(lambda t, z, y, o: t.is_inference_mode_enabled() and smooths(o)), set()),
     "kept": ("value-alone", doubled_if(lambda torch, z, y, o: z.requires_grad > torch.is_grad_enabled()), set()),
     "detached": ("value-alone", doubled_if(lambda t, z, y, o: t.is_grad_enabled() and not needs(t, z)), set()),
     "images": ("strides", doubled_if(of_pixels((84, 1, 28, 7))), set()),

@@ -158,6 +158,15 @@ def test_the_extent_is_told_in_words(blind: set[tuple[int, int]], words: str) ->
     assert sentence == f"torch eager cpu float32: {words} have failed"
 
 
+def test_rows_of_wide_dtypes_have_a_step_more() -> None:
+    """Of sums over many rows, beside others that were decided."""
+    many, few = "31-1000 classes/4097- rows", "31-1000 classes/101-4096 rows"
+    (sentence,) = power_of([sized(few, "zero"), sized(many)]).undecided()
+    assert sentence == "torch eager cpu float32: no dC/dz in more than 4096 rows could have failed"
+    (sentence,) = power_of([sized(few), sized(many, "zero")]).undecided()
+    assert sentence == "torch eager cpu float32: no dC/dz in 101 to 4096 rows could have failed"
+
+
 def test_one_sentence_for_the_quantities_that_share_an_extent() -> None:
     """By place."""
     found = [sized(SMALL, "zero", quantity=q) for q in ("loss", "dC/dz")]

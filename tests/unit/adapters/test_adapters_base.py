@@ -92,6 +92,22 @@ def test_what_is_not_declared_is_unsupported(declared: dict[str, Any], changes: 
     assert adapters.from_torch(print, **declared).unsupported(plain(**changes)) == reason
 
 
+def test_the_limit_of_a_program_is_a_time() -> None:
+    """Any number of seconds that ends, and no other."""
+    for timeout in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(AdapterError, match=r"^timeout is \S+; allowed: a finite number of seconds above 0$"):
+            adapters.from_process("no-such-program", timeout=timeout)
+    with pytest.raises(AdapterError, match=r"^program 'no-such-program' is not installed$"):
+        adapters.from_process("no-such-program", timeout=5)
+
+
+def test_who_declares_no_accuracy_has_two_ulps_of_exp_and_of_log() -> None:
+    """As the page of contracts says: most libraries keep that, and a bound of 0 would be an alarm for all of them."""
+    text = (Path(__file__).parents[3] / "docs" / "contracts.md").read_text()
+    assert {Adapter.exp_ulps, Adapter.log_ulps} == {2.0}
+    assert "a relative error of 2 ULPs u" in text
+
+
 def test_keywords_are_those_that_differ_from_the_defaults() -> None:
     """No option, no keyword; each option alone, its own keyword and no other."""
     assert keywords(plain()) == {}

@@ -133,6 +133,8 @@ def test_the_summary_says_what_to_declare() -> None:
     assert "1 disagreement is within `storage`, under which a zero gradient does not pass; declare it " in one
     (value,) = weaker([bad("x", BOTH, quantity="cost")], ["storage-accumulate"])
     assert "loss: 1 disagreement is within `storage-accumulate`, under which cost of zeros passes from 129 " in value
+    (first,) = weaker([bad("x", BOTH, quantity="cost"), bad("y", BOTH, quantity="loss")], ["storage-accumulate"])
+    assert "under which cost of zeros passes from 129 " in first
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,14 @@ def test_failures_of_one_cause_are_told_once_with_the_worst_case() -> None:
     ]
 
 
+def test_a_baseline_keeps_the_worst_case_also_where_it_is_a_known_deviation() -> None:
+    """Its share and the line that repeats it are those of one comparison."""
+    known = record(outcome="deviation", share=6750.0, case="known", replay="again known")
+    (span,) = baseline_of([run(record(share=0.25, case="usual", replay="again usual"), known)]).rows.values()
+    assert (span.case, span.replay) == ("known", "again known")
+    assert span.share[1] == 6750.0
+
+
 def test_a_grade_is_lower_only_where_the_order_is_known() -> None:
     """By the catalogue of either side; "none" is the lowest, and what is excused beyond its bound only moves."""
     stash, storage, none = (one(shares={"stash": x, "storage": y}) for x, y in ((0.5, 0.5), (1.5, 0.5), (1.5, 1.5)))

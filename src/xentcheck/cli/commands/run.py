@@ -115,6 +115,7 @@ def print_cases(request: RunRequest) -> int:
 @click.option(
     "--output-format",
     default="text",
+    show_default=True,
     type=click.Choice(FORMATS),
     help="github, sarif: print the causes as annotations.",
 )
