@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, TypeVar, cast
 
 import ml_dtypes
@@ -21,6 +21,9 @@ WIDE = ("float64", "float32")
 
 NARROW = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 
+MANY = 2**14
+"""So many numbers of float16 are looked up faster than converted."""
+
 
 def widened(x: Any) -> Any:
     """Arrays of float16 and bfloat16 as float32, exactly; anything else as it is.
@@ -28,7 +31,18 @@ def widened(x: Any) -> Any:
     >>> widened(np.float16([0.1])).dtype
     dtype('float32')
     """
-    return x.astype(np.float32) if getattr(x, "dtype", None) in NARROW else x
+    if getattr(x, "dtype", None) not in NARROW:
+        return x
+    if isinstance(x, np.ndarray) and x.dtype == np.float16 and x.size >= MANY and x.flags.c_contiguous:
+        return _halves().take(x.view(np.uint16))
+    return x.astype(np.float32)
+
+
+@cache
+def _halves() -> Array:
+    """All numbers of float16 in float32, by their bits: those below the normal range take long to convert."""
+    with np.errstate(invalid="ignore"):
+        return np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 def in_float32(function: Function) -> Function:

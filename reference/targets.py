@@ -70,7 +70,7 @@ class Targets:
         """Whether each row looks at one class only."""
         return self.probabilities is None and not self.smoothing
 
-    @property
+    @cached_property
     def label_weight(self) -> Array:
         """(M,): class weight of each row's label, 0 for ignored rows."""
         if self.weight is None:

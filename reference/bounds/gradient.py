@@ -105,7 +105,9 @@ class GradientBounds:
             b.total,
             a.result_underflow if a.narrow else 0.0,
         )
-        rows = np.concatenate([np.broadcast_to(column, (len(t.label), 1)) for column in columns], 1)
+        rows = np.empty((len(t.label), len(columns)))
+        for i, column in enumerate(columns):
+            rows[:, i : i + 1] = column
         label = t.label if t.probabilities is None else np.full_like(t.label, -1)
         at_label = self.at_label if t.hard else np.full(len(t.label), np.nan)
         q = t.sizes if softly else np.zeros((0, 0))

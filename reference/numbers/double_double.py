@@ -159,8 +159,10 @@ def _divide(a: Array, a_low: Array, b: Array, b_low: Array) -> tuple[Array, Arra
 
 def _blockwise(kernel: Callable[..., tuple[Array, Array]], *arrays: Array) -> tuple[Array, Array]:
     """A pair of arrays by an elementwise kernel, a cache-sized part at a time."""
+    if max(x.ndim for x in arrays) != 2:
+        return kernel(*arrays)
     shape = np.broadcast_shapes(*(x.shape for x in arrays))
-    if len(shape) != 2 or shape[0] * shape[1] <= CHUNK:
+    if shape[0] * shape[1] <= CHUNK:
         return kernel(*arrays)
     whole = [np.broadcast_to(x, shape) for x in arrays]
     hi, lo = np.empty(shape), np.empty(shape)

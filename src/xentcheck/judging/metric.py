@@ -10,6 +10,7 @@ import numpy as np
 from xentcheck.records.facts import Facts
 from xentcheck.records.record import SHARE_EDGES, ULP_EDGES
 from xentcheck.reference.formats import Array, Format, wider
+from xentcheck.reference.inputs import widened
 from xentcheck.reference.numbers.arrays import as_array
 from xentcheck.reference.numbers.fast import kernels
 from xentcheck.reference.numbers.loops.form import Form
@@ -119,8 +120,7 @@ class Tally:
         """The same for gradients (n, C) and bounds that a compiled loop forms as it goes; False if it does not."""
         if not (compiled := kernels(got)):
             return False
-        x = got if got.dtype in (np.float32, np.float64) else got.astype(np.float32)
-        x, hi, lo = (np.ascontiguousarray(values) for values in (x, hi, lo if any(lo.strides) else np.zeros((0, 0))))
+        x, hi, lo = (np.ascontiguousarray(values) for values in (widened(got), hi, lo if any(lo.strides) else np.zeros((0, 0))))
         return self._add_at_once(compiled.compared_by_form, x, hi, lo, form, counts=counts)
 
     def _add_at_once(self, compared: Any, got: Array, hi: Array, lo: Array, bound: Any, *, counts: bool) -> bool:
