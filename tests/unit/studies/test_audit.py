@@ -93,7 +93,7 @@ def test_the_command_says_what_is_accepted() -> None:
     """Exit code 1 if a wrong gradient is, 0 if none; bad input is one line: alone this calls the command."""
     blind = xentcheck("audit", "--atol", "1e-5", "--rtol", "1.3e-6", "--shape", "8192,32000")
     assert blind.returncode == 1
-    assert "blind: 100.0% of the elements could be 0 unnoticed" in blind.stdout
+    assert "blind: over 99.9% of the elements could be 0 unnoticed" in blind.stdout
     assert [line.split()[0] for line in blind.stdout.splitlines() if "accepted" in line] == sorted(OFF_LABEL)[::-1]
     assert xentcheck("audit", "--atol", "0", "--rtol", "1e-6", "--shape", "4,5").returncode == 0
     wrong = xentcheck("audit", "--atol", "0", "--rtol", "1e-6", "--shape", "4x5")

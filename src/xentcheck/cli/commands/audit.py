@@ -15,6 +15,17 @@ from xentcheck.studies.audit import audit as wrong_gradients
 from xentcheck.vocabulary import DTYPES
 
 
+def percent(share: float) -> str:
+    """A share in percent, which is 0 or 100 only where it is nothing or all.
+
+    >>> percent(0.5), percent(0.99997), percent(1.0), percent(1e-5)
+    ('50.0%', 'over 99.9%', '100.0%', 'under 0.1%')
+    """
+    if 0.0 < share < 0.001:
+        return "under 0.1%"
+    return "over 99.9%" if 0.999 < share < 1.0 else f"{share:.1%}"
+
+
 def audit_command(assertion: Assertion, seed: int) -> int:
     """Print the blind fraction and the fate of each wrong gradient; exit code 1 if one is accepted."""
     found = wrong_gradients(assertion, seed)
@@ -24,7 +35,7 @@ def audit_command(assertion: Assertion, seed: int) -> int:
     text = f"|actual - expected| <= {assertion.atol:g} + {assertion.rtol:g} |expected|, {place}"
     console.print(text, highlight=False, soft_wrap=True)
     console.print(
-        f"blind: {found.blind:.1%} of the elements could be 0 unnoticed "
+        f"blind: {percent(found.blind)} of the elements could be 0 unnoticed "
         f"(normal logits times {assertion.scale:g}, {found.rows} rows looked at)",
         highlight=False,
         soft_wrap=True,
