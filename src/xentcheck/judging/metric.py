@@ -120,7 +120,9 @@ class Tally:
         """The same for gradients (n, C) and bounds that a compiled loop forms as it goes; False if it does not."""
         if not (compiled := kernels(got)):
             return False
-        x, hi, lo = (np.ascontiguousarray(values) for values in (widened(got), hi, lo if any(lo.strides) else np.zeros((0, 0))))
+        x, hi, lo = (
+            np.ascontiguousarray(values) for values in (widened(got), hi, lo if any(lo.strides) else np.zeros((0, 0)))
+        )
         return self._add_at_once(compiled.compared_by_form, x, hi, lo, form, counts=counts)
 
     def _add_at_once(self, compared: Any, got: Array, hi: Array, lo: Array, bound: Any, *, counts: bool) -> bool:
