@@ -41,7 +41,7 @@ def problem_of(
     upstream: Any = 1.0,
 ) -> Problem:
     """The problem that the arguments of PyTorch's cross_entropy describe; a scalar upstream stands for every loss."""
-    z, y = np.asarray(logits).view(), np.asarray(target).view()  # what is made read-only is not the caller's own
+    z, y = _apart(logits), _apart(target)
     shape = () if reduction != "none" or z.ndim < 2 else z.shape[:1] + z.shape[2:]
     up = np.array(upstream, z.dtype if str(z.dtype) in DTYPES else None)
     return Problem(
@@ -57,6 +57,12 @@ def problem_of(
 
 BLOCK = 2**17
 """Elements that are looked at together, so that they stay in the cache."""
+
+
+def _apart(x: Any) -> Array:
+    """An array that may be made read-only: of numbers that lie in order a view, else a copy in which they do."""
+    given = np.asarray(x)
+    return given.view() if given.flags.forc else np.array(given)
 
 
 class Rows:

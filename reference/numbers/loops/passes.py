@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -36,7 +36,7 @@ Found = tuple[Array, Array, Array]
 
 
 @loop
-def _left_over(grains: Array, factor: float, left: Array) -> None:
+def _left_over(grains: Array, factor: Any, left: Array) -> None:
     for j in range(grains.size):
         scaled = grains[j] * factor
         left[j] = scaled - np.rint(scaled)
@@ -51,13 +51,13 @@ def _total(left: Array) -> float:
 
 
 @loop
-def _to_grains(part: Array, factor: float, grains: Array) -> None:
+def _to_grains(part: Array, factor: Any, grains: Array) -> None:
     for j in range(part.size):
         grains[j] = np.rint(part[j] * factor)
 
 
 @loop_in_any_order
-def _sum_of_grains(block: Array, factor: float) -> float:
+def _sum_of_grains(block: Array, factor: Any) -> float:
     total = 0.0
     for j in range(block.size):
         total += np.rint(block[j] * factor)

@@ -376,3 +376,19 @@ def test_exact_sums_count_what_occurs_twice_and_keep_what_float64_loses() -> Non
     p = Problem(logits=np.zeros((3, 3)), target=np.arange(3), weight=weight)
     total = Targets.of(p).denominator(DOUBLE_DOUBLE)
     assert (float(total.hi), float(total.lo)) == (2.0**-53, 2.0**-120)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_numbers_lie_in_memory_as_they_like(dtype: type) -> None:
+    """Rows that are one row, every second column, and columns backwards have the bits of a copy, many rows those of a
+    few; nothing that is given is made read-only.
+    """
+    few = np.random.default_rng(0).standard_normal((7, 2002)).astype(dtype)
+    y, many = np.arange(7), np.tile(few, (20, 1))
+    layouts = np.broadcast_to(few[0], few.shape), np.repeat(few, 2, 1)[:, ::2], few[:, ::-1], np.asfortranarray(few)
+    for loss, more in ((ref.cross_entropy, {"reduction": "none"}), (ref.cross_entropy_grad, {"reduction": "sum"})):
+        for z in layouts:
+            assert np.array_equal(loss(z, y, **more), loss(np.array(z), y, **more))
+        assert np.array_equal(loss(many, np.tile(y, 20), **more), np.concatenate([loss(few, y, **more)] * 20))
+    assert few.flags.writeable
+    assert many.flags.writeable
