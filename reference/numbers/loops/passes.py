@@ -112,7 +112,7 @@ def _sorted_drift(blocks: Array, grain: float, precision: int, other: Array, pla
 @loop
 def _last_places(running: Array, lowest: int) -> Array:
     """The exponents of running sums, as frexp has them, above the lowest; 0 below it."""
-    return np.maximum(((running.view(np.int64) >> 52) & 2047) - 1022 - lowest, 0)
+    return np.asarray(np.maximum(((running.view(np.int64) >> 52) & 2047) - 1022 - lowest, 0))
 
 
 @loop
