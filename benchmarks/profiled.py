@@ -12,6 +12,7 @@ PARTS = {
     "reference/bounds/sums": "what long sums leave over",
     "reference/bounds": "bounds",
     "reference/oracle": "exact values",
+    "reference/numbers/loops/passes": "what long sums leave over",
     "reference/numbers/loops/comparing": "comparison and power, compiled",
     "reference/numbers": "double-double and compiled passes",
     "xentcheck/judging/power": "power",

@@ -89,27 +89,30 @@ def _sort(x: Array, other: Array, places: Array) -> None:
 @loop
 def _sorted_drift(blocks: Array, grain: float, precision: int, other: Array, places: Array) -> float:
     """`Addends.sorted_drift` of a row in blocks (any, k), which are sorted; grain: float32."""
-    found, (count, k) = 0.0, blocks.shape
+    found, (count, k), lowest = 0.0, blocks.shape, math.frexp(grain)[1]
     grains, left, upwards = np.empty(k, np.float32), np.empty(k, np.float32), np.zeros(count + 1)
+    units = np.ldexp(grain, -lowest - np.arange(64)).astype(np.float32)  # of the last places above the grain
     _sort(blocks.reshape(-1), other, places)
     for j in range(count):
         upwards[j + 1] = upwards[j] + _sum_of_grains(blocks[j], np.float32(1.0) / grain) * grain
     for scale in SCALES:
         ascending, descending = 0.0, 0.0
+        up = _last_places(scale * upwards[1:], precision + lowest)
+        down = _last_places(scale * (upwards[-1] - upwards[:-1]), precision + lowest)
         for j in range(count):
             _to_grains(blocks[j], np.float32(scale) / grain, grains)
-            ascending += _left_at(grains, left, scale * upwards[j + 1], grain, precision)
-            descending += _left_at(grains, left, scale * (upwards[-1] - upwards[j]), grain, precision)
+            _left_over(grains, units[up[j]], left)
+            ascending += _total(left) / units[up[j]]
+            _left_over(grains, units[down[j]], left)
+            descending += _total(left) / units[down[j]]
         found = max(found, abs(ascending) / scale, abs(descending) / scale)
-    return found
+    return found * 2.0 * grain
 
 
 @loop
-def _left_at(grains: Array, left: Array, running: float, grain: float, precision: int) -> float:
-    """What grains leave over at the last place of a running sum, in units u of size 1."""
-    exponent = max(math.frexp(running)[1] - precision, math.frexp(grain)[1])
-    _left_over(grains, np.float32(math.ldexp(grain, -exponent)), left)
-    return math.ldexp(np.float64(_total(left)), exponent + 1)
+def _last_places(running: Array, lowest: int) -> Array:
+    """The exponents of running sums, as frexp has them, above the lowest; 0 below it."""
+    return np.asarray(np.maximum(((running.view(np.int64) >> 52) & 2047) - 1022 - lowest, 0))
 
 
 @loop

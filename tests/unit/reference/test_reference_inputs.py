@@ -15,7 +15,7 @@ from flint import ctx
 from xentcheck import reference as ref
 from xentcheck.errors import DtypeError, ProblemError, ShapeError
 from xentcheck.reference.inputs import WIDE as DTYPES
-from xentcheck.reference.inputs import examples, floating, matrix
+from xentcheck.reference.inputs import examples, floating, matrix, widened
 from xentcheck.reference.problem import Problem
 
 ROWS = {
@@ -271,3 +271,12 @@ def test_lists_and_numbers_of_numpy_make_a_problem() -> None:
     """Whatever is an array, or a number of that kind."""
     p = Problem(logits=[[0.0, 1.0]], target=[1], ignore_index=np.int64(0), backwards=np.int32(2), upstream=2.0)  # type: ignore[arg-type]  # as users do
     assert (p.dtype, p.ignore_index, p.backwards, p.upstream.shape) == ("float64", 0, 2, ())
+
+
+def test_many_numbers_of_float16_are_widened_as_few() -> None:
+    """Every number of float16, subnormal ones, infinities and nan among them."""
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    few = np.concatenate([widened(piece) for piece in np.split(every, 64)])
+    assert widened(every).dtype == few.dtype == np.float32
+    assert np.array_equal(widened(every), few, equal_nan=True)
+    assert 0 < few[1] < np.finfo(np.float16).smallest_normal
