@@ -130,8 +130,9 @@ class RowErrors(SumErrors):
             bound += np.expm1(np.minimum(b.zeta, 700.0)) * self._zeta_growth
         bound *= b.e
         bound *= factor / b.total
-        if (self.log_offset > 1.0).any() or not np.isfinite(offset).all():
-            np.copyto(bound, self._far_or_anything(), where=(b.e == 0) | np.isnan(bound))
+        open_rows = (self.log_offset > 1.0) | ~np.isfinite(offset)
+        if open_rows.any():
+            np.copyto(bound, self._far_or_anything(), where=open_rows & ((b.e == 0) | np.isnan(bound)))
         return as_array(bound)
 
     def _far_or_anything(self) -> Array:

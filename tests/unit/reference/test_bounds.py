@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any
 
 import ml_dtypes
@@ -440,3 +441,31 @@ def test_forming_a_smoothed_probability_costs_three_roundings(dtype: str, contra
         others = (1.0 + u) ** 3 * (1.0 - u) ** -9 * (1.0 + (bound("a", given, contract) / a).max())
         assert np.all(least <= extra)
         assert np.all(extra <= least * others + (SLACK - 1.0) * limits[0])
+
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "labels": {},
+    "smoothed, with weights": {"weight": np.linspace(0.5, 2.0, 40), "label_smoothing": 0.125},
+    "probabilities": {"target": np.eye(4, 40) / 2 + 1 / 80},
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("options", BESIDE)
+def test_the_bounds_of_a_row_are_those_of_the_row_alone(options: str, dtype: str) -> None:
+    """Beside rows of large numbers, whose logarithm of the sum may err by more than 1, a row has no wider bounds."""
+    z = np.random.default_rng(0).normal(size=(4, 40))
+    z[0, 5] = -1000.0
+    z[1] *= 10000.0
+    z[2] = np.where(np.arange(40) == 3, 60000.0, -60000.0)
+    z[3] *= 0.0
+    given = {"logits": z, "target": np.arange(4), "upstream": np.ones(4), **BESIDE[options]}
+    for name in {"logits", "upstream", "weight", "target"} & given.keys():
+        given[name] = given[name] if given[name].dtype.kind == "i" else given[name].astype(dtype)
+    rows = {name: x for name, x in given.items() if name not in ("weight", "label_smoothing")}
+    whole = Problem(**given, reduction="none")
+    alone = [Problem(**{**given, **{n: x[i : i + 1] for n, x in rows.items()}}, reduction="none") for i in range(4)]
+    for contract, q in product(CATALOGUE, ("a", "log_a", "loss", "dC/dz")):
+        of_all = bound(q, whole, contract)
+        for i, p in enumerate(alone):
+            assert np.array_equal(bound(q, p, contract), of_all[i : i + 1], equal_nan=True), (contract, q, i)
