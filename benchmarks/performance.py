@@ -197,7 +197,7 @@ def own_share(goal: float) -> Row:
 
         adapter.compute = counted  # type: ignore[method-assign]  # for this run only
     subjects = [s for adapter in installed.values() for s in subjects_of(adapter)]
-    groups = groups_of(selected("quick"))
+    groups = groups_of(selected("quick", None, 0))
     for _ in range(2):
         spent, start = 0.0, process_time()
         for _done in execute(groups, subjects):
