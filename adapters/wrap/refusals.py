@@ -151,13 +151,15 @@ def _distances(adapter: Adapter, problem: Problem) -> dict[str, float]:
     """By reduction, how far its value is from the exact one, where it has that one's shape."""
     found: dict[str, float] = {}
     for device, reduction in product(adapter.devices(), ("mean", "sum", "none")):
-        p = _reduced(adapter, problem, reduction) or problem
+        p = _reduced(adapter, problem, reduction)
+        if p is None:
+            continue
         quantity = "loss" if reduction == "none" else "cost"
         try:
             with foreign(), warnings.catch_warnings(action="ignore"):
                 value = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
         except ProcessEnded:
-            break
+            break  # each further call might cost another process, or the limit of time
         except Exception:
             continue
         exact = Exact(p).evaluate([quantity])[quantity][0]

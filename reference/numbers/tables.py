@@ -49,7 +49,7 @@ with localcontext() as _context:
 
 @cache
 def exponentials() -> tuple[Array, Array]:
-    """2^(j/STEPS) as hi and lo: products of two tables of 64 integers of 128 bits, as few logarithms are faster."""
+    """2^(j/STEPS) as hi and lo: products of two tables of 64 integers of 128 bits each."""
     with localcontext() as context:
         context.prec = _DIGITS
         coarse, fine = (

@@ -106,6 +106,7 @@ PART = 512
 
 @loop
 def _expm1(x: Array, x_low: Array, steps: Array, p: Array, p_low: Array) -> None:
+    """exp(x + x_low - steps log(2) / STEPS) - 1, by `elementary`'s polynomial."""
     for i in range(x.size):
         d = x[i] - steps[i] * STEP_1
         product = steps[i] * STEP_2
@@ -129,6 +130,7 @@ def _expm1(x: Array, x_low: Array, steps: Array, p: Array, p_low: Array) -> None
 
 @loop
 def _plus_1_times(p: Array, p_low: Array, table: Array, table_low: Array) -> None:
+    """(1 + p) times a number of the table of 2^(j/STEPS)."""
     for i in range(p.size):
         t, t_low = table[i], table_low[i]
         c = SPLITTER * t
@@ -151,7 +153,7 @@ def _plus_1_times(p: Array, p_low: Array, table: Array, table_low: Array) -> Non
 
 @loop
 def exponentials(x: Array, x_low: Array, exponent: int, table: Array, table_low: Array, hi: Array, lo: Array) -> None:
-    """`elementary.dd_exp` of (n,) numbers: by loops of few arrays each, which have no branches."""
+    """`elementary.dd_exp` of (n,) numbers, PART at a time: arithmetic without branches, then what is special."""
     steps, k, t, t_low = np.empty(PART), np.empty(PART, np.int64), np.empty(PART), np.empty(PART)
     for start in range(0, x.size, PART):
         some, n = slice(start, start + PART), min(PART, x.size - start)

@@ -32,7 +32,7 @@ SCALES = (1.0, math.sqrt(2.0))
 """As addends are, and half an octave above."""
 
 Found = tuple[Array, Array, Array]
-"""What they leave over, how many they are, and how far their sums drift where they are sorted."""
+"""What the addends of rows leave over, how many addends there are, and how far sums of sorted addends drift."""
 
 
 @loop

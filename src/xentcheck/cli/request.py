@@ -18,7 +18,7 @@ from xentcheck.api import Run, tasks_of
 from xentcheck.cases.case import Case
 from xentcheck.cases.selection import selected
 from xentcheck.running.collect import collect
-from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.deviations import Deviations, known_with
 from xentcheck.running.environment import digest_of_plan, header_of
 from xentcheck.running.executors.dask import execute_on_dask
 from xentcheck.running.executors.futures import Asked
@@ -63,7 +63,7 @@ class RunRequest:
 
 def execute_request(request: RunRequest) -> Run:
     """The run of the cases asked for, with progress on stderr."""
-    known = load() + (load(request.deviations) if request.deviations else [])
+    known = known_with(request.deviations)
     chosen = cases_of(request)
     specs = asked_of(request)
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))

@@ -76,6 +76,41 @@ def test_a_loss_that_is_clamped_is_told_from_probabilities_that_are() -> None:
     assert clamped not in told
 
 
+@pytest.mark.parametrize("limit", [10.0, 50.0])
+def test_a_loss_that_is_clamped_from_above_is_told(limit: float) -> None:
+    """Beyond the limit no gradient flows."""
+    z = np.array([[20.0, 0, 1], [0, 60, 1], [1, 2, 3]])
+    p = Problem(logits=z, target=np.array([1, 0, 1]), reduction="none", upstream=np.ones(3))
+    exact = Exact(p)
+    right, gradient = (exact.evaluate([q])[q][0] for q in ("loss", "dC/dz"))
+    of_loss, of_gradient = (Bounds(exact, CATALOGUE["fused"]).evaluate([q])[q] for q in ("loss", "dC/dz"))
+    clamped = f"D47: each row's loss is clamped to at most {limit:g}"
+    assert clamped in suspects(p, "loss", np.minimum(right, limit), of_loss)
+    assert clamped in suspects(p, "dC/dz", np.where(right[:, None] < limit, gradient, 0.0), of_gradient)
+
+
+def test_a_clamp_of_all_losses_takes_ignored_rows_along() -> None:
+    """Whose loss was 0."""
+    p = Problem(logits=np.array([[20.0, 0, 1], [0, 20, 1]]), target=np.array([1, -100]), reduction="sum")
+    exact = Exact(p)
+    bound = Bounds(exact, CATALOGUE["fused"]).evaluate(["cost"])["cost"]
+    told = suspects(p, "cost", exact.evaluate(["cost"])["cost"][0] + 1e-5, bound)
+    assert "D47: each row's loss is clamped to at least 1e-05, ignored rows too" in told
+    assert "D47: each row's loss is clamped to at least 1e-05" not in told
+
+
+def test_an_epsilon_in_the_logarithm_is_told_by_its_gradient() -> None:
+    """-log(a_y + eps) scales the gradient of its row by a_y / (a_y + eps)."""
+    z = np.array([[12.0, 0, 1], [0, 14, 1], [1, 2, 3]])
+    p = Problem(logits=z, target=np.array([1, 0, 1]), reduction="none", upstream=np.ones(3))
+    exact = Exact(p)
+    a, gradient = (exact.evaluate([q])[q][0] for q in ("a", "dC/dz"))
+    bound = Bounds(exact, CATALOGUE["fused"]).evaluate(["dC/dz"])["dC/dz"]
+    at_label = a[np.arange(3), p.target][:, None]
+    told = suspects(p, "dC/dz", gradient * at_label / (at_label + 1e-7), bound)
+    assert "A04: eps is added to probabilities before the logarithm, eps = 1e-07" in told
+
+
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Which kinds of mistakes are made from now on, by their place among all."""
     made: list[int] = []

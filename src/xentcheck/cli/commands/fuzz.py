@@ -23,7 +23,7 @@ from xentcheck.errors import UnavailableError
 from xentcheck.records.paths import prepare_file
 from xentcheck.records.words import describe
 from xentcheck.reports.analysis.causes.suspicion import suspicion
-from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.deviations import Deviations, known_with
 from xentcheck.running.subjects import subjects_named
 from xentcheck.vocabulary import DTYPES
 
@@ -62,7 +62,7 @@ def fuzz_command(request: FuzzRequest) -> int:
     specs = request.specs or tuple(Spec(name, contracts=request.contracts) for name in registry.available())
     subjects = subjects_named(specs, request.devices, request.dtypes, by_name=bool(request.specs))
     dtypes = request.dtypes or [d for d in DTYPES if any(d in s.adapter.capabilities.dtypes for s in subjects)]
-    known = Deviations(load() + (load(request.deviations) if request.deviations else []))
+    known = Deviations(known_with(request.deviations))
     saved = SavedFile(request.saved)
     with _progress(request.seconds) as progress:
         found = fuzzed(

@@ -26,7 +26,7 @@ from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import summarize
 from xentcheck.reports.formats.terminal import print_summary
 from xentcheck.running.collect import collect_to
-from xentcheck.running.deviations import Deviations, load
+from xentcheck.running.deviations import Deviations, known_with
 from xentcheck.running.tasks import Finished
 
 
@@ -50,7 +50,7 @@ def merge(run_files: tuple[Path, ...], out: Path, deviations: Path | None) -> in
 def merge_command(run_files: Sequence[Path], out: Path, deviations: Path | None) -> int:
     """Write the whole run and print its verdict. Raises RunFileError, DeviationError or OutputError."""
     keep_others(out, RUN_FILE)
-    known = load() + (load(deviations) if deviations else [])
+    known = known_with(deviations)
     header, shards = ordered([(str(path), RunFile.load(path)) for path in run_files])
     with ExitStack() as stack:
         path = out

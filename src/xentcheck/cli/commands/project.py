@@ -29,7 +29,8 @@ def project(
 ) -> int:
     """Losses and gradient of one large problem, by random projections, in few calls.
 
-    Exit code 1 if they disagree, or if nothing could have, as with one class.
+    Exit code 1 if they disagree, if nothing could have, as with one class, or if a call fails: by an exception, by an
+    answer of another shape, or by an input that it overwrites.
     """
     sizes = sizes_of(shape, "--shape")
     found = check_projection(resolve(spec), sizes, dtype=dtype, probes=probes, seed=seed, device=device, rows=rows)

@@ -95,6 +95,7 @@ def print_cases(request: RunRequest) -> int:
     "--accuracy",
     "rounds",
     default=0,
+    show_default=True,
     type=FROM_0,
     metavar="ROUNDS",
     help="Also search for the largest errors, in so many rounds.",

@@ -120,10 +120,10 @@ def _clamped(c: Counterfactual) -> Iterator[Mistake]:
     for limit, clamped in limits:
         inside = np.where((clamped == losses)[:, None], c.q, 0.0)
         whose = (("", np.where(kept, clamped, losses)), (", ignored rows too", clamped))
-        for rows, values in whose:  # where none is ignored, both are: other cases tell them apart
+        for beside, values in whose:  # where none is ignored, both are: other cases tell them apart
             per_row = values / c.denominator
             given = {"loss": per_row, "cost": np.asarray(per_row.sum())}
-            yield "D47", f"each row's loss is clamped to {limit}{rows}", replace(c, pulled=inside, given=given)
+            yield "D47", f"each row's loss is clamped to {limit}{beside}", replace(c, pulled=inside, given=given)
 
 
 def _unlike(c: Counterfactual) -> Iterator[Mistake]:
