@@ -56,7 +56,7 @@ def test_the_numbers_are_those_of_the_equations(dtype: str) -> None:
     assert numbers(found[13]) == digits(delta[1] * np.array(DEFAULT[2]))
     assert found[4].rpartition("= ")[2] == f"{-1 / a[1]:.6g}"
     for line, factor, gradient in ((found[8], a[1] * (1 - a[1]), a[1] - 1), (found[9], -a[1] * a[0], a[0])):
-        assert line.endswith(f" = {-1 / a[1]:.5g} * {factor:.5g} = {gradient:.5g}")
+        assert line.endswith(f" = {-1 / a[1]:.6g} * {factor:.6g} = {gradient:.6g}")
 
 
 @pytest.mark.parametrize(("dtype", "least"), [("float64", 709), ("float32", 88), ("bfloat16", 88), ("float16", 10)])

@@ -70,7 +70,7 @@ def lines(d: Derivation) -> list[str]:
     """The derivation as text, one thought a line.
 
     >>> print(lines(derivation([1.0, 2.0, 3.0], 1, [0.5, -1.0]))[8].strip())
-    j = 1: (-1/a_1) a_1 (1 - a_1) = a_1 - 1  = -4.0862 * 0.18484 = -0.75527
+    j = 1: (-1/a_1) a_1 (1 - a_1) = a_1 - 1  = -4.08616 * 0.184836 = -0.755272
     """
     y = d.y
     factor = f" = {d.factor:.6g}" if np.isfinite(d.factor) else ""
@@ -82,13 +82,13 @@ def lines(d: Derivation) -> list[str]:
         f"The right class is y = {y} (classes count from 0): y_{y} = 1, every other y_j = 0.",
         f"(78) a_j = exp(z_j) / sum_k exp(z_k): a = {listed(d.a)}",
         f"(80) C = -ln a_{y} = {d.cost:.6g}. It looks at a_{y} alone: dC/da_{y} = -1/a_{y}{factor}",
-        f"     But a_{y} depends on every z_j: its sum holds every exp(z_j). Quotient rule:",
+        f"     But a_{y} depends on every z_j: through its denominator. Quotient rule:",
         f"     da_{y}/dz_{y} = a_{y} (1 - a_{y}){own}{others}",
         f"(37) dC/dz_j = sum_k dC/da_k da_k/dz_j. Only dC/da_{y} is not 0: one term is left,",
         *_terms(d),
-        f"So for every output dC/dz_j = a_j - y_j: {listed(d.gradient)}",
-        "(81) z_j holds b_j once, so dC/db_j = dC/dz_j = a_j - y_j.",
-        "(82) z_j holds w_jk a_prev_k, so dC/dw_jk = a_prev_k (a_j - y_j);",
+        f"So every output gets dC/dz_j = a_j - y_j: {listed(d.gradient)}",
+        "(81) Only z_j holds b_j, with factor 1, so dC/db_j = dC/dz_j = a_j - y_j.",
+        "(82) Only z_j holds w_jk, times a_prev_k, so dC/dw_jk = a_prev_k (a_j - y_j);",
         f"     for j = {y}: {listed(d.weights[y])}",
         _saturated(d),
     ]
@@ -101,8 +101,8 @@ def _terms(d: Derivation) -> list[str]:
     found = []
     for j in [y, *others[:1]]:
         product = f"(-1/a_{y}) a_{y} (1 - a_{y}) = a_{y} - 1" if j == y else f"(-1/a_{y}) (-a_{y} a_{j})    = a_{j}"
-        numbers = f" = {d.factor:.5g} * {d.jacobian[y, j]:.5g}" if np.isfinite(d.factor) else ""
-        found.append(f"     j = {j}: {product:33}{numbers} = {d.gradient[j] + 0.0:.5g}")
+        numbers = f" = {d.factor:.6g} * {d.jacobian[y, j]:.6g}" if np.isfinite(d.factor) else ""
+        found.append(f"     j = {j}: {product:33}{numbers} = {d.gradient[j] + 0.0:.6g}")
     return found
 
 
@@ -114,7 +114,7 @@ def _saturated(d: Derivation) -> str:
             f"Here -1/a_{y} is beyond {d.dtype}: step by step, (37) is -inf * 0 = nan. a - y divides by nothing "
             "and stays right. So losses take logits, and do the softmax and -ln in one step."
         )
-    return f"Where a_{y} rounds to 0, (37) is nan; a - y is right: --logits 0,1000 --target 0"
+    return "Where a_y rounds to 0, (37) is -inf * 0 = nan, as in: --logits 0,1000 --target 0"
 
 
 def listed(numbers: Sequence[float] | Array) -> str:
