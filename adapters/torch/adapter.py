@@ -18,7 +18,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
 
 from . import ways
-from .arrays import result_of
+from .device_arrays import result_of
 from .tensors import Leaves, Tensors, head
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/numbers/wide_range.py": EXACT,
     "reference/numbers/backends.py": EXACT,
     "reference/numbers/arrays.py": ("test_on_device", "test_doctests"),
-    "adapters/torch/arrays.py": ("test_on_device",),
+    "adapters/torch/device_arrays.py": ("test_on_device",),
     "adapters/torch/functions.py": ("test_on_device",),
     "reference/oracle/ranges.py": ("test_ranges", "test_oracle"),
     "reference/oracle/leaving.py": ("test_ranges", "test_doctests"),
@@ -155,8 +155,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     f"{ROOT}/judging/conventions.py": ("test_conventions",),
     f"{ROOT}/running/deviations.py": ("test_deviations",),
+    f"{ROOT}/studies/law_study.py": LAWS,
     f"{ROOT}/studies/laws.py": LAWS,
-    f"{ROOT}/studies/properties.py": LAWS,
     f"{ROOT}/studies/related.py": LAWS,
     f"{ROOT}/studies/ways/calls.py": LAWS,
     f"{ROOT}/studies/ways/options.py": LAWS,
@@ -268,7 +268,7 @@ SHARE = {
     "reference/bounds/sums/exponentials.py": 12,
     "reference/bounds/rows.py": 12,
     "reference/bounds/gradient.py": 12,
-    f"{ROOT}/studies/properties.py": 12,
+    f"{ROOT}/studies/laws.py": 12,
 }
 """How many changes by rule of a file are tried by default, other than `EACH`."""
 

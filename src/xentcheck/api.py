@@ -20,7 +20,7 @@ from xentcheck.running.executors.futures import Sent, execute_on, wrapped_as
 from xentcheck.running.executors.local import execute
 from xentcheck.running.subjects import narrowed_to, subjects_among
 from xentcheck.running.tasks import Task, groups_of
-from xentcheck.studies.laws import LawStudy
+from xentcheck.studies.law_study import LawStudy
 from xentcheck.studies.probes import ProbeStudy
 
 from .errors import AdapterError, Disagreement

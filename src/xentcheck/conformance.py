@@ -15,7 +15,7 @@ from xentcheck.records.record import Record
 from xentcheck.records.words import describe
 from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject
-from xentcheck.studies.laws import laws
+from xentcheck.studies.law_study import laws
 from xentcheck.testing.plan import Key, Plan
 from xentcheck.testing.plugin import COLLECTOR, plan_of
 

@@ -80,7 +80,7 @@ SERVED = ("law", "probe")
 
 def _served(adapter: Adapter, text: Mapping[str, str]) -> object:
     """A law's or probe's result by name, on the adapter as the other process declares it; None if it is not asked."""
-    from xentcheck.studies.laws import law_result
+    from xentcheck.studies.law_study import law_result
     from xentcheck.studies.probes import BY_ID, probe_result
 
     declare(adapter, text)

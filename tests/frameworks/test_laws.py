@@ -17,7 +17,7 @@ import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.studies.laws import LAWS
+from xentcheck.studies.law_study import LAWS
 from xentcheck.vocabulary import DTYPES
 
 Loss = Callable[..., tuple[Any, Any]]

@@ -26,7 +26,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reports.analysis.power import power_of
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subject_on, subjects_of
-from xentcheck.studies.laws import law_result
+from xentcheck.studies.law_study import law_result
 from xentcheck.vocabulary import FAILING
 
 Gradients = tuple[Any, Any, Any]

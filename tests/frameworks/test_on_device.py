@@ -18,7 +18,8 @@ from torch.nn.functional import cross_entropy
 
 import xentcheck
 from xentcheck import adapters
-from xentcheck.adapters.torch import arrays, functions
+from xentcheck.adapters.torch import device_arrays as arrays
+from xentcheck.adapters.torch import functions
 from xentcheck.adapters.torch.tensors import from_numpy
 from xentcheck.judging.comparisons import Submission, Verdict
 from xentcheck.judging.verdict import Judgement
@@ -32,7 +33,7 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import attempt
 from xentcheck.running.subjects import Subject
-from xentcheck.studies import laws as studies_laws
+from xentcheck.studies import law_study
 
 ROWS, CLASSES = 6, 4099
 """Sums of more than 4096 terms are looked at more closely."""
@@ -350,7 +351,7 @@ def assert_same_records(found: list[Record], expected: list[Record]) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_large_case_on_a_device(dtype: str, where: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """`check_large` of a function names the same element; laws are about small problems, which are judged at home."""
-    monkeypatch.setattr(studies_laws, "LAWS", {})
+    monkeypatch.setattr(law_study, "LAWS", {})
     asked = {"case": "9x3001", "dtypes": [dtype]}
     at_home = xentcheck.check_large(doubled(*where), "torch", **asked)
     with staying("cpu") as moved:

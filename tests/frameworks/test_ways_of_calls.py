@@ -11,7 +11,7 @@ from lawful import broken, of_one_subject
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.studies.laws import LAWS, law_result
+from xentcheck.studies.law_study import LAWS, law_result
 from xentcheck.vocabulary import OPTIONS
 
 

@@ -20,7 +20,7 @@ from xentcheck.reference.formats import FORMATS, wider
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
-from xentcheck.studies.laws import laws
+from xentcheck.studies.law_study import laws
 from xentcheck.testing.given import assert_values_agree
 from xentcheck.vocabulary import DTYPES, FAILING, SHORT_DTYPES
 

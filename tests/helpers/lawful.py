@@ -7,7 +7,7 @@ import pytest
 from xentcheck.adapters.base import Adapter
 from xentcheck.records.findings import LawResult
 from xentcheck.running.subjects import Subject, subjects_of
-from xentcheck.studies.laws import laws
+from xentcheck.studies.law_study import laws
 
 
 def of_one_subject(adapter: Adapter) -> Subject:

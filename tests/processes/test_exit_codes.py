@@ -48,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "exits_with", raising=False)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of two files of one size in one second the first is kept
     monkeypatch.setattr("xentcheck.cases.selection.cases", lambda profile, seed: [Case.parse(CASE)])
-    monkeypatch.setattr("xentcheck.studies.laws.laws", lambda *given: iter(()))
+    monkeypatch.setattr("xentcheck.studies.law_study.laws", lambda *given: iter(()))
     monkeypatch.setattr("xentcheck.studies.probes.probe", lambda *given: iter(()))
     monkeypatch.setattr(adapters, "names", lambda: ("numpy",))
     monkeypatch.setattr(adapters, "available", lambda: {"numpy": adapters.get("numpy")})
@@ -127,7 +127,7 @@ def test_selected_cases_of_which_nothing_could_have_failed_end_with_1(
 
 def test_a_grade_beside_a_broken_law_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     """All comparisons agree, and the run does not: alone this grades what breaks a law."""
-    monkeypatch.setattr("xentcheck.studies.laws.laws", lambda *given: iter([samples.law(share=2.0)]))
+    monkeypatch.setattr("xentcheck.studies.law_study.laws", lambda *given: iter([samples.law(share=2.0)]))
     assert call("grade", "numpy", "--profile", "quick") == 1
 
 

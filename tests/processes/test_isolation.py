@@ -19,7 +19,7 @@ from xentcheck.records.findings import LawResult
 from xentcheck.reports.sections.laws import law_section
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import Subject, subjects_of
-from xentcheck.studies.laws import MEMORY, laws
+from xentcheck.studies.law_study import MEMORY, laws
 from xentcheck.studies.probes import PROBES, probe
 from xentcheck.vocabulary import FAILING
 

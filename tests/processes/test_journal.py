@@ -21,7 +21,7 @@ from xentcheck.records.findings import LawResult
 from xentcheck.records.run import RunFile
 from xentcheck.reports.analysis.summary import summarize
 from xentcheck.running.subjects import Subject
-from xentcheck.studies.laws import laws
+from xentcheck.studies.law_study import laws
 
 CASES = [
     f"gaussian.5x3.{dtype}.index.plain.{reduction}.up-one.contig.s0"
@@ -84,7 +84,7 @@ def test_a_run_that_was_cut_anywhere_ends_with_the_same_bytes(whole: bytes, monk
         held.setdefault(dtype, [] if dtype in held else list(laws(subject, dtype)))
         return held[dtype]
 
-    monkeypatch.setattr("xentcheck.studies.laws.laws", once)
+    monkeypatch.setattr("xentcheck.studies.law_study.laws", once)
     for cut in (0, 3, ends[0], *(end + 1 for end in ends), ends[-1] - 5):
         Path("cut.jsonl.partial").write_bytes(whole[:cut])
         assert call(*RUN, "--out", "cut.jsonl", "--resume") == 0

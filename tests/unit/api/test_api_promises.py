@@ -30,7 +30,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         return [Case.parse(f"{case}.s{seed}") for case in CASES[profile]]
 
     monkeypatch.setattr("xentcheck.cases.selection.cases", cases)
-    monkeypatch.setattr("xentcheck.studies.laws.laws", lambda *given: iter(()))
+    monkeypatch.setattr("xentcheck.studies.law_study.laws", lambda *given: iter(()))
     monkeypatch.setattr("xentcheck.studies.probes.probe", lambda *given: iter(()))
 
 

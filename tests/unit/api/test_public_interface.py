@@ -29,7 +29,7 @@ from xentcheck.running.deviations import Deviations
 from xentcheck.running.subjects import Subject, contracts_of, subjects_of
 from xentcheck.running.tasks import CaseGroup, Finished
 from xentcheck.studies.asker import Answer, compare
-from xentcheck.studies.laws import LAWS, laws
+from xentcheck.studies.law_study import LAWS, laws
 from xentcheck.studies.related import SHAPE, base
 from xentcheck.vocabulary import DTYPES, FAILING, QUANTITIES
 
@@ -106,7 +106,7 @@ def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
         return [Case(family="gaussian", shape=(5, 10), dtype=d, seed=seed) for d in ("float32", "float64")]
 
     monkeypatch.setattr("xentcheck.cases.selection.cases", cases)
-    monkeypatch.setattr("xentcheck.studies.laws.LAWS", {})
+    monkeypatch.setattr("xentcheck.studies.law_study.LAWS", {})
 
 
 @pytest.mark.usefixtures("few_cases")
@@ -166,7 +166,7 @@ def test_what_is_found_beside_the_records_fails_a_run(part: str) -> None:
 def test_a_broken_law_fails_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose records agree is not ok where a law is broken, and names it."""
     monkeypatch.setattr(
-        "xentcheck.studies.laws.LAWS", {"mine": ("a law", lambda ask, p: (np.full(1, 1.5), np.ones(1)))}
+        "xentcheck.studies.law_study.LAWS", {"mine": ("a law", lambda ask, p: (np.full(1, 1.5), np.ones(1)))}
     )
     run = api.check("numpy", dtypes=["float32"])
     assert not run.ok
@@ -179,7 +179,7 @@ def test_a_broken_law_fails_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_law_is_kept_up_to_its_limit(found: float, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The share is the deviation over the limit, its sign and nan included; the limit itself is allowed."""
     law = lambda ask, p: (np.array([0.0, found]), np.array([0.0, 1.0]))  # noqa: E731 - what a law returns
-    monkeypatch.setattr("xentcheck.studies.laws.LAWS", {"mine": ("a law", law)})
+    monkeypatch.setattr("xentcheck.studies.law_study.LAWS", {"mine": ("a law", law)})
     (result,) = laws(subjects_of(adapters.get("numpy"), ["cpu"])[0], "float32")
     assert result.kept == kept
     assert np.isnan(result.share) if np.isnan(found) else result.share == abs(found)

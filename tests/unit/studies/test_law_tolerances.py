@@ -17,9 +17,9 @@ from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.running.subjects import Subject
-from xentcheck.studies import laws as module
-from xentcheck.studies.laws import LAWS, laws
-from xentcheck.studies.properties import _direction
+from xentcheck.studies import law_study as module
+from xentcheck.studies.law_study import LAWS, laws
+from xentcheck.studies.laws import _direction
 from xentcheck.studies.related import base
 
 Signs = Callable[[Problem, int], Any]

@@ -11,7 +11,7 @@ from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.subjects import Subject
-from xentcheck.studies.laws import laws
+from xentcheck.studies.law_study import laws
 
 ROWS_ONLY = {"batch", "chunks", "sum-of-rows"}
 """Laws about single rows, of which the reductions that mix them have none."""

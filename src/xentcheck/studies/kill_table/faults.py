@@ -15,7 +15,7 @@ from xentcheck.records.findings import FaultResult, is_right
 from xentcheck.records.record import Record
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import Subject, subjects_of
-from xentcheck.studies.laws import laws
+from xentcheck.studies.law_study import laws
 from xentcheck.vocabulary import FAILING, VALUES
 
 from .rivals import alarms_of, verdicts

@@ -19,7 +19,7 @@ from xentcheck.records.record import Record, place_of
 from xentcheck.running.comparison import lost_case, run_case
 from xentcheck.running.subjects import Subject
 from xentcheck.running.tasks import Finished, Task
-from xentcheck.studies.laws import LawStudy
+from xentcheck.studies.law_study import LawStudy
 from xentcheck.vocabulary import FAILING
 
 from .merging import Part, merged

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.adapters.promises import Given
-from xentcheck.adapters.torch.arrays import result_of
+from xentcheck.adapters.torch.device_arrays import result_of
 from xentcheck.adapters.wrap.handed import Handed
 from xentcheck.errors import AdapterError, ProblemError, ShapeError, XentcheckError
 from xentcheck.records.record import Record
