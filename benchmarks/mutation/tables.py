@@ -275,6 +275,14 @@ SHARE = {
 EACH = 6
 
 EQUIVALENT: dict[str, str] = {
+    ("adapters/torch/adapter.py: torch.set_grad_enabled(asked): -> torch.set_grad_enabled(True):"): (
+        "A value alone is asked for within `ways.without_a_gradient`, which says by itself whether there is a graph."
+    ),
+    (
+        "src/xentcheck/running/comparison/run.py: alone = len(takers) == 1  # the call of another variant may write "
+        "into what the one before has returned -> alone = len(takers) == 0  # the call of another variant may write "
+        "into what the one before has returned"
+    ): ("A copy has the numbers of what it is copied from."),
     (
         "adapters/numpy/adapter.py: rows = last.reshape(-1, last.shape[-1]) -> rows = last.reshape(-10, last.shape[-1])"
     ): ("NumPy takes any negative number for the axis that it works out."),
