@@ -203,7 +203,8 @@ class GradientBounds:
         if not looked_at(a, t.classes, "row_sum"):
             return any_order
         g = leading(self.block, self.block.gradient)
-        elements = self.rows.growth_of("g", g, "row_sum", share(error[:, 0], np.abs(g).sum(1)))[:, None]
+        size = np.abs(g).sum(1)
+        elements = self.rows.growth_of("g", g, "row_sum", share(error[:, 0], size), size=size)[:, None]
         e = self.rows.errors
         activations = e.sum_growth(e.gradient_softmax_sum() * self.base.total, 1)
         either = together(np.maximum(elements, activations), 2.0 * a.wide.unit_roundoff)

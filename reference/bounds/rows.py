@@ -175,9 +175,11 @@ class RowBounds:
             near = near + b.zeta + np.where(b.e > 0, b.zeta, 0.0).max(1, keepdims=True, initial=0.0)
         return np.asarray(near)
 
-    def growth_of(self, name: str, addends: Array, stage: str, error: Any, additions: Any = None) -> Array:
+    def growth_of(
+        self, name: str, addends: Array, stage: str, error: Any, additions: Any = None, size: Array | None = None
+    ) -> Array:
         """(n,): relative error of a sum over each row, whose drift is found once for all contracts."""
-        return growth_of(self.arithmetic, addends, stage, error, additions, self.base.shared, name)
+        return growth_of(self.arithmetic, addends, stage, error, additions, self.base.shared, name, size)
 
     def _unless_lost(self, raw: Array, surprise: Array) -> Array:
         """(n,): raw, but inf where a log a overflows before its factor, also a factor of 0; surprise: (n, any)."""
@@ -204,8 +206,8 @@ class RowBounds:
         if looked_at(self.arithmetic, additions, "forward_sum"):
             products = self.factors * np.where(q > 0, self.base.maximum - self.base.d, 0.0)
             own = self.arithmetic.roundings(3.0, 3.0) + self.forming
-            g = self.growth_of("z", products, "forward_sum", own, additions)
-            long = g * np.abs(products).sum(1)
+            reach = np.abs(products).sum(1)
+            long = self.growth_of("z", products, "forward_sum", own, additions, reach) * reach
             if t.probabilities is not None or t.weight is not None:
                 total = self.growth_of("q", self.factors, "forward_sum", own, additions)
                 long += total * q.sum(1) * np.abs(self.base.maximum + self.base.log_total)[:, 0]

@@ -16,6 +16,7 @@ import numpy as np
 from xentcheck.reference.formats import Array, Format
 from xentcheck.reference.numbers.arrays import at_once
 from xentcheck.reference.numbers.fast import kernels
+from xentcheck.reference.numbers.sorting import sort_rows
 
 ANY_ORDER = 4096
 """Sums of so many terms may err by all of their rounding errors, whatever the addends are: with fewer, a sequential sum
@@ -60,29 +61,33 @@ class Addends:
         e, total = (e, total) if len(used) == len(e) else (e[used], total[used])
         kind = np.float32 if fmt.precision <= 24 else np.float64  # a few addends near the total lose their last bits
         width = -(-e.shape[1] // BLOCK) * BLOCK
-        parts = np.zeros_like(e, kind, shape=(len(e), CHUNKS, width // CHUNKS))
-        rows = parts.reshape(len(e), width)[:, : e.shape[1]]
         exponent = np.frexp(total)[1] - 1
         to_places = fmt.precision - 1 - exponent
-        if (np.abs(to_places) < 1000).all():
+        scaled = (np.abs(to_places) < 1000).all()
+        compiled = kernels(e) if scaled and kind == np.float32 else None
+        if compiled:
+            rows = np.empty((len(e), width), kind)
+            compiled.scaled_rows(e, np.ldexp(1.0, to_places), rows)
+            return cls(used, rows.reshape(len(e), CHUNKS, -1), np.ldexp(total, -exponent))
+        parts = np.zeros_like(e, kind, shape=(len(e), CHUNKS, width // CHUNKS))
+        rows = parts.reshape(len(e), width)[:, : e.shape[1]]
+        if scaled:
             np.multiply(e, np.ldexp(1.0, to_places)[:, None], out=rows, casting="unsafe")
         else:
             np.ldexp(e, to_places[:, None], out=rows, casting="unsafe")
         return cls(used, parts, np.ldexp(total, -exponent))
 
-    def left_over(self, levels: int, fmt: Format, *, one: bool) -> tuple[Array, Array, Array]:
+    def left_over(self, levels: int) -> tuple[Array, Array]:
         """(levels, rows): sum over parts of |sum of e - l' rint(e/l')|, in l' = l 2^(-j/2), for each level j; (rows,):
-        what it is for addends left over at random; and, for one running sum, `sorted_drift`, else 0.
+        what it is for addends left over at random.
         """
         compiled = kernels(self.parts) if self.parts.dtype == np.float32 else None
         if compiled:
             _, grain = next(_grains(np.float32))
-            found = compiled.left_over(self.parts, grain, levels, EXACT, BLOCK, fmt.precision if one else 0)
+            rests, counts = compiled.left_over(self.parts, grain, levels, EXACT)
         else:
-            counts, none = np.count_nonzero(self.parts, axis=2), np.zeros(len(self.parts))
-            found = self._by_level(levels), counts, self.sorted_drift(fmt) if one else none
-        rests, counts, drift = found
-        return np.asarray(np.abs(rests).sum(2)), 0.2304 * np.sqrt(counts).sum(1), drift
+            rests, counts = self._by_level(levels), np.count_nonzero(self.parts, axis=2)
+        return np.asarray(np.abs(rests).sum(2)), 0.2304 * np.sqrt(counts).sum(1)
 
     def _by_level(self, levels: int) -> Array:
         """(levels, rows, CHUNKS): what each part leaves over, added up so few at a time that this is exact."""
@@ -108,8 +113,11 @@ class Addends:
         as_they_are, scaled = _grains(self.parts.dtype.type)
         n, _, width = self.parts.shape
         rows = self.parts.reshape(n, CHUNKS * width)
+        sort_rows(rows)
+        compiled = kernels(rows) if rows.dtype == np.float32 else None
+        if compiled:
+            return np.asarray(compiled.sorted_drift(rows, as_they_are[1], fmt.precision, BLOCK, EXACT))
         blocks = rows.reshape(n, CHUNKS * width // BLOCK, BLOCK)
-        rows.sort(axis=1)
         sums = np.rint(blocks * as_they_are[0]).sum(2, dtype=np.float64) * as_they_are[1]
         upwards = sums.cumsum(1)
         found = np.zeros(n)
@@ -159,9 +167,10 @@ def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS, *, one: bo
     for start in range(0, len(e), step):
         some = slice(start, start + step)
         addends = Addends.of(e[some], total[some], fmt)
-        rests, noise, of_sorted = addends.left_over(levels, fmt, one=one)
+        rests, noise = addends.left_over(levels)
         drift = np.maximum(rests - noise, 0.0) * places
-        drift[0] = np.maximum(drift[0], of_sorted)
+        if one:
+            drift[0] = np.maximum(drift[0], addends.sorted_drift(fmt))
         found[:, start + addends.used] = drift / addends.size
     return found
 

@@ -61,11 +61,13 @@ def growth_of(
     additions: Any = None,
     shared: dict[str, Array] | None = None,
     name: str = "",
+    size: Array | None = None,
 ) -> Array:
     """(n,): relative error, of sum |addend|, of one running sum of each row of addends (n, m) of either sign.
 
     error: (n,) relative error of the addends as the implementation has them, of sum |addend|. additions: (n,), if other
-    than the number of addends that are not 0, less one. shared: drifts by the name of the sum, for all contracts.
+    than the number of addends that are not 0, less one. shared: drifts by the name of the sum, for all contracts. size:
+    (n,), the sums of |addend|, if they are known.
 
     [derived] an addend that is off by delta leaves over at most delta more. Where signs differ, or where a part of the
     addends is summed by itself, all of them may meet a lower place l 2^(-j/2): they drift by n l 2^(-j/2)/2 at most,
@@ -86,7 +88,7 @@ def growth_of(
         return g
     shared = {} if shared is None else shared
     if name not in shared:
-        shared[name] = drift_of_one(addends, np.abs(addends).sum(1), fmt, levels)
+        shared[name] = drift_of_one(addends, np.abs(addends).sum(1) if size is None else size, fmt, levels)
     drift = shared[name] + known
     scattered = growth(scattered_height(additions[:, None], 1, drift)[:, 0], fmt.unit_roundoff)
     return np.where(additions < ANY_ORDER, g, np.minimum(g, scattered))

@@ -1,7 +1,7 @@
 """All compiled loops, where numba is installed (the extra `fast`): NumPy's numbers, in less time.
 
 Here those of double-double, operation by operation as in `double_double` and `elementary`; the others are those of
-`passes` and `comparing`. Imported at the first large array only.
+`passes`, `sorting` and `comparing`. Imported at the first large array only.
 """
 
 from __future__ import annotations
@@ -12,9 +12,22 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.tables import FAR, GRID, PER_STEP, SPLITTER, STEP_PARTS, STEPS, TAYLOR
 
 from .comparing import compared, compared_by_form, ratios
-from .passes import left_over, loop
+from .passes import left_over, loop, scaled_rows, sorted_drift
+from .sorting import sort_rows
 
-__all__ = ["combined", "compared", "compared_by_form", "differences", "exponentials", "left_over", "ratios", "sums"]
+__all__ = [
+    "combined",
+    "compared",
+    "compared_by_form",
+    "differences",
+    "exponentials",
+    "left_over",
+    "ratios",
+    "scaled_rows",
+    "sort_rows",
+    "sorted_drift",
+    "sums",
+]
 
 T6, T5, T4, T3 = TAYLOR
 STEP_1, STEP_2, STEP_3 = STEP_PARTS

@@ -31,29 +31,44 @@ def loop_in_any_order(function: F) -> F:
 SCALES = (1.0, math.sqrt(2.0))
 """As addends are, and half an octave above."""
 
-Found = tuple[Array, Array, Array]
-"""What the addends of rows leave over, how many addends there are, and how far sums of sorted addends drift."""
+
+@loop
+def scaled_rows(e: Array, factors: Array, rows: Array) -> None:
+    """Rows of e (n, C), each times its factor (n,), rounded to the format of rows (n, any), which zeros fill up."""
+    for i in range(e.shape[0]):
+        for j in range(e.shape[1]):
+            rows[i, j] = e[i, j] * factors[i]
+        rows[i, e.shape[1] :] = 0
+
+
+LANES = 32
+"""Sums that are taken beside each other: as many as two of the widest registers hold."""
 
 
 @loop
-def _left_over(grains: Array, factor: Any, left: Array) -> None:
-    for j in range(grains.size):
-        scaled = grains[j] * factor
-        left[j] = scaled - np.rint(scaled)
+def _rests(x: Array, to_grains: Any, one: Any, other: Any, lanes: Array) -> tuple[float, float]:
+    """Sums of y - rint(y), y the grains of x times one factor, and times another; exact up to 2^15 x in each lane.
 
-
-@loop_in_any_order
-def _total(left: Array) -> float:
-    total: float = left[0] * 0  # in the format of the grains
-    for j in range(left.size):
-        total += left[j]
-    return total
-
-
-@loop
-def _to_grains(part: Array, factor: Any, grains: Array) -> None:
-    for j in range(part.size):
-        grains[j] = np.rint(part[j] * factor)
+    All of x, the factors and lanes (2, LANES) are float32.
+    """
+    lanes[:] = 0
+    whole = x.size // LANES * LANES
+    for start in range(0, whole, LANES):
+        for k in range(LANES):
+            grains = np.rint(x[start + k] * to_grains)
+            y, z = grains * one, grains * other
+            lanes[0, k] += y - np.rint(y)
+            lanes[1, k] += z - np.rint(z)
+    for k in range(whole, x.size):
+        grains = np.rint(x[k] * to_grains)
+        y, z = grains * one, grains * other
+        lanes[0, 0] += y - np.rint(y)
+        lanes[1, 0] += z - np.rint(z)
+    first, second = 0.0, 0.0
+    for k in range(LANES):
+        first += lanes[0, k]
+        second += lanes[1, k]
+    return first, second
 
 
 @loop_in_any_order
@@ -65,76 +80,63 @@ def _sum_of_grains(block: Array, factor: Any) -> float:
 
 
 @loop
-def _sort(x: Array, other: Array, places: Array) -> None:
-    """Sort float32 numbers by their bits, 11 at a time; other, places: (n,) and (3, 2048), to work in."""
-    bits, spare = x.view(np.uint32), other.view(np.uint32)
-    places[:] = 0
-    for i in range(bits.size):
-        k = bits[i] ^ (np.uint32(np.int32(bits[i]) >> 31) | np.uint32(1 << 31))  # in the order of the numbers
-        bits[i] = k
-        for digit in range(3):
-            places[digit, (k >> np.uint32(11 * digit)) & np.uint32(2047)] += 1
-    for digit in range(3):
-        place, shift = places[digit], np.uint32(11 * digit)
-        place[:] = np.cumsum(place) - place
-        source, sink = (spare, bits) if digit == 1 else (bits, spare)
-        for i in range(bits.size):
-            j = (source[i] >> shift) & np.uint32(2047)
-            sink[place[j]] = source[i]
-            place[j] += 1
-    for i in range(bits.size):
-        bits[i] = spare[i] ^ (np.uint32(~(np.int32(spare[i]) >> 31)) | np.uint32(1 << 31))
-
-
-@loop
-def _sorted_drift(blocks: Array, grain: float, precision: int, other: Array, places: Array) -> float:
-    """`Addends.sorted_drift` of a row in blocks (any, k), which are sorted; grain: float32."""
-    found, (count, k), lowest = 0.0, blocks.shape, math.frexp(grain)[1]
-    grains, left, upwards = np.empty(k, np.float32), np.empty(k, np.float32), np.zeros(count + 1)
-    units = np.ldexp(grain, -lowest - np.arange(64)).astype(np.float32)  # of the last places above the grain
-    _sort(blocks.reshape(-1), other, places)
-    for j in range(count):
-        upwards[j + 1] = upwards[j] + _sum_of_grains(blocks[j], np.float32(1.0) / grain) * grain
-    for scale in SCALES:
-        ascending, descending = 0.0, 0.0
-        up = _last_places(scale * upwards[1:], precision + lowest)
-        down = _last_places(scale * (upwards[-1] - upwards[:-1]), precision + lowest)
-        for j in range(count):
-            _to_grains(blocks[j], np.float32(scale) / grain, grains)
-            _left_over(grains, units[up[j]], left)
-            ascending += _total(left) / units[up[j]]
-            _left_over(grains, units[down[j]], left)
-            descending += _total(left) / units[down[j]]
-        found = max(found, abs(ascending) / scale, abs(descending) / scale)
-    return found * 2.0 * grain
-
-
-@loop
 def _last_places(running: Array, lowest: int) -> Array:
     """The exponents of running sums, as frexp has them, above the lowest; 0 below it."""
     return np.asarray(np.maximum(((running.view(np.int64) >> 52) & 2047) - 1022 - lowest, 0))
 
 
 @loop
-def left_over(parts: Array, grain: float, levels: int, exact: int, block: int, precision: int) -> Found:
+def sorted_drift(rows: Array, grain: float, precision: int, block: int, exact: int) -> Array:
+    """(n,): `Addends.sorted_drift` of sorted rows (n, any) of float32, by blocks; neighbours with the same last places
+    are one run, of at most so many addends that what they leave over is exact.
+    """
+    lowest, found = math.frexp(grain)[1], np.zeros(len(rows))
+    count = rows.shape[1] // block
+    upwards, lanes = np.zeros(count + 1), np.empty((2, LANES), np.float32)
+    units = np.ldexp(grain, -lowest - np.arange(64)).astype(np.float32)  # of the last places above the grain
+    for i in range(len(rows)):
+        row = rows[i]
+        for j in range(count):
+            some = row[j * block : (j + 1) * block]
+            upwards[j + 1] = upwards[j] + _sum_of_grains(some, np.float32(1.0) / np.float32(grain)) * grain
+        for scale in SCALES:
+            ascending, descending, start = 0.0, 0.0, 0
+            up = _last_places(scale * upwards[1:], precision + lowest)
+            down = _last_places(scale * (upwards[-1] - upwards[:-1]), precision + lowest)
+            for j in range(1, count + 1):
+                at_an_end = j == count or up[j] != up[start] or down[j] != down[start]
+                if at_an_end or (j - start) * block >= exact:
+                    some, one, other = row[start * block : j * block], units[up[start]], units[down[start]]
+                    rest, other_rest = _rests(some, np.float32(scale) / np.float32(grain), one, other, lanes)
+                    ascending += rest / one
+                    descending += other_rest / other
+                    start = j
+            found[i] = max(found[i], abs(ascending) / scale, abs(descending) / scale)
+    return found * 2.0 * grain
+
+
+@loop
+def left_over(parts: Array, grain: float, levels: int, exact: int) -> tuple[Array, Array]:
     """What rows (n, parts, any) of float32 leave over by level: (levels, n, parts), from so many addends that it is
-    exact; how many are not 0: (n, parts); and `Addends.sorted_drift`, by blocks, for a precision: (n,).
+    exact; and how many are not 0: (n, parts).
     """
     n, chunks, width = parts.shape
-    rests, counts, drifts = np.zeros((levels, n, chunks)), np.zeros((n, chunks), np.int64), np.zeros(n)
-    grains, left = np.empty(min(width, exact), np.float32), np.empty(min(width, exact), np.float32)
-    other, places = np.empty(chunks * width, np.float32), np.empty((3, 2048), np.int64)
+    rests, counts = np.zeros((levels, n, chunks)), np.zeros((n, chunks), np.int64)
+    lanes = np.empty((2, LANES), np.float32)
     for i in range(n):
         for c in range(chunks):
             for j in range(width):
                 counts[i, c] += parts[i, c, j] != 0
             for start in range(0, width, exact):
                 piece = parts[i, c, start : start + exact]
-                for odd in range(2):
-                    _to_grains(piece, np.float32(SCALES[odd]) / grain, grains)
-                    for level in range(odd, levels, 2):
-                        _left_over(grains[: piece.size], np.float32(grain * 2.0 ** (level // 2)), left)
-                        rests[level, i, c] += _total(left[: piece.size])
-        if precision:
-            drifts[i] = _sorted_drift(parts[i].reshape(-1, block), grain, precision, other, places)
-    return rests, counts, drifts
+                for level in range(levels):
+                    if level % 4 > 1:
+                        continue  # it is looked at together with the one an octave above
+                    lower = level + 2
+                    one, other = np.float32(grain * 2.0 ** (level // 2)), np.float32(grain * 2.0 ** (lower // 2))
+                    to_grains = np.float32(SCALES[level % 2]) / np.float32(grain)
+                    rest, other_rest = _rests(piece, to_grains, one, other, lanes)
+                    rests[level, i, c] += rest
+                    if lower < levels:
+                        rests[lower, i, c] += other_rest
+    return rests, counts

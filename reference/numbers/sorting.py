@@ -1,0 +1,46 @@
+"""Sorting many numbers, by the faster of two ways that give the same rows."""
+
+from __future__ import annotations
+
+from functools import cache
+from time import perf_counter
+
+import numpy as np
+
+from .arrays import Array
+from .fast import kernels
+
+TRIED = (4, 2**14)
+"""Rows and their width on which both ways are timed, once."""
+
+
+def sort_rows(rows: Array) -> None:
+    """Sort each row (n, C) in place, as np.sort does: by NumPy, or by a compiled radix sort where that is faster.
+
+    [derived] on a processor whose AVX-512 suits it, NumPy's takes 3 ns an element of float32 and the radix sort 9 to
+    11 (Emerald Rapids); on one whose compressed stores are slow it is 19 and 5 (Zen 4).
+    """
+    compiled = kernels(rows) if rows.dtype == np.float32 else None
+    if compiled and not _numpy_is_faster():
+        compiled.sort_rows(rows)
+    else:
+        rows.sort(axis=1)
+
+
+@cache
+def _numpy_is_faster() -> bool:
+    """Whether NumPy's sort took less time here than the radix sort; which of them it is changes no number."""
+    numbers = np.random.default_rng(0).standard_normal(TRIED).astype(np.float32)
+    compiled = kernels(numbers)
+    if not compiled:
+        return True
+    times = []
+    for sort in (lambda rows: rows.sort(axis=1), compiled.sort_rows):
+        found = []
+        for _ in range(4):  # the first one compiles
+            rows = numbers.copy()
+            start = perf_counter()
+            sort(rows)
+            found.append(perf_counter() - start)
+        times.append(min(found))
+    return times[0] <= times[1]
