@@ -33,7 +33,7 @@ def digits(x: Any) -> list[str]:
 
 
 def test_one_screen_of_80_columns() -> None:
-    """With the numbers of the default; the book, the count from 0, the quotient rule and the nan are in them."""
+    """With the numbers of the default; the book, the count from 0, the derivative of the softmax and the nan are in them."""
     found = CliRunner().invoke(explain, [], standalone_mode=False).output.splitlines()
     assert found == lines(derivation(*DEFAULT))
     assert len(found) == 15
@@ -79,7 +79,9 @@ def test_the_hint_of_the_last_line_shows_the_nan() -> None:
 def test_one_class_has_no_other_and_long_lists_are_cut() -> None:
     """The line and the derivative of another class are left out, and of many numbers the first few are shown."""
     assert len(lines(derivation([5.0], 0, [1.0]))) == 14
-    assert "!=" not in lines(derivation([5.0], 0, [1.0]))[6]
+    for index, of_others in ((5, "-a_0 a_j"), (6, "where j = 0")):
+        assert of_others not in lines(derivation([5.0], 0, [1.0]))[index]
+        assert of_others in lines(derivation([5.0, 1.0], 0, [1.0]))[index]
     assert not any("-0" in re.split(r"[ ,]", line) for line in lines(derivation([5.0], 0, [1.0])))
     many = lines(derivation(list(np.arange(100.0)), 3, [1.0]))
     assert many[3].endswith(", ... (100 numbers)")

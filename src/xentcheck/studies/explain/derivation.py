@@ -21,7 +21,7 @@ BOOK = "Nielsen, Neural Networks and Deep Learning (current web edition), chapte
 class Derivation:
     """The exact numbers of one example, rounded to float64.
 
-    z, a, gradient: (K,). jacobian: (K, K), da_k/dz_j in row k. a_prev: (m,). factor: dC/da_y. weights: (K, m), dC/dw.
+    z, a, gradient: (K,). jacobian: (K, K), da_i/dz_j in row i. a_prev: (m,). factor: dC/da_y. weights: (K, m), dC/dw.
     breaks: whether the separate steps, in the dtype, multiply an infinite factor by 0.
     """
 
@@ -75,16 +75,17 @@ def lines(d: Derivation) -> list[str]:
     y = d.y
     factor = f" = {d.factor:.6g}" if np.isfinite(d.factor) else ""
     own = f" = {d.jacobian[y, y]:.6g}" if np.isfinite(d.factor) else ""
-    others = f"; da_{y}/dz_j = -a_{y} a_j for j != {y}" if len(d.z) > 1 else ""
+    others = f", so da_{y}/dz_j = -a_{y} a_j," if len(d.z) > 1 else ":"
+    added = f"plus a_{y} where j = {y}, from exp(z_{y}): " if len(d.z) > 1 else ""
     return [
         f"{BOOK}.",
         f"Logits z_j = sum_k w_jk a_prev_k + b_j: {listed(d.z)}; layer before, a_prev: {listed(d.a_prev)}",
-        f"The right class is y = {y} (classes count from 0): y_{y} = 1, every other y_j = 0.",
-        f"(78) a_j = exp(z_j) / sum_k exp(z_k): a = {listed(d.a)}",
+        f"The right class is y = {y} (classes count from 0); as a vector: y_{y} = 1, else 0.",
+        f"(78) a_j = exp(z_j)/S, S = sum_i exp(z_i): a = {listed(d.a)}",
         f"(80) C = -ln a_{y} = {d.cost:.6g}. It looks at a_{y} alone: dC/da_{y} = -1/a_{y}{factor}",
-        f"     But a_{y} depends on every z_j: through its denominator. Quotient rule:",
-        f"     da_{y}/dz_{y} = a_{y} (1 - a_{y}){own}{others}",
-        f"(37) dC/dz_j = sum_k dC/da_k da_k/dz_j. Only dC/da_{y} is not 0: one term is left,",
+        f"     But each z_j is in S: d(1/S)/dz_j = -exp(z_j)/S^2{others}",
+        f"     {added}da_{y}/dz_{y} = a_{y} (1 - a_{y}){own}",
+        f"(37) Chain rule: dC/dz_j = sum_i dC/da_i da_i/dz_j; only i = {y} is left of it:",
         *_terms(d),
         f"So every output gets dC/dz_j = a_j - y_j: {listed(d.gradient)}",
         "(81) Only z_j holds b_j, with factor 1, so dC/db_j = dC/dz_j = a_j - y_j.",

@@ -26,11 +26,11 @@ LARGEST = 100
 
 EQUATIONS = {
     "z": ("z_j = sum_k w_jk a_prev_k + b_j, as given", "(unnumbered)"),
-    "a": ("a_j = exp(z_j)/sum_k exp(z_k)", "(78)"),
+    "a": ("a_j = exp(z_j)/sum_i exp(z_i)", "(78)"),
     "cost": ("C = -ln a_y", "(80)"),
-    "dC/da": ("dC/da_k = -1/a_y for k = y, else 0", "from (80)"),
-    "da/dz": ("da_k/dz_j = a_k ([j = k] - a_j), index k,j", "from (78)"),
-    "chain": ("sum_k dC/da_k da_k/dz_j, from each column's own a and dC/da", "(37)"),
+    "dC/da": ("dC/da_i = -1/a_y for i = y, else 0", "from (80)"),
+    "da/dz": ("da_i/dz_j = a_i ([j = i] - a_j), index i,j", "from (78)"),
+    "chain": ("sum_i dC/da_i da_i/dz_j, from each column's own a and dC/da", "(37)"),
     "dC/dz": ("delta_j = a_j - y_j, as each one's backward pass has it", "(84)"),
     "dC/db": ("dC/db_j = delta_j", "(81)"),
     "dC/dw": ("dC/dw_jk = a_prev_k delta_j, index j,k", "(82)"),
