@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from xentcheck.reference.numbers.arrays import Place, home
+from xentcheck.reference.numbers.arrays import Place, home, nonzeros
 from xentcheck.reference.numbers.backends import FLOAT64, Backend, Number
 
 from .formats import Array
@@ -108,6 +108,16 @@ class Targets:
             return np.abs(q) if q.min(initial=0.0) < 0 else q
         q = np.abs(self.probabilities) * (1.0 - self.smoothing) + self.smoothing / self.classes
         return q if self.weight is None else q * np.abs(self.weight)
+
+    @cached_property
+    def mass(self) -> Array:
+        """(M,): the sum of a row's sizes."""
+        return np.asarray(self.sizes.sum(1))
+
+    @cached_property
+    def entries(self) -> Array:
+        """(M,): how many sizes of a row are not 0."""
+        return nonzeros(self.sizes)
 
     def forming(self, rounding: float, lost: float) -> float:
         """Relative error, of `sizes`, of a smoothed probability: of 1 - eps or eps/C, of the product and of the sum.

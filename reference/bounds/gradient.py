@@ -118,7 +118,7 @@ class GradientBounds:
     def _scale(self) -> Array:
         """(n, 1): s Q."""
         t = self.targets
-        return self.factor * (np.abs(t.label_weight)[:, None] if t.hard else t.sizes.sum(1, keepdims=True))
+        return self.factor * ((np.abs(t.label_weight) if t.hard else t.mass)[:, None])
 
     @cached_property
     def _relative(self) -> tuple[float, Array]:
@@ -165,7 +165,7 @@ class GradientBounds:
         """(n,): where a product of upstream gradient, class weight and 1/denominator, in any order, overflows."""
         t, s = self.targets, self.factor[:, 0]
         upstream = np.abs(t.upstream)
-        weight = np.abs(t.label_weight) if t.hard else t.sizes.sum(1)
+        weight = np.abs(t.label_weight) if t.hard else t.mass
         with np.errstate(all="ignore"):
             inverse = np.where(upstream > 0, s / upstream, 0.0)
             products = np.maximum(upstream, 1.0) * np.maximum(inverse, 1.0) * np.maximum(weight, 1.0)
@@ -177,8 +177,8 @@ class GradientBounds:
         own: relative error of each q.
         """
         q = self.targets.sizes
-        total = q.sum(1, keepdims=True)
-        additions = np.count_nonzero(q, axis=1) - 1
+        total = self.targets.mass[:, None]
+        additions = self.targets.entries - 1
         g = self.rows.growth_of("q", self.rows.factors, "backward_sum", own, additions)[:, None]
         with np.errstate(all="ignore"):
             rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0) / total, 0.0)

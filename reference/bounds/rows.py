@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.reference.formats import Array
-from xentcheck.reference.numbers.arrays import as_array
+from xentcheck.reference.numbers.arrays import as_array, nonzeros
 from xentcheck.reference.numbers.backends import FLOAT64
 from xentcheck.reference.oracle.block import Block
 
@@ -119,7 +119,7 @@ class RowBounds:
         surprise, errors, terms = b.log_total + b.d, self.errors.kept_log_softmax(), np.full(len(q), q.shape[1])
         if not used.all():
             surprise, errors = np.where(used, surprise, 0.0), np.where(used, errors, 0.0)
-            terms = np.count_nonzero(used, axis=1)
+            terms = nonzeros(used)
         addends = self.factors * surprise
         loss = (addends if q is self.factors else q * surprise).sum(1)
         error = np.multiply(q, errors, out=errors).sum(1)
@@ -127,7 +127,7 @@ class RowBounds:
         known = own + share(error, loss)
         growth = self.growth_of("log a", addends, "forward_sum", known, terms - 1)
         bound = error + together(growth, own) * (loss + error)
-        bound += self._separate_products(q if (terms == q.shape[1]).all() else q * used)
+        bound += self._separate_products(q if (terms == q.shape[1]).all() else q * used, terms - 1)
         bound += (2.0 * self.tiny + self.lost) * np.maximum(terms, 1)
         raw = loss
         smoothed = t.smoothing and t.probabilities is None
@@ -187,20 +187,20 @@ class RowBounds:
             return raw
         return np.where(surprise.max(1) >= self.arithmetic.largest("between"), np.inf, raw)
 
-    def _separate_products(self, q: Array) -> Array:
+    def _separate_products(self, q: Array, additions: Array) -> Array:
         """(n,): what Q lse - sum q_i z_i errs by more than a sum of q_i (lse - z_i), whose terms are of size |m|.
 
-        `docs/numerics.md`, section 2.6. In long sums g is that of the products (`scattered`), and the sum Q that lse is
-        multiplied by errs by its own, unless it is known to be 1.
+        q: those that are used; additions: how many of a row are not 0, less one. `docs/numerics.md`, section 2.6. In
+        long sums g is that of the products (`scattered`), and the sum Q that lse is multiplied by errs by its own,
+        unless it is known to be 1.
         """
         if self.arithmetic.contract.log_form != "lse":
             return np.zeros(len(q))
         t = self.block.targets
-        spread = q.sum(1)
+        spread = mass = q.sum(1)
         if t.probabilities is None:
             spread = spread - (1.0 - t.smoothing) * np.abs(t.label_weight)
         unit = self.arithmetic.unit("exponents")
-        additions = np.count_nonzero(q, axis=1) - 1
         size = np.abs(self.base.maximum)[:, 0]
         summing = self.arithmetic.growth(additions, "forward_sum") * np.maximum(spread, 0.0) * size
         if looked_at(self.arithmetic, additions, "forward_sum"):
@@ -210,9 +210,9 @@ class RowBounds:
             long = self.growth_of("z", products, "forward_sum", own, additions, reach) * reach
             if t.probabilities is not None or t.weight is not None:
                 total = self.growth_of("q", self.factors, "forward_sum", own, additions)
-                long += total * q.sum(1) * np.abs(self.base.maximum + self.base.log_total)[:, 0]
+                long += total * mass * np.abs(self.base.maximum + self.base.log_total)[:, 0]
             summing = np.where(additions < ANY_ORDER, summing, long)
-        return np.asarray(4.0 * unit * q.sum(1) * size + summing)
+        return np.asarray(4.0 * unit * mass * size + summing)
 
     def stored(self, error: Array, value: Array) -> Array:
         """The error once the result is rounded to storage."""

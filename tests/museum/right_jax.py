@@ -40,12 +40,12 @@ def optax_integer_labels(input: Array, target: Array, reduction: str = "mean") -
 
 @right(FAULTS, "optax-smooth-labels", options=(*PLAIN, "label_smoothing"), needs="optax")
 def optax_smooth_labels(input: Array, target: Array, reduction: str = "mean", label_smoothing: float = 0.0) -> Array:
-    """optax.softmax_cross_entropy of one-hot rows, smoothed by optax.smooth_labels; 0 where a class is masked."""
+    """optax.softmax_cross_entropy of one-hot rows, smoothed by optax.smooth_labels, without 0 times -inf."""
     import optax
 
     q = nn().one_hot(target, input.shape[1], dtype=input.dtype)
     q = optax.smooth_labels(q, label_smoothing) if label_smoothing else q
-    return reduced(optax.softmax_cross_entropy(input, q, where=jnp().isfinite(input)), reduction)
+    return reduced(optax.softmax_cross_entropy(input, q, where=(q != 0) | jnp().isfinite(input)), reduction)
 
 
 @right(FAULTS, "log-softmax-gathered", options=PLAIN)

@@ -12,6 +12,7 @@ import numpy as np
 
 from xentcheck.reference.bounds.arithmetic import Arithmetic, growth
 from xentcheck.reference.formats import Array, Format
+from xentcheck.reference.numbers.arrays import nonzeros
 
 from .addends import ANY_ORDER, LEVELS, PER_OCTAVE, drift_of_one
 
@@ -74,7 +75,7 @@ def growth_of(
     and places where that is below `LEAST` are not looked at. Exact addends whose sums never round err by nothing.
     """
     if additions is None:
-        additions = np.count_nonzero(addends, axis=1) - 1
+        additions = nonzeros(addends) - 1
     additions = np.broadcast_to(np.asarray(additions, np.float64), len(addends))
     g = np.asarray(arithmetic.growth(additions, stage))
     if not looked_at(arithmetic, additions, stage):

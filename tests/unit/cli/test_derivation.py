@@ -33,7 +33,7 @@ def digits(x: Any) -> list[str]:
 
 
 def test_one_screen_of_80_columns() -> None:
-    """With the numbers of the default; the book, the count from 0, the derivative of the softmax and the nan are in them."""
+    """With the numbers of the default; the book, the count from 0, the softmax's derivative and the nan are in them."""
     found = CliRunner().invoke(explain, [], standalone_mode=False).output.splitlines()
     assert found == lines(derivation(*DEFAULT))
     assert len(found) == 15
