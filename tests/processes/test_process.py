@@ -21,10 +21,12 @@ from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
 from xentcheck.cases import Case, selection
 from xentcheck.errors import AdapterError, ProcessEnded, ProcessTimeout, ProtocolError
+from xentcheck.records.findings import ALL_LAWS
 from xentcheck.records.record import Record
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_case
-from xentcheck.running.subjects import subjects_of
+from xentcheck.running.subjects import Subject, subjects_of
+from xentcheck.studies.law_study import laws
 from xentcheck.vocabulary import DTYPES
 
 NODE = Path(__file__).parents[2] / "examples" / "node"
@@ -384,6 +386,10 @@ def test_what_never_answers_is_not_asked_forever() -> None:
     assert said == ["no answer after 0.06 s"] * (SILENT - 1) + ["not called"] * (len(TRIED) + 2 - SILENT)
     (record,) = {r.outcome: r for r in records_of(adapter, OTHERS[0])}.values()
     assert (record.outcome, record.check, record.not_called) == ("timeout", "raises", True)
+    (law,) = laws(Subject(adapter, "eager", "cpu", ""), "float32")
+    reason = f"timeout: ProcessTimeout: not called: it has answered none of {SILENT} calls"
+    assert (law.law, law.kept, law.detail) == (ALL_LAWS, False, reason)
+    assert f" breaks all laws: {reason}" in str(law)
 
 
 @pytest.mark.usefixtures("mine")

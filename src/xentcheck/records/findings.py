@@ -9,12 +9,16 @@ from xentcheck.vocabulary import DTYPES, QUANTITIES
 
 from .codec import Plain
 
+ALL_LAWS = "all"
+"""The name of what is broken where nobody knows which law it was."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LawResult(Plain):
     """One law on one implementation: share is the deviation over what the bounds allow; not (share <= 1) breaks it.
 
-    unasked: why it could not be asked of this implementation; empty if it was.
+    unasked: why it could not be asked of this implementation; empty if it was. again: the command that asks a broken
+    one again.
 
     >>> place = dict(adapter="torch", variant="eager", device="cpu", dtype="float32")
     >>> LawResult(**place, law="rows-sum-to-0", share=float("nan"), detail="").kept
@@ -29,6 +33,7 @@ class LawResult(Plain):
     share: float
     detail: str
     unasked: str = ""
+    again: str = ""
 
     @property
     def kept(self) -> bool:
@@ -37,7 +42,9 @@ class LawResult(Plain):
 
     def __str__(self) -> str:
         place = f"{self.adapter}/{self.variant}/{self.device}/{self.dtype}"
-        return f"{place} breaks the law {self.law}: {self.detail}, {self.share:.3g} of what the bounds allow"
+        what = "all laws" if self.law == ALL_LAWS else f"the law {self.law}"
+        text = f"{place} breaks {what}: {self.detail}, {self.share:.3g} of what the bounds allow"
+        return f"{text}; again: {self.again}" if self.again else text
 
 
 @dataclass(frozen=True, kw_only=True)

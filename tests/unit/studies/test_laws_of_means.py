@@ -9,9 +9,11 @@ import pytest
 
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.cases.selection import selected
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.subjects import Subject
 from xentcheck.studies.law_study import laws
+from xentcheck.vocabulary import DTYPES
 
 ROWS_ONLY = {"batch", "chunks", "sum-of-rows"}
 """Laws about single rows, of which the reductions that mix them have none."""
@@ -57,6 +59,20 @@ def test_shared_memory_breaks_a_law() -> None:
     """Of a mean without options: every comparison of it agrees."""
     found = shares(loss_of("mean", shared))
     assert [law for law, share in found.items() if not share <= 1] == ["independent"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_broken_law_has_a_command(dtype: str) -> None:
+    """It names the implementation and one small case of that dtype, which `run` has; laws that are kept need none."""
+    adapter = tried(adapter_of(loss_of("mean", shared), "numpy"))
+    for command in ("--impl mine:loss", ""):
+        (broken,) = (law for law in laws(Subject(adapter, "eager", "cpu", command), dtype) if law.again or not law.kept)
+        assert (broken.law, broken.again != "") == ("independent", command != "")
+        if command:
+            before, _, case = broken.again.rpartition(" ")
+            assert before == "xentcheck run --impl mine:loss --device cpu --case"
+            assert [str(c) for c in selected("quick", [dtype], 0, [case])] == [case]
+            assert str(broken).endswith(f"; again: {broken.again}")
 
 
 def unwritten(gradient: Any) -> Any:
