@@ -45,6 +45,19 @@ def write(folder: Path, *, wide: bool = False, factor: str = "1") -> None:
     (folder / "mine_gated.py").write_text(RIGHT.format(wide=wide, factor=factor))
 
 
+def test_a_baseline_of_large_problems_is_run_as_one(tmp_path: Path) -> None:
+    """Green for itself, red for a wrong factor: alone this runs a gate on problems that no profile has."""
+    write(tmp_path)
+    done = xentcheck("run", *MINE, "--large", "64x700", "--dtype", "float32", "--save", "big", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    same = xentcheck("gate", "big", *MINE, cwd=tmp_path)
+    assert (same.returncode, same.stdout.splitlines()[-1][:11]) == (0, "gate: green")
+    write(tmp_path, factor="2")
+    broken = xentcheck("gate", "big", *MINE, cwd=tmp_path)
+    assert broken.returncode == 1
+    assert "again xentcheck replay gaussian.64x700.f32.index.plain.mean.up-one.contig.s0 --impl" in broken.stdout
+
+
 def test_a_broken_gradient_is_red_and_other_rounding_is_not(project: Path) -> None:
     """On a branch each: alone this runs the command as a pull request does."""
     same = xentcheck("gate", "main", *MINE, cwd=project)

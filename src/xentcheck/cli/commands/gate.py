@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from rich.text import Text
 
 from xentcheck.adapters.promises import Promised
 from xentcheck.adapters.spec import Spec
+from xentcheck.cases import Case
+from xentcheck.cases.profiles.named import cases
 from xentcheck.cli.asked import asks_any
 from xentcheck.cli.options import deviations_option, jobs_of, jobs_option
 from xentcheck.cli.request import RunRequest, execute_request
+from xentcheck.errors import CaseError
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.reports.baselines.baseline import BASELINE, Baseline, baseline_of, path_of
 from xentcheck.reports.baselines.file import load
@@ -72,14 +76,26 @@ def planned(request: RunRequest, base: Baseline | None) -> RunRequest:
     if base is None:
         return request
     places = [name.split("/", 4) for name in base.rows]
+    profile, seed, selection = str(base.header["profile"]), int(base.header["seed"]), tuple(base.header["selection"])
+    large = of_no_profile(selection, profile, seed)
     return replace(
         request,
-        profile=str(base.header["profile"]),
-        seed=int(base.header["seed"]),
-        patterns=tuple(base.header["selection"]),
+        profile=profile,
+        seed=seed,
+        patterns=() if large else selection,
+        large=selection if large else (),
         dtypes=tuple(dict.fromkeys(parts[3] for parts in places)),
         devices=tuple(dict.fromkeys(parts[2] for parts in places)),
     )
+
+
+def of_no_profile(selection: Sequence[str], profile: str, seed: int) -> bool:
+    """Whether cases were selected as `run --large` does it: by their ids, of which the profile has none."""
+    try:
+        ids = {str(Case.parse(name)) for name in selection}
+    except CaseError:
+        return False
+    return bool(ids) and ids.isdisjoint(map(str, cases(profile, seed)))
 
 
 @click.command()
