@@ -37,6 +37,13 @@ NUMBERED = 7 / 8
 """What a mistake with any number in it is worth beside one without."""
 
 
+OF_PARTS = "B22: "
+"""Means of parts: there are so many ways to take a batch apart that one often fits what has a simpler name."""
+
+TIED = 1.0 - 2.0**-20
+"""What a mistake is worth that gives way to any other that explains as much."""
+
+
 def by_chance(failing: Sequence[Record]) -> frozenset[str]:
     """The kinds that explain single numbers only, and fewer than half of those that failed in any implementation."""
     often: set[str] = set()
@@ -144,9 +151,10 @@ def _of_code(code: str, of: Sequence[Sequence[str]]) -> int:
 def weight(kind: str, explained: int) -> float:
     """How much a kind is worth that explains so many: one with any number in it, a little less than it explains.
 
-    A number can be read off anything that has a name of its own, too.
+    A number can be read off anything that has a name of its own, too. Means of parts lose ties.
     """
-    return explained * (NUMBERED if family_of(kind) == kind and kind.endswith("= #") else 1.0)
+    numbered = family_of(kind) == kind and kind.endswith("= #")
+    return explained * (NUMBERED if numbered else TIED if kind.startswith(OF_PARTS) else 1.0)
 
 
 def doubtful(explained: Sequence[tuple[str, int]], unknown: Sequence[tuple[str, int]]) -> bool:

@@ -118,6 +118,16 @@ def test_a_code_in_several_wordings_comes_before_one_that_explains_less() -> Non
     assert [c.code for c in causes_of(Agreements(), failing[:2])] == ["A01"]
 
 
+def test_means_of_parts_lose_ties() -> None:
+    """Whichever is named first; they win where they explain one failure more."""
+    case, parts = "gaussian.64x10.f32.index.plain.mean.up-one.contig.s{}", "B22: 8 chunks: the mean of their means"
+    for both in ((parts, OTHER), (OTHER, parts)):
+        tied = [failure(case.format(i), *both) for i in range(3)]
+        for failing, code in ((tied, "B24"), ([*tied, failure(case.format(3), parts)], "B22")):
+            assert f"[{code}]" in suspicion(failing)
+            assert causes_of(Agreements(), failing)[0].code == code
+
+
 def test_traits_are_read_from_ids() -> None:
     """Of options, target, reduction, layout, upstream, layers and axes; of handed arrays the dtype alone."""
     found = traits_of(record(case="deep.3x7x2.f32.prob.wn+lsh.none.up-rand.trans+twice.s0", dtype="float32"))
