@@ -29,8 +29,9 @@ from typing import Any
 
 import click
 import pytest
+from mutation.equivalent import EQUIVALENT
 from mutation.rules import Change, changes
-from mutation.tables import EACH, EQUIVALENT, SHARE, TESTS, place_of
+from mutation.tests_of import EACH, SHARE, TESTS, place_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"reference": "reference", "adapters": "adapters", "reports": "reports", "museum": "tests/museum"}

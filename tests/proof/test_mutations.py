@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from mutate import by_hand, by_rule, changed  # noqa: E402 - found in the folder of the scripts
+from mutation.equivalent import EQUIVALENT  # noqa: E402
 from mutation.rules import changes  # noqa: E402
-from mutation.tables import EACH, EQUIVALENT, TESTS, place_of  # noqa: E402
+from mutation.tests_of import EACH, TESTS, place_of  # noqa: E402
 
 
 def test_changes_are_of_todays_code_and_change_it() -> None:
