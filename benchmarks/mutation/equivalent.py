@@ -62,5 +62,13 @@ EQUIVALENT: dict[str, str] = {
         "reference/bounds/rows.py: raw = self._unless_lost(raw, np.where(b.d > 0, b.log_total + b.d, 0.0)) -> raw "
         "= self._unless_lost(raw, np.where(b.d > 0, b.log_total + b.d, 1.0))"
     ): ("It is compared with the largest number of a format, from which 0 and 1 are alike far."),
+    (
+        "reference/numbers/loops/comparing.py: beyond = found if found > 1.0 else 1.0 + 2.0**-52 -> beyond = found "
+        "if found > 1.0 else 1.0 + 2.0**-0"
+    ): ("The quotient of a number and a smaller one is 1 + 2^-53 at least, and more, so that it never rounds to 1."),
+    (
+        "reference/numbers/loops/passes.py: if at_an_end or (j - start) * block >= exact: -> if at_an_end or (j + "
+        "start) * block >= exact:"
+    ): ("What is added up in shorter runs is added up exactly, too."),
 }
 """Key of a change that no test can notice -> why."""

@@ -17,6 +17,7 @@ import xentcheck.reference.numbers.loops as loops_package
 from xentcheck.judging.comparisons import Submission, Verdict
 from xentcheck.judging.metric import Tally
 from xentcheck.judging.verdict import Judgement
+from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.bounds.sums.addends import drift_of_one
 from xentcheck.reference.formats import FORMATS, Array
@@ -223,6 +224,19 @@ def test_bounds_are_formed_on_the_way(options: str, monkeypatch: pytest.MonkeyPa
             judged(dtype, CHANGES["right"], **OPTIONS[options])
         by_array = options != "plain"  # what an option's wrong answers are measured by, under the first contract
         assert formed == [True] * (len(CONTRACTS) - by_array)
+
+
+def test_ratios_of_what_no_form_holds_are_left_to_numpy() -> None:
+    """A bound beyond the largest number, and an exact gradient that is not finite; else each element is counted."""
+    p = Problem(logits=np.random.default_rng(5).standard_normal((ROWS, CLASSES)), target=np.arange(ROWS))
+    exact = Exact(p)
+    ((_, _, (g, bounds)),) = exact.walk(["dC/dz"], [exact, Bounds(exact, get("fused"))])
+    right = np.array(exact.backend.pair(g)[0])
+    rows = [np.empty(ROWS) for _ in range(3)]
+    assert compiled.ratios(right, bounds.form, *rows) == (right.size, 0)
+    assert compiled.ratios(right, bounds.form._replace(largest=0.0), *rows) == (0, -1)
+    right[2, 7] = np.inf
+    assert compiled.ratios(right, bounds.form, *rows) == (0, -1)
 
 
 @pytest.mark.parametrize("name", compiled.__all__)
