@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from xentcheck.reference.formats import Array, Format
-from xentcheck.reference.numbers.arrays import as_array
+from xentcheck.reference.numbers.arrays import as_array, nonzeros
 from xentcheck.reference.oracle.rows import RowSoftmax
 from xentcheck.reference.targets import Targets
 
@@ -47,7 +47,7 @@ class RowBase:
         B = softmax.backend
         e = B.pair(softmax.e)[0]
         d = np.negative(B.pair(softmax.t)[0])
-        ties = np.count_nonzero(d == 0, axis=1)[:, None] - 1
+        ties = nonzeros(d == 0)[:, None] - 1
         least = e.min(axis=1, initial=1.0)[:, None]
         if not (least > 0).all() and not np.isfinite(d).all():
             far = B.finite(softmax.t)  # a difference of logits that overflows

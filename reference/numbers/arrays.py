@@ -66,7 +66,7 @@ def nonzeros(x: Array) -> Array:
     >>> nonzeros(np.array([[0.0, 1.0], [2.0, np.nan]]))
     array([1, 2])
     """
-    there = x != 0
+    there = x if x.dtype == bool else x != 0
     if not here(x) or x.shape[1] < LONG:
         return np.count_nonzero(there, axis=1)
     return np.array([np.count_nonzero(row) for row in there])

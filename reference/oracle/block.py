@@ -25,6 +25,19 @@ Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 BLOCK = 131072
 """Elements of one row block: logits are evaluated a cache-sized block at a time."""
 
+FEW = 8
+"""Rows of a block that may have twice as many elements: what is done once for each block is shared by few rows then."""
+
+
+def rows_of_block(elements: int, classes: int) -> int:
+    """How many rows of so many classes make a block of about so many elements; one at least.
+
+    >>> rows_of_block(2**17, 1000), rows_of_block(2**17, 32000), rows_of_block(2**17, 128256)
+    (131, 8, 2)
+    """
+    classes = max(1, classes)
+    return max(1, elements // classes, min(FEW, 2 * elements // classes))
+
 
 @dataclass(frozen=True)
 class Block:

@@ -22,7 +22,7 @@ from xentcheck.reference.rows import to_rows
 from xentcheck.reference.targets import Targets
 
 from . import layers
-from .block import BLOCK, Block, Pair
+from .block import BLOCK, Block, Pair, rows_of_block
 from .leaving import all_finite, leave
 from .quantities import Part, Side, quantity_of
 from .ranges import backend_for
@@ -69,7 +69,7 @@ class Exact(Side):
             yield Block(p, self.chosen, every, softmax, self.targets, self.factor, self.divided)
             return
         rows = to_rows(p.logits)[self.chosen]
-        step = max(1, at_once(self.place(rows[:0]), BLOCK) // max(1, rows.shape[1]))
+        step = rows_of_block(at_once(self.place(rows[:0]), BLOCK), rows.shape[1])
         for start in range(0, len(rows), step):
             part = slice(start, min(start + step, len(rows)))
             chosen = part if isinstance(self.chosen, slice) else self.chosen[part]

@@ -45,6 +45,14 @@ LANES = 32
 """Sums that are taken beside each other: as many as two of the widest registers hold."""
 
 
+@loop_in_any_order
+def _total(lanes: Array) -> float:
+    total = 0.0
+    for k in range(lanes.size):
+        total += lanes[k]
+    return total
+
+
 @loop
 def _rests(x: Array, to_grains: Any, one: Any, other: Any, lanes: Array) -> tuple[float, float]:
     """Sums of y - rint(y), y the grains of x times one factor, and times another; exact up to 2^15 x in each lane.
@@ -64,11 +72,7 @@ def _rests(x: Array, to_grains: Any, one: Any, other: Any, lanes: Array) -> tupl
         y, z = grains * one, grains * other
         lanes[0, 0] += y - np.rint(y)
         lanes[1, 0] += z - np.rint(z)
-    first, second = 0.0, 0.0
-    for k in range(LANES):
-        first += lanes[0, k]
-        second += lanes[1, k]
-    return first, second
+    return _total(lanes[0]), _total(lanes[1])
 
 
 @loop_in_any_order
