@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from xentcheck.cli.commands.explain import explain
 from xentcheck.records.paths import policy_hash
 from xentcheck.studies.explain.derivation import BOOK, SHOWN, derivation, lines, listed
-from xentcheck.studies.explain.picture import picture, write_picture
+from xentcheck.studies.explain.picture import ENTRIES, ONE_CLASS, picture, write_picture
 from xentcheck.vocabulary import DTYPES
 
 DEFAULT = ([1.0, 2.0, 3.0], 1, [0.5, -1.0])
@@ -32,16 +32,25 @@ def digits(x: Any) -> list[str]:
     return [f"{value:.6g}" for value in np.ravel(x)]
 
 
-def test_one_screen_of_80_columns() -> None:
-    """With the numbers of the default; the book, the count from 0, the softmax's derivative and the nan are in them."""
-    found = CliRunner().invoke(explain, [], standalone_mode=False).output.splitlines()
-    assert found == lines(derivation(*DEFAULT))
+@pytest.mark.parametrize("given", [DEFAULT, ([0.5, -1.0, 2.0], 2, [0.5, -1.0]), ([0.0, 1000.0], 0, [0.5, -1.0])])
+def test_one_screen_of_80_columns(given: tuple[list[float], int, list[float]]) -> None:
+    """The book, the count from 0, the softmax's derivative and the nan are in them, whatever the numbers."""
+    logits, y, a_prev = given
+    options = ["--logits", ",".join(map(str, logits)), "--target", str(y), "--a-prev", ",".join(map(str, a_prev))]
+    found = CliRunner().invoke(explain, options, standalone_mode=False).output.splitlines()
+    assert found == lines(derivation(*given))
     assert len(found) == 15
     assert max(map(len, found)) <= 80
-    assert found[0] == f"{BOOK}."
+    assert BOOK in found[0]
     assert "count from 0" in found[2]
-    assert "da_1/dz_1 = a_1 (1 - a_1)" in found[6]
+    assert f"da_{y}/dz_{y} = a_{y} (1 - a_{y})" in found[6]
     assert "nan" in found[-1]
+
+
+def test_the_default_is_one_of_them() -> None:
+    """Of no option, and of those that the help text shows."""
+    found = CliRunner().invoke(explain, [], standalone_mode=False).output.splitlines()
+    assert found == lines(derivation(*DEFAULT))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -59,29 +68,46 @@ def test_the_numbers_are_those_of_the_equations(dtype: str) -> None:
         assert line.endswith(f" = {-1 / a[1]:.6g} * {factor:.6g} = {gradient:.6g}")
 
 
-@pytest.mark.parametrize(("dtype", "least"), [("float64", 709), ("float32", 88), ("bfloat16", 88), ("float16", 10)])
-def test_a_saturated_row_says_where_the_steps_break(dtype: str, least: int) -> None:
-    """From the logit on where -1/a_y is beyond the dtype, and not before; the gradient is finite in both."""
-    for gap, breaks in ((least, False), (2 * least, True)):
+@pytest.mark.parametrize(
+    ("dtype", "gaps"),
+    [
+        ("float64", (709, 710, 745, 746)),
+        ("float32", (88, 89, 103, 104)),
+        ("bfloat16", (88, 89, 92, 93)),
+        ("float16", (11, 12, 17, 18)),
+    ],
+)
+def test_a_saturated_row_says_where_the_steps_break(dtype: str, gaps: tuple[int, ...]) -> None:
+    """From the logit on where -1/a_y is beyond the dtype, (37) is infinite, and nan where a_y rounds to 0, as NumPy
+    has it; the gradient is finite everywhere.
+    """
+    for gap, breaks in zip(gaps, ("", "inf", "inf", "nan"), strict=True):
         found = derivation([0.0, float(gap)], 0, [1.0], dtype)
+        a = np.exp(np.float64(-gap)).astype(dtype)
+        with np.errstate(all="ignore"):
+            product = float((np.asarray(-1.0, dtype) / a).astype(dtype) * a)
+        assert (breaks == "", breaks == "nan") == (np.isfinite(product), np.isnan(product))
         assert found.breaks == breaks
         assert np.isfinite(found.gradient).all()
-        assert (f"is beyond {dtype}" in lines(found)[-1]) == breaks
+        last = lines(found)[-1]
+        assert last.startswith(f"In {dtype} ") == bool(breaks)
+        assert ("nan" in last, " are inf" in last) == (breaks != "inf", breaks == "inf")
+        assert ("(rounded)" in lines(found)[3]) == bool((found.a == 0).any())
 
 
 def test_the_hint_of_the_last_line_shows_the_nan() -> None:
     """Followed as it stands, whatever the class was."""
     hint = lines(derivation(*DEFAULT))[-1].rpartition(": ")[2].split()
     assert "nan" in CliRunner().invoke(explain, hint, standalone_mode=False).output
-    assert "is beyond float64" in CliRunner().invoke(explain, hint, standalone_mode=False).output
+    assert "In float64 (37) is -inf * 0 = nan;" in CliRunner().invoke(explain, hint, standalone_mode=False).output
 
 
 def test_one_class_has_no_other_and_long_lists_are_cut() -> None:
     """The line and the derivative of another class are left out, and of many numbers the first few are shown."""
-    assert len(lines(derivation([5.0], 0, [1.0]))) == 14
-    for index, of_others in ((5, "-a_0 a_j"), (6, "where j = 0")):
-        assert of_others not in lines(derivation([5.0], 0, [1.0]))[index]
-        assert of_others in lines(derivation([5.0, 1.0], 0, [1.0]))[index]
+    assert len(lines(derivation([5.0], 0, [1.0]))) == 13
+    for of_others in ("-a_0 a_j", "j != 0", "if j = 0"):
+        assert of_others not in "".join(lines(derivation([5.0], 0, [1.0])))
+        assert of_others in "".join(lines(derivation([5.0, 1.0], 0, [1.0])))
     assert not any("-0" in re.split(r"[ ,]", line) for line in lines(derivation([5.0], 0, [1.0])))
     many = lines(derivation(list(np.arange(100.0)), 3, [1.0]))
     assert many[3].endswith(", ... (100 numbers)")
@@ -102,6 +128,13 @@ def test_the_page_shows_the_exact_numbers_and_runs_its_own_script_only() -> None
     (data,) = re.findall(r'id="numbers">(.*?)</script>', page, re.DOTALL)
     assert json.loads(data) == {"z": DEFAULT[0], "y": 1}
     assert policy_hash(script) != policy_hash(script + " ")
+
+
+def test_the_page_says_why_every_output_has_a_gradient() -> None:
+    """But of one class, whose derivative is 0."""
+    for logits, told in (([1.0, 2.0], ENTRIES), ([0.0, 1000.0], ENTRIES), ([5.0], ONE_CLASS)):
+        text = picture(derivation(logits, 0, [1.0]))
+        assert [told == said for said in (ENTRIES, ONE_CLASS)] == [said in text for said in (ENTRIES, ONE_CLASS)]
 
 
 def test_the_page_is_written_by_the_command(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from .steps import exact_steps, problem_of
 SHOWN = 4
 """Most numbers of a list that are printed."""
 
-BOOK = "Nielsen, Neural Networks and Deep Learning (current web edition), chapters 2-3"
+BOOK = "Nielsen, Neural Networks and Deep Learning (web edition)"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Derivation:
     """The exact numbers of one example, rounded to float64.
 
     z, a, gradient: (K,). jacobian: (K, K), da_i/dz_j in row i. a_prev: (m,). factor: dC/da_y. weights: (K, m), dC/dw.
-    breaks: whether the separate steps, in the dtype, multiply an infinite factor by 0.
+    breaks: "inf" or "nan" if the separate steps, in the dtype, multiply an infinite factor, by a number or by 0.
     """
 
     dtype: str
@@ -35,7 +35,7 @@ class Derivation:
     jacobian: Array
     gradient: Array
     weights: Array
-    breaks: bool
+    breaks: str
 
 
 def derivation(logits: list[float], target: int, a_prev: list[float], dtype: str = "float64") -> Derivation:
@@ -50,7 +50,8 @@ def derivation(logits: list[float], target: int, a_prev: list[float], dtype: str
     problem = problem_of(logits, target, a_prev, dtype)
     exact = {name: np.asarray(pair[0]) for name, pair in exact_steps(problem, target).items()}
     with np.errstate(all="ignore"):
-        inverse = np.asarray(-1.0, dtype) / exact["a"][target].astype(dtype)
+        inverse = (np.asarray(-1.0, dtype) / exact["a"][target].astype(dtype)).astype(np.float64)
+        product = inverse * exact["da/dz"][target, target].astype(dtype).astype(np.float64)
     return Derivation(
         dtype=dtype,
         y=target,
@@ -62,7 +63,7 @@ def derivation(logits: list[float], target: int, a_prev: list[float], dtype: str
         jacobian=exact["da/dz"],
         gradient=exact["dC/dz"],
         weights=exact["dC/dw"],
-        breaks=not np.isfinite(inverse.astype(np.float64)),
+        breaks="" if np.isfinite(inverse) else "nan" if np.isnan(product) else "inf",
     )
 
 
@@ -70,28 +71,36 @@ def lines(d: Derivation) -> list[str]:
     """The derivation as text, one thought a line.
 
     >>> print(lines(derivation([1.0, 2.0, 3.0], 1, [0.5, -1.0]))[8].strip())
-    j = 1: (-1/a_1) a_1 (1 - a_1) = a_1 - 1  = -4.08616 * 0.184836 = -0.755272
+    j = 1: (-1/a_1) a_1 (1 - a_1) = a_1 - 1 = -4.08616 * 0.184836 = -0.755272
     """
     y = d.y
-    factor = f" = {d.factor:.6g}" if np.isfinite(d.factor) else ""
-    own = f" = {d.jacobian[y, y]:.6g}" if np.isfinite(d.factor) else ""
-    others = f", so da_{y}/dz_j = -a_{y} a_j," if len(d.z) > 1 else ":"
-    added = f"plus a_{y} where j = {y}, from exp(z_{y}): " if len(d.z) > 1 else ""
+    factor, own = (f" = {x:.6g}" if np.isfinite(d.factor) else "" for x in (d.factor, d.jacobian[y, y]))
+    rounded = " (rounded)" if (d.a == 0).any() else ""
     return [
-        f"{BOOK}.",
-        f"Logits z_j = sum_k w_jk a_prev_k + b_j: {listed(d.z)}; layer before, a_prev: {listed(d.a_prev)}",
-        f"The right class is y = {y} (classes count from 0); as a vector: y_{y} = 1, else 0.",
-        f"(78) a_j = exp(z_j)/S, S = sum_i exp(z_i): a = {listed(d.a)}",
-        f"(80) C = -ln a_{y} = {d.cost:.6g}. It looks at a_{y} alone: dC/da_{y} = -1/a_{y}{factor}",
-        f"     But each z_j is in S: d(1/S)/dz_j = -exp(z_j)/S^2{others}",
-        f"     {added}da_{y}/dz_{y} = a_{y} (1 - a_{y}){own}",
-        f"(37) Chain rule: dC/dz_j = sum_i dC/da_i da_i/dz_j; only i = {y} is left of it:",
+        f"(n): equation n of {BOOK}.",
+        f"Logits z_j = sum_k w_jk a_prev_k + b_j (a_prev: layer before): {listed(d.z)}",
+        f"Right class: {y} (classes count from 0). So y_{y} = 1; for every other j, y_j = 0.",
+        f"(78) Softmax a_j = exp(z_j)/S, S = sum_i exp(z_i): {listed(d.a)}{rounded}",
+        f"(80) Cost C = -ln a_{y} = {d.cost:.6g} has a_{y} alone: dC/da_{y} = -1/a_{y}{factor}",
+        *_derivatives(d, own),
+        f"(37) Chain rule: dC/dz_j = sum_i dC/da_i da_i/dz_j; dC/da_i = 0 unless i = {y}:",
         *_terms(d),
-        f"So every output gets dC/dz_j = a_j - y_j: {listed(d.gradient)}",
-        "(81) Only z_j holds b_j, with factor 1, so dC/db_j = dC/dz_j = a_j - y_j.",
-        "(82) Only z_j holds w_jk, times a_prev_k, so dC/dw_jk = a_prev_k (a_j - y_j);",
-        f"     for j = {y}: {listed(d.weights[y])}",
+        f"(84) So each output has dC/dz_j = a_j - y_j: {listed(d.gradient)}",
+        "(81) Only z_j has b_j, and dz_j/db_j = 1: dC/db_j = dC/dz_j = a_j - y_j",
+        "(82) Only z_j has w_jk, dz_j/dw_jk = a_prev_k: dC/dw_jk = a_prev_k (a_j - y_j)",
+        f"     j = {y}, a_prev = {listed(d.a_prev)}: {listed(d.weights[y])}",
         _saturated(d),
+    ]
+
+
+def _derivatives(d: Derivation, own: str) -> list[str]:
+    """Of the softmax of the right class, along its own logit and along another one."""
+    y = d.y
+    if len(d.z) == 1:
+        return [f"     One class has a_{y} = exp(z_{y})/exp(z_{y}) = 1 for every z_{y}: da_{y}/dz_{y} = 0"]
+    return [
+        f"     But S has every z_j: da_{y}/dz_j = -exp(z_{y}) exp(z_j)/S^2 = -a_{y} a_j, j != {y};",
+        f"     if j = {y}, exp(z_{y}) itself adds a_{y}: da_{y}/dz_{y} = a_{y} (1 - a_{y}){own}",
     ]
 
 
@@ -103,19 +112,17 @@ def _terms(d: Derivation) -> list[str]:
     for j in [y, *others[:1]]:
         product = f"(-1/a_{y}) a_{y} (1 - a_{y}) = a_{y} - 1" if j == y else f"(-1/a_{y}) (-a_{y} a_{j})    = a_{j}"
         numbers = f" = {d.factor:.6g} * {d.jacobian[y, j]:.6g}" if np.isfinite(d.factor) else ""
-        found.append(f"     j = {j}: {product:33}{numbers} = {d.gradient[j] + 0.0:.6g}")
+        found.append(f"     j = {j}: {product:32}{numbers} = {d.gradient[j] + 0.0:.6g}")
     return found
 
 
 def _saturated(d: Derivation) -> str:
     """What a right class that is all but impossible does to the separate steps."""
     y = d.y
-    if d.breaks:
-        return (
-            f"Here -1/a_{y} is beyond {d.dtype}: step by step, (37) is -inf * 0 = nan. a - y divides by nothing "
-            "and stays right. So losses take logits, and do the softmax and -ln in one step."
-        )
-    return "Where a_y rounds to 0, (37) is -inf * 0 = nan, as in: --logits 0,1000 --target 0"
+    if not d.breaks:
+        return f"If a_{y} rounds to 0, (37) is -inf * 0 = nan, as in: --logits 0,1000 --target 0"
+    step = "(37) is -inf * 0 = nan" if d.breaks == "nan" else f"1/a_{y} and (37) are inf"
+    return f"In {d.dtype} {step}; a - y needs no 1/a_{y}. So losses take logits."
 
 
 def listed(numbers: Sequence[float] | Array) -> str:

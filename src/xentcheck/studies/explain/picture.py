@@ -13,6 +13,12 @@ from .derivation import BOOK, Derivation
 
 DERIVATION = page("derivation")
 
+ENTRIES = (
+    "No entry is exactly 0 (a small one may be rounded to 0), because every exp(z<sub>j</sub>) is in the sum that the "
+    "softmax divides by: so every output gets a gradient."
+)
+ONE_CLASS = "With one class a is 1 whatever z is, so its derivative is 0, and the gradient, too."
+
 
 def picture(d: Derivation) -> str:
     """One self-contained page, which fetches nothing and runs no script but its own.
@@ -30,11 +36,12 @@ def picture(d: Derivation) -> str:
         style=style,
         script=script,
         book=BOOK,
+        entries=ENTRIES if len(d.z) > 1 else ONE_CLASS,
         y=d.y,
         choices="".join(f'<option value="{j}"{" selected" * (j == d.y)}>z_{j}</option>' for j in classes),
         classes="".join(_row(d, j) for j in classes),
         columns="".join(f'<th scope="col">{j}</th>' for j in classes),
-        jacobian="".join(_jacobian_row(d, k) for k in classes),
+        jacobian="".join(_jacobian_row(d, i) for i in classes),
         cost=f"{d.cost:.6g}",
         factor=f"{d.factor:.6g}",
         numbers=json.dumps({"z": d.z.tolist(), "y": d.y}),
@@ -56,7 +63,7 @@ def _row(d: Derivation, j: int) -> str:
     return f'<tr{mark}><th scope="row">{j}</th>{cells}</tr>'
 
 
-def _jacobian_row(d: Derivation, k: int) -> str:
-    mark = ' class="lit"' if k == d.y else ""
-    cells = "".join(f'<td data-of="jacobian">{x + 0.0:.6g}</td>' for x in d.jacobian[k])
-    return f'<tr{mark}><th scope="row">{k}</th>{cells}</tr>'
+def _jacobian_row(d: Derivation, i: int) -> str:
+    mark = ' class="lit"' if i == d.y else ""
+    cells = "".join(f'<td data-of="jacobian">{x + 0.0:.6g}</td>' for x in d.jacobian[i])
+    return f'<tr{mark}><th scope="row">{i}</th>{cells}</tr>'

@@ -26,6 +26,7 @@ def render(explanation: Explanation, console: Console) -> None:
     y, dtype = explanation.target, explanation.dtype
     head = f"One example in {dtype}, y = {y} (classes count from 0); values to 9 digits."
     console.print(Text(head, style="bold"))
+    console.print(Text("exact: the exact value, rounded to float64. [j = i]: 1 if j = i, else 0."))
     console.print(Text(f"max ULP: the largest error, in gaps between neighbouring {dtype} numbers."))
     for step in explanation.steps:
         console.print()
@@ -49,7 +50,7 @@ def _table(step: Step, explanation: Explanation) -> Table:
     for flat, exact in list(enumerate(step.exact))[:ROWS]:
         cells = [f"{step.values[c][flat]:.9g}" if c in step.values else _absent(c, explanation) for c in columns]
         index = ",".join(str(i) for i in np.unravel_index(flat, step.shape))
-        table.add_row(index, f"{exact:.9g}", *cells)
+        table.add_row(index, f"{exact + 0.0:.9g}", *cells)
     return table
 
 

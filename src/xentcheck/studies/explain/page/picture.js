@@ -2,7 +2,7 @@
 const given = JSON.parse(document.getElementById("numbers").textContent);
 const z = given.z.slice(), y = given.y, K = z.length;
 const all = (name) => [...document.querySelectorAll(`[data-of="${name}"]`)];
-const text = (x) => (Object.is(x, -0) ? "0" : String(Number(x.toPrecision(6))));
+const text = (x) => (Object.is(x, -0) ? "0" : String(Number(x.toPrecision(6))).replace("Infinity", "inf"));
 
 // (78), with the largest logit taken off, which changes nothing but keeps exp from overflowing.
 function softmax() {
@@ -16,9 +16,9 @@ function paint(cell, x) {
 }
 
 function show(moved) {
-  const { a, cost } = softmax(), jacobian = (k, j) => a[k] * ((j === k ? 1 : 0) - a[j]);
-  all("jacobian").forEach((cell, i) => {
-    const value = jacobian(Math.floor(i / K), i % K);
+  const { a, cost } = softmax(), jacobian = (i, j) => a[i] * ((j === i ? 1 : 0) - a[j]);
+  all("jacobian").forEach((cell, at) => {
+    const value = jacobian(Math.floor(at / K), at % K);
     paint(cell, value);
     if (moved) cell.textContent = text(value);
   });
