@@ -46,6 +46,9 @@ STRANGE = 99
 PRELOADED = ("numpy", "ml_dtypes", "flint", "click", "rich.progress", "torch")
 """What tests import and no change concerns."""
 
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:budgets")
+"""Plugins that tests of a change run without: what a test costs where loops are compiled anew says nothing of it."""
+
 FOLDER = ROOT
 """A worker's copy of the tree."""
 
@@ -131,7 +134,7 @@ def failing(tests: Sequence[str], folder: Path) -> str:
             os.chdir(folder)
             os.environ["PYTHONPATH"] = str(folder / "src")
             sys.path.insert(0, str(folder / "src"))
-            os._exit(int(pytest.main(["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", *tests])))
+            os._exit(int(pytest.main(["-x", "-q", "--tb=no", "--assert=plain", *WITHOUT, *tests])))
         finally:
             os._exit(STRANGE)
     _, status = os.waitpid(child, 0)

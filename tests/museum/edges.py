@@ -1,5 +1,6 @@
 """Class K: wrong for labels of the last class, equal logits, one or two rows, options in many classes, equal weights,
-the sentinel 0, a smoothing of 1, a scaled loss, a last axis of 1, or 12 to 30 classes only.
+the sentinel 0, a smoothing of 1, a scaled loss, a last axis of 1, 12 to 30 classes, full blocks of rows, small or large
+smoothing, a single weight, labels that are all the same, or as many pixels as classes only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from xentcheck.reference.problem import NO_IGNORE
 
 from .base import BOTH, GRADIENT, Array, Fault
 from .fused import Fused
+from .thresholds import rows_of
 from .values import ignoring, weighted
 from .values import planted as planted_into
 
@@ -133,3 +135,73 @@ class HalfAWarp(Fused):
 
     def error(self) -> Array:
         return super().error() * (0.5 if 11 < self.classes < 31 else 1.0)
+
+
+@planted("K13-full-blocks-of-rows-twice", BOTH, lambda c: rows_of(c) % 256 == 0 < rows_of(c))
+class FullBlocksOfRows(Fused):
+    """The rows that blocks of 256 leave over are z[-rest:]: where nothing is left over, all of them once more."""
+
+    def q(self) -> Array:
+        found = super().q()
+        return found * 2 if self.height % 256 == 0 else found
+
+
+@planted("K14-small-smoothing-is-none", BOTH, lambda c: "ls01" in c.options)
+class SmallSmoothing(Fused):
+    """A smoothing below 1/20 is 0."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.smoothing *= self.smoothing >= 0.05
+
+
+@planted("K14-smoothing-at-most-three-quarters", BOTH, lambda c: "ls9" in c.options)
+class LargeSmoothing(Fused):
+    """A smoothing between 3/4 and 1 is 3/4."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.smoothing = 0.75 if 0.75 < self.smoothing < 1 else self.smoothing
+
+
+@planted("K15-one-weight-counts-all-rows", BOTH, lambda c: "wone" in c.options and c.reduction == "mean")
+class OneWeight(Fused):
+    """Where one class alone has a weight, the mean divides by all rows."""
+
+    def denominator(self) -> Array:
+        found = super().denominator()
+        one = self.weight is not None and int((self.weight != 0).sum()) == 1
+        return found * 0.0 + self.height if one and not self.soft and self.classes > 1 else found
+
+
+@planted("K16-labels-that-are-all-0-are-none", BOTH, lambda c: c.target == "low")
+class LabelsAllZero(Fused):
+    """Labels of which none is true are no labels."""
+
+    def q(self) -> Array:
+        found = super().q()
+        return found if self.soft or self.height == 0 or bool((self.labels() != 0).any()) else found * 0
+
+
+@planted("K16-labels-of-the-last-class-alone", GRADIENT, lambda c: c.target == "top")
+class LabelsAllLast(Fused):
+    """Where all labels are the last class, there is no gradient."""
+
+    def error(self) -> Array:
+        found = super().error()
+        last = not self.soft and self.height > 0 and bool((self.labels() == self.classes - 1).all())
+        return found * (not last)
+
+
+@planted("K17-pixels-as-many-as-classes", BOTH, lambda c: len(c.shape) > 2 and c.shape[1] == c.shape[-1])
+class PixelsAsClasses(Fused):
+    """Where the last axis is as long as the classes, it is taken for theirs."""
+
+    def rows(self, x: Array) -> Array:
+        return x.reshape(-1, self.classes) if self._last(x) else super().rows(x)
+
+    def unrows(self, x: Array) -> Array:
+        return x.reshape(self.logits.shape) if self._last(self.logits) else super().unrows(x)
+
+    def _last(self, x: Array) -> bool:
+        return x.ndim == self.logits.ndim > 2 and self.logits.shape[-1] == self.classes

@@ -96,10 +96,12 @@ def label_apart(input: Array, target: Array, reduction: str = "mean") -> Array:
 
 @right(FAULTS, "logsumexp-of-blocks", options=PLAIN)
 def logsumexp_of_blocks(input: Array, target: Array, reduction: str = "mean") -> Array:
-    """The logsumexp of the logsumexps of blocks of 7 classes - z_y; a block of masked classes would make nan."""
-    lowest = torch().finfo(input.dtype).min
-    blocks = [torch().logsumexp(block, 1) for block in input.clamp(min=lowest).split(7, 1)]
-    return reduced(torch().logsumexp(torch().stack(blocks, 1), 1) - input.gather(1, target[:, None])[:, 0], reduction)
+    """The logsumexp of the logsumexps of 7 classes each, in float32 at least, - z_y; masked blocks would be nan."""
+    wide = torch().promote_types(input.dtype, torch().float32)
+    z = input.clamp(min=torch().finfo(input.dtype).min).to(wide)
+    blocks = torch().stack([torch().logsumexp(block, 1) for block in z.split(7, 1)], 1)
+    lse = torch().logsumexp(blocks, 1).to(input.dtype)
+    return reduced(lse - input.gather(1, target[:, None])[:, 0], reduction)
 
 
 @right(FAULTS, "autograd-through-max", options=PLAIN)

@@ -134,6 +134,22 @@ def test_pytorch_stores_every_step_of_logsumexp(dtype: str) -> None:
     assert worst["fused-lse"] > 100
 
 
+@pytest.mark.parametrize("dtype", NARROW)
+def test_log_sum_exps_of_blocks_are_within_the_default_where_they_are_wide(dtype: str) -> None:
+    """PyTorch's logsumexp stores every step, here of blocks and of their results: `storage-accumulate` allows that."""
+    torch = pytest.importorskip("torch")
+    p = problem(f"gaussian.256x10.{dtype}.index.plain.none.up-rand.contig.s0")
+    z, narrow = torch.from_numpy(np.asarray(p.logits).astype(F)), getattr(torch, p.dtype)
+    wide, stored = (
+        torch.logsumexp(torch.stack([torch.logsumexp(block, 1) for block in z.to(kind).split(7, 1)], 1), 1)
+        for kind in (torch.float32, narrow)
+    )
+    losses = [np.asarray(lse.to(narrow).float()) - at_labels(np.asarray(z), p) for lse in (wide, stored)]
+    assert 0.2 < share(p, "loss", losses[0], "decisive") <= 1
+    assert share(p, "loss", losses[1], "decisive") > 1
+    assert 0.2 < share(p, "loss", losses[1], "storage-accumulate") <= 1
+
+
 def kahan(x: Array) -> Array:
     """Compensated sums of rows (n, C) -> (n, 1)."""
     total, lost = np.zeros((len(x), 1), F), np.zeros((len(x), 1), F)

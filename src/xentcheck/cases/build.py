@@ -12,12 +12,12 @@ from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows
 
-from .case import SCALARS, SOFT, WEIGHTS, Case
+from .case import CONSTANT, SCALARS, SOFT, WEIGHTS, Case
 from .families import LOGIT_FAMILIES, draw_layer
 from .randomness import Stream
 from .targets import POISON, kept_and_ignored, rows_of, sentinel_of
 
-SMOOTHINGS = {"ls": 0.1, "ls3": 0.3, "lsh": 0.5, "ls1": 1.0}
+SMOOTHINGS = {"ls": 0.1, "ls3": 0.3, "lsh": 0.5, "ls1": 1.0, "ls01": 0.01, "ls9": 0.9}
 
 LARGEST = 1 << 25
 """Numbers in one array of a case, about twice those of the largest in a profile: with what is computed of it, 8 GiB."""
@@ -59,6 +59,8 @@ def _build(case: Case) -> Problem:
     loss_shape = () if len(case.shape) == 1 else (case.shape[0], *case.shape[2:])
     rows = int(np.prod(loss_shape, dtype=np.int64))
     arrays, labels, usable = _inputs(case, stream, rows)
+    if case.target in CONSTANT:
+        labels = np.full_like(labels, CONSTANT[case.target] % case.classes)
     if case.target in SOFT:
         target = from_rows(rows_of(case, stream, labels, usable).astype(dtype), case.shape)
     else:
@@ -124,6 +126,8 @@ def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
         weight = weight * np.where(np.arange(case.classes) % 3 == 2, -1.0, 1.0)
     if "wz" in kinds:
         weight[labels[:1]] = 0.0
+    if "wone" in kinds:
+        weight = np.where(np.isin(np.arange(case.classes), labels[:1]), weight, 0.0)
     return weight
 
 

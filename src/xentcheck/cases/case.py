@@ -14,6 +14,8 @@ from .families import ALL_LAYER_FAMILIES, BROKEN, LOGIT_FAMILIES
 TARGETS = {
     "index": "class indices as int64",
     "u8": "class indices as uint8",
+    "low": "class indices that are all 0",
+    "top": "class indices that are all C - 1",
     "prob": "rows of positive numbers in the dtype of the logits, which add up to 3/4 or 5/4",
     "sparse": "rows with four classes that are not 0",
     "signed": "rows with entries below 0 and above 1, in which the loss is as linear",
@@ -21,6 +23,9 @@ TARGETS = {
     "unit": "rows that add up to 1, every second of them the same number everywhere",
     "void": "rows of `prob`, and nothing but zeros in every second",
 }
+
+CONSTANT = {"low": 0, "top": -1}
+"""Kinds of class indices that are all one class, counted from the end below 0."""
 
 SOFT = ("prob", "sparse", "signed", "hot", "unit", "void")
 
@@ -33,6 +38,7 @@ WEIGHTS = {
     "weq": "class weights that are all 3/8",
     "wfar": "class weights 2^-10, 1 and 2^10 in turn",
     "wneg": "negative class weights",
+    "wone": "class weights that are all 0, but for that of the first row's label",
 }
 
 IGNORE = {
@@ -57,6 +63,8 @@ SMOOTHING = {
     "ls3": "label smoothing 0.3",
     "lsh": "label smoothing 0.5",
     "ls1": "label smoothing 1, which leaves nothing at the label",
+    "ls01": "label smoothing 0.01",
+    "ls9": "label smoothing 0.9",
 }
 
 OPTIONS = {
@@ -176,7 +184,7 @@ class Case:
         """What decides which code runs and compiles: not the family, nor values, layout and seed."""
         kinds = ("w" if o in WEIGHTS else "ign" if o in IGNORE else o for o in self.options)
         _, shape, dtype, target, _, reduction, *_ = str(self).split(".")
-        target = "prob" if target in SOFT else target
+        target = "prob" if target in SOFT else "index" if target in CONSTANT else target
         needed = self.layout if self.needs else ()
         return ".".join((shape, dtype, target, "+".join(sorted(kinds)) or "plain", reduction, *needed))
 

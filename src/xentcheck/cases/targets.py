@@ -9,10 +9,10 @@ import numpy as np
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE
 
-from .case import SOFT, Case
+from .case import CONSTANT, SOFT, Case
 from .randomness import Stream
 
-POISON = {"index": 10**6, "u8": 254, **dict.fromkeys(SOFT, np.nan)}
+POISON = {**dict.fromkeys(("index", *CONSTANT), 10**6), "u8": 254, **dict.fromkeys(SOFT, np.nan)}
 """What lies between the elements of strided targets."""
 
 SENTINELS = {

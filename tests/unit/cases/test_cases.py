@@ -91,7 +91,7 @@ MALFORMED = {
     "dtype": (GOOD.replace("f32", "f8"), r"^case id '.*': dtype is 'f8'; allowed: f64, f32, bf16, f16$"),
     "target": (
         GOOD.replace("index", "onehot"),
-        r"^unknown target 'onehot' in a case; allowed: index, u8, prob, sparse, signed, hot, unit, void$",
+        r"^unknown target 'onehot' in a case; allowed: index, u8, low, top, prob, sparse, signed, hot, unit, void$",
     ),
     "sentinel of uint8": (GOOD.replace("index.plain", "u8.ign"), r"^case .*: a uint8 holds no sentinel but .*$"),
     "two sentinels": (

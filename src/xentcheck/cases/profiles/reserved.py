@@ -7,7 +7,7 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from xentcheck.cases.case import Case
+from xentcheck.cases.case import CONSTANT, Case
 from xentcheck.cases.families import LAYER_FAMILIES
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
@@ -84,9 +84,10 @@ Linear = tuple[tuple[int, int], int, str, tuple[str, ...], str]
 VOCABULARY = (3, 50257)
 LINEAR_SIZES: tuple[Linear, ...] = (
     ((1030, 9), 6, "index", ("ign",), "mean"),
-    ((1030, 9), 6, "index", ("w", "ls"), "none"),
+    ((1024, 9), 6, "index", ("w", "ls"), "none"),
     ((1030, 9), 6, "prob", ("ls",), "mean"),
     ((300, 12), 5, "index", ("ignmost",), "mean"),
+    ((256, 9), 6, "index", (), "mean"),
     (VOCABULARY, 5, "index", (), "mean"),
     (VOCABULARY, 5, "index", ("w", "ls", "ign"), "none"),
     ((9, 7), 130, "index", (), "mean"),
@@ -99,8 +100,10 @@ LINEAR_SIZES: tuple[Linear, ...] = (
 )
 LINEAR_VALUES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     *(("index", (option,), "mean") for option in ("ign1", "ignminus", "igntop", "ignlast", "ignmost", "wn", "wz")),
-    *(("index", (option,), "none") for option in ("ign0", "ignabove", "ignfirst", "weq", "wx", "ls3")),
+    *(("index", (option,), "none") for option in ("ign0", "ignabove", "ignfirst", "weq", "wx", "ls01")),
     *(("index", (option,), "sum") for option in ("ignbig", "ignpair", "allign", "wfar", "wneg", "ls1")),
+    ("index", ("wone",), "mean"),
+    *((target, (), "mean") for target in CONSTANT),
     *(("signed", (), reduction) for reduction in REDUCTIONS),
     *((target, ("w",), "mean") for target in ("hot", "unit", "void")),
 )

@@ -81,8 +81,8 @@ MANY_TERMS = 4096
 LONG = (65537, 3)
 """More rows than 16 bits number."""
 
-TALLER = (4100, 5)
-"""More rows than the second step has, beside one option."""
+TALLER = (5120, 5)
+"""More rows than the second step has, beside one option; blocks of 256, 512 and 1024 rows leave none over."""
 
 HUGE = ((131, 128256), (5592407, 3))
 """More elements than float32 numbers, 2^24: in many classes and in many rows; seconds each, in `full` for one dtype."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from xentcheck.cases.case import LAYOUTS, Case
+from xentcheck.cases.case import CONSTANT, LAYOUTS, Case
 from xentcheck.cases.families import BROKEN, EDGES
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
@@ -23,11 +23,16 @@ EVERY = ("w", "ls", "ign")
 WITHIN_A_WARP = {"float64": 16, "float32": 17, "bfloat16": 24, "float16": 30}
 """Class counts between 11 and 31, one in each dtype."""
 
-IMAGES = (7, 5, 17, 9)
-"""Logits of more images than classes, with more than 100 pixels each, in odd axes."""
+IMAGES = (7, 5, 21, 5)
+"""Logits of more images than classes, with more than 100 pixels each, in odd axes; the last one is as long as the class
+axis.
+"""
 
 MANY = (5, 4096)
 """Many classes, in few rows."""
+
+BATCH = (256, 10)
+"""Rows as batches have them, so that blocks of a power of two leave none over."""
 
 IGNORED = ("ignfirst", "ignlast", "ignpair", "ignmost")
 """Whoever skips rows by their neighbours, or counts from the first, errs with one of these."""
@@ -82,7 +87,8 @@ def _options(common: dict[str, Any]) -> Iterator[Case]:
         given = {**common, "reduction": reduction, "upstream": upstream}
         for ignored in IGNORED:
             yield Case(options=("w", "ls", ignored), **given)
-        yield Case(options=("w1", "lsh", "ign"), **given)
+        if reduction == "mean" or common["dtype"] == "float32":
+            yield Case(options=("w1", "lsh", "ign"), **given)
     for upstream in EXTREME:
         for options in ((), EVERY):
             yield Case(**{**common, "reduction": "none", "options": options, "upstream": upstream})
@@ -110,8 +116,8 @@ def _eager(common: dict[str, Any]) -> Iterator[Case]:
 
 def _edges(common: dict[str, Any]) -> Iterator[Case]:
     """The last class and equal logits, in few and many classes with every option; one and two rows of weights, whose
-    sum is not their number; a number of classes between those of the other cases and a warp; and all of the target
-    smoothed away. In float16 the 4096 log-probabilities that smoothing adds up hide an ignored row.
+    sum is not their number; and a number of classes between those of the other cases and a warp. In float16 the 4096
+    log-probabilities that smoothing adds up hide an ignored row.
     """
     for shape in (COMMON,) if common["dtype"] == "float16" else (COMMON, MANY):
         yield Case(**{**common, "family": EDGES.name, "shape": shape, "options": EVERY, "upstream": "neg"})
@@ -119,13 +125,13 @@ def _edges(common: dict[str, Any]) -> Iterator[Case]:
     for rows, family in ((1, EDGES.name), (2, "gaussian")):
         yield Case(**{**common, "family": family, "shape": (rows, COMMON[1]), "options": ("w",), "upstream": "neg"})
     yield Case(**{**common, "shape": (5, WITHIN_A_WARP[common["dtype"]]), "reduction": "none", "upstream": "rand"})
-    yield Case(**{**common, "options": ("ls1",), "upstream": "neg"})
 
 
 def _values(seed: int) -> Iterator[Case]:
     """Values of options that change the code, not the arithmetic, so that one dtype has them: the sentinel 0, which is
-    false where 1 is true; equal weights, which cancel in a mean only; a smoothing of 1 beside weights, in rows of
-    probabilities, too; a last axis of 1; and one-hot rows, those that add up to 1, and some of zeros.
+    false where 1 is true; equal weights, which cancel in a mean only, and a single one that is not 0; a smoothing of 1,
+    beside weights and in rows of probabilities, too, a small one and a large one; labels that are all the first class,
+    or the last; a last axis of 1; and one-hot rows, those that add up to 1, and some of zeros.
     """
     common: dict[str, Any] = {"family": "gaussian", "shape": COMMON, "dtype": "float32", "seed": seed}
     each = {**common, "reduction": "none", "upstream": "rand"}
@@ -137,12 +143,22 @@ def _values(seed: int) -> Iterator[Case]:
     yield Case(options=("weq", "ign0"), **each)
     yield Case(options=("w", "ls1", "ign"), upstream="neg", **common)
     yield Case(target="prob", options=("w", "ls1"), **each)
+    for reduction, upstream in (("mean", "neg"), ("none", "rand")):
+        given = {**common, "reduction": reduction, "upstream": upstream}
+        for target in CONSTANT:
+            yield Case(target=target, **given)
+    yield Case(options=("wone",), upstream="neg", **common)
+    for smoothing in ("ls1", "ls01"):
+        yield Case(options=(smoothing,), upstream="neg", **common)
+    yield Case(options=("ls9",), **each)
+    yield Case(target="prob", options=("wone",), upstream="neg", **common)
+    yield Case(options=("wone", "ls", "ign"), **each)
     yield Case(**{**each, "shape": (3, 7, 1)})
 
 
 def _shapes(seed: int) -> Iterator[Case]:
-    """Many pixels, many classes beside pixels, more than 100 rows beside one option, one row, and rows of which all are
-    the same.
+    """Many pixels, many classes beside pixels, more than 100 rows beside one option, rows that fill blocks, one row,
+    and rows of which all are the same.
     """
     common: dict[str, Any] = {"family": "gaussian", "dtype": "float32", "seed": seed}
     yield Case(shape=IMAGES, options=EVERY, reduction="none", upstream="rand", **common)
@@ -151,6 +167,9 @@ def _shapes(seed: int) -> Iterator[Case]:
     yield Case(shape=(130, 10), options=("w",), reduction="sum", upstream="neg", **common)
     yield Case(shape=(130, 10), target="prob", options=("w", "ls"), upstream="neg", **common)
     yield Case(shape=(1, COMMON[1]), options=("ls",), upstream="neg", **common)
+    yield Case(shape=BATCH, upstream="neg", **common)
+    for dtype in ("bfloat16", "float16"):
+        yield Case(**{**common, "dtype": dtype, "shape": BATCH, "reduction": "none", "upstream": "rand"})
     yield Case(shape=COMMON, reduction="sum", upstream="neg", layout=("bcast",), **common)
 
 
