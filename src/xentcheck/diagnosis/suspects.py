@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -56,6 +57,10 @@ LARGEST = 200_000
 """Elements of the logits or of the weights beyond which nobody waits for a guess."""
 
 
+OUT_OF_BOUNDS = re.compile(r"\b(target|index) -?\d+ is out of bounds", re.IGNORECASE)
+"""What PyTorch and NumPy say of an index with its number; other things are out of range, too."""
+
+
 def suspects(problem: Problem, quantity: str, got: Array, bound: Array) -> tuple[str, ...]:
     """The causes that explain a wrong value or gradient: "B20: off by the factor valid/N = 3/5 ...".
 
@@ -106,7 +111,7 @@ def suspects_of_error(told: str) -> tuple[str, ...]:
     """What an exception's text says."""
     if "returned a loss of shape" in told:
         return ("B26: the output has another shape than the reduction and the logits ask for",)
-    if "out of bounds" in told or "out of range" in told:
+    if OUT_OF_BOUNDS.search(told):
         return ("C32: a label or the sentinel is used as an index that is not there",)
     return ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -43,7 +44,8 @@ class LawResult(Plain):
     def __str__(self) -> str:
         place = f"{self.adapter}/{self.variant}/{self.device}/{self.dtype}"
         what = "all laws" if self.law == ALL_LAWS else f"the law {self.law}"
-        text = f"{place} breaks {what}: {self.detail}, {self.share:.3g} of what the bounds allow"
+        text = f"{place} breaks {what}: {self.detail}"
+        text += "" if math.isnan(self.share) else f", {self.share:.3g} of what the bounds allow"
         return f"{text}; again: {self.again}" if self.again else text
 
 

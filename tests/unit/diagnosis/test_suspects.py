@@ -258,6 +258,9 @@ def test_errors_speak_for_themselves() -> None:
     """A refused shape, an index out of range, and what says nothing."""
     assert suspects_of_error("AdapterError: f returned a loss of shape (); allowed: (5,)")[0].startswith("B26")
     assert suspects_of_error("IndexError: index -100 is out of bounds for axis 0 with size 10")[0].startswith("C32")
+    assert suspects_of_error("IndexError: Target 7 is out of bounds.")[0].startswith("C32")
+    assert suspects_of_error("IndexError: Dimension out of range (expected to be in range of [-1, 0], but got 1)") == ()
+    assert suspects_of_error("IndexError: list index out of range") == ()
     assert suspects_of_error("RuntimeError: out of registers") == ()
     assert suspects_of_error("IndexError: shape mismatch: indexing tensors could not be broadcast together") == ()
 
