@@ -70,5 +70,27 @@ EQUIVALENT: dict[str, str] = {
         "reference/numbers/loops/passes.py: if at_an_end or (j - start) * block >= exact: -> if at_an_end or (j + "
         "start) * block >= exact:"
     ): ("What is added up in shorter runs is added up exactly, too."),
+    (
+        "reference/bounds/rows.py: raw = self._unless_lost(raw, np.where(b.d > 0, b.log_total + b.d, 0.0)) -> raw = "
+        "self._unless_lost(raw, np.where(b.d > 1, b.log_total + b.d, 0.0))"
+    ): ("Where d is at most 1, log S + d is far below the largest number of any format."),
+    (
+        "reference/bounds/rows.py: bound += self._separate_products(q if (terms == q.shape[1]).all() else q * used, "
+        "terms - 1) -> bound += self._separate_products(q if (terms == q.shape[1]).all() else q, terms - 1)"
+    ): ("A factor at a masked class makes the loss infinite, which no bound changes."),
+    (
+        "reference/bounds/sums/exponentials.py: moved = np.expm1(np.minimum(np.where(active, base.zeta, 0.0), 700.0)) "
+        "-> moved = np.expm1(np.minimum(np.where(active, base.zeta, 0.0), 1400.0))"
+    ): ("Logits that are off by 700 leave no bound, as those that are off by 1400 do."),
+    (
+        "reference/bounds/base.py: return as_array((e > 0) | ((d > 0) & (d <= REACH))) -> return as_array((e > 0) | "
+        "((d > 1) & (d <= REACH)))"
+    ): ("Where d is at most 1, its exponential is not 0."),
+    (
+        "reference/bounds/base.py: active = np.where(small[:, 0], np.count_nonzero(e > fmt.smallest_subnormal / 16, "
+        "axis=1), e.shape[1])[ -> active = np.where(small[:, 0], np.count_nonzero(e > fmt.smallest_subnormal / 32, "
+        "axis=1), e.shape[1])["
+    ): ("No exponential between these is computed as anything but 0."),
+    ("reference/bounds/contracts.py: UNLIMITED = 2**31 -> UNLIMITED = 2**62"): ("No sum has so many terms."),
 }
 """Key of a change that no test can notice -> why."""

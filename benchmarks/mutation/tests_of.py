@@ -27,6 +27,7 @@ BOUNDS = (
     "test_bounds::test_a_row_whose_upstream_gradient_is_0_has_none_of_its_own",
     "test_bounds::test_a_mean_that_overflows_has_to_be_infinite_without_smoothing",
     "test_layer_bounds",
+    "test_bound_corners",
 )
 """`test_derived_bounds` has the cases of `test_pinned_bounds`, so that it notices no more."""
 
@@ -76,9 +77,14 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/bounds/base.py": ("test_bounds::test_a_softmax_below_the_normal_range_may_lose_its_last_bit", *BOUNDS),
     "reference/bounds/layers.py": BOUNDS,
     "reference/bounds/contracts.py": BOUNDS,
-    "reference/formats.py": BOUNDS,
+    "reference/formats.py": ("test_judge", "test_compiled", *BOUNDS),
     "reference/bounds/sums/addends.py": ("test_pinned_bounds", "test_scattered", "test_long_sums"),
-    "reference/bounds/sums/scattered.py": ("test_pinned_bounds", "test_scattered", "test_long_sums"),
+    "reference/bounds/sums/scattered.py": (
+        "test_pinned_bounds",
+        "test_scattered",
+        "test_long_sums",
+        "test_bound_corners",
+    ),
     "reference/oracle/quantities.py": (*EXACT, "test_judge"),
     "reference/oracle/block.py": (*EXACT, *BOUNDS),
     "reference/oracle/exact.py": EXACT,

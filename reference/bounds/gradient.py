@@ -86,7 +86,7 @@ class GradientBounds:
         """
         t, b, a = self.targets, self.base, self.arithmetic
         offsets = np.concatenate([self._offset, self._slope + 0.0 * self._offset, self._scale], 1)
-        plain = b.zeta is None and b.smallest.min(initial=1.0) > 0 and np.isfinite(offsets).all()
+        plain = b.zeta is None and np.isfinite(offsets).all()
         plain = plain and t.classes >= FEW and not (self.rows.errors.log_offset > 1.0).any()
         if not (plain and t.kept.all()) or self._small.any() or self._overflowing.any():
             return None

@@ -154,14 +154,12 @@ class RowErrors(SumErrors):
         b, u = self.base, self.arithmetic.wide.unit_roundoff
         rows = np.arange(len(index))
         total, label = b.total[:, 0], b.e[rows, index]
-        rest = np.where(b.d[rows, index] == 0, b.others[:, 0], np.maximum(total - label, 0.0)) / total
+        rest = np.where(b.d[rows, index] == 0, b.others[:, 0], total - label) / total
         depth = np.maximum(b.depth[:, 0] - label * b.d[rows, index], 0.0) / total
         offset = self.gradient_offset[:, 0]
         slope = np.broadcast_to(self.gradient_slope, self.gradient_offset.shape)[:, 0]
         others = offset * rest + slope * depth
         error = others + self.sum_growth(others[:, None] * b.total)[:, 0] * (rest + others)
-        alone = self.elementwise_at(index, self.gradient_offset, self.gradient_slope)
-        error = np.where(label > (0.5 + offset) * total, error, np.maximum(error, alone))
         return np.asarray(error + u * (rest + error))
 
     def _underflow(self) -> Array | float:

@@ -155,6 +155,9 @@ def judged(dtype: str, changed: Any, **given: Any) -> dict[str, Verdict]:
         given["upstream"] = np.arange(1.0, 1.0 + ROWS).astype(dtype)
     target = rng.integers(CLASSES, size=ROWS)
     target[1] = 7  # a row that is ignored has bounds of 0
+    if given.pop("masked", False):
+        logits[:, ::3] = -np.inf
+        target = target // 3 * 3 + 1
     if given.pop("probabilities", False):
         target = rng.dirichlet(np.ones(CLASSES), ROWS).astype(dtype)
     if given.pop("weighted", False):
@@ -188,6 +191,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "smoothing": {"label_smoothing": 0.1},
     "ignored": {"ignore_index": 7, "reduction": "none"},
+    "masked": {"masked": True},
     "weighted": {"weighted": True},
     "probabilities": {"probabilities": True},
 }
@@ -207,7 +211,7 @@ def test_verdicts_are_the_same(dtype: str, options: str) -> None:
     assert plain["dC/dz"].tally.nonfinite == 1
 
 
-@pytest.mark.parametrize("options", [name for name in OPTIONS if name != "ignored"])
+@pytest.mark.parametrize("options", [name for name in OPTIONS if name not in ("ignored", "masked")])
 def test_bounds_are_formed_on_the_way(options: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under each contract: alone this sees that the test above compares bounds that no array holds."""
     formed = []

@@ -277,3 +277,17 @@ def test_a_result_that_is_not_to_be_judged_has_no_verdict() -> None:
     right = {q: x[0] for q, x in Exact(p).evaluate(("cost", "dC/dz")).items()}
     with pytest.raises(KeyError, match="dC/dz"):
         Judgement(p, ("cost",), [Submission(right, CATALOGUE["fused"])]).run()
+
+
+def test_rows_of_later_blocks_are_compared_with_their_own_results() -> None:
+    """Three blocks of rows: right results agree, and a wrong element of the last row is named."""
+    rng = np.random.default_rng(0)
+    p = Problem(logits=rng.standard_normal((300, 1003)), target=rng.integers(1003, size=300))
+    exact = Exact(p)
+    assert len(list(exact.blocks())) == 3
+    gradient = exact.evaluate(["dC/dz"])["dC/dz"][0].copy()
+    for factor, failing in ((1.0, 0), (1.5, 1)):
+        gradient[299, 7] *= factor
+        (verdicts,) = Judgement(p, ["dC/dz"], [Submission({"dC/dz": gradient}, CATALOGUE["fused"])]).run()
+        assert verdicts["dC/dz"].tally.failing == failing
+    assert verdicts["dC/dz"].tally.worst.position == 299 * 1003 + 7
