@@ -87,7 +87,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "reference/oracle/quantities.py": (*EXACT, "test_judge"),
     "reference/oracle/block.py": (*EXACT, *BOUNDS),
-    "reference/oracle/exact.py": EXACT,
+    "reference/oracle/exact.py": (*EXACT, "test_on_device"),
     "reference/oracle/functions.py": EXACT,
     "reference/oracle/rows.py": EXACT,
     "reference/oracle/layers.py": EXACT,
