@@ -84,13 +84,13 @@ Linear = tuple[tuple[int, int], int, str, tuple[str, ...], str]
 VOCABULARY = (3, 50257)
 LINEAR_SIZES: tuple[Linear, ...] = (
     ((1030, 9), 6, "index", ("ign",), "mean"),
-    ((1024, 9), 6, "index", ("w", "ls"), "none"),
+    ((1024, 128), 64, "index", ("w", "ls"), "none"),
     ((1030, 9), 6, "prob", ("ls",), "mean"),
     ((300, 12), 5, "index", ("ignmost",), "mean"),
-    ((256, 9), 6, "index", (), "mean"),
+    ((256, 64), 16, "index", (), "mean"),
     (VOCABULARY, 5, "index", (), "mean"),
     (VOCABULARY, 5, "index", ("w", "ls", "ign"), "none"),
-    ((9, 7), 130, "index", (), "mean"),
+    ((9, 7), 768, "index", (), "mean"),
     ((9, 7), 130, "index", ("w", "ls", "ign"), "none"),
     ((9, 7), 1, "index", ("w",), "mean"),
     ((1, 9), 9, "index", ("ls",), "mean"),
