@@ -68,7 +68,7 @@ def nonzeros(x: Array) -> Array:
     """
     there = x if x.dtype == bool else x != 0
     if not here(x) or x.shape[1] < LONG:
-        return np.count_nonzero(there, axis=1)
+        return np.asarray(np.count_nonzero(there, axis=1))
     return np.array([np.count_nonzero(row) for row in there])
 
 

@@ -204,4 +204,4 @@ class PixelsAsClasses(Fused):
         return x.reshape(self.logits.shape) if self._last(self.logits) else super().unrows(x)
 
     def _last(self, x: Array) -> bool:
-        return x.ndim == self.logits.ndim > 2 and self.logits.shape[-1] == self.classes
+        return bool(x.ndim == self.logits.ndim > 2 and self.logits.shape[-1] == self.classes)
