@@ -64,6 +64,14 @@ DELTAS = (
     "test_power::test_power_does_not_depend_on_the_row_blocks",
     "test_power::test_deltas_are_wrong_minus_right",
 )
+ASKED = (
+    "test_handed_on",
+    "test_unusual",
+    "test_promises",
+    "test_documented_behaviour",
+    "test_power",
+    "test_power_of_quick",
+)
 ROOT = "src/xentcheck"
 
 TESTS: dict[str, tuple[str, ...]] = {
@@ -196,29 +204,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/cli/options.py": ("test_shown", "test_handed_on", "test_promises"),
     f"{ROOT}/running/subjects.py": (
         "test_public_interface::test_an_adapter_is_judged_by_the_accuracy_that_it_declares",
-        "test_handed_on",
-        "test_unusual",
-        "test_promises",
-        "test_documented_behaviour",
-        "test_power",
-        "test_power_of_quick",
+        *ASKED,
     ),
-    f"{ROOT}/running/attempts.py": (
-        "test_handed_on",
-        "test_unusual",
-        "test_promises",
-        "test_documented_behaviour",
-        "test_power",
-        "test_power_of_quick",
-    ),
-    "adapters/spec.py": (
-        "test_handed_on",
-        "test_unusual",
-        "test_promises",
-        "test_documented_behaviour",
-        "test_power",
-        "test_power_of_quick",
-    ),
+    f"{ROOT}/running/attempts.py": ASKED,
+    "adapters/spec.py": ASKED,
     f"{ROOT}/cli/early_exit.py": ("test_commands::test_a_loss_that_takes_the_process_or_its_output_is_no_green_run",),
     "reference/labels.py": (
         "test_sizes::test_rows_in_place_of_labels_are_decided_at_every_size",

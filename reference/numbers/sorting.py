@@ -17,8 +17,7 @@ TRIED = (4, 2**14)
 def sort_rows(rows: Array) -> None:
     """Sort each row (n, C) in place, as np.sort does: by NumPy, or by a compiled radix sort where that is faster.
 
-    [derived] on a processor whose AVX-512 suits it, NumPy's takes 3 ns an element of float32 and the radix sort 9 to
-    11 (Emerald Rapids); on one whose compressed stores are slow it is 19 and 5 (Zen 4).
+    NumPy sorts float32 by vector instructions whose price differs from processor to processor by several times.
     """
     compiled = kernels(rows) if rows.dtype == np.float32 else None
     if compiled and not _numpy_is_faster():

@@ -236,6 +236,30 @@ def test_derivatives_along_a_direction_are_judged_beside_one_option() -> None:
     assert {(r.case.split(".")[4], r.quantity) for r in records if r.outcome in FAILING} == {("w+dir", "hvp")}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "shapes"),
+    [
+        (lambda x, w: x.shape[1] % 16 == 0, {"256x64k16", "9x7k768"}),
+        (lambda x, w: x.shape[1] > 130, {"9x7k768"}),
+        (lambda x, w: len(w) % 64 == 0, {"256x64k16"}),
+        (lambda x, w: len(x) > 0 == len(x) % 256, {"256x64k16"}),
+    ],
+    ids=["inputs-of-16", "many-inputs", "classes-of-64", "rows-of-256"],
+)
+def test_a_fused_linear_loss_is_judged_where_blocks_are_full(wrong: Any, shapes: set[str]) -> None:
+    """Twice the loss where nothing is left over; alone this sees inputs and classes that fill blocks."""
+    import torch
+
+    def loss(x: Any, w: Any, b: Any, y: Any, reduction: str = "mean") -> Any:
+        found = torch.nn.functional.cross_entropy(x @ w.T + b, y, reduction=reduction)
+        return found * 2 if wrong(x, w) else found
+
+    (subject,) = subjects_of(adapters.from_torch(loss, options=["upstream", "strided"], head="layer"), ["cpu"])
+    chosen = [c for c in linear_cases(0) if c.dtype == "float32" and c.target == "index" and not c.options]
+    records = [r for c in chosen for r in run_case(c, [subject.outcomes_only()])]
+    assert {r.case.split(".")[1] for r in records if r.outcome in FAILING} == shapes
+
+
 @pytest.mark.parametrize("option", ["ignore_index", "label_smoothing", "weight"])
 def test_a_fused_linear_loss_is_judged_on_more_rows_than_a_chunk(option: str) -> None:
     """Chunks of 64 rows, of which the second forgets the one option that there is."""

@@ -47,14 +47,15 @@ def each(right: bool, frameworks: Iterable[str] = MUSEUMS) -> pytest.MarkDecorat
     """The faults, or the right implementations, of some frameworks."""
     found = [p for framework in frameworks for p in planted(framework)]
     chosen = [p for p in found if p.fault.name != "none" and is_right(p.fault.name) == right]
-    by_day = {id(p) for p in [p for p in chosen if p.framework == DEAR][::THIRD]}
+    dear = [p for p in chosen if p.framework == DEAR and not right]
+    at_night = {p.fault.name for p in dear} - {p.fault.name for p in dear[::THIRD]}
     return pytest.mark.parametrize(
         "of",
         [
             pytest.param(
                 p,
                 id=f"{p.framework}-{p.fault.name}",
-                marks=[needs[p.framework]] + [pytest.mark.nightly] * (p.framework == DEAR and id(p) not in by_day),
+                marks=[needs[p.framework]] + [pytest.mark.nightly] * (p.framework == DEAR and p.fault.name in at_night),
             )
             for p in chosen
         ],

@@ -42,7 +42,7 @@ def scaled_rows(e: Array, factors: Array, rows: Array) -> None:
 
 
 LANES = 32
-"""Sums that are taken beside each other: as many as two of the widest registers hold."""
+"""Sums that are taken beside each other, in vector registers: a loop over fewer is unrolled, and uses none."""
 
 
 @loop_in_any_order

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from xentcheck.errors import CaseError
@@ -232,11 +232,10 @@ class Case:
         return case
 
 
-def _allowed(what: str, values: tuple[str, ...], allowed: Iterable[str]) -> None:
-    names = tuple(allowed)
+def _allowed(what: str, values: tuple[str, ...], allowed: Collection[str]) -> None:
     for value in values:
-        if value not in names:
-            raise CaseError(f"unknown {what} {value!r} in a case; allowed: {', '.join(names)}")
+        if value not in allowed:
+            raise CaseError(f"unknown {what} {value!r} in a case; allowed: {', '.join(allowed)}")
 
 
 def quantities_of(case: Case) -> tuple[str, ...]:
