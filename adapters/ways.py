@@ -9,6 +9,7 @@ from typing import Any
 
 WAYS = {
     "strides": "the elements of the arrays lie apart in memory",
+    "backwards": "the elements of the arrays lie in reverse order in memory",
     "label-dtypes": "labels are integers of another size",
     "threads": "there are two threads",
     "inference": "in inference mode",
@@ -30,6 +31,9 @@ WAYS = {
 
 OF_LAYERS = ("no-bias", "leading-axes")
 """Those that only a fused linear loss has."""
+
+OF_NUMPY = ("backwards",)
+"""Those that only NumPy has: no other array has a stride below 0."""
 
 
 def loss_of(name: str, output: Any) -> Any:

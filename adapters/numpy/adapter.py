@@ -14,7 +14,7 @@ from xentcheck import reference
 from xentcheck.adapters.base import Adapter, Capabilities, Result
 from xentcheck.adapters.layout import OwnCopies
 from xentcheck.adapters.needs import keywords
-from xentcheck.adapters.ways import calling
+from xentcheck.adapters.ways import OF_NUMPY, calling
 from xentcheck.reference.formats import Array
 from xentcheck.reference.inputs import widened
 from xentcheck.reference.problem import Problem
@@ -36,7 +36,7 @@ class NumpyFunction(Adapter):
     accuracies = (("cpu", "float64", 1.5, 1.5),)
     exp_ulps = 4.0
     log_ulps = 4.0
-    ways: tuple[str, ...] = ("strides", "label-dtypes")
+    ways: tuple[str, ...] = ("strides", "label-dtypes", *OF_NUMPY)
     way = ""
 
     def __init__(self, function: Callable[..., tuple[Any, Any]], name: str) -> None:
@@ -65,7 +65,7 @@ class NumpyFunction(Adapter):
         return poisoned_memory()
 
     def otherwise(self, way: str) -> AbstractContextManager[None] | None:
-        """With arrays whose elements lie apart, and with other labels: these are a matter of the problem."""
+        """With elements that lie apart or backwards, and with other labels: these are a matter of the problem."""
         return calling(self, way) if way in self.ways else None
 
     def _evaluate(self, problem: Problem, arrays: dict[str, Array], wanted: Sequence[str]) -> dict[str, Array]:

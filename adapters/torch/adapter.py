@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xentcheck.adapters.base import Adapter, Capabilities, Result
 from xentcheck.adapters.needs import Lack, keywords
-from xentcheck.adapters.ways import OF_LAYERS, WAYS, calling, loss_of
+from xentcheck.adapters.ways import OF_LAYERS, OF_NUMPY, WAYS, calling, loss_of
 from xentcheck.errors import AdapterError, UnavailableError
 from xentcheck.reference.formats import Array
 from xentcheck.reference.given import of_tensor
@@ -40,7 +40,7 @@ class TorchFunction(Adapter):
     accuracies = (("cpu", "float64", 1.5, 1.0), ("cpu", "*", 1.0, 1.0))
     exp_ulps = 8.0
     log_ulps = 8.0
-    ways = tuple(way for way in WAYS if way not in OF_LAYERS)
+    ways = tuple(way for way in WAYS if way not in (*OF_LAYERS, *OF_NUMPY))
     way = ""
     """Of WAYS, the one in which calls are made."""
 

@@ -14,7 +14,8 @@ from xentcheck.cases.case import (
     Case,
     quantities_of,
 )
-from xentcheck.cases.families import ALL_LAYER_FAMILIES, LOGIT_FAMILIES
+from xentcheck.cases.families import LOGIT_FAMILIES
+from xentcheck.cases.layer_families import ALL_LAYER_FAMILIES
 from xentcheck.cases.reading import MEANING_OF_REDUCTIONS, fields_of, shape_of
 from xentcheck.vocabulary import SHORT_DTYPES
 

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from lawful import broken, of_one_subject
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
+from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.studies.law_study import LAWS, law_result
 from xentcheck.vocabulary import OPTIONS
 
@@ -264,3 +266,13 @@ def test_a_call_of_jax_breaks_its_law_and_no_other() -> None:
 
     for fault, law in ((primal_doubled, "value-alone"), (batched_doubled, "vmap")):
         assert broken_calls(adapters.from_jax(fault, options={"upstream"}, reductions=["none"])) == {law}
+
+
+def test_an_array_that_is_read_backwards_breaks_the_law_of_strides() -> None:
+    """NumPy: a kernel that takes the size of a stride for the stride; alone this has strides below 0."""
+
+    def loss(z: Any, y: Any, **options: Any) -> Any:
+        value, gradient = value_and_gradient(z, y, **options)
+        return value, np.where(any(s < 0 for s in z.strides), np.flip(gradient), gradient)
+
+    assert broken(adapters.from_numpy(loss, options=OPTIONS)) == {"strides"}

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike
 
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.cases.profiles.sets import OPTION_SETS
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.arithmetic import distinct

@@ -3,7 +3,7 @@
 `CrossEntropy` is written in the functions that NumPy, PyTorch and JAX share, so that one fault can be planted in each
 of them. A fault is named after its class: A range and precision, B normaliser, C ignored rows, D smoothing and soft
 targets, E upstream and autograd, F layout and tails, G linear head; and where it shows at one size, in one dtype or for
-one value only, H sizes, I dtypes, J values of options and calls, K what lies at the edge of all of these.
+one value only, H sizes, I dtypes, J values of options and calls, K what lies at the edge of all of these, L batches.
 """
 
 from __future__ import annotations

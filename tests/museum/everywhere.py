@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import backward, compositions, dtypes, edges, layout, reduction, targets, thresholds, values
+from . import backward, batches, compositions, dtypes, edges, layout, reduction, targets, thresholds, values
 from . import range as range_
 from .base import Fault
 
@@ -17,4 +17,5 @@ FAULTS: list[Fault] = [
     *dtypes.FAULTS,
     *values.FAULTS,
     *edges.FAULTS,
+    *batches.FAULTS,
 ]

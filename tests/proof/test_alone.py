@@ -243,11 +243,16 @@ def test_derivatives_along_a_direction_are_judged_beside_one_option() -> None:
         (lambda x, w: x.shape[1] > 130, {"9x7k768"}),
         (lambda x, w: len(w) % 64 == 0, {"256x64k16"}),
         (lambda x, w: len(x) > 0 == len(x) % 256, {"256x64k16"}),
+        (lambda x, w: len(x) == x.shape[1], {"9x7k9"}),
+        (lambda x, w: not w.any(), {"6x9k9"}),
+        (lambda x, w: abs(w).max() < 1 / 16 and w.any(), {"6x9k9"}),
     ],
-    ids=["inputs-of-16", "many-inputs", "classes-of-64", "rows-of-256"],
+    ids=["inputs-of-16", "many-inputs", "classes-of-64", "rows-of-256", "as-many-inputs", "untrained", "first-steps"],
 )
 def test_a_fused_linear_loss_is_judged_where_blocks_are_full(wrong: Any, shapes: set[str]) -> None:
-    """Twice the loss where nothing is left over; alone this sees inputs and classes that fill blocks."""
+    """Twice the loss where nothing is left over, where rows are as many as inputs, or before anything is learned; alone
+    this sees inputs and classes that fill blocks.
+    """
     import torch
 
     def loss(x: Any, w: Any, b: Any, y: Any, reduction: str = "mean") -> Any:

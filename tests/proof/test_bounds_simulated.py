@@ -11,7 +11,8 @@ from simulated import NUMPY_ULPS, algorithms, simulate
 
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.cases.profiles.named import cases
 from xentcheck.judging.comparisons import Submission, Verdict
 from xentcheck.judging.conventions import convention_of

@@ -13,7 +13,8 @@ from balls import shares
 from xentcheck import reference as ref
 from xentcheck.cases.build import build
 from xentcheck.cases.case import SOFT, Case
-from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.cases.profiles.named import cases as cases_of
 from xentcheck.cases.profiles.sets import OPTION_SETS
 from xentcheck.cases.randomness import Stream

@@ -8,7 +8,8 @@ from itertools import product
 import pytest
 
 from xentcheck.cases.case import LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, Case, quantities_of
-from xentcheck.cases.families import ALL_LAYER_FAMILIES, FAMILIES, LOGIT_FAMILIES
+from xentcheck.cases.families import FAMILIES, LOGIT_FAMILIES
+from xentcheck.cases.layer_families import ALL_LAYER_FAMILIES
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.sets import OPTION_SETS, SHAPES
 from xentcheck.errors import ProfileError

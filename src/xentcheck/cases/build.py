@@ -13,7 +13,8 @@ from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows
 
 from .case import CONSTANT, SCALARS, SOFT, WEIGHTS, Case
-from .families import LOGIT_FAMILIES, draw_layer
+from .families import LOGIT_FAMILIES
+from .layer_families import draw_layer
 from .randomness import Stream
 from .targets import POISON, kept_and_ignored, rows_of, sentinel_of
 

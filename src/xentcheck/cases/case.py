@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from xentcheck.errors import CaseError
 from xentcheck.vocabulary import DIRECTIONAL, REDUCTIONS, SHORT_DTYPES
 
-from .families import ALL_LAYER_FAMILIES, BROKEN, LOGIT_FAMILIES
+from .families import BROKEN, LOGIT_FAMILIES
+from .layer_families import ALL_LAYER_FAMILIES
 
 TARGETS = {
     "index": "class indices as int64",
@@ -22,12 +23,13 @@ TARGETS = {
     "hot": "one-hot rows, of ones and zeros",
     "unit": "rows that add up to 1, every second of them the same number everywhere",
     "void": "rows of `prob`, and nothing but zeros in every second",
+    "pad": "rows of nothing but zeros",
 }
 
 CONSTANT = {"low": 0, "top": -1}
 """Kinds of class indices that are all one class, counted from the end below 0."""
 
-SOFT = ("prob", "sparse", "signed", "hot", "unit", "void")
+SOFT = ("prob", "sparse", "signed", "hot", "unit", "void", "pad")
 
 WEIGHTS = {
     "w": "positive class weights",

@@ -1,6 +1,6 @@
 """Families: laws for logits, each there for a kind of fault; rows of float64 before rounding, with labels that fit.
 
-A family draws (m, C) logits and (m,) labels. `layer` families draw the bias of a last layer in the same spirit.
+A family draws (m, C) logits and (m,) labels.
 """
 
 from __future__ import annotations
@@ -136,6 +136,14 @@ def _edges(s: Stream, m: int, c: int, dtype: str) -> Draw:
     return z, y
 
 
+def _untrained(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    return np.zeros((m, c)), _labels(s, m, c)
+
+
+def _small(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    return s.uniform(-0.75, 0.75, (m, c)), _labels(s, m, c)
+
+
 def _broken_rows(s: Stream, m: int, c: int, dtype: str) -> Draw:
     z, y = 2.0 * s.gaussian((m, c)), _labels(s, m, c)
     rows = np.arange(m)
@@ -183,60 +191,9 @@ EDGES = Family(
 )
 """Not among the others, which have both now and then: it is there for many classes."""
 
-LOGIT_FAMILIES = {**FAMILIES, BROKEN.name: BROKEN, EDGES.name: EDGES}
+UNTRAINED = Family("untrained", "logits that are all 0, as a head gives before its first step", _untrained)
+SMALL = Family("small", "logits between -3/4 and 3/4, as a head gives in its first steps", _small)
+"""Not among the others: they are there for what looks at all logits of a batch."""
+
+LOGIT_FAMILIES = {**FAMILIES, **{f.name: f for f in (BROKEN, EDGES, UNTRAINED, SMALL)}}
 """All families of logits that a case may name."""
-
-LAYER_FAMILIES = {
-    "gaussian": "inputs of order 1: the logits themselves are rounded",
-    "dyadic": "multiples of 1/4: the logits are exact in any order of summation",
-    "masked": "dyadic, with classes masked by a bias of -inf, class 0 among them: where ignored rows look for a label",
-    "few-active": "dyadic, with a bias of -20000 on all but 8 classes",
-    "confident": "dyadic, with one class ahead by 12",
-    "common-offset": "dyadic, with a common bias of 1024",
-    "one-hot": "one input of a row is 1 and votes for another class than its label: large gradients, no cancellation",
-}
-
-ALL_LAYER_FAMILIES = {
-    **LAYER_FAMILIES,
-    "tail": "dyadic, and the last class is the label of every second row: among many classes a lost tail shows",
-}
-"""All families of layers that a case may name; the last one is there for real sizes."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Inputs and parameters of a last layer before rounding, and labels that fit."""
-
-    a_prev: Array
-    w: Array
-    b: Array
-    labels: Array
-
-
-def draw_layer(family: str, s: Stream, m: int, c: int, k: int) -> Layer:
-    """A last layer with m examples, c classes and k inputs."""
-    labels = _labels(s, m, c)
-    if family == "gaussian":
-        return Layer(s.gaussian((m, k)), 0.5 * s.gaussian((c, k)), s.gaussian((c,)), labels)
-    if family == "one-hot":
-        votes = (labels + 1) % c % k
-        w = 4.0 * (np.arange(c)[:, None] % k == np.arange(k))
-        return Layer((votes[:, None] == np.arange(k)) * 1.0, w, np.zeros(c), labels)
-    a_prev = s.integers(-4, 5, (m, k)) / 4.0
-    w = s.integers(-8, 9, (c, k)) / 4.0
-    b = s.integers(-8, 9, (c,)) / 4.0
-    if family == "masked":
-        labels = np.maximum(labels, min(1, c - 1))
-        masked = ((s.integers(0, 5, (c,)) < 2) | (np.arange(c) == 0)) & ~np.isin(np.arange(c), labels)
-        b = np.where(masked, -np.inf, b)
-    elif family == "few-active":
-        active = s.subset(1, c, min(8, c))[0]
-        b = np.where(np.isin(np.arange(c), active), b, FAR)
-        labels = active[s.integers(0, len(active), (m,))]
-    elif family == "tail":
-        labels = np.where(np.arange(m) % 2 == 0, c - 1, labels)
-    elif family == "confident":
-        b = b + 12.0 * (np.arange(c) == labels[0])
-    elif family == "common-offset":
-        b = b + 1024.0
-    return Layer(a_prev, w, b, labels)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .case import LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, Case
-from .families import ALL_LAYER_FAMILIES, LOGIT_FAMILIES
+from .families import LOGIT_FAMILIES
+from .layer_families import ALL_LAYER_FAMILIES
 
 MEANING_OF_REDUCTIONS = {
     "mean": "the mean of the losses",

@@ -40,6 +40,8 @@ WHERE: dict[str, Callable[[Array, int], Array]] = {
 
 def rows_of(case: Case, stream: Stream, labels: Array, usable: Array) -> Array:
     """(m, C): rows of numbers as targets; of probabilities, none at a class that is not usable (m, C)."""
+    if case.target == "pad":
+        return np.zeros(usable.shape)
     if case.target == "sparse":
         return _sparse(labels, usable)
     if case.target in ("hot", "unit"):

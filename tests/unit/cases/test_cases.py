@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from xentcheck.cases.build import SMOOTHINGS, build
 from xentcheck.cases.case import IGNORE, LAYOUTS, UPSTREAMS, WEIGHTS, Case
-from xentcheck.cases.families import FAMILIES, FAR, LAYER_FAMILIES
+from xentcheck.cases.families import FAMILIES, FAR
+from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import CaseError
 from xentcheck.reference.problem import Problem, digest_of
@@ -91,7 +92,7 @@ MALFORMED = {
     "dtype": (GOOD.replace("f32", "f8"), r"^case id '.*': dtype is 'f8'; allowed: f64, f32, bf16, f16$"),
     "target": (
         GOOD.replace("index", "onehot"),
-        r"^unknown target 'onehot' in a case; allowed: index, u8, low, top, prob, sparse, signed, hot, unit, void$",
+        r"^unknown target 'onehot' in a case; allowed: index, u8, low, top, prob, sparse, signed, hot, unit, void, pad$"  # noqa: E501 - one message,
     ),
     "sentinel of uint8": (GOOD.replace("index.plain", "u8.ign"), r"^case .*: a uint8 holds no sentinel but .*$"),
     "two sentinels": (

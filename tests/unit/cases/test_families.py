@@ -9,7 +9,8 @@ import pytest
 
 from xentcheck.cases.build import build
 from xentcheck.cases.case import UPSTREAMS, Case
-from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.cases.profiles.named import cases
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.contracts import CATALOGUE

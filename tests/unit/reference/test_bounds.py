@@ -15,7 +15,8 @@ import pytest
 from xentcheck import reference as ref
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.cases.profiles.sets import OPTION_SETS
 from xentcheck.errors import AdapterError, ProblemError
 from xentcheck.reference.bounds import Bounds, bound

@@ -46,8 +46,12 @@ VARIED: tuple[dict[str, Any], ...] = (
 )
 """What the cases of the intervals have besides: nothing or options, in turn."""
 
-PLAIN = (0, 2, 6)
+PADDED = 6
+PLAIN = (0, 2, PADDED)
 """Those that every implementation has."""
+
+PER_ROW: dict[str, Any] = {"reduction": "none", "upstream": "rand"}
+"""What each number of classes of `quick` has besides, if it has no loss per row yet."""
 
 QUICK = (33, 66, 200, 300, 777, 1600, 3100, 6001, 12000, 20000, 40000, 50261, 100003, 200003)
 """A number of classes of each interval, for `quick`, where nothing else is varied."""
@@ -110,6 +114,7 @@ def _sized(profile: str, seed: int, dtype: str) -> Iterator[tuple[int, dict[str,
     if dtype == "float32":
         yield from ((classes, VARIED[PLAIN[i % len(PLAIN)]]) for i, classes in enumerate(QUICK))
         yield from ((classes, VARIED[o]) for classes, o in WITH_OPTIONS.items())
+        yield from ((classes, PER_ROW) for i, classes in enumerate(QUICK) if PLAIN[i % len(PLAIN)] != PADDED)
     if profile == "quick":
         return
     d = DTYPES.index(dtype)

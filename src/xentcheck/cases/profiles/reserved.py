@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from xentcheck.cases.case import CONSTANT, Case
-from xentcheck.cases.families import LAYER_FAMILIES
+from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .alone import FACTORS, PAIRS, SHAPES, WIDE, alone_cases, combined_cases, signed
@@ -94,6 +94,8 @@ LINEAR_SIZES: tuple[Linear, ...] = (
     ((9, 7), 130, "index", ("w", "ls", "ign"), "none"),
     ((9, 7), 1, "index", ("w",), "mean"),
     ((1, 9), 9, "index", ("ls",), "mean"),
+    ((9, 9), 9, "index", ("w", "ls", "ign"), "none"),
+    ((9, 7), 9, "index", (), "mean"),
     ((6, 2), 9, "index", (), "none"),
     ((5, 1), 4, "index", ("w", "ls", "ign"), "sum"),
     ((0, 9), 9, "index", (), "sum"),
@@ -106,6 +108,7 @@ LINEAR_VALUES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     *((target, (), "mean") for target in CONSTANT),
     *(("signed", (), reduction) for reduction in REDUCTIONS),
     *((target, ("w",), "mean") for target in ("hot", "unit", "void")),
+    ("pad", (), "mean"),
 )
 LINEAR_UPSTREAMS = ("zero", "tiny", "huge", "str", "exp")
 LINEAR_NEEDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -199,6 +202,10 @@ def _linear_beside(seed: int) -> Iterator[Case]:
             yield Case(**{**given, "family": family}, shape=shape, inputs=inputs, upstream=signed(reduction))
     for target, options, reduction in LINEAR_VALUES:
         yield Case(target=target, options=options, reduction=reduction, upstream=signed(reduction), **plain)
+    for family in ("untrained", "small"):
+        for options, reduction in (((), "mean"), (("w", "ls", "ign"), "none")):
+            first = {**plain, "family": family, "options": options, "reduction": reduction}
+            yield Case(**first, upstream=signed(reduction))
     for upstream in LINEAR_UPSTREAMS:
         yield Case(reduction="none", upstream=upstream, **plain)
     for layout, options, reduction in LINEAR_NEEDS:

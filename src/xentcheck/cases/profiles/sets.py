@@ -10,7 +10,8 @@ from itertools import product
 from typing import Any
 
 from xentcheck.cases.case import Case
-from xentcheck.cases.families import FAMILIES, LAYER_FAMILIES
+from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.vocabulary import REDUCTIONS
 
 OPTION_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from xentcheck.cases.case import CONSTANT, LAYOUTS, Case
-from xentcheck.cases.families import BROKEN, EDGES
+from xentcheck.cases.families import BROKEN, EDGES, SMALL, UNTRAINED
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 WIDE = ("float64", "float32")
@@ -33,6 +33,9 @@ MANY = (5, 4096)
 
 BATCH = (256, 10)
 """Rows as batches have them, so that blocks of a power of two leave none over."""
+
+SQUARE = ((7, 7), (3, 5, 3))
+"""As many rows as classes, and as many images as pixels: whoever tells axes by their lengths errs."""
 
 IGNORED = ("ignfirst", "ignlast", "ignpair", "ignmost")
 """Whoever skips rows by their neighbours, or counts from the first, errs with one of these."""
@@ -69,6 +72,7 @@ def unusual_cases(seed: int, profile: str) -> Iterator[Case]:
             yield Case(reduction="none", upstream="rand", **given)
         yield from _eager(common)
         yield from _edges(common)
+        yield from _first_steps(common)
         if dtype not in WIDE:
             yield from _smoothed(common)
         yield from _layers(dtype, seed)
@@ -127,11 +131,21 @@ def _edges(common: dict[str, Any]) -> Iterator[Case]:
     yield Case(**{**common, "shape": (5, WITHIN_A_WARP[common["dtype"]]), "reduction": "none", "upstream": "rand"})
 
 
+def _first_steps(common: dict[str, Any]) -> Iterator[Case]:
+    """Logits that are all 0, and that are all small: what a head gives before it has learned, or in its first steps."""
+    for family in (UNTRAINED.name, SMALL.name):
+        given = {**common, "family": family}
+        yield Case(upstream="neg", **given)
+        yield Case(reduction="none", upstream="rand", **given)
+        yield Case(options=EVERY, upstream="neg", **given)
+        yield Case(target="prob", options=("w",), upstream="neg", **given)
+
+
 def _values(seed: int) -> Iterator[Case]:
     """Values of options that change the code, not the arithmetic, so that one dtype has them: the sentinel 0, which is
     false where 1 is true; equal weights, which cancel in a mean only, and a single one that is not 0; a smoothing of 1,
     beside weights and in rows of probabilities, too, a small one and a large one; labels that are all the first class,
-    or the last; a last axis of 1; and one-hot rows, those that add up to 1, and some of zeros.
+    or the last; a last axis of 1; and one-hot rows, those that add up to 1, some of zeros, and nothing but those.
     """
     common: dict[str, Any] = {"family": "gaussian", "shape": COMMON, "dtype": "float32", "seed": seed}
     each = {**common, "reduction": "none", "upstream": "rand"}
@@ -145,12 +159,12 @@ def _values(seed: int) -> Iterator[Case]:
     yield Case(target="prob", options=("w", "ls1"), **each)
     for reduction, upstream in (("mean", "neg"), ("none", "rand")):
         given = {**common, "reduction": reduction, "upstream": upstream}
-        for target in CONSTANT:
+        for target in (*CONSTANT, "pad"):
             yield Case(target=target, **given)
+        yield Case(options=("ls9",), **given)
     yield Case(options=("wone",), upstream="neg", **common)
     for smoothing in ("ls1", "ls01"):
         yield Case(options=(smoothing,), upstream="neg", **common)
-    yield Case(options=("ls9",), **each)
     yield Case(target="prob", options=("wone",), upstream="neg", **common)
     yield Case(options=("wone", "ls", "ign"), **each)
     yield Case(**{**each, "shape": (3, 7, 1)})
@@ -158,7 +172,7 @@ def _values(seed: int) -> Iterator[Case]:
 
 def _shapes(seed: int) -> Iterator[Case]:
     """Many pixels, many classes beside pixels, more than 100 rows beside one option, rows that fill blocks, one row,
-    and rows of which all are the same.
+    rows of which all are the same, and as many rows as classes.
     """
     common: dict[str, Any] = {"family": "gaussian", "dtype": "float32", "seed": seed}
     yield Case(shape=IMAGES, options=EVERY, reduction="none", upstream="rand", **common)
@@ -171,6 +185,10 @@ def _shapes(seed: int) -> Iterator[Case]:
     for dtype in ("float32", "bfloat16"):
         yield Case(**{**common, "dtype": dtype, "shape": BATCH, "reduction": "none", "upstream": "rand"})
     yield Case(shape=COMMON, reduction="sum", upstream="neg", layout=("bcast",), **common)
+    for shape in SQUARE:
+        yield Case(shape=shape, upstream="neg", **common)
+        yield Case(shape=shape, options=EVERY, reduction="none", upstream="rand", **common)
+    yield Case(shape=SQUARE[0], target="prob", options=("w",), upstream="neg", **common)
 
 
 def _derivatives(seed: int) -> Iterator[Case]:

@@ -16,7 +16,7 @@ from xentcheck.reference.problem import Problem
 from xentcheck.studies.asker import Asker, Failed, Residual, Unanswered, compare
 from xentcheck.studies.related import MANY, MANY_OF_LAYER, SHAPE, WIDE, resized, value_of
 
-from .options import PIXELS, apart, classes_last, few, soft_rows, turned, with_options, with_pixels
+from .options import PIXELS, apart, backwards, classes_last, few, soft_rows, turned, with_options, with_pixels
 
 VALUE_WAYS = ("", "inference", "detached", "kept-parameters")
 """Ways to ask for a value without a gradient."""
@@ -125,12 +125,12 @@ def gradient_of_weight(ask: Asker, p: Problem) -> Residual:
 
 
 def strides(ask: Asker, p: Problem) -> Residual:
-    """Each array alone with its elements apart or in another order, with weights; logits with the classes last."""
+    """Each array alone with its elements apart, turned or backwards, and with weights; logits with the classes last."""
     weighted = [p, *(q for q in with_options(p, labels=ask.labels) if q.weight is not None)]
 
-    def differ(q: Problem, laid: Callable[[str, Array], Array]) -> Residual:
+    def differ(q: Problem, laid: Callable[[str, Array], Array], way: str = "strides") -> Residual:
         asked = asked_of(ask, q)
-        return compare(ask(q, *asked, way="strides", laid=laid), ask(q, *asked), asked)
+        return compare(ask(q, *asked, way=way, laid=laid), ask(q, *asked), asked)
 
     def only(chosen: str, order: Callable[[Array], Array]) -> Callable[[str, Array], Array]:
         return lambda name, x: order(x) if name == chosen and x.ndim else x
@@ -140,8 +140,8 @@ def strides(ask: Asker, p: Problem) -> Residual:
         result
         for q in weighted
         for name in names
-        for order in (apart, turned)
-        for result in answered(partial(differ, q, only(name, order)))
+        for way, order in (("strides", apart), ("strides", turned), ("backwards", backwards))
+        for result in answered(partial(differ, q, only(name, order), way))
     ]
     for shape in PIXELS:
         found += answered(partial(differ, with_pixels(p, shape), only("logits", classes_last)))

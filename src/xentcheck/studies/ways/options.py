@@ -65,6 +65,11 @@ def apart(x: Array) -> Array:
     return buffer[..., 1::2]
 
 
+def backwards(x: Array) -> Array:
+    """The same values in a buffer that is read from its end, as NumPy can."""
+    return np.flip(np.flip(x).copy())
+
+
 def turned(x: Array) -> Array:
     """The same values with the first axis next to each other in memory."""
     return np.ascontiguousarray(x.T).T
