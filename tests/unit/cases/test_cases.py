@@ -91,8 +91,8 @@ MALFORMED = {
     "no class": (GOOD.replace("5x10", "5x0"), r"^case .*: shape needs 1 to 5 axes and at least one class$"),
     "dtype": (GOOD.replace("f32", "f8"), r"^case id '.*': dtype is 'f8'; allowed: f64, f32, bf16, f16$"),
     "target": (
-        GOOD.replace("index", "onehot"),
-        r"^unknown target 'onehot' in a case; allowed: index, u8, low, top, prob, sparse, signed, hot, unit, void, pad$"  # noqa: E501 - one message,
+        GOOD.replace("index", "one"),
+        r"^unknown target 'one' in a case; allowed: index, u8, low, top, prob, sparse, signed, hot, unit, void, pad$",
     ),
     "sentinel of uint8": (GOOD.replace("index.plain", "u8.ign"), r"^case .*: a uint8 holds no sentinel but .*$"),
     "two sentinels": (
