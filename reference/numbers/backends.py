@@ -144,11 +144,10 @@ class WideRange(Double):
         with np.errstate(all="ignore"):
             steps = np.ceil(plain.hi / (LOWERED * LN2[0]))
         far = ~(steps >= LOWEST)
-        steps = np.where(far, 0.0, steps)
         near = DoubleDouble(np.where(far, 0.0, plain.hi), np.where(far, 0.0, plain.lo))
-        raised = near + DoubleDouble(*LN2) * (-LOWERED * steps)
-        below = np.minimum(raised.hi, 0.0)  # exp takes no positive number, and rounding may leave one
-        result = dd_exp(DoubleDouble(below, np.where(raised.hi > 0.0, 0.0, raised.lo)))
+        steps = np.where(far, 0.0, steps)
+        steps += (near + DoubleDouble(*LN2) * (-LOWERED * steps)).hi > 0.0  # the quotient was rounded to n from above
+        result = dd_exp(near + DoubleDouble(*LN2) * (-LOWERED * steps))
         found = DoubleDouble(np.where(far, 0.0, result.hi), np.where(far, 0.0, result.lo))
         return WideDouble(found, (LOWERED * steps).astype(np.int64) + exponent)
 

@@ -284,6 +284,19 @@ def test_a_block_that_comes_home_is_seen(monkeypatch: pytest.MonkeyPatch) -> Non
     assert max(moved) == ROWS * CLASSES
 
 
+def test_what_numpy_finds_goes_into_an_array_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it, where a function is left to NumPy; and one index of an axis, beside others, stays on the device."""
+    monkeypatch.delitem(functions.UFUNCS, "absolute")
+    with staying("cpu"):
+        x = arrays.result_of(torch.arange(-12.0, 0.0).reshape(3, 4))
+        out = arrays.result_of(torch.zeros(3, 4))
+        np.abs(x, out=out)
+        assert out.tensor.flatten().tolist() == list(range(12, 0, -1))
+        rows = np.array([2, 0])
+        assert isinstance(x[rows], arrays.DeviceArray)
+        assert isinstance(x[rows, rows], np.ndarray)
+
+
 def test_other_problems_are_judged_at_home() -> None:
     """Those that need double-double, or have a direction."""
     direction = np.random.default_rng(0).standard_normal((ROWS, CLASSES))

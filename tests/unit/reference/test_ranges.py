@@ -244,6 +244,26 @@ def test_exp_with_exponents_is_accurate_down_to_e_to_the_minus_45000(x: float) -
     assert WIDE_RANGE.exp(WideDouble.of(np.array([-46000.0]))).hi == 0
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 42, 118])
+def test_exp_with_exponents_is_accurate_where_its_steps_end(n: int) -> None:
+    """At the float64 next to -512 n ln 2, and at its neighbours: one of them is above it by less than a rounding."""
+    end = -512.0 * n * np.log(2.0)
+    for x in (end, np.nextafter(end, 0.0), np.nextafter(end, -np.inf)):
+        found = WIDE_RANGE.exp(WideDouble.of(np.array([x])))
+        with ctx.workprec(400):
+            got = (arb(float(found.hi[0])) + arb(float(found.lo[0]))) * arb(2) ** int(found.k[0])
+            assert abs(got / arb(float(x)).exp() - 1) < arb(2) ** -90
+
+
+def test_numbers_with_exponents_beyond_float64_keep_their_accuracy() -> None:
+    """log1p of 2^-1500 is that number; scaled by 2^3 a number is eight times as large, and 0 and inf are as before."""
+    tiny = WideDouble.of(np.array([2.0**-900])) * 2.0**-600
+    found = WIDE_RANGE.log1p(tiny)
+    assert (found.hi[0], found.lo[0], int(found.k[0])) == (tiny.hi[0], 0.0, int(tiny.k[0]))
+    scaled = WIDE_RANGE.scale(WideDouble.of(np.array([1.5, 0.0, np.inf])), 3)
+    assert WIDE_RANGE.pair(scaled)[0].tolist() == [12.0, 0.0, np.inf]
+
+
 @pytest.mark.parametrize("name", ["upstream", "upstream 0, tiny and large"])
 def test_the_reference_takes_one_large_factor(name: str) -> None:
     """Without another one there is no nan and no inf but where the exact value is beyond the format."""
@@ -261,3 +281,11 @@ def test_factors_beyond_double_double_take_the_wide_range(exponent: int, backend
     """From the next power of two on: the error terms of smaller products vanish, larger ones beside a gap overflow."""
     p = Problem(logits=np.zeros((2, 3)), target=np.array([0, 1]), upstream=np.array(2.0**exponent))
     assert Exact(p).backend is backend
+
+
+@pytest.mark.parametrize(("top", "backend"), [(2.0**1023, WIDE_RANGE), (2.0**1023 * (1.0 - 2.0**-50), DOUBLE_DOUBLE)])
+def test_a_gap_that_float64_does_not_hold_takes_the_wide_range(top: float, backend: Any) -> None:
+    """2^1024 is the first number beyond it."""
+    p = Problem(logits=np.array([[-(2.0**1023), top]]), target=np.array([0]), weight=np.full(2, 0.25), reduction="sum")
+    assert Exact(p).backend is backend
+    assert Exact(p).evaluate(["cost"])["cost"][0] == 2.0**1021 + top / 4.0
