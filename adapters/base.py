@@ -17,7 +17,7 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DTYPES, OPTIONS, QUANTITIES, QUANTITY_FAMILIES, REDUCTIONS, VALUES
 
-from .needs import Lack, needed_options
+from .needs import Lack, adds_up_to_1, needed_options
 
 LAYER = ("a_prev", "w", "b")
 """The arrays of fused linear losses, in the order in which they get them: of functions of (x, weight, bias, target),
@@ -32,6 +32,9 @@ LAYER_QUANTITIES = (*VALUES, *OF)
 
 LABELS = "labels"
 """Class indices as targets, in reasons and declarations."""
+
+SHORT = "rows that do not add up to 1"
+"""Rows of probabilities that a function may refuse, in reasons."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,8 @@ class Adapter(ABC):
             return self._because("reduction", problem.reduction)
         if not (problem.probabilities or c.labels):
             return self._because("target", LABELS)
+        if SHORT in self.refused and problem.probabilities and not adds_up_to_1(problem):
+            return self._because("target", SHORT)
         missing = sorted(needed_options(problem) - c.options)
         return self._because("option", missing[0]) if missing else ""
 

@@ -47,6 +47,17 @@ def needed_options(problem: Problem) -> set[str]:
     return {option for option, used in needed.items() if used}
 
 
+NEARLY = 2.0**-7
+"""How far from 1 rows of probabilities may be that were rounded to 8 bits."""
+
+
+def adds_up_to_1(problem: Problem) -> bool:
+    """Whether each row of probabilities does, but for the rounding of its entries."""
+    axis = 0 if len(problem.logits_shape) == 1 else 1
+    sums = np.asarray(problem.target).astype(np.float64).sum(axis)
+    return bool((np.abs(sums - 1.0) <= NEARLY).all())
+
+
 def keywords(problem: Problem) -> dict[str, Any]:
     """The options of a problem that differ from the defaults of `torch.nn.functional.cross_entropy`, by keyword."""
     given: dict[str, tuple[Any, bool]] = {

@@ -16,7 +16,9 @@ WAYS = {
     "detached": "nothing requires a gradient, where one could be taken",
     "kept-parameters": "what requires a gradient, where none can be taken",
     "computed-inputs": "what is differentiated is the result of an operation",
-    "interleaved": "another call comes before the gradient is taken",
+    "interleaved": "another call, and its gradient, come before the gradient is taken",
+    "reused-buffers": "the arrays have held other numbers in a call before",
+    "evaluated-before": "a call without a gradient comes before",
     "backward": "the gradient is added up in the leaves",
     "create-graph": "the gradient has a graph of its own",
     "vmap": "as one of two batches in a batched call",
@@ -34,6 +36,19 @@ OF_LAYERS = ("no-bias", "leading-axes")
 
 OF_NUMPY = ("backwards",)
 """Those that only NumPy has: no other array has a stride below 0."""
+
+
+PULLED = -2.0
+"""What gradients of the target and of the weight are pulled back from."""
+
+
+def elsewhere(given: Any, turned: Any) -> Any:
+    """Another point with the same sum and nothing that is 0, between what is given and what is turned by one class.
+
+    [derived] the gradient of what is linear is the same at each point, and its product with the given one is the value
+    there; at the point itself the same number everywhere, the value over the sum, would do as well.
+    """
+    return given / 8 + turned / 2 + 3 * given.mean() / 8
 
 
 def loss_of(name: str, output: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from xentcheck.adapters.ways import PULLED, elsewhere
+
 if TYPE_CHECKING:
     from jax import Array as JaxArray
 
@@ -20,7 +22,9 @@ def batched(function: Loss) -> Loss:
 
     def call(x: JaxArray, *others: JaxArray, **options: Any) -> JaxArray:
         *fixed, target = others
-        mapped = jax.vmap(lambda x, y: function(x, *fixed, y, **options))(jnp.stack([-x, x]), jnp.stack([target] * 2))
+        another = jnp.broadcast_to(target[-1:], target.shape) if target.ndim else target  # as other batches have
+        two = jnp.stack([-x, x]), jnp.stack([another, target])
+        mapped = jax.vmap(lambda x, y: function(x, *fixed, y, **options))(*two)
         found: JaxArray = mapped[1]
         return found
 
@@ -30,7 +34,8 @@ def batched(function: Loss) -> Loss:
 def product(
     way: str, function: Loss, leaves: tuple[JaxArray, ...], target: JaxArray, options: Mapping[str, Any]
 ) -> tuple[JaxArray, JaxArray]:
-    """The product of the target, or of the weight, with its gradient: the loss itself, which is linear in it.
+    """The product of the target, or of the weight, with the gradient at another one: the loss itself, which is linear
+    in it. The gradient is pulled back from `PULLED`, and divided by it.
 
     And whether there is one: a function that has no such gradient says so by zeros.
     """
@@ -43,6 +48,6 @@ def product(
         return function(*leaves, target, **{**options, "weight": x})
 
     of = target if way == "gradient-of-target" else options["weight"]
-    value, pull = jax.vjp(loss, of)
-    (gradient,) = pull(jnp.ones_like(value))
-    return (of * gradient).sum(1 if value.ndim else None), gradient.any()
+    value, pull = jax.vjp(loss, elsewhere(of, jnp.roll(of, 1, min(1, of.ndim - 1))))
+    (gradient,) = pull(jnp.full_like(value, PULLED))
+    return (of * gradient / PULLED).sum(1 if value.ndim else None), gradient.any()

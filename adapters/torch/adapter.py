@@ -151,7 +151,7 @@ class TorchFunction(Adapter):
         options = keywords(problem)
         if "weight" in options:
             learned = self.way in ("learned-weight", "gradient-of-weight") and torch.is_grad_enabled()
-            options["weight"] = inputs["weight"].requires_grad_(learned)
+            options["weight"] = inputs["weight"].requires_grad_() if learned else inputs["weight"]
         y = inputs["target"] if target is None else target
         if self.way == "gradient-of-target":
             y.requires_grad_(problem.probabilities)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xentcheck.adapters.layout import OwnCopies
-from xentcheck.errors import Refused, told
+from xentcheck.errors import AdapterError, Refused, told
 from xentcheck.reference.formats import Array
 from xentcheck.reference.given import of_tensor
 from xentcheck.reference.problem import Problem
@@ -83,6 +83,29 @@ def linear(w: Tensor, b: Tensor) -> torch.nn.Linear:
     return layer
 
 
+REENTRANT = "use_reentrant"
+"""What PyTorch names where a checkpoint of the older kind refuses `torch.autograd.grad`."""
+
+
+def pulled_back(output: Tensor, leaves: list[Tensor], upstream: Tensor, *, again: bool, graph: bool) -> list[Tensor]:
+    """The gradients by `torch.autograd.grad`, or, where only that can, by `backward`.
+
+    again: whether another call comes after this one.
+    """
+    import torch
+
+    try:
+        return list(torch.autograd.grad(output, leaves, upstream, retain_graph=again or graph, create_graph=graph))
+    except RuntimeError as error:
+        if graph or REENTRANT not in str(error):
+            raise
+    for leaf in leaves:
+        leaf.grad = None
+    differentiated: Any = output
+    differentiated.backward(upstream, retain_graph=again)
+    return [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+
+
 def gradients(
     problem: Problem, output: Tensor, leaves: Leaves, upstream: Tensor, *, graph: bool = False
 ) -> dict[str, Tensor]:
@@ -94,13 +117,19 @@ def gradients(
 
     upstream = upstream.to(output.dtype)
     flat = [leaf for group in leaves.values() for leaf in group]
-    for _ in range(problem.backwards - 1):
-        torch.autograd.grad(output, flat, grad_outputs=-2 * upstream, retain_graph=True)
-    try:
-        found = iter(torch.autograd.grad(output, flat, grad_outputs=upstream, create_graph=graph))
-    except RuntimeError as error:
-        if problem.backwards == 1:
-            raise
-        raise Refused(ONE_BACKWARD, told(error)) from error
+    kept: list[tuple[Tensor, Tensor]] = []
+    for earlier in range(problem.backwards):
+        last = earlier == problem.backwards - 1
+        given = upstream if last else -2 * upstream
+        try:
+            pulled = pulled_back(output, flat, given, again=not last, graph=graph and last)
+        except Exception as error:
+            if not earlier:
+                raise
+            raise Refused(ONE_BACKWARD, told(error)) from error
+        kept += [] if last else [(gradient, gradient.clone()) for gradient in pulled]
+    if not all(torch.equal(*(x.nan_to_num(0.0) for x in pair)) for pair in kept):
+        raise AdapterError("a later backward changed the gradient of an earlier one; allowed: memory of its own")
+    found = iter(pulled)
     groups = {quantity: [next(found) for _ in group] for quantity, group in leaves.items()}
     return {q: g[0] if len(g) == 1 else torch.cat([x.flatten() for x in g]) for q, g in groups.items()}

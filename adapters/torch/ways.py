@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from xentcheck.adapters.ways import PULLED, elsewhere
 from xentcheck.errors import Refused
 from xentcheck.reference.problem import Problem
 
@@ -36,7 +37,7 @@ def without_a_gradient(way: str, leaves: Iterable[Tensor]) -> Iterator[None]:
 
 
 def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) -> Tensor:
-    """The loss, of arrays that an operation has made, of one of two batches, or with another call after it."""
+    """The loss, of arrays that an operation has made, of one of two batches, or with another call beside it."""
     import torch
 
     if way == "computed-inputs":
@@ -44,30 +45,62 @@ def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) 
     if way == "interleaved":
         output = loss(*arguments)
         first, *others = (x.detach().clone() for x in arguments)
-        loss(*(x.requires_grad_() for x in (-first, *others)))
+        own = [x.requires_grad_() for x in (-first, *others)]
+        other = loss(*own)
+        if other.requires_grad:
+            torch.autograd.grad(other.sum(), own, allow_unused=True)
         return output
+    if way == "reused-buffers":
+        return _of_reused_buffers(loss, arguments, target)
+    if way == "evaluated-before":
+        with torch.no_grad():
+            loss(*(x.detach() for x in arguments))
+        return loss(*arguments)
     if way == "vmap":
-        two = torch.stack((-arguments[0], arguments[0])), torch.stack([target] * 2)
+        others = target[-1:].expand(target.shape) if target.ndim else target  # of other labels, as batches are
+        two = torch.stack((-arguments[0], arguments[0])), torch.stack((others, target))
         mapped: Tensor = torch.func.vmap(lambda x, y: loss(x, *arguments[1:], target=y))(*two)
         return mapped[1]
     return loss(*arguments)
 
 
+def _of_reused_buffers(loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) -> Tensor:
+    """The loss, after one of other numbers in the same tensors, as buffers of a training step are filled anew."""
+    import torch
+
+    kept = [x.detach().clone() for x in (*arguments, target)]
+    with torch.no_grad():
+        for x, before in zip(arguments, kept, strict=False):
+            x.copy_(-before)
+        target.copy_(torch.roll(kept[-1], 1, 0) if target.ndim else target)
+    loss(*arguments)
+    with torch.no_grad():
+        for x, before in zip((*arguments, target), kept, strict=True):
+            x.copy_(before)
+    return loss(*arguments)
+
+
 def product(way: str, problem: Problem, loss: Loss, arguments: tuple[Tensor, ...], inputs: Tensors) -> Tensor:
-    """The product of the target, or of the weight, with its gradient: the loss itself, which is linear in it.
+    """The product of the target, or of the weight, with the gradient at another one: the loss itself, which is linear
+    in it. The gradient is pulled back from `PULLED`, and divided by it.
 
     Raises Refused if there is no such gradient.
     """
     import torch
 
     of = inputs[GRADIENT_OF[way]]
+    given = of.detach().clone()
+    with torch.no_grad():
+        of.copy_(elsewhere(given, torch.roll(given, 1, min(1, given.ndim - 1))))
     output = loss(*arguments)
     if not of.requires_grad or not output.requires_grad:
         raise Refused(way)
-    (gradient,) = torch.autograd.grad(output, of, grad_outputs=torch.ones_like(output), allow_unused=True)
+    (gradient,) = torch.autograd.grad(output, of, grad_outputs=torch.full_like(output, PULLED), allow_unused=True)
+    with torch.no_grad():
+        of.copy_(given)
     if gradient is None or not gradient.any():
         raise Refused(way)
-    terms = (of.detach().double() * gradient.double()).reshape(of.shape)
+    terms = (given.double() * gradient.double() / PULLED).reshape(of.shape)
     rows = problem.reduction == "none"
     return terms.sum(1 if rows else tuple(range(terms.ndim))).to(output.dtype)
 

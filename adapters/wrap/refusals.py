@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import LABELS
+from xentcheck.adapters.base import LABELS, SHORT
 from xentcheck.adapters.needs import needed_options
 from xentcheck.errors import ProcessEnded, foreign, told
 from xentcheck.reference.labels import one_hot
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 ROWS = ((0.0, 1.0, 3.0), (2.0, 0.0, 0.5))
 
 
+SHARES = ((0.25, 0.25, 0.5), (0.125, 0.625, 0.25))
+"""Rows of probabilities that add up to 1, as some functions ask for."""
+
+
 def plain(dtype: str, **changes: Any) -> Problem:
     """Two rows of three classes."""
     given: dict[str, Any] = {"logits": np.array(ROWS, dtype), "target": np.array([0, 2])}
@@ -36,8 +40,8 @@ def plain(dtype: str, **changes: Any) -> Problem:
 
 
 TRIED: dict[str, Callable[[str], Problem]] = {
-    "probabilities": lambda dtype: plain(dtype, target=np.full((2, 3), 0.25, dtype)),
-    "smoothed_probabilities": lambda dtype: plain(dtype, target=np.full((2, 3), 0.25, dtype), label_smoothing=0.5),
+    "probabilities": lambda dtype: plain(dtype, target=np.array(SHARES, dtype)),
+    "smoothed_probabilities": lambda dtype: plain(dtype, target=np.array(SHARES, dtype), label_smoothing=0.5),
     "signed_targets": lambda dtype: plain(dtype, target=np.array(((-0.5, 1.5, 0.0), (0.0, 0.5, 0.25)), dtype)),
     "k_dims": lambda dtype: plain(dtype, logits=np.ones((2, 3, 4), dtype), target=np.array([[0, 2, 1, 1]] * 2)),
     "unbatched": lambda dtype: plain(dtype, logits=np.array(ROWS[0], dtype), target=np.array(2)),
@@ -49,6 +53,9 @@ TRIED: dict[str, Callable[[str], Problem]] = {
 
 No two axes are of one size, so that rows of labels do not pass for something else by broadcasting.
 """
+
+EACH_REDUCTION = ("unbatched",)
+"""Those that a function may take in one reduction by accident, and refuse in another."""
 
 NAMED: dict[str, Callable[[str], Problem]] = {
     "weight": lambda dtype: plain(dtype, weight=np.array((0.5, 2.0, 1.0), dtype)),
@@ -100,9 +107,13 @@ def tried(adapter: Adapter) -> Adapter:
     if not c.labels:
         asked = {name: one_hot(p) for name, p in asked.items()}
     for name, p in asked.items():
-        reason = "" if needed_options(p) & set(refused) else _refusal(adapter, p)
-        if reason:
+        reductions = c.reductions if name in EACH_REDUCTION else c.reductions[:1]
+        known = needed_options(p) & set(refused)
+        if reason := next((why for r in reductions if not known and (why := _refusal(adapter, p, r))), ""):
             refused[name] = reason
+    if "probabilities" in adapter.guessed & c.options - set(refused):
+        short = _refusal(adapter, plain(first, target=np.full((2, 3), 0.25, first)))
+        refused |= {SHORT: short} if short else {}
     adapter.refused = refused
     adapter.capabilities = replace(
         c, options=c.options - set(adapter.refused), dtypes=tuple(d for d in c.dtypes if d not in adapter.refused)

@@ -26,6 +26,7 @@ PLAIN = "gaussian.5x10.f32.index.plain.mean.up-one.contig.s0"
 WEIGHTED = "gaussian.5x10.f32.index.w+ign.none.up-rand.contig.s0"
 STRIDED = "gaussian.5x10.f32.index.plain.mean.up-one.sliced.s0"
 TWICE = "gaussian.5x10.f32.index.plain.mean.up-neg.twice.s0"
+THRICE = TWICE.replace("twice", "thrice")
 
 
 def right(logits: Any, target: Any, **options: Any) -> tuple[Any, Any]:
@@ -185,3 +186,94 @@ def test_what_is_no_refusal_of_a_reduction_is_an_error() -> None:
         assert {r.outcome for r in records_of(adapter, PLAIN.replace("mean", "sum"))} == {"error"}
     declared = tried(adapters.from_numpy(refusing(ValueError("bug"), "sum")))
     assert {r.outcome for r in records_of(declared, PLAIN.replace("mean", "sum"))} == {"error"}
+
+
+def test_a_refused_second_of_three_backwards_is_unsupported() -> None:
+    """The third is not reached."""
+    (record, other) = records_of(backward("refused"), THRICE)
+    assert [record.outcome, other.outcome] == ["unsupported"] * 2
+    assert record.reason == "one backward only, which raises RuntimeError: the gradient was given away"
+
+
+def test_an_earlier_gradient_that_a_later_backward_overwrites_is_an_error() -> None:
+    """One buffer for both: a Jacobian would be the last row over and over."""
+    torch = pytest.importorskip("torch")
+    buffer: dict[Any, Any] = {}
+
+    class Own(torch.autograd.Function):  # type: ignore[misc, name-defined]  # torch is imported here
+        @staticmethod
+        def forward(ctx: Any, z: Any, y: Any) -> Any:
+            ctx.save_for_backward(z, y)
+            return torch.nn.functional.cross_entropy(z, y)
+
+        @staticmethod
+        def backward(ctx: Any, up: Any) -> Any:
+            z, y = ctx.saved_tensors
+            right = (z.softmax(1) - torch.nn.functional.one_hot(y, z.shape[1])) * up / len(z)
+            return buffer.setdefault(z.shape, torch.empty_like(z)).copy_(right), None
+
+    adapter = adapter_of(lambda z, y: Own.apply(z, y), "torch")
+    assert {r.outcome for r in records_of(adapter, PLAIN)} == {"agree"}
+    found = records_of(adapter, TWICE)
+    assert {r.outcome for r in found} == {"error"}
+    assert "a later backward changed the gradient of an earlier one" in found[0].reason
+
+
+def test_a_combination_that_is_not_implemented_is_unsupported() -> None:
+    """By a NotImplementedError alone; where it is all that there is, nothing was compared, and that is no agreement."""
+
+    def picky(logits: Any, target: Any, *, error: Any = NotImplementedError, **options: Any) -> tuple[Any, Any]:
+        if options.get("label_smoothing") and "weight" in options:
+            raise error("weights beside smoothing")
+        return right(logits, target, **options)
+
+    both = "gaussian.5x10.f32.index.w+ls+ign.mean.up-neg.contig.s0"
+    (record, *_) = found = records_of(adapters.from_numpy(picky), both, PLAIN)
+    assert {r.outcome for r in found} == {"unsupported", "agree"}
+    assert record.reason == "this combination, which raises NotImplementedError: weights beside smoothing"
+    other = adapters.from_numpy(lambda *a, **o: picky(*a, error=ValueError, **o), name="other")
+    assert {r.outcome for r in records_of(other, both)} == {"error"}
+
+
+def test_gradients_of_older_checkpoints_come_by_backward() -> None:
+    """`torch.autograd.grad` is refused by them, and nothing else is."""
+    torch = pytest.importorskip("torch")
+    from torch.utils.checkpoint import checkpoint
+
+    def loss(z: Any, y: Any) -> Any:
+        return checkpoint(torch.nn.functional.cross_entropy, z, y, use_reentrant=True)
+
+    adapter = tried(adapter_of(loss, "torch"))
+    assert {(r.quantity, r.outcome) for r in records_of(adapter, PLAIN) if r.quantity == "dC/dz"} == {
+        ("dC/dz", "agree")
+    }
+    assert "second_order" in adapter.refused
+
+
+def test_rows_that_have_to_add_up_to_1_are_asked_for_no_others() -> None:
+    """Who takes rows of probabilities only, and looks at their sums, gets labels as one-hot rows."""
+    torch = pytest.importorskip("torch")
+
+    def loss(z: Any, q: Any) -> Any:
+        if not q.is_floating_point() or not torch.allclose(q.sum(-1), torch.ones((), dtype=q.dtype), atol=0.02):
+            raise ValueError("rows must be distributions")
+        return torch.nn.functional.cross_entropy(z, q)
+
+    adapter = tried(adapter_of(loss, "torch"))
+    short = "gaussian.5x10.f32.prob.plain.mean.up-one.contig.s0"
+    found = records_of(adapter, PLAIN, short, short.replace("prob", "unit"))
+    judged = [r for r in found if r.quantity == "dC/dz"]
+    assert [r.outcome for r in judged] == ["agree", "unsupported", "agree"]
+    assert "rows that do not add up to 1" in judged[1].reason
+
+
+def test_a_row_without_a_batch_is_tried_in_each_reduction() -> None:
+    """One that the mean takes by accident, and a loss per row does not."""
+    torch = pytest.importorskip("torch")
+
+    def loss(z: Any, y: Any, reduction: str = "mean") -> Any:
+        if reduction == "none" and z.ndim == 1:
+            raise IndexError("too many indices")
+        return torch.nn.functional.cross_entropy(z, y, reduction=reduction)
+
+    assert "unbatched" in tried(adapter_of(loss, "torch")).refused

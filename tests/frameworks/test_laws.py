@@ -22,8 +22,9 @@ from xentcheck.vocabulary import DTYPES
 
 Loss = Callable[..., tuple[Any, Any]]
 
+OF_TENSORS = ("reused-buffers", "evaluated-before")
 OF_LAYERS = {"no-bias", "leading-axes"}
-OF_GRAPHS = {"computed-inputs", "interleaved", "backward", "create-graph", "forward-mode"}
+OF_GRAPHS = {"computed-inputs", "interleaved", "backward", "create-graph", "forward-mode", *OF_TENSORS}
 NOT_ASKED = {
     "torch": OF_LAYERS,
     "jax": {"fresh-memory", "learned-weight", "threads", "strides", *OF_GRAPHS, *OF_LAYERS},

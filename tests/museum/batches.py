@@ -82,3 +82,30 @@ class NearlyFlat(Fused):
         super().__init__(*args, **given)
         flat = self.reduction == "mean" and 0.75 < self.smoothing < 1
         self.smoothing = 0.75 if flat else self.smoothing
+
+
+@planted("L07-maximum-starts-at-minus-100000", BOTH, lambda c: c.family == "low")
+class LowStart(Fused):
+    """A running maximum starts at -100000, and no lower logit moves it."""
+
+    def shift(self, z: Array) -> Array:
+        return self.xp.clip(super().shift(z), -100000.0, None)
+
+
+@planted("L08-first-block-without-a-maximum", BOTH, lambda c: c.family == "walled" and c.classes > 128)
+class FirstBlock(Fused):
+    """An online softmax whose first 128 classes are all at -inf has -inf - -inf in its rescaling."""
+
+    def shift(self, z: Array) -> Array:
+        found = super().shift(z)
+        first = self.xp.amax(z[:, :128], axis=1, keepdims=True) if self.classes > 128 else found
+        return self.xp.where(first == -self.xp.inf, self.xp.nan, found)
+
+
+@planted("L09-masks-that-are-finite-count", BOTH, lambda c: c.family == "masked-finite")
+class FiniteMasks(Fused):
+    """Whoever is below half of minus the largest number is put at -10: a mask is made harmless, and weighs."""
+
+    def rows(self, x: Array) -> Array:
+        found = super().rows(x)
+        return self.xp.where(found < -1.6e38, -10.0, found) if x.shape == self.logits.shape else found

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xentcheck.cases.profiles.covering import Pair, covering_array, feasible
+from xentcheck.cases.profiles.arrays.covering import Pair, covering_array, feasible
 
 
 def missing(

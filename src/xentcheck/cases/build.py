@@ -18,7 +18,7 @@ from .layer_families import draw_layer
 from .randomness import Stream
 from .targets import POISON, kept_and_ignored, rows_of, sentinel_of
 
-SMOOTHINGS = {"ls": 0.1, "ls3": 0.3, "lsh": 0.5, "ls1": 1.0, "ls01": 0.01, "ls9": 0.9}
+SMOOTHINGS = {"ls": 0.1, "ls3": 0.3, "lsh": 0.5, "ls1": 1.0, "ls01": 0.0125, "ls9": 0.9}
 
 LARGEST = 1 << 25
 """Numbers in one array of a case, about twice those of the largest in a profile: with what is computed of it, 8 GiB."""

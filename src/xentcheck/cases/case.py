@@ -65,7 +65,7 @@ SMOOTHING = {
     "ls3": "label smoothing 0.3",
     "lsh": "label smoothing 0.5",
     "ls1": "label smoothing 1, which leaves nothing at the label",
-    "ls01": "label smoothing 0.01",
+    "ls01": "label smoothing 0.0125, no multiple of 1/100",
     "ls9": "label smoothing 0.9",
 }
 

@@ -144,6 +144,22 @@ def _small(s: Stream, m: int, c: int, dtype: str) -> Draw:
     return s.uniform(-0.75, 0.75, (m, c)), _labels(s, m, c)
 
 
+def _low(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    bottom = np.where(np.arange(m) % 3 == 2, 2.0**20, 2.0**17)[:, None]
+    return -bottom * s.uniform(1.0, 2.0, (m, 1)) + 2.0 * s.gaussian((m, c)), _labels(s, m, c)
+
+
+def _walled(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    z, first, last = 2.0 * s.gaussian((m, c)), c // 3, c - c // 4
+    z[:, :first] = z[:, last:] = -np.inf
+    return z, s.integers(first, last, (m,))
+
+
+def _masked_finite(s: Stream, m: int, c: int, dtype: str) -> Draw:
+    z, y = _masked(s, m, c, dtype)
+    return np.where(np.isfinite(z), z, -FORMATS[dtype].largest), y
+
+
 def _broken_rows(s: Stream, m: int, c: int, dtype: str) -> Draw:
     z, y = 2.0 * s.gaussian((m, c)), _labels(s, m, c)
     rows = np.arange(m)
@@ -195,5 +211,21 @@ UNTRAINED = Family("untrained", "logits that are all 0, as a head gives before i
 SMALL = Family("small", "logits between -3/4 and 3/4, as a head gives in its first steps", _small)
 """Not among the others: they are there for what looks at all logits of a batch."""
 
-LOGIT_FAMILIES = {**FAMILIES, **{f.name: f for f in (BROKEN, EDGES, UNTRAINED, SMALL)}}
+LOW = Family("low", "rows below -100000, and below -1000000: a running maximum that starts above them", _low)
+"""Not among the others: float16 ends at -65504, and bfloat16 has no two numbers there that differ by 2."""
+
+WALLED = Family(
+    "walled",
+    "the first third of the classes and the last quarter at -inf: blocks without a maximum, a padded vocabulary",
+    _walled,
+)
+MASKED_FINITE = Family(
+    "masked-finite", "half of the classes at minus the largest number, as masks are without an infinity", _masked_finite
+)
+"""Not among the others: `masked` is for what goes wrong wherever classes are."""
+
+LOGIT_FAMILIES = {
+    **FAMILIES,
+    **{f.name: f for f in (BROKEN, EDGES, UNTRAINED, SMALL, LOW, WALLED, MASKED_FINITE)},
+}
 """All families of logits that a case may name."""

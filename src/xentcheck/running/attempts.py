@@ -24,6 +24,9 @@ from .subjects import Subject
 
 NOTHING = Facts()
 
+COMBINATION = ("this", "combination")
+"""What a function refuses that raises a NotImplementedError for some cases, and not for their options one by one."""
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -85,6 +88,8 @@ def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...], taken:
         facts = Facts(lacks=(error.lacks,), refused=error.raised)
         return Attempt(subject, wanted, outcome="unsupported", facts=facts)
     except Exception as error:
+        if kind_of(error) == "NotImplementedError":
+            return Attempt(subject, wanted, outcome="unsupported", facts=Facts(lacks=COMBINATION, refused=told(error)))
         facts = Facts(check="raises", raised=kind_of(error))
         return Attempt(subject, wanted, outcome="error", facts=facts, told=told(error))
     return Attempt(subject, wanted, result, warnings=result.warnings)

@@ -9,8 +9,8 @@ from itertools import combinations, product
 from typing import Any
 
 from xentcheck.cases import Case
-from xentcheck.cases.profiles.covering import feasible
-from xentcheck.cases.profiles.lattice import FACTORS, FORBIDDEN, levels_of
+from xentcheck.cases.profiles.arrays.covering import feasible
+from xentcheck.cases.profiles.arrays.lattice import FACTORS, FORBIDDEN, levels_of
 from xentcheck.records.findings import Coverage
 from xentcheck.records.record import Record
 from xentcheck.records.sizes import decides

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from xentcheck.vocabulary import REPEATED
 from .asker import Answer, Asker, Failed, Residual, Unanswered, compare
 from .related import IGNORED, LARGE, LARGE_OF_LAYER, SHAPE, SHIFT, by_rows, resized, value_of
 from .ways.calls import (
-    gradient_of_target,
-    gradient_of_weight,
+    answered,
+    asked_of,
     in_way,
+    joined,
     label_dtypes,
     leading_axes,
     learned_weight,
@@ -31,6 +33,8 @@ from .ways.calls import (
     threads,
     value_alone,
 )
+from .ways.gradients import gradient_of_target, gradient_of_weight
+from .ways.options import with_options
 
 Law = Callable[[Asker, Problem], Residual]
 
@@ -98,7 +102,7 @@ def _upstream(ask: Asker, p: Problem) -> Residual:
 
 def _independent(ask: Asker, p: Problem) -> Residual:
     """A call in between, on other data, changes neither what was returned before nor what is returned after."""
-    asked = value_of(p), "dC/dz"
+    asked = asked_of(ask, p)
     before = ask(p, *asked, shared=True)
     kept = {q: before[q].copy() for q in asked}
     ask(replace(p, logits=(-np.asarray(p.logits)).astype(p.dtype)), *asked)
@@ -111,7 +115,7 @@ def _independent(ask: Asker, p: Problem) -> Residual:
 
 def _repeated(ask: Asker, p: Problem) -> Residual:
     """A call is what the one before it was, on the same data: no noise is drawn, and nothing is kept."""
-    asked = value_of(p), "dC/dz"
+    asked = asked_of(ask, p)
     first, second = ask(p, *asked), ask(p, *asked)
     found, limit = compare(first, second, asked)
     pairs = [(first[q], second[q]) for q in asked]
@@ -136,7 +140,7 @@ def _chunks(ask: Asker, p: Problem) -> Residual:
 
 def _fresh_memory(ask: Asker, p: Problem) -> Residual:
     """Nothing is returned that was never written: rows that are ignored are where that is forgotten."""
-    asked = value_of(p), "dC/dz"
+    asked = asked_of(ask, p)
     if ask.ignores:
         p = replace(p, target=np.where(np.arange(SHAPE[0]) % 3 == 0, IGNORED, p.target), ignore_index=IGNORED)
     return compare(ask(p, *asked, poisoned=True), ask(p, *asked), asked)
@@ -159,11 +163,16 @@ def _forward_is_reverse(ask: Asker, p: Problem, **how: Any) -> Residual:
 
 
 def _forward_mode(ask: Asker, p: Problem) -> Residual:
-    """The same by forward mode, where a function has one: whoever writes a backward pass may write that, too."""
+    """The same by forward mode, where a function has one, with each option: whoever writes a backward pass may write
+    that, too.
+    """
     try:
-        return _forward_is_reverse(ask, p, way="forward-mode", also=("second_order",))
+        found = [_forward_is_reverse(ask, p, way="forward-mode", also=("second_order",))]
     except Failed as error:
         raise Unanswered("it has no forward mode") from error
+    for q in with_options(p, labels=ask.labels):
+        found += answered(partial(_forward_is_reverse, ask, q, way="forward-mode", also=("second_order",)))
+    return joined(found)
 
 
 def _hessian_symmetric(ask: Asker, p: Problem) -> Residual:
@@ -206,6 +215,8 @@ LAWS: dict[str, tuple[str, Law]] = {
     "label-dtypes": ("labels of another dtype are the same labels", label_dtypes),
     "computed-inputs": ("inputs that an operation has made are the same inputs", in_way("computed-inputs")),
     "interleaved": ("a call before the gradient is taken changes nothing", in_way("interleaved")),
+    "reused-buffers": ("what arrays held in a call before changes nothing", in_way("reused-buffers", every=False)),
+    "evaluated-before": ("a call without a gradient changes no gradient", in_way("evaluated-before", every=False)),
     "backward": ("`backward` leaves the gradient in the leaves", in_way("backward")),
     "create-graph": ("a gradient with a graph of its own is the same gradient", in_way("create-graph")),
     "vmap": ("a batch is what it is as one of two in a batched call", in_way("vmap", every=False)),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from xentcheck.cases.profiles.lattice import FACTORS, FORBIDDEN
+from xentcheck.cases.profiles.arrays.lattice import FACTORS, FORBIDDEN
 from xentcheck.cases.profiles.named import cases
 from xentcheck.records.record import Record
 from xentcheck.running.coverage import coverages, possible_pairs

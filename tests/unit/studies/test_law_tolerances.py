@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from xentcheck.adapters.base import Adapter, Capabilities, Result
-from xentcheck.adapters.ways import OF_LAYERS
+from xentcheck.adapters.ways import OF_LAYERS, calling
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.oracle import Exact
@@ -66,6 +67,7 @@ class Erring(Adapter):
 
     name, package = "erring", "numpy"
     contracts = (("*", "*", "*", "fused"),)
+    way = ""
 
     def __init__(self, share: float, signs: Signs, head: str = "logits") -> None:
         self.share, self.signs, self.calls = share, signs, count()
@@ -80,11 +82,15 @@ class Erring(Adapter):
     def poisoned(self) -> nullcontext[None]:
         return nullcontext()
 
-    def otherwise(self, way: str) -> nullcontext[None]:
-        return nullcontext()
+    def otherwise(self, way: str) -> AbstractContextManager[None]:
+        return calling(self, way)
 
     def compute(self, problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
         exact, call = Exact(problem).evaluate(quantities), next(self.calls)
+        if self.way == "gradient-of-target":  # its product with the target has no part that the target has none in
+            (q,) = quantities
+            part = Exact(replace(problem, target=np.zeros_like(problem.target))).evaluate([q])[q][0]
+            exact = {q: (exact[q][0] - part, exact[q][1])}
         found = {}
         for q in quantities:
             limit = bound(q, problem, FUSED)

@@ -12,7 +12,7 @@ from typing import Any
 from xentcheck.cases.case import Case
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
-from .covering import Pair, covering_array
+from .arrays.covering import Pair, covering_array
 
 COMBINED = frozenset({"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"})
 

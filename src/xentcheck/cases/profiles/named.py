@@ -7,8 +7,9 @@ from xentcheck.errors import ProfileError
 from xentcheck.vocabulary import DTYPES
 
 from .alone import WIDE, alone_cases, combined_cases
+from .arrays.directed import directed_cases
+from .arrays.lattice import covering_cases
 from .between import between_cases
-from .lattice import covering_cases
 from .reserved import linear_cases, tiny_cases
 from .sets import edge_cases, layer_cases, narrow_cases, set_cases, soft_cases, special_cases
 from .sizes import long_cases, singly_sized_cases, sized_cases, sizeless_cases
@@ -43,6 +44,7 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     found += sizeless_cases(seed)
     found += long_cases(seed, profile)
     found += unusual_cases(seed, profile)
+    found += directed_cases(seed)
     found += edge_cases(seed, profile)
     found += between_cases(seed, profile)
     found += tiny_cases(seed)

@@ -12,6 +12,8 @@ from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .alone import FACTORS, PAIRS, SHAPES, WIDE, alone_cases, combined_cases, signed
+from .arrays.fused import SHAPES as FUSED_SHAPES
+from .arrays.fused import fused_cases
 from .sizes import singly_sized_cases
 
 TINY = (3, 3)
@@ -111,20 +113,9 @@ LINEAR_VALUES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("pad", (), "mean"),
 )
 LINEAR_UPSTREAMS = ("zero", "tiny", "huge", "str", "exp")
-LINEAR_NEEDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("needs-w", ("ign",), "mean"),
-    ("needs-w", ("w", "ls", "ign"), "none"),
-    ("needs-x", (), "none"),
-    ("needs-x", ("ls",), "sum"),
-    ("needs-b", ("w",), "sum"),
-    ("needs-wb", ("ign",), "none"),
-    ("twice", (), "none"),
-    ("twice", ("w", "ls", "ign"), "mean"),
-    ("thrice", ("ign",), "sum"),
-)
 """What float32 has besides: numbers of rows, classes and inputs beyond a block, and the least; values of each option,
-upstream gradients, and what needs a gradient beside an option. Among the classes of a vocabulary few are active, or the
-last is a label: else nothing could be told from a lost column.
+and upstream gradients. Among the classes of a vocabulary few are active, or the last is a label: else nothing could be
+told from a lost column.
 """
 
 
@@ -208,8 +199,7 @@ def _linear_beside(seed: int) -> Iterator[Case]:
             yield Case(**first, upstream=signed(reduction))
     for upstream in LINEAR_UPSTREAMS:
         yield Case(reduction="none", upstream=upstream, **plain)
-    for layout, options, reduction in LINEAR_NEEDS:
-        yield Case(layout=(layout,), options=options, reduction=reduction, upstream=signed(reduction), **plain)
+    yield from fused_cases(seed)
 
 
 def reserved_for(case: Case) -> str:
@@ -230,7 +220,7 @@ def _made(name: str, seed: int) -> frozenset[Case]:
 
 RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case, ...]]]] = {
     "tiny": (frozenset({TINY}), tiny_cases),
-    "linear": (frozenset({TINY, *LINEAR, LINEAR_ROWS, *(row[0] for row in LINEAR_SIZES)}), linear_cases),
+    "linear": (frozenset({TINY, *LINEAR, LINEAR_ROWS, *FUSED_SHAPES, *(row[0] for row in LINEAR_SIZES)}), linear_cases),
     "alone": (SHAPES, alone_cases),
     "combined": (frozenset(FACTORS["shape"]), combined_cases),
     "sized": (frozenset(case.shape for case in singly_sized_cases(0)), singly_sized_cases),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from xentcheck.cases.case import CONSTANT, LAYOUTS, Case
-from xentcheck.cases.families import BROKEN, EDGES, SMALL, UNTRAINED
+from xentcheck.cases.families import BROKEN, EDGES, LOW, MASKED_FINITE, SMALL, UNTRAINED, WALLED
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 WIDE = ("float64", "float32")
@@ -73,8 +73,7 @@ def unusual_cases(seed: int, profile: str) -> Iterator[Case]:
         yield from _eager(common)
         yield from _edges(common)
         yield from _first_steps(common)
-        if dtype not in WIDE:
-            yield from _smoothed(common)
+        yield from _low(common) if dtype in WIDE else _smoothed(common)
         yield from _layers(dtype, seed)
         if dtype == "float32" or profile != "quick":
             for layout in LAYOUTS:
@@ -82,7 +81,6 @@ def unusual_cases(seed: int, profile: str) -> Iterator[Case]:
                     yield Case(**{**common, "family": "dyadic", "layout": (layout,)}, inputs=10, upstream="neg")
     yield from _values(seed)
     yield from _shapes(seed)
-    yield from _derivatives(seed)
 
 
 def _options(common: dict[str, Any]) -> Iterator[Case]:
@@ -141,6 +139,15 @@ def _first_steps(common: dict[str, Any]) -> Iterator[Case]:
         yield Case(target="prob", options=("w",), upstream="neg", **given)
 
 
+def _low(common: dict[str, Any]) -> Iterator[Case]:
+    """Rows far below 0, without options, with all, and with probabilities."""
+    given = {**common, "family": LOW.name, "upstream": "neg"}
+    yield Case(**given)
+    yield Case(options=EVERY, **given)
+    yield Case(target="prob", options=("w",), **given)
+    yield Case(**{**given, "reduction": "none", "upstream": "rand"})
+
+
 def _values(seed: int) -> Iterator[Case]:
     """Values of options that change the code, not the arithmetic, so that one dtype has them: the sentinel 0, which is
     false where 1 is true; equal weights, which cancel in a mean only, and a single one that is not 0; a smoothing of 1,
@@ -163,6 +170,9 @@ def _values(seed: int) -> Iterator[Case]:
             yield Case(target=target, **given)
         yield Case(options=("ls9",), **given)
     yield Case(options=("wone",), upstream="neg", **common)
+    for family in (UNTRAINED.name, SMALL.name):
+        yield Case(**{**common, "family": family, "options": ("w",), "upstream": "neg"})
+    yield Case(**{**each, "shape": (64, 3), "options": ("wz", "ign")})
     for smoothing in ("ls1", "ls01"):
         yield Case(options=(smoothing,), upstream="neg", **common)
     yield Case(target="prob", options=("wone",), upstream="neg", **common)
@@ -172,7 +182,7 @@ def _values(seed: int) -> Iterator[Case]:
 
 def _shapes(seed: int) -> Iterator[Case]:
     """Many pixels, many classes beside pixels, more than 100 rows beside one option, rows that fill blocks, one row,
-    rows of which all are the same, and as many rows as classes.
+    rows of which all are the same, as many rows as classes, fewer classes than pixels, and blocks of ignored rows.
     """
     common: dict[str, Any] = {"family": "gaussian", "dtype": "float32", "seed": seed}
     yield Case(shape=IMAGES, options=EVERY, reduction="none", upstream="rand", **common)
@@ -181,6 +191,16 @@ def _shapes(seed: int) -> Iterator[Case]:
     yield Case(shape=(130, 10), options=("w",), reduction="sum", upstream="neg", **common)
     yield Case(shape=(130, 10), target="prob", options=("w", "ls"), upstream="neg", **common)
     yield Case(shape=(1, COMMON[1]), upstream="neg", **common)
+    yield Case(shape=(2, 3, 5), upstream="neg", **common)
+    yield Case(shape=COMMON[1:], options=("allign",), reduction="none", upstream="rand", **common)
+    yield Case(shape=(1, COMMON[1]), options=("allign",), reduction="sum", upstream="neg", **common)
+    yield Case(shape=(3, 7, 2), options=("ignmost",), upstream="neg", **common)
+    for family in (WALLED.name, MASKED_FINITE.name):
+        given = {**common, "family": family}
+        for reduction, upstream in (("mean", "neg"), ("none", "rand")):
+            yield Case(shape=(5, 1003), **{**given, "reduction": reduction, "upstream": upstream})
+        yield Case(shape=COMMON, options=("w", "ign"), upstream="neg", **given)
+    yield Case(shape=(130, 10), options=("wx", "ls", "ignmost"), upstream="neg", **common)
     yield Case(shape=BATCH, upstream="neg", **common)
     for dtype in ("float32", "bfloat16"):
         yield Case(**{**common, "dtype": dtype, "shape": BATCH, "reduction": "none", "upstream": "rand"})
@@ -189,16 +209,6 @@ def _shapes(seed: int) -> Iterator[Case]:
         yield Case(shape=shape, upstream="neg", **common)
         yield Case(shape=shape, options=EVERY, reduction="none", upstream="rand", **common)
     yield Case(shape=SQUARE[0], target="prob", options=("w",), upstream="neg", **common)
-
-
-def _derivatives(seed: int) -> Iterator[Case]:
-    """A direction beside each option alone, in many rows, many classes, one axis of pixels, and without a batch."""
-    common: dict[str, Any] = {"family": "gaussian", "dtype": "float32", "seed": seed}
-    yield Case(shape=(130, 10), options=("w", "dir"), reduction="sum", upstream="neg", **common)
-    yield Case(shape=(3, 7, 2), target="prob", options=("ls", "dir"), upstream="neg", **common)
-    yield Case(shape=COMMON[1:], options=("ls", "dir"), reduction="none", upstream="neg", **common)
-    yield Case(shape=(5, 300), options=("ign", "dir"), upstream="neg", **common)
-    yield Case(shape=COMMON, options=("dir",), reduction="none", upstream="rand", layout=("trans",), **common)
 
 
 def _smoothed(common: dict[str, Any]) -> Iterator[Case]:

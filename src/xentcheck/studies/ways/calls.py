@@ -16,7 +16,20 @@ from xentcheck.reference.problem import Problem
 from xentcheck.studies.asker import Asker, Failed, Residual, Unanswered, compare
 from xentcheck.studies.related import MANY, MANY_OF_LAYER, SHAPE, WIDE, resized, value_of
 
-from .options import PIXELS, apart, backwards, classes_last, few, soft_rows, turned, with_options, with_pixels
+from .options import (
+    PIXELS,
+    apart,
+    backwards,
+    classes_last,
+    few,
+    in_longer_rows,
+    one_number,
+    soft_rows,
+    turned,
+    with_a_class_ignored,
+    with_options,
+    with_pixels,
+)
 
 VALUE_WAYS = ("", "inference", "detached", "kept-parameters")
 """Ways to ask for a value without a gradient."""
@@ -24,9 +37,15 @@ VALUE_WAYS = ("", "inference", "detached", "kept-parameters")
 LABELS = ("int32", "int16", "int8", "uint8")
 """Other dtypes of labels."""
 
+BEYOND = {"int16": (130, 300), "int8": (33, 100), "uint8": (33, 100)}
+"""Batches of more elements than such labels number."""
+
 
 THOROUGH = ("float32", "bfloat16")
 """A wide dtype and a narrow one."""
+
+ORDERS = (("strides", apart), ("strides", turned), ("strides", in_longer_rows), ("backwards", backwards))
+"""Where else the elements of an array may lie, and the way that a call with it is."""
 
 T = TypeVar("T")
 
@@ -54,7 +73,7 @@ def asked_of(ask: Asker, p: Problem) -> tuple[str, ...]:
 def in_way(way: str, *, every: bool = True) -> Callable[[Asker, Problem], Residual]:
     """The law that a way changes neither costs nor gradients; a refusal is no result.
 
-    every: with each option alone, too; a JIT compiles for each.
+    every: with each option alone, and with pixels, in all dtypes; else in float32 only, as a JIT compiles for each.
     """
 
     def law(ask: Asker, p: Problem) -> Residual:
@@ -62,7 +81,9 @@ def in_way(way: str, *, every: bool = True) -> Callable[[Asker, Problem], Residu
             asked = asked_of(ask, q)
             return compare(ask(q, *asked, way=way), ask(q, *asked), asked)
 
-        problems = (p, *(with_options if every else few)(p, labels=ask.labels))
+        whole = every or p.dtype == THOROUGH[0]
+        problems = [p, *(with_options if whole else few)(p, labels=ask.labels)]
+        problems += [with_pixels(p, shape) for shape in PIXELS] if whole and ask.logits else []
         return joined(found for q in problems for found in answered(partial(differ, q)))
 
     return law
@@ -74,14 +95,22 @@ def chosen(p: Problem, thorough: T, quick: T) -> T:
 
 
 def value_alone(ask: Asker, p: Problem) -> Residual:
-    """The loss that is asked for alone is that which comes with a gradient: with each option, and in a larger batch."""
+    """The loss that is asked for alone is that which comes with a gradient: with each option, per row and in a sum with
+    all that go together, with a class that is ignored, and in a larger batch.
+    """
     value = value_of(p)
     found = [compare(ask(p, value), ask(p, value, "dC/dz"), (value,))]
     small = chosen(p, with_options, few)(resized(p, SHAPE), labels=ask.labels)
-    for q in (*small, *few(resized(p, WIDE), labels=ask.labels)):
+    beside = few(p, labels=ask.labels)
+    others = [replace(q, reduction="sum") for q in beside]
+    others += [replace(q, reduction="none", upstream=p.upstream) for q in beside if p.reduction == "none"]
+    if ask.labels:
+        others.append(with_a_class_ignored(beside[-1], p))
+    for q in (*small, *others, *few(resized(p, WIDE), labels=ask.labels)):
         for way in VALUE_WAYS if q.logits_shape == SHAPE else VALUE_WAYS[:1]:
             with suppress(Unanswered):
-                found.append(compare(ask(q, "cost", way=way), ask(q, "cost", "dC/dz"), ("cost",)))
+                value = value_of(q)
+                found.append(compare(ask(q, value, way=way), ask(q, value, "dC/dz"), (value,)))
     return joined(found)
 
 
@@ -103,30 +132,12 @@ def threads(ask: Asker, p: Problem) -> Residual:
     return compare(ask(many, *asked, way="threads"), ask(many, *asked), asked)
 
 
-def gradient_of_target(ask: Asker, p: Problem) -> Residual:
-    """The target's gradient times the target is the loss, which is linear in it."""
-    rows, value = replace(p, target=soft_rows(p)), value_of(p)
-
-    def differ() -> Residual:
-        return compare(ask(rows, value, way="gradient-of-target"), ask(rows, value, "dC/dz"), (value,))
-
-    return joined(answered(differ))
-
-
-def gradient_of_weight(ask: Asker, p: Problem) -> Residual:
-    """The weight's gradient times the weight is the loss, in which it divides nothing."""
-    (weighted,) = [q for q in with_options(p, labels=False) if q.weight is not None and not q.label_smoothing]
-
-    def differ(q: Problem) -> Residual:
-        return compare(ask(q, "cost", way="gradient-of-weight"), ask(q, "cost", "dC/dz"), ("cost",))
-
-    problems = (replace(weighted, reduction="sum"), replace(weighted, target=soft_rows(weighted)))
-    return joined(found for q in problems for found in answered(partial(differ, q)))
-
-
 def strides(ask: Asker, p: Problem) -> Residual:
-    """Each array alone with its elements apart, turned or backwards, and with weights; logits with the classes last."""
-    weighted = [p, *(q for q in with_options(p, labels=ask.labels) if q.weight is not None)]
+    """Each array alone with its elements apart, turned, in longer rows or backwards, with weights, and with rows of
+    probabilities; images with the classes last, and their labels turned; and one number in the place of equal logits.
+    """
+    beside = with_options(p, labels=ask.labels)
+    weighted = [p, *(q for q in beside if q.weight is not None or q.probabilities)]
 
     def differ(q: Problem, laid: Callable[[str, Array], Array], way: str = "strides") -> Residual:
         asked = asked_of(ask, q)
@@ -140,26 +151,38 @@ def strides(ask: Asker, p: Problem) -> Residual:
         result
         for q in weighted
         for name in names
-        for way, order in (("strides", apart), ("strides", turned), ("backwards", backwards))
+        for way, order in ORDERS
         for result in answered(partial(differ, q, only(name, order), way))
     ]
     for shape in PIXELS:
-        found += answered(partial(differ, with_pixels(p, shape), only("logits", classes_last)))
+        images = with_pixels(p, shape)
+        soft = replace(images, target=soft_rows(images))
+        each = replace(images, reduction="none", upstream=np.resize(p.upstream, images.target.shape))
+        laid = (images, "logits", classes_last), (images, "target", turned), (soft, "target", classes_last)
+        for q, name, order in (*laid, (each, "upstream", turned)):
+            found += answered(partial(differ, q, only(name, order)))
+    found += answered(partial(differ, replace(p, logits=one_number(p.logits).copy()), only("logits", one_number)))
     return joined(found)
 
 
 def label_dtypes(ask: Asker, p: Problem) -> Residual:
-    """Labels of another integer dtype are the same labels, or refused."""
+    """Labels of another integer dtype are the same labels, or refused: alone, in batches whose elements the dtype does
+    not number, and, the widest of them, with each option and with pixels.
+    """
     if not ask.labels:
         raise Unanswered("it takes no class indices")
-    asked = value_of(p), "dC/dz"
 
-    def differ(dtype: str) -> Residual:
-        other = replace(p, target=p.target.astype(dtype))
-        return compare(ask(other, *asked, way="label-dtypes", also=("uint8_targets",)), ask(p, *asked), asked)
+    def differ(q: Problem, dtype: str) -> Residual:
+        other, asked = replace(q, target=q.target.astype(dtype)), (value_of(q), "dC/dz")
+        return compare(ask(other, *asked, way="label-dtypes", also=("uint8_targets",)), ask(q, *asked), asked)
 
-    dtypes = chosen(p, LABELS, LABELS[-1:])
-    return joined(found for dtype in dtypes for found in answered(partial(differ, dtype)))
+    problems = [(p, dtype) for dtype in chosen(p, LABELS, LABELS[-1:])]
+    if p.dtype == THOROUGH[0]:
+        beside = [q for q in with_options(p, labels=True) if not q.probabilities]
+        beside.append(with_a_class_ignored(beside[-2], p))
+        problems += [(q, LABELS[0]) for q in (*beside, *(with_pixels(p, shape) for shape in PIXELS))]
+        problems += [(resized(p, shape), dtype) for dtype, shape in BEYOND.items()] if ask.logits else []
+    return joined(found for q, dtype in problems for found in answered(partial(differ, q, dtype)))
 
 
 def no_bias(ask: Asker, p: Problem) -> Residual:

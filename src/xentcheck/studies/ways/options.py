@@ -30,6 +30,11 @@ def with_options(p: Problem, *, labels: bool) -> list[Problem]:
     return [*means, replace(means[0], reduction="sum")]
 
 
+def with_a_class_ignored(q: Problem, p: Problem) -> Problem:
+    """A problem that ignores rows by -100, with a class for its sentinel, and the labels of p."""
+    return replace(q, target=p.target, ignore_index=int(p.target[0]))
+
+
 def few(p: Problem, *, labels: bool) -> list[Problem]:
     """Means with probabilities, and with all options that go together."""
     *means, _ = with_options(p, labels=labels)
@@ -53,6 +58,11 @@ def with_pixels(p: Problem, shape: tuple[int, ...]) -> Problem:
     )
 
 
+def one_number(x: Array) -> Array:
+    """One number in the place of all classes, where they are equal."""
+    return np.broadcast_to(x[:, :1], x.shape)
+
+
 def classes_last(x: Array) -> Array:
     """The same values with the classes next to each other in memory."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
@@ -68,6 +78,13 @@ def apart(x: Array) -> Array:
 def backwards(x: Array) -> Array:
     """The same values in a buffer that is read from its end, as NumPy can."""
     return np.flip(np.flip(x).copy())
+
+
+def in_longer_rows(x: Array) -> Array:
+    """The same values in the midst of longer rows, as those of a padded vocabulary lie."""
+    buffer = np.zeros((*x.shape[:-1], x.shape[-1] + 5), x.dtype)
+    buffer[..., 2:-3] = x
+    return buffer[..., 2:-3]
 
 
 def turned(x: Array) -> Array:
