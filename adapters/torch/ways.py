@@ -57,8 +57,8 @@ def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) 
             loss(*(x.detach() for x in arguments))
         return loss(*arguments)
     if way == "vmap":
-        others = target[-1:].expand(target.shape) if target.ndim else target  # of other labels, as batches are
-        two = torch.stack((-arguments[0], arguments[0])), torch.stack((others, target))
+        beside = target[-1:].expand(target.shape) if target.ndim else target  # of other labels, as batches are
+        two = torch.stack((-arguments[0], arguments[0])), torch.stack((beside, target))
         mapped: Tensor = torch.func.vmap(lambda x, y: loss(x, *arguments[1:], target=y))(*two)
         return mapped[1]
     return loss(*arguments)

@@ -161,7 +161,9 @@ def strides(ask: Asker, p: Problem) -> Residual:
         laid = (images, "logits", classes_last), (images, "target", turned), (soft, "target", classes_last)
         for q, name, order in (*laid, (each, "upstream", turned)):
             found += answered(partial(differ, q, only(name, order)))
-    found += answered(partial(differ, replace(p, logits=one_number(p.logits).copy()), only("logits", one_number)))
+    found += answered(
+        partial(differ, replace(p, logits=one_number(np.asarray(p.logits)).copy()), only("logits", one_number))
+    )
     return joined(found)
 
 
