@@ -184,7 +184,7 @@ def test_eager_is_asked_for_every_reduction(reduction: str) -> None:
     """Results that only eager doubles, for one reduction alone."""
     pytest.importorskip("jax")
     (eager,) = (s for s in subjects_of(sizes.doubled_in_eager(reduction), ["cpu"]) if s.variant == "eager")
-    chosen = [c for c in QUICK if eager.takes(c) and c.family == "gaussian"]
+    chosen = [c for c in QUICK if eager.takes(c) and c.family == "gaussian" and c.target == "index"]
     assert {c.dtype for c in chosen if c.reduction == reduction} == set(DTYPES)
     plainest = {c.reduction: c for c in sorted(chosen, key=lambda c: -len(c.options)) if c.dtype == "float32"}
     failing = {c.reduction for c in plainest.values() for r in run_case(c, [eager]) if r.outcome in FAILING}

@@ -270,7 +270,6 @@ CALLS: dict[str, tuple[str, Any, set[str]]] = {
     "images": ("strides", doubled_if(of_pixels((84, 1, 28, 7))), set()),
     "sequences": ("strides", doubled_if(of_pixels((35, 1, 7))), set()),
     "weight": ("strides", doubled_if(lambda t, z, y, o: "weight" in o and not o["weight"].is_contiguous()), set()),
-    "logits-of-one-number": ("strides", doubled_if(lambda t, z, y, o: z.ndim > 1 and z.stride(1) == 0), set()),
     "pixels-of-labels": ("strides", doubled_if(lambda t, z, y, o: y.ndim == 3 and not y.is_contiguous()), set()),
     "soft-images": ("strides", doubled_if(lambda t, z, y, o: y.ndim == 4 and y.stride() == (84, 1, 28, 7)), set()),
     "upstream-of-images": ("strides", backward_of(halved_for_turned_upstream), {"forward-mode"}),

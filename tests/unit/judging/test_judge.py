@@ -291,3 +291,16 @@ def test_rows_of_later_blocks_are_compared_with_their_own_results() -> None:
         (verdicts,) = Judgement(p, ["dC/dz"], [Submission({"dC/dz": gradient}, CATALOGUE["fused"])]).run()
         assert verdicts["dC/dz"].tally.failing == failing
     assert verdicts["dC/dz"].tally.worst.position == 299 * 1003 + 7
+
+
+def test_rows_whose_label_leads_are_kept_with_their_margin() -> None:
+    """Margin, relative error and relative bound at the label; of rows whose label does not lead nothing."""
+    z = np.array([[0.0, 1.0, -1.0], [2.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
+    p = Problem(logits=z, target=np.array([1, 0, 0]), reduction="sum")
+    exact = {q: hi for q, (hi, _) in Exact(p).evaluate(("dC/dz",)).items()}
+    wrong = exact["dC/dz"] * np.array([[1.0], [1.5], [1.0]])
+    (verdicts,) = Judgement(p, ("dC/dz",), [Submission({"dC/dz": wrong}, CATALOGUE["fused"])]).run()
+    margins = verdicts["dC/dz"].margins
+    assert [m for m, _, _ in margins] == [1.0, 2.0]
+    assert [e > b for _, e, b in margins] == [False, True]
+    assert margins[1][1] == pytest.approx(0.5)

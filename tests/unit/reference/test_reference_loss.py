@@ -14,9 +14,11 @@ from flint import ctx
 
 from xentcheck import reference as ref
 from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
+from xentcheck.reference.bounds import bound
 from xentcheck.reference.inputs import WIDE as DTYPES
 from xentcheck.reference.loss import problem_of
 from xentcheck.reference.numbers.backends import DOUBLE_DOUBLE
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows, to_rows
 from xentcheck.reference.targets import Targets, exact_sum
@@ -392,3 +394,18 @@ def test_numbers_lie_in_memory_as_they_like(dtype: type) -> None:
         assert np.array_equal(loss(many, np.tile(y, 20), **more), np.concatenate([loss(few, y, **more)] * 20))
     assert few.flags.writeable
     assert many.flags.writeable
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_derivatives_along_a_direction_are_within_the_bounds(reduction: str) -> None:
+    """With weights that do not add up to 1, smoothing and an ignored row, whose derivative is 0."""
+    draw = np.random.default_rng(5)
+    z, y, v = draw.normal(size=(4, 5)), np.array([0, 3, -100, 4]), draw.normal(size=(4, 5))
+    given: dict[str, Any] = {"weight": draw.uniform(0.5, 3.0, 5), "label_smoothing": 0.25, "reduction": reduction}
+    upstream = np.ones(4 if reduction == "none" else ())
+    p = Problem(logits=z, target=y, v=v, upstream=upstream, **given)
+    exact = Exact(p).evaluate(("jvp", "hvp"))
+    found = {"jvp": ref.cross_entropy_jvp(z, y, v, **given), "hvp": ref.cross_entropy_hvp(z, y, v, **given)}
+    for q, value in found.items():
+        assert not (np.abs(value - exact[q][0]) > bound(q, p, "accurate")).any()
+    assert reduction != "none" or found["jvp"][2] == 0.0

@@ -194,6 +194,11 @@ def test_float32_is_kept():
             "x has dtype float32; allowed: float64, the dtype of the network",
         ),
         (
+            lambda: feedforward(network(PAIRS[0]), X[:1, :1]),
+            ShapeError,
+            "x has shape (1, 1); allowed: (m, 2), one row per example",
+        ),
+        (
             lambda: backprop(network(PAIRS[0]), X[:0], Y[:0]),
             ShapeError,
             "x has shape (0, 2); allowed: (m, 2) with m >= 1 for a mean",
@@ -208,7 +213,7 @@ def test_float32_is_kept():
         ),
         (lambda: central(np.sum, np.ones(1), 0.0), ProblemError, "step is 0.0; allowed: a finite number > 0"),
     ],
-    ids=["pair", "no-layer", "width", "dtype", "empty", "layer", "lmbda", "n", "gradient", "step"],
+    ids=["pair", "no-layer", "width", "dtype", "inputs", "empty", "layer", "lmbda", "n", "gradient", "step"],
 )
 def test_errors_are_one_whole_line(call, error, message):
     """What does not fit is named, with what is allowed."""

@@ -23,7 +23,6 @@ from .options import (
     classes_last,
     few,
     in_longer_rows,
-    one_number,
     soft_rows,
     turned,
     with_a_class_ignored,
@@ -134,7 +133,7 @@ def threads(ask: Asker, p: Problem) -> Residual:
 
 def strides(ask: Asker, p: Problem) -> Residual:
     """Each array alone with its elements apart, turned, in longer rows or backwards, with weights, and with rows of
-    probabilities; images with the classes last, and their labels turned; and one number in the place of equal logits.
+    probabilities; and images with the classes last, and their labels turned.
     """
     beside = with_options(p, labels=ask.labels)
     weighted = [p, *(q for q in beside if q.weight is not None or q.probabilities)]
@@ -161,9 +160,6 @@ def strides(ask: Asker, p: Problem) -> Residual:
         laid = (images, "logits", classes_last), (images, "target", turned), (soft, "target", classes_last)
         for q, name, order in (*laid, (each, "upstream", turned)):
             found += answered(partial(differ, q, only(name, order)))
-    found += answered(
-        partial(differ, replace(p, logits=one_number(np.asarray(p.logits)).copy()), only("logits", one_number))
-    )
     return joined(found)
 
 

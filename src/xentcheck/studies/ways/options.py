@@ -58,11 +58,6 @@ def with_pixels(p: Problem, shape: tuple[int, ...]) -> Problem:
     )
 
 
-def one_number(x: Array) -> Array:
-    """One number in the place of all classes, where they are equal."""
-    return np.broadcast_to(x[:, :1], x.shape)
-
-
 def classes_last(x: Array) -> Array:
     """The same values with the classes next to each other in memory."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
