@@ -204,7 +204,7 @@ FAULTS: dict[str, tuple[Callable[[Problem, dict[str, Any]], None], set[str]]] = 
 def test_fault_is_caught_where_it_is(name: str) -> None:
     """The quick cases with a direction raise an alarm in the faulty derivative, and in no other."""
     fault, caught = FAULTS[name]
-    rows = [c for c in DIRECTED if c.dtype == "float32" and len(c.shape) == 2]
+    rows = [c for c in DIRECTED if c.dtype == "float32" and c.shape in ((5, 10), (64, 3))]
     assert failing(Faulty(fault), rows) == caught
 
 
