@@ -52,12 +52,16 @@ REAL = "fiuV"
 
 
 class Asker:
-    """Asks one implementation; one that takes no labels gets them as one-hot rows."""
+    """Asks one implementation; one that takes no labels gets them as one-hot rows.
+
+    compiles: each problem of another shape, or with another option, costs a compilation: laws ask fewer of them.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.labels = subject.adapter.capabilities.labels
         self.logits = "logits" in subject.adapter.capabilities.heads
+        self.compiles = "jit" in subject.adapter.variants
         self.ignores = self.labels and "ignore_index" in subject.adapter.capabilities.options
 
     def __call__(

@@ -190,6 +190,7 @@ class Unit:
 
     labels = True
     ignores = True
+    compiles = False
 
     def __init__(self, *, logits: bool = True) -> None:
         self.logits = logits

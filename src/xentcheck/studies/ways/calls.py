@@ -72,7 +72,8 @@ def asked_of(ask: Asker, p: Problem) -> tuple[str, ...]:
 def in_way(way: str, *, every: bool = True) -> Callable[[Asker, Problem], Residual]:
     """The law that a way changes neither costs nor gradients; a refusal is no result.
 
-    every: with each option alone, and with pixels, in all dtypes; else in float32 only, as a JIT compiles for each.
+    every: with each option alone, and with pixels, in all dtypes; else in float32 only, and of a JIT, which compiles
+    for each, with weights and smoothing alone there.
     """
 
     def law(ask: Asker, p: Problem) -> Residual:
@@ -80,8 +81,10 @@ def in_way(way: str, *, every: bool = True) -> Callable[[Asker, Problem], Residu
             asked = asked_of(ask, q)
             return compare(ask(q, *asked, way=way), ask(q, *asked), asked)
 
-        whole = every or p.dtype == THOROUGH[0]
+        first = p.dtype == THOROUGH[0]
+        whole = every or (first and not ask.compiles)
         problems = [p, *(with_options if whole else few)(p, labels=ask.labels)]
+        problems += with_options(p, labels=ask.labels)[1:3] if first and not whole else []
         problems += [with_pixels(p, shape) for shape in PIXELS] if whole and ask.logits else []
         return joined(found for q in problems for found in answered(partial(differ, q)))
 
@@ -99,11 +102,12 @@ def value_alone(ask: Asker, p: Problem) -> Residual:
     """
     value = value_of(p)
     found = [compare(ask(p, value), ask(p, value, "dC/dz"), (value,))]
-    small = chosen(p, with_options, few)(resized(p, SHAPE), labels=ask.labels)
-    beside = few(p, labels=ask.labels)
+    dear = ask.compiles and p.dtype != THOROUGH[0]
+    small = (few if dear else chosen(p, with_options, few))(resized(p, SHAPE), labels=ask.labels)
+    beside = [] if dear else few(p, labels=ask.labels)
     others = [replace(q, reduction="sum") for q in beside]
     others += [replace(q, reduction="none", upstream=p.upstream) for q in beside if p.reduction == "none"]
-    if ask.labels:
+    if ask.labels and beside:
         others.append(with_a_class_ignored(beside[-1], p))
     for q in (*small, *others, *few(resized(p, WIDE), labels=ask.labels)):
         for way in VALUE_WAYS if q.logits_shape == SHAPE else VALUE_WAYS[:1]:
@@ -177,8 +181,10 @@ def label_dtypes(ask: Asker, p: Problem) -> Residual:
     problems = [(p, dtype) for dtype in chosen(p, LABELS, LABELS[-1:])]
     if p.dtype == THOROUGH[0]:
         beside = [q for q in with_options(p, labels=True) if not q.probabilities]
-        beside.append(with_a_class_ignored(beside[-2], p))
-        problems += [(q, LABELS[0]) for q in (*beside, *(with_pixels(p, shape) for shape in PIXELS))]
+        beside = beside[-2:-1] if ask.compiles else beside
+        beside.append(with_a_class_ignored(beside[-1 if ask.compiles else -2], p))
+        pixels = [with_pixels(p, shape) for shape in PIXELS[ask.compiles :]]
+        problems += [(q, LABELS[0]) for q in (*beside, *pixels)]
         problems += [(resized(p, shape), dtype) for dtype, shape in BEYOND.items()] if ask.logits else []
     return joined(found for q, dtype in problems for found in answered(partial(differ, q, dtype)))
 

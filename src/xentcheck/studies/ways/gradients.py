@@ -20,7 +20,9 @@ def gradient_of_target(ask: Asker, p: Problem) -> Residual:
     """The target's gradient times the target is the loss, which is linear in it, but for what smoothing adds to rows of
     zeros: with weights, with smoothing, and with both.
     """
-    return joined(found for q in _of_rows(p) for found in answered(partial(_times_the_target, ask, q)))
+    plain, *others = _of_rows(p)
+    chosen = (plain, *others[-1:]) if ask.compiles else (plain, *others)
+    return joined(found for q in chosen for found in answered(partial(_times_the_target, ask, q)))
 
 
 def _of_rows(p: Problem) -> Iterator[Problem]:
@@ -48,5 +50,7 @@ def gradient_of_weight(ask: Asker, p: Problem) -> Residual:
     def differ(q: Problem) -> Residual:
         return compare(ask(q, "cost", way="gradient-of-weight"), ask(q, "cost", "dC/dz"), ("cost",))
 
-    problems = [replace(q, reduction="sum") for q in weighted] + [replace(q, target=soft_rows(q)) for q in weighted]
+    summed = weighted[-1:] if ask.compiles else weighted
+    rows = weighted[:1] if ask.compiles else weighted
+    problems = [replace(q, reduction="sum") for q in summed] + [replace(q, target=soft_rows(q)) for q in rows]
     return joined(found for q in problems for found in answered(partial(differ, q)))
