@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lawful import broken, found
+from lawful import broken, found, of_one_subject
 
 import xentcheck
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.studies.law_study import LAWS
+from xentcheck.studies.asker import Asker, Failed
+from xentcheck.studies.law_study import LAWS, law_result
 from xentcheck.vocabulary import DTYPES
 
 Loss = Callable[..., tuple[Any, Any]]
@@ -340,3 +341,39 @@ def test_an_answer_of_another_shape_keeps_no_law(change: Callable[[Any], Any], t
     assert re.search(text, results["rows-sum-to-0"].detail)
     run = xentcheck.check(misshapen, "numpy", dtypes=["float32"])
     assert any("breaks the law rows-sum-to-0" in reason for reason in run.verdict.reasons)
+
+
+REFUSED_BY_PYTORCH = {
+    ("learned-weight", "The function 'nll_loss_forward' is not differentiable"),
+    ("gradient-of-weight", "The function 'nll_loss_forward' is not differentiable"),
+    ("label-dtypes", "expected target dtype to be Long or Byte"),
+    ("vmap", "vmap: Attempted to vmap over `mask` in torch.masked_select"),
+}
+"""Law, and how the exception begins: labels with a weight that requires a gradient, other integers, and smoothing
+beside ignored rows in a batched call.
+"""
+
+
+def test_what_pytorch_refuses_is_refused_by_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal is no result of a law: alone this sees one that is not PyTorch's, but made by how it is called."""
+    refused: set[tuple[str, str]] = set()
+    answer = Asker.__call__
+
+    def recorded(self: Asker, *given: Any, **how: Any) -> Any:
+        try:
+            return answer(self, *given, **how)
+        except Failed as error:
+            refused.add((law, str(error).removeprefix("error: RuntimeError: ")))
+            raise
+
+    monkeypatch.setattr(Asker, "__call__", recorded)
+    subject = of_one_subject(adapters.get("torch"))
+    for law in LAWS:
+        law_result(subject, "float32", law)
+    told = {
+        (law, text) for law, text in REFUSED_BY_PYTORCH for of, why in refused if of == law and why.startswith(text)
+    }
+    assert told == REFUSED_BY_PYTORCH
+    assert [
+        (law, why) for law, why in refused if not any(law == of and why.startswith(text) for of, text in told)
+    ] == []
