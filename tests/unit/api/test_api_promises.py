@@ -39,6 +39,7 @@ def test_a_word_alone_is_a_collection_of_one() -> None:
     """And is not taken letter by letter."""
     found = xentcheck.check("numpy", dtypes="float32", devices="cpu").file.header
     assert (found.dtypes, found.devices) == (("float32",), ("cpu",))
+    assert found.host["workers"] == 1
     other = xentcheck.check("numpy", dtypes=["float32"], devices=["cpu"]).file.header
     assert replace(other, host=found.host) == found  # the host tells the second, too
 

@@ -22,6 +22,7 @@ from xentcheck.records.record import Record
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.gradient import GradientBounds
+from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reports.analysis.power import power_of
 from xentcheck.running.comparison import run_case
@@ -307,9 +308,12 @@ def test_wrong_derivatives_are_multiples_of_the_right_one() -> None:
     """Along a direction, half of it is half as far from it as zeros are, and the negative twice as far."""
     rng = np.random.default_rng(0)
     z, v = rng.standard_normal((2, 4, 7)).astype(np.float32)
-    found = powers(Problem(logits=z, target=np.array([0, 3, 6, 3]), v=v))
+    p = Problem(logits=z, target=np.array([0, 3, 6, 3]), v=v)
+    found, exact = powers(p), Exact(p).evaluate(("jvp", "hvp"))
     for quantity in ("jvp", "hvp"):
         ratios = found[quantity].ratios
+        largest = np.max(np.abs(exact[quantity][0]) / bound(quantity, p, "fused"))
+        assert ratios["zero"] == pytest.approx(largest)
         assert 0 < ratios["zero"] == ratios["doubled"] == ratios["negated"] / 2
     assert found["hvp"].ratios["halved"] == found["hvp"].ratios["zero"] / 2
     assert found["jvp"].ratios["times_1_001"] == pytest.approx(found["jvp"].ratios["zero"] / 1000)

@@ -15,7 +15,9 @@ from xentcheck import adapters
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.cases.profiles.named import cases
 from xentcheck.errors import DeviationError
+from xentcheck.records.file import Header
 from xentcheck.records.record import Record
+from xentcheck.running.collect import _failures
 from xentcheck.running.deviations import SELECTORS, Deviation, Deviations, load
 from xentcheck.vocabulary import EXECUTED, OUTCOMES
 
@@ -216,3 +218,16 @@ def test_every_built_in_entry_has_cases_in_its_profile() -> None:
     ids = {profile: list(map(str, cases(profile))) for profile in {entry.profile for entry in entries}}
     for entry in entries:
         assert any(fnmatchcase(case, entry.case) for case in ids[entry.profile])
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_run_that_was_stopped_does_not_miss_what_it_did_not_reach(stopped: bool) -> None:
+    """A whole one says that an entry matches nothing."""
+    deviations = Deviations([ENTRY])
+    deviations.apply(record(case="gaussian.5x10.f32", outcome="agree"))
+    header = Header(
+        version="", generator=1, seed=0, profile="full", catalogue=(), environment={}, host={}, planned=1, selection=(),
+    )  # fmt: skip
+    assert header.complete
+    told = _failures(header, [], deviations, stopped=stopped)
+    assert told == (["stopped at the first failure"] if stopped else [f"deviation {ENTRY} matches no comparison"])
