@@ -122,5 +122,25 @@ EQUIVALENT: dict[str, str] = {
     ("src/xentcheck/judging/comparisons.py: @dataclass(frozen=True, eq=False) -> @dataclass(frozen=True, eq=True)"): (
         "Nobody compares submissions, or keeps them by their hash."
     ),
+    ("src/xentcheck/studies/related.py: LARGE = (1030, 1003) -> LARGE = (1030, 10030)"): (
+        "More classes are as good as enough of them."
+    ),
+    (
+        "src/xentcheck/studies/projection/rows.py: return np.asarray(upstream * (bounds / (2.0 * step) + CURVATUR"
+        "E * step**2 / 6.0) * (1.0 + 2.0**-50) + fixed) -> return np.asarray(upstream * (bounds / (2.0 * step) + "
+        "CURVATURE * step**2 / 6.0) / (1.0 + 2.0**-50) + fixed)"
+    ): ("The factor stands for the rounding of the bound itself, in float64: it is within 2^-49 of 1 either way."),
+    (
+        'src/xentcheck/cli/commands/grade.py: table = Table("implementation", "quantities", "judged by", "grade",'
+        ' box=box.SIMPLE_HEAD, pad_edge=False) -> table = Table("implementation", "quantities", "judged by", "gra'
+        'de", box=box.SIMPLE_HEAD, pad_edge=True)'
+    ): ("How a table is set is no promise."),
+    (
+        'src/xentcheck/cli/commands/grade.py: console.print(Text(f"{place}: {grade.hint}", style="yellow"), soft_'
+        'wrap=True) -> console.print(Text(f"{place}: {grade.hint}", style="yellow"), soft_wrap=False)'
+    ): ("How a line is broken is no promise."),
+    ("src/xentcheck/running/comparison/recorded.py: @dataclass(frozen=True) -> @dataclass(frozen=False)"): (
+        "Nobody assigns to a field of it, which mypy would see."
+    ),
 }
 """Key of a change that no test can notice -> why."""

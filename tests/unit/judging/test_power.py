@@ -318,3 +318,18 @@ def test_wrong_derivatives_are_multiples_of_the_right_one() -> None:
     assert found["hvp"].ratios["halved"] == found["hvp"].ratios["zero"] / 2
     assert found["jvp"].ratios["times_1_001"] == pytest.approx(found["jvp"].ratios["zero"] / 1000)
     assert found["jvp"].ratios["not_divided"] == pytest.approx(3 * found["jvp"].ratios["zero"])
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_rank_one_term_of_a_hessian_product_has_the_rows_mass(soft: bool) -> None:
+    """s Q a (a.v): with rows of probabilities that add up to 5/4, and with labels, whose weight it is."""
+    rng = np.random.default_rng(1)
+    z, v = rng.standard_normal((2, 3, 4))
+    weight = np.array([0.5, 2.0, 1.0, 4.0])
+    rows, labels = np.full((3, 4), 5 / 16), np.array([0, 3, 1])
+    p = Problem(logits=z, target=rows if soft else labels, weight=weight, v=v, reduction="sum")
+    a = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    mass = (rows * weight).sum(1) if soft else weight[labels]
+    lost = mass[:, None] * a * (a * v).sum(1, keepdims=True)
+    expected = np.max(np.abs(lost) / bound("hvp", p, "fused"))
+    assert powers(p)["hvp"].ratios["rank_one_dropped"] == pytest.approx(expected)
