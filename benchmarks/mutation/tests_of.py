@@ -206,7 +206,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_exit_codes",
         "test_documented_behaviour",
     ),
-    f"{ROOT}/running/comparison/zeros.py": ("test_weaker", "test_handed"),
+    f"{ROOT}/running/comparison/zeros.py": ("test_weaker", "test_handed", "test_doctests"),
     f"{ROOT}/cli/commands/run.py": ("test_handed_on", "test_exit_codes", "test_promises"),
     f"{ROOT}/cli/request.py": ("test_shown", "test_handed_on", "test_exit_codes", "test_promises"),
     f"{ROOT}/cli/asked.py": ("test_handed_on", "test_promises"),

@@ -131,6 +131,29 @@ def test_an_infinite_bound_is_no_free_pass() -> None:
             xentcheck.assert_values_agree(p, {"cost": np.float16(value)})
 
 
+def test_one_infinite_bound_beside_others_is_no_free_pass() -> None:
+    """A logarithm that overflows float16 before its weight, in one row of two: 42 is not let through there."""
+    z = np.array([[0.0, 1.0], [-4e4, 4e4]], np.float16)
+    p = Problem(
+        logits=z,
+        target=np.zeros(2, int),
+        weight=np.full(2, 0.25, np.float16),
+        reduction="none",
+        upstream=np.ones(2, np.float16),
+    )
+    loss = right(p, "loss").astype(np.float16)
+    xentcheck.assert_values_agree(p, {"loss": loss})
+    with pytest.raises(AssertionError):
+        xentcheck.assert_values_agree(p, {"loss": np.array([loss[0], 42.0], np.float16)})
+
+
+def test_nothing_to_judge_is_bad_input() -> None:
+    """No array was handed over."""
+    p = Problem(logits=np.zeros((1, 2)), target=np.array([0]))
+    with pytest.raises(XentcheckError, match="nothing to judge"):
+        xentcheck.assert_values_agree(p, {})
+
+
 def test_an_overflow_has_the_sign_of_what_overflows() -> None:
     """Gaps beyond bfloat16's largest number: -inf in every element of a gradient, or for a loss, is none."""
     z = np.where(np.arange(24).reshape(4, 6) % 5 < 2, 3e38, -3e38).astype("bfloat16")
