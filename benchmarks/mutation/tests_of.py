@@ -212,6 +212,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/cli/asked.py": ("test_handed_on", "test_promises"),
     f"{ROOT}/cli/options.py": ("test_shown", "test_handed_on", "test_promises"),
     f"{ROOT}/running/subjects.py": (
+        "test_subjects",
         "test_public_interface::test_an_adapter_is_judged_by_the_accuracy_that_it_declares",
         *ASKED,
     ),
