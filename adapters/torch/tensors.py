@@ -128,7 +128,7 @@ def gradients(
                 raise
             raise Refused(ONE_BACKWARD, told(error)) from error
         kept += [] if last else [(gradient, gradient.clone()) for gradient in pulled]
-    if not all(torch.equal(*(x.nan_to_num(0.0) for x in pair)) for pair in kept):
+    if not all(torch.allclose(*pair, rtol=0.0, atol=0.0, equal_nan=True) for pair in kept):
         raise AdapterError("a later backward changed the gradient of an earlier one; allowed: memory of its own")
     found = iter(pulled)
     groups = {quantity: [next(found) for _ in group] for quantity, group in leaves.items()}

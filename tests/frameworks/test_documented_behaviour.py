@@ -220,7 +220,7 @@ def test_an_earlier_gradient_that_a_later_backward_overwrites_is_an_error() -> N
 
 
 def test_a_combination_that_is_not_implemented_is_unsupported() -> None:
-    """By a NotImplementedError alone; where it is all that there is, nothing was compared, and that is no agreement."""
+    """By a NotImplementedError alone: any other exception is an error of its case."""
 
     def picky(logits: Any, target: Any, *, error: Any = NotImplementedError, **options: Any) -> tuple[Any, Any]:
         if options.get("label_smoothing") and "weight" in options:
@@ -255,7 +255,7 @@ def test_rows_that_have_to_add_up_to_1_are_asked_for_no_others() -> None:
     torch = pytest.importorskip("torch")
 
     def loss(z: Any, q: Any) -> Any:
-        if not q.is_floating_point() or not torch.allclose(q.sum(-1), torch.ones((), dtype=q.dtype), atol=0.02):
+        if not q.is_floating_point() or not bool((q.sum(-1) - 1).abs().max() < 1 / 64):  # as this loss allows
             raise ValueError("rows must be distributions")
         return torch.nn.functional.cross_entropy(z, q)
 

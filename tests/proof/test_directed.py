@@ -16,6 +16,9 @@ from xentcheck.vocabulary import FAILING
 
 torch = pytest.importorskip("torch")
 
+KINDS = ("smoothing", "weight", "ignore")
+"""Factors of which a case has one option at most."""
+
 Wrong = Callable[[Any, Any, dict[str, Any]], bool]
 
 
@@ -54,9 +57,6 @@ def test_every_pair_of_levels_is_met() -> None:
         rows.append({**chosen, **{name: getattr(case, name) for name in ("shape", "target", "reduction", "family")}})
     rows = [row for row in rows if all(row[name] in levels for name, levels in FACTORS.items())]
     assert missing(rows, FACTORS, list(FORBIDDEN), 2) == []
-
-
-KINDS = ("smoothing", "weight", "ignore")
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -49,9 +49,18 @@ FORBIDDEN: frozenset[Pair] = frozenset(
 
 NEEDED: dict[str, tuple[Any, ...]] = {
     "layout": ("contig", "needs-x", "needs-w", "needs-b", "needs-xw", "needs-xb", "needs-wb", "twice", "thrice"),
-    "options": OPTIONS[::2],
+    "options": (
+        ("index", ()),
+        ("index", ("w",)),
+        ("index", ("ign",)),
+        ("index", ("ls",)),
+        ("index", ("w", "ls", "ign")),
+        ("prob", ("w",)),
+    ),
     "reduction": REDUCTIONS,
 }
+
+"""What needs a gradient, or is differentiated again, with each option alone, with all, and with rows."""
 
 SHAPES = frozenset((rows, classes) for rows in SIZES["rows"] for classes in SIZES["classes"])
 
