@@ -179,7 +179,9 @@ class GradientBounds:
         q = self.targets.sizes
         total = self.targets.mass[:, None]
         additions = self.targets.entries - 1
-        g = self.rows.growth_of("q", self.rows.factors, "backward_sum", own, additions)[:, None]
+        factors = self.rows.factors
+        size = self.targets.mass if q is factors else None
+        g = self.rows.growth_of("q", factors, "backward_sum", own, additions, size)[:, None]
         with np.errstate(all="ignore"):
             rest = np.where(total > 0, np.maximum(total - q.max(1, keepdims=True, initial=0.0), 0.0) / total, 0.0)
         return np.asarray(np.minimum(g, rest * (1.0 + 2.0 * g) + 2.0**-50 * g))
@@ -197,18 +199,23 @@ class GradientBounds:
         return np.asarray((error + rounding * terms) * self.targets.kept[:, None])
 
     def _row_sum_growth(self, error: Array) -> Array:
-        """(n, 1): g of a row's sum: of the gradient's elements, which err by so much, or of 1 and the activations."""
+        """(n, 1): g of a row's sum: of 1 and the activations, or of the gradient's elements, which err by so much.
+
+        [derived] The elements of a row with one class are its activations times one factor, and so is what they leave
+        over (`docs/numerics.md`, section 2.10).
+        """
         t, a = self.targets, self.arithmetic
         any_order = np.full_like(error, a.growth(2 * t.classes - 1, "row_sum"))
         if not looked_at(a, t.classes, "row_sum"):
             return any_order
-        g = leading(self.block, self.block.gradient)
-        size = np.abs(g).sum(1)
-        elements = self.rows.growth_of("g", g, "row_sum", share(error[:, 0], size), size=size)[:, None]
         e = self.rows.errors
-        activations = e.sum_growth(e.gradient_softmax_sum() * self.base.total, 1)
-        either = together(np.maximum(elements, activations), 2.0 * a.wide.unit_roundoff)
-        return np.asarray(np.minimum(any_order, either))
+        found = e.sum_growth(e.gradient_softmax_sum() * self.base.total, 1)
+        if not t.hard:
+            g = leading(self.block, self.block.gradient)
+            size = np.abs(g).sum(1)
+            elements = self.rows.growth_of("g", g, "row_sum", share(error[:, 0], size), size=size)
+            found = np.maximum(found, elements[:, None])
+        return np.asarray(np.minimum(any_order, together(found, 2.0 * a.wide.unit_roundoff)))
 
     @property
     def _small(self) -> Array:

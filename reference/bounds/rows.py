@@ -125,7 +125,7 @@ class RowBounds:
         error = np.multiply(q, errors, out=errors).sum(1)
         own = together(self.arithmetic.roundings(6.0, 5.0), self.forming)
         known = own + share(error, loss)
-        growth = self.growth_of("log a", addends, "forward_sum", known, terms - 1)
+        growth = self.growth_of("log a", addends, "forward_sum", known, terms - 1, loss if q is self.factors else None)
         bound = error + together(growth, own) * (loss + error)
         bound += self._separate_products(q if (terms == q.shape[1]).all() else q * used, terms - 1)
         bound += (2.0 * self.tiny + self.lost) * np.maximum(terms, 1)
@@ -197,7 +197,7 @@ class RowBounds:
         if self.arithmetic.contract.log_form != "lse":
             return np.zeros(len(q))
         t = self.block.targets
-        spread = mass = q.sum(1)
+        spread = mass = t.mass if q is t.sizes else q.sum(1)
         if t.probabilities is None:
             spread = spread - (1.0 - t.smoothing) * np.abs(t.label_weight)
         unit = self.arithmetic.unit("exponents")
@@ -209,7 +209,8 @@ class RowBounds:
             reach = np.abs(products).sum(1)
             long = self.growth_of("z", products, "forward_sum", own, additions, reach) * reach
             if t.probabilities is not None or t.weight is not None:
-                total = self.growth_of("q", self.factors, "forward_sum", own, additions)
+                of_targets = mass if q is self.factors else None
+                total = self.growth_of("q", self.factors, "forward_sum", own, additions, of_targets)
                 long += total * mass * np.abs(self.base.maximum + self.base.log_total)[:, 0]
             summing = np.where(additions < ANY_ORDER, summing, long)
         return np.asarray(4.0 * unit * mass * size + summing)

@@ -18,10 +18,21 @@ from xentcheck.cases.build import build
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT
-from xentcheck.reference.bounds.sums.addends import BLOCK, LEVELS, Addends, drift_of_one, drifts
-from xentcheck.reference.bounds.sums.scattered import LEAST, SAFETY, growth_of, lowest_bit, never_rounds
+from xentcheck.reference.bounds.sums.addends import (
+    BLOCK,
+    LEAST,
+    LEVELS,
+    SAFETY,
+    Addends,
+    drift_of_one,
+    drift_of_sorted,
+    drifts,
+    least_allowed,
+)
+from xentcheck.reference.bounds.sums.scattered import growth_of, lowest_bit, never_rounds
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers.backends import FLOAT64
+from xentcheck.reference.numbers.fast import kernels
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.targets import Targets
@@ -220,28 +231,58 @@ def test_terms_of_few_sizes_may_be_sorted() -> None:
     assert np.all(error <= SAFETY * drift_of_one(q, total, fmt).max(0))
 
 
-@pytest.mark.parametrize("kind", ["exponentials", "equal", "few-sizes", "both-signs", "grid"])
-def test_what_sorted_addends_leave_over_is_the_error_of_their_running_sum(kind: str) -> None:
-    """Off by at most `BLOCK` rounding errors where the sum grows beyond a power of two, so by twice as many in all."""
-    rng, fmt = np.random.default_rng(1), FORMATS["float32"]
-    z = rng.standard_normal(50021)
+SORTS = ("exponentials", "equal", "few-sizes", "both-signs", "grid", "every-third", "one-large", "but-each-16th")
+
+
+def addends_of(kind: str, count: int) -> Array:
+    """So many addends (1, count) of a kind, exact in float32."""
+    rng = np.random.default_rng(1)
+    z = rng.standard_normal(count)
+    e, i = np.exp(z - z.max()), np.arange(count)
+    place = np.ldexp(1.0, np.frexp(8 * 0.7 * count)[1] - 24)  # of a sum of equal addends and a seven times larger one
+    quarter = (np.rint(0.7 / place) + 0.25) * place
     addends = {
-        "exponentials": np.exp(z - z.max()),
+        "exponentials": e,
         "equal": np.full_like(z, 0.1),
         "few-sizes": np.exp(z.round(1)),
         "both-signs": z,
         "grid": rng.integers(1, 7, len(z)) / 7.0,
+        "every-third": np.where(i % 3, e / e.mean(), 0.7),
+        "one-large": np.where(i == 77, 7.0 * quarter * count, quarter),
+        "but-each-16th": np.where(i % 16, 1.013, e / e.mean()),
     }[kind]
-    addends = addends.astype(np.float32).astype(np.float64)
-    total = np.abs(addends).sum(keepdims=True)
-    found = Addends.of(addends[None], total, fmt)
-    ascending, size = np.sort(addends), total[0] / found.size[0]
-    computed = [
-        off(terms) * np.abs(terms).sum() / (scale * size)
-        for scale in (1.0, 2.0**0.5)
-        for terms in ((scale * order).astype(np.float32).astype(np.float64) for order in (ascending, ascending[::-1]))
-    ]
-    assert abs(found.sorted_drift(fmt)[0] - max(computed)) <= 2 * BLOCK
+    return addends.astype(np.float32).astype(np.float64)[None]
+
+
+def error_of_sorted(addends: Array) -> float:
+    """The largest error of a running sum of sorted addends, as they are and times sqrt 2, in u of a sum of size 1."""
+    ascending, total = np.sort(addends[0]), np.abs(addends).sum()
+    size = np.ldexp(1.0, np.frexp(total)[1] - 1)
+    orders = ((scale, scale * order) for scale in (1.0, 2.0**0.5) for order in (ascending, ascending[::-1]))
+    rounded = ((scale, terms.astype(np.float32).astype(np.float64)) for scale, terms in orders)
+    return max(off(terms) * np.abs(terms).sum() / (scale * size) for scale, terms in rounded)
+
+
+@pytest.mark.parametrize("kind", SORTS)
+def test_what_sorted_addends_leave_over_is_the_error_of_their_running_sum(kind: str) -> None:
+    """Off by at most `BLOCK` rounding errors where the sum grows beyond a power of two, so by twice as many in all."""
+    addends, fmt = addends_of(kind, 50021), FORMATS["float32"]
+    found = Addends.of(addends, np.abs(addends).sum(1), fmt)
+    rows = found.parts.reshape(1, -1).copy()
+    assert abs(drift_of_sorted(rows, fmt, kernels(rows))[0] - error_of_sorted(addends)) <= 2 * BLOCK
+
+
+@pytest.mark.parametrize("count", [4999, 8192, 32000, 300007])
+@pytest.mark.parametrize("kind", SORTS)
+def test_a_sample_sees_which_addends_may_drift_when_they_are_sorted(kind: str, count: int) -> None:
+    """Those that drift by more than a sum may err by anyway are all looked at; scattered ones are not."""
+    addends, fmt = addends_of(kind, count), FORMATS["float32"]
+    found = Addends.of(addends, np.abs(addends).sum(1), fmt)
+    error, looked = error_of_sorted(addends), found.sorted_drift(fmt)[0]
+    exact = abs(looked - error) <= 2 * BLOCK + count * 2.0**-10
+    assert exact or (looked == 0.0 and error <= least_allowed(count - 1.0) * found.size[0])
+    if kind == "exponentials":
+        assert looked == 0.0
 
 
 def test_zeros_leave_nothing_over_and_hide_nothing() -> None:

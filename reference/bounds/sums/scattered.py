@@ -14,16 +14,7 @@ from xentcheck.reference.bounds.arithmetic import Arithmetic, growth
 from xentcheck.reference.formats import Array, Format
 from xentcheck.reference.numbers.arrays import nonzeros
 
-from .addends import ANY_ORDER, LEVELS, PER_OCTAVE, drift_of_one
-
-LEAST = 1024.0
-"""A longer sum may err by this many rounding errors, whatever its addends leave over."""
-
-ACCURACY = 128.0
-"""Scattered addends in any order err by less than so many partial sums of them and a tree may (`docs/numerics.md`)."""
-
-SAFETY = 3.0
-"""Addends of several values cancel at some last places and not at others: found at most 2.3 times the drift."""
+from .addends import ANY_ORDER, LEAST, LEVELS, PER_OCTAVE, SAFETY, drift_of_one, least_allowed
 
 NEGLIGIBLE = 2.0**-24
 """What any order allows in float64 up to 5e8 terms hides nothing."""
@@ -40,8 +31,7 @@ def scattered_height(additions: Array, sums: int, drift: Array) -> Array:
     """
     share = np.minimum(np.exp2(PER_OCTAVE * np.arange(len(drift))) / sums, 1.0)
     most = (share[:, None] * drift).max(0)[:, None]
-    generic = np.ceil((additions + 1.0) / ACCURACY) + math.log2(ACCURACY)
-    return np.asarray(np.minimum(additions, np.maximum(np.maximum(generic, LEAST), SAFETY * most)))
+    return np.asarray(np.minimum(additions, np.maximum(least_allowed(additions), SAFETY * most)))
 
 
 def looked_at(arithmetic: Arithmetic, additions: Any, stage: str) -> bool:

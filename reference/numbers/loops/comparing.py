@@ -70,8 +70,10 @@ def _share_and_ulps(got: Array, hi: Array, lo: Array, bound: Array, limits: Limi
 
 
 @loop
-def _count(x: Array, n: int, edges: Array, above: Array) -> None:
+def _count(x: Array, n: int, largest: float, edges: Array, above: Array) -> None:
     for k in range(edges.size):
+        if edges[k] > largest:
+            break
         count = 0
         for i in range(n):
             count += x[i] >= edges[k]
@@ -112,8 +114,8 @@ def _part(got: Array, hi: Array, lo: Array, bound: Array, start: int, limits: Li
     if top > 1.0:
         for i in range(n):
             whole[FAILING] += share[i] > 1.0
-    _count(share, n, edges[0], above[0])
-    _count(ulps, n, edges[1], above[1])
+    _count(share, n, top, edges[0], above[0])
+    _count(ulps, n, most, edges[1], above[1])
     return True
 
 
@@ -198,14 +200,15 @@ def compared_by_form(got: Array, hi: Array, lo: Array, form: Form, limits: Limit
 
 
 @loop
-def ratios(right: Array, form: Form, top: Array, elsewhere: Array, last: Array) -> tuple[int, int]:
-    """The largest |right|/bound of each row (n,), that of all but the label, and that of the last class; how many are
-    not 0, and how many of those at most 1. -1: something is not finite, or a bound is 0: left to NumPy.
+def ratios(right: Array, form: Form, top: Array, elsewhere: Array, last: Array, given: Array) -> tuple[int, int]:
+    """The largest |right|/bound of each row (n,), that of all but the label, that of the last class, and the largest
+    |q|/bound of soft targets; how many are not 0, and how many of those at most 1. -1: something is not finite, or a
+    bound is 0: left to NumPy.
     """
     bound, ratio = np.empty(PART), np.empty(PART)
     nonzero, blind = 0, 0
     for i in range(right.shape[0]):
-        top[i] = elsewhere[i] = last[i] = 0.0
+        top[i] = elsewhere[i] = last[i] = given[i] = 0.0
         for start in range(0, right.shape[1], PART):
             stop = min(start + PART, right.shape[1])
             n = stop - start
@@ -225,4 +228,8 @@ def ratios(right: Array, form: Form, top: Array, elsewhere: Array, last: Array) 
             if 0 <= form.label[i] - start < n:
                 ratio[form.label[i] - start] = 0.0
             elsewhere[i] = max(elsewhere[i], _largest(ratio, n))
+            if form.q.size:
+                for j in range(n):
+                    ratio[j] = form.q[i, start + j] / bound[j]
+                given[i] = max(given[i], _largest(ratio, n))
     return nonzero, blind

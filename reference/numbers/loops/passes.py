@@ -90,9 +90,9 @@ def _last_places(running: Array, lowest: int) -> Array:
 
 
 @loop
-def sorted_drift(rows: Array, grain: float, precision: int, block: int, exact: int) -> Array:
-    """(n,): `Addends.sorted_drift` of sorted rows (n, any) of float32, by blocks; neighbours with the same last places
-    are one run, of at most so many addends that what they leave over is exact.
+def sorted_drift(rows: Array, grain: float, precision: int, block: int, exact: int, each: float) -> Array:
+    """(n,): `addends.drift_of_sorted` of sorted rows (n, any) of float32, by blocks; neighbours with the same last
+    places are one run, of at most so many addends that what they leave over is exact.
     """
     lowest, found = math.frexp(grain)[1], np.zeros(len(rows))
     count = rows.shape[1] // block
@@ -102,7 +102,7 @@ def sorted_drift(rows: Array, grain: float, precision: int, block: int, exact: i
         row = rows[i]
         for j in range(count):
             some = row[j * block : (j + 1) * block]
-            upwards[j + 1] = upwards[j] + _sum_of_grains(some, np.float32(1.0) / np.float32(grain)) * grain
+            upwards[j + 1] = upwards[j] + _sum_of_grains(some, np.float32(1.0) / np.float32(grain)) * (grain * each)
         for scale in SCALES:
             ascending, descending, start = 0.0, 0.0, 0
             up = _last_places(scale * upwards[1:], precision + lowest)
@@ -116,7 +116,7 @@ def sorted_drift(rows: Array, grain: float, precision: int, block: int, exact: i
                     descending += other_rest / other
                     start = j
             found[i] = max(found[i], abs(ascending) / scale, abs(descending) / scale)
-    return found * 2.0 * grain
+    return found * (2.0 * grain * each)
 
 
 @loop

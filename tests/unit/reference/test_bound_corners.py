@@ -11,7 +11,8 @@ from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.arithmetic import Arithmetic
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.bounds.layers import logit_errors
-from xentcheck.reference.bounds.sums.scattered import LEAST, scattered_height, share
+from xentcheck.reference.bounds.sums.addends import LEAST
+from xentcheck.reference.bounds.sums.scattered import scattered_height, share
 from xentcheck.reference.problem import Problem
 
 DECISIVE = CATALOGUE["decisive"]

@@ -18,8 +18,8 @@ from xentcheck.cases import Case
 from xentcheck.cases.build import build
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract
-from xentcheck.reference.bounds.sums.addends import LEVELS, drifts
-from xentcheck.reference.bounds.sums.scattered import LEAST, scattered_height
+from xentcheck.reference.bounds.sums.addends import LEAST, LEVELS, drifts
+from xentcheck.reference.bounds.sums.scattered import scattered_height
 from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem

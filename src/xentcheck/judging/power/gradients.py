@@ -17,12 +17,12 @@ from xentcheck.reference.numbers.fast import kernels
 from xentcheck.reference.oracle import Block, Exact, layers
 from xentcheck.reference.targets import Targets
 
-from .measure import NEGLIGIBLE, Power, largest, ratio
+from .measure import NEGLIGIBLE, NO_BOUND, Power, largest, ratio
 
 
 class Ratios(NamedTuple):
     """|exact gradient|/bound: the largest of each row (n,), that of all but the label, that of the last class; how many
-    are not 0, and how many of those at most 1.
+    are not 0, and how many of those at most 1. given: the largest |q|/bound of rows of probabilities.
     """
 
     top: Array
@@ -30,6 +30,7 @@ class Ratios(NamedTuple):
     last: Array
     nonzero: int
     blind: int
+    given: Array
 
 
 class WrongGradients:
@@ -71,7 +72,9 @@ class WrongGradients:
             power.note("onehot_dropped", largest(factor * (t.label_weight * (1.0 - t.smoothing)), limit))
             power.note("offtarget_zeroed", float(found.elsewhere.max(initial=0.0)))
         else:
-            power.note("onehot_dropped", largest(factor[:, None] * (1.0 - t.smoothing) * _given(t), bounds.whole))
+            scale = np.abs(factor) * (1.0 - t.smoothing)
+            there = np.maximum(scale * found.given, NO_BOUND)
+            power.note("onehot_dropped", float(there.max(initial=0.0, where=(scale > 0) & (found.given > 0))))
 
     @property
     def options(self) -> bool:
@@ -82,21 +85,23 @@ class WrongGradients:
     def _formed(self, bounds: GradientBounds) -> Ratios | None:
         """By a compiled loop that needs no array of bounds, where nothing else needs it."""
         compiled = kernels(self.right)
-        if not compiled or self.options or not self.block.targets.hard or not bounds.form:
+        if not compiled or self.options or not bounds.form:
             return None
-        top, elsewhere, last = (np.empty(len(self.right)) for _ in range(3))
-        nonzero, blind = compiled.ratios(np.ascontiguousarray(self.right), bounds.form, top, elsewhere, last)
-        return None if blind < 0 else Ratios(top, elsewhere, last, nonzero, blind)
+        top, elsewhere, last, given = (np.empty(len(self.right)) for _ in range(4))
+        nonzero, blind = compiled.ratios(np.ascontiguousarray(self.right), bounds.form, top, elsewhere, last, given)
+        return None if blind < 0 else Ratios(top, elsewhere, last, nonzero, blind, given)
 
     def _ratios(self, bound: Array) -> Ratios:
         t = ratio(self.right, bound)
         top = t.max(1, initial=0.0)
         nonzero = int(np.count_nonzero(self.right))
         blind = int(np.count_nonzero(t <= 1)) - (t.size - nonzero)  # the ratio of zeros is 0
-        last = t[:, -1].copy()
-        if self.block.targets.probabilities is None:
-            t[np.arange(len(t)), self.block.targets.label] = 0.0
-        return Ratios(top, t.max(1, initial=0.0), last, nonzero, blind)
+        last, given, targets = t[:, -1].copy(), np.zeros(len(t)), self.block.targets
+        if targets.probabilities is None:
+            t[np.arange(len(t)), targets.label] = 0.0
+        else:
+            given = ratio(_given(targets), bound).max(1, initial=0.0)
+        return Ratios(top, t.max(1, initial=0.0), last, nonzero, blind, given)
 
     def spread(self) -> list[tuple[str, dict[str, Array]]]:
         """Wrong gradients of the layer: its equations are linear in dC/dz, so they turn a delta of it into theirs."""
