@@ -14,7 +14,7 @@ from xentcheck.reference.formats import Array
 from .form import Form
 from .passes import loop
 
-PART = 512
+PART = 2048
 """Elements of which a loop keeps numbers: they stay in the first cache."""
 
 FAILING, AT, FAR = 0, 1, 2

@@ -35,11 +35,26 @@ def error_of(got: Array, hi: Array, lo: Array) -> Array:
     return error
 
 
+def settled(error: Array, got: Array, hi: Array, bound: Array, fmt: Format) -> Array:
+    """The errors (n,), but 0 where an infinite result is right; under bounds (n,) or (contracts, n)."""
+    return error if np.isfinite(got).all() else np.where(overflows(got, hi, bound, fmt), 0.0, error)
+
+
 def overflows(got: Array, hi: Array, bound: Array, fmt: Format) -> Array:
     """Where an infinite result is right: the exact value, or its bound, rounds to infinity in the format."""
     threshold = fmt.largest * (1.0 + fmt.unit_roundoff / 2.0)
     with np.errstate(all="ignore"):
         return as_array(np.isinf(got) & (np.sign(got) == np.sign(hi)) & (np.abs(hi) + bound >= threshold))
+
+
+def shares(error: Array, bound: Array) -> Array:
+    """Error / bound of elements: 0/0 is 0, x/0 is inf, and above 1 wherever `not (error <= bound)`."""
+    with np.errstate(all="ignore"):
+        share = as_array(error / bound)
+    if not np.isfinite(share.max(initial=0.0)):  # a nan, if there is one
+        share = np.where(error == 0, 0.0, np.where(np.isinf(bound), 0.0, np.where(bound == 0, np.inf, share)))
+    good = error <= bound
+    return share if good.all() else np.where(good, share, np.fmax(share, np.nextafter(1.0, 2.0)))
 
 
 def shape_and_dtype(got: Array, shape: tuple[int, ...], dtype: str) -> Facts | None:
@@ -94,20 +109,10 @@ class Tally:
             x, hi, lo, bound = (np.ascontiguousarray(values.reshape(-1)) for values in (x, hi, lo, bound))
             if self._add_at_once(compiled.compared, x, hi, lo, bound, counts=counts):
                 return
-        error = error_of(x, hi, lo) if error is None else error
-        nonfinite = ~np.isfinite(x)
-        if nonfinite.any():
-            error = np.where(overflows(x, hi, bound, self.format), 0.0, error)
-            self.nonfinite += int(np.count_nonzero(nonfinite))
-        good = error <= bound
-        failing = x.size - int(np.count_nonzero(good))
-        with np.errstate(all="ignore"):
-            share = error / bound
-        if share.size and not np.isfinite(share.flat[share.argmax()]):  # of a nan, if there is one
-            share = np.where(error == 0, 0.0, np.where(np.isinf(bound), 0.0, np.where(bound == 0, np.inf, share)))
-        if failing:
-            share = np.where(good, share, np.fmax(share, np.nextafter(1.0, 2.0)))
-        self.failing += failing
+        error = settled(error_of(x, hi, lo) if error is None else error, x, hi, bound, self.format)
+        share = shares(error, bound)
+        self.nonfinite += x.size - int(np.count_nonzero(np.isfinite(x)))
+        self.failing += int(np.count_nonzero(share > 1.0))
         if share.size:
             at = int(share.argmax())
             self._keep_worst(float(share.flat[at]), at, x, hi, bound.flat[at])

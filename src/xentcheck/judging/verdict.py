@@ -24,7 +24,7 @@ from xentcheck.reference.problem import Problem
 
 from .comparisons import Submission, Verdict
 from .margins import POINTS, Margin, margins_of
-from .metric import Tally, error_of, shape_and_dtype
+from .metric import Tally, error_of, settled, shape_and_dtype, shares
 
 AT_ONCE = 2**15
 """Elements that are compared together, so that they stay in the cache."""
@@ -116,6 +116,7 @@ class Judgement:
                 limits.append((tally, formed(bound).reshape(-1), counts))
         flat = [x.reshape(-1) for x in (got, *exact)]
         shared = len(limits) > 1 and not kernels(got)  # a compiled loop finds errors faster anew
+        others = [(tally, limit) for tally, limit, counts in limits if shared and here(got) and not counts]
         step = at_once(got, AT_ONCE)
         for start in range(0, got.size if limits else 0, step):
             some = slice(start, start + step)
@@ -123,7 +124,13 @@ class Judgement:
             wide = x.astype(np.float64, copy=False)
             error = error_of(wide, hi, lo) if shared else None
             for tally, limit, counts in limits:
-                tally.add(wide, hi, lo, limit[some], counts=counts, error=error)
+                if counts or not others:
+                    tally.add(wide, hi, lo, limit[some], counts=counts, error=error)
+            if error is not None and others:
+                limit = np.stack([limit[some] for _, limit in others])
+                largest = shares(settled(error, wide, hi, limit, others[0][0].format), limit).max(1, initial=0.0)
+                for (tally, _), share in zip(others, largest.tolist(), strict=True):
+                    tally.share = max(tally.share, share)
 
     def _verdicts(self, i: int, submission: Submission) -> dict[str, Verdict]:
         out = {}
