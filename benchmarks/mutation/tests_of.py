@@ -107,7 +107,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference/numbers/loops/compiled.py": ("test_compiled",),
     "reference/numbers/loops/passes.py": ("test_compiled",),
     "reference/numbers/loops/comparing.py": ("test_compiled",),
-    "reference/numbers/loops/sorting.py": ("test_compiled::test_either_way_of_sorting_gives_the_same_rows",),
     "reference/numbers/wide_range.py": ("test_ranges", *EXACT),
     "reference/numbers/backends.py": ("test_ranges", *EXACT),
     "reference/numbers/arrays.py": ("test_on_device", "test_doctests"),

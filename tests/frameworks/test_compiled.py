@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from subprocess import run
-from time import sleep
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.bounds.contracts import get
 from xentcheck.reference.bounds.sums.addends import drift_of_one
 from xentcheck.reference.formats import FORMATS, Array
-from xentcheck.reference.numbers import fast, sorting
+from xentcheck.reference.numbers import fast
 from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum, exact_difference
 from xentcheck.reference.numbers.elementary import dd_exp
 from xentcheck.reference.numbers.loops import compiled
@@ -110,28 +109,6 @@ def test_what_very_many_addends_leave_over_is_the_same() -> None:
     compiled, plain = both(lambda: drift_of_one(e, e.sum(1), FORMATS["float32"]))
     assert np.array_equal(compiled, plain)
     assert plain.any()
-
-
-@pytest.mark.parametrize("by_numpy", [True, False])
-def test_either_way_of_sorting_gives_the_same_rows(by_numpy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Numbers of either sign and any size, in float32 and in float64, whichever way is the faster one here."""
-    monkeypatch.setattr(sorting, "_numpy_is_faster", lambda: by_numpy)
-    pairs = numbers(4)
-    for x in (pairs.hi, np.exp(pairs.hi.clip(-80, 80)), np.repeat(pairs.hi[:, :1], CLASSES, axis=1), 0 * pairs.hi):
-        for rows in (x.astype(np.float32), x):
-            with loops(True):
-                sorting.sort_rows(ordered := rows.copy())
-            assert np.array_equal(ordered, np.sort(rows, axis=1))
-
-
-@pytest.mark.parametrize(("takes", "by_numpy"), [(0.1, True), (0.0, False)])
-def test_the_faster_way_of_sorting_is_taken(takes: float, by_numpy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A compiled sort that takes far longer than NumPy's, and one that takes no time; alone this sees which is used."""
-    monkeypatch.setattr(compiled, "sort_rows", lambda rows: sleep(takes))
-    with loops(True):
-        assert sorting._numpy_is_faster.__wrapped__() == by_numpy
-    with loops(False):
-        assert sorting._numpy_is_faster.__wrapped__()
 
 
 @pytest.mark.parametrize(("dtype", "right", "got"), [("float16", -131008.0, -65504.0), ("float64", 1.7e308, 1.6e308)])
@@ -259,7 +236,6 @@ def test_each_loop_is_one_of_those_compared(name: str, monkeypatch: pytest.Monke
         judged("float32", CHANGES["right"])
 
     monkeypatch.setattr(compiled, name, broken)
-    monkeypatch.setattr(sorting, "_numpy_is_faster", lambda: False)
     with loops(True), pytest.raises(ArithmeticError, match=name):
         all_of_them()
 

@@ -17,7 +17,6 @@ import numpy as np
 from xentcheck.reference.formats import Array, Format
 from xentcheck.reference.numbers.arrays import at_once
 from xentcheck.reference.numbers.fast import kernels
-from xentcheck.reference.numbers.sorting import sort_rows
 
 ANY_ORDER = 4096
 """Sums of so many terms may err by all of their rounding errors, whatever the addends are: with fewer, a sequential sum
@@ -145,7 +144,7 @@ def drift_of_sorted(rows: Array, fmt: Format, compiled: ModuleType | None, each:
     in all, far below `LEAST`.
     """
     as_they_are, scaled = _grains(rows.dtype.type)
-    sort_rows(rows)
+    rows.sort(axis=1)
     block = BLOCK if each == 1.0 else FEWER
     if compiled:
         return np.asarray(compiled.sorted_drift(rows, as_they_are[1], fmt.precision, block, EXACT, each))

@@ -1,7 +1,7 @@
 """All compiled loops, where numba is installed (the extra `fast`): NumPy's numbers, in less time.
 
 Here those of double-double, operation by operation as in `double_double` and `elementary`; the others are those of
-`passes`, `sorting` and `comparing`. Imported at the first large array only.
+`passes` and `comparing`. Imported at the first large array only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from xentcheck.reference.numbers.tables import FAR, GRID, PER_STEP, SPLITTER, ST
 
 from .comparing import compared, compared_by_form, ratios
 from .passes import left_over, loop, scaled_rows, sorted_drift
-from .sorting import sort_rows
 
 __all__ = [
     "combined",
@@ -24,7 +23,6 @@ __all__ = [
     "left_over",
     "ratios",
     "scaled_rows",
-    "sort_rows",
     "sorted_drift",
     "sums",
 ]
