@@ -220,6 +220,15 @@ def test_ratios_of_what_no_form_holds_are_left_to_numpy() -> None:
     assert compiled.ratios(right, bounds.form, *rows) == (0, -1)
 
 
+def test_either_way_of_sorting_gives_the_same_rows() -> None:
+    """Numbers of either sign and any size."""
+    pairs = numbers(4)
+    for x in (pairs.hi, np.exp(pairs.hi.clip(-80, 80)), np.repeat(pairs.hi[:, :1], CLASSES, axis=1), 0 * pairs.hi):
+        rows = x.astype(np.float32)
+        compiled.sort_rows(ordered := rows.copy())
+        assert np.array_equal(ordered, np.sort(rows, axis=1))
+
+
 @pytest.mark.parametrize("name", compiled.__all__)
 def test_each_loop_is_one_of_those_compared(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the tests above call comes to it: alone this sees that they do not compare NumPy with itself."""

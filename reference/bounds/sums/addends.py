@@ -41,6 +41,9 @@ EXACT = 2**15
 BLOCK = 64
 """So many sorted addends are taken to meet one last place."""
 
+SHORT = 1024
+"""Addends up to which NumPy sorts faster than the compiled loop."""
+
 FEWER = 32
 """The same of addends that stand for more than themselves."""
 
@@ -144,7 +147,10 @@ def drift_of_sorted(rows: Array, fmt: Format, compiled: ModuleType | None, each:
     in all, far below `LEAST`.
     """
     as_they_are, scaled = _grains(rows.dtype.type)
-    rows.sort(axis=1)
+    if compiled and rows.shape[1] > SHORT:
+        compiled.sort_rows(rows)
+    else:
+        rows.sort(axis=1)
     block = BLOCK if each == 1.0 else FEWER
     if compiled:
         return np.asarray(compiled.sorted_drift(rows, as_they_are[1], fmt.precision, block, EXACT, each))
@@ -164,7 +170,7 @@ def drift_of_sorted(rows: Array, fmt: Format, compiled: ModuleType | None, each:
 def least_allowed(additions: Any) -> Any:
     """How many rounding errors a long sum may show, whatever its addends leave over.
 
-    >>> least_allowed(2.0**20)
+    >>> float(least_allowed(2.0**20))
     8200.0
     """
     return np.maximum(np.ceil((additions + 1.0) / ACCURACY) + math.log2(ACCURACY), LEAST)
@@ -174,14 +180,14 @@ def sample_of(width: int) -> tuple[float, int]:
     """What a sum of so many addends may err by anyway, and how many of them are looked at first.
 
     [derived] what n addends leave over at random, found from n/k of them, has a standard deviation of sqrt(k n/12): as
-    few are looked at as keep that below a sixth of what is allowed: where the sample shows less than half of it, the
-    whole shows less than all of it but for one row in a thousand.
+    few are looked at as keep that below 0.205 of what is allowed: where the sample shows less than half of it, the
+    whole shows less than all of it but for one row in a hundred of those that just exceed it.
 
     >>> sample_of(8192), sample_of(128256)
-    ((1024.0, 512), (1024.0, 64128))
+    ((1024.0, 512), (1024.0, 32064))
     """
     allowed = float(least_allowed(width - 1.0))
-    most = 12.0 * (allowed / 6.0) ** 2 / width
+    most = 12.0 * (0.205 * allowed) ** 2 / width
     each = next((each for each in (16, 8, 4, 2) if each <= most), 1)
     return allowed, -(-width // (each * FEWER)) * FEWER
 

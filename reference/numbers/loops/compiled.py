@@ -12,7 +12,7 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.numbers.tables import FAR, GRID, PER_STEP, SPLITTER, STEP_PARTS, STEPS, TAYLOR
 
 from .comparing import compared, compared_by_form, ratios
-from .passes import left_over, loop, scaled_rows, sorted_drift
+from .passes import left_over, loop, scaled_rows, sort_rows, sorted_drift
 
 __all__ = [
     "combined",
@@ -23,6 +23,7 @@ __all__ = [
     "left_over",
     "ratios",
     "scaled_rows",
+    "sort_rows",
     "sorted_drift",
     "sums",
 ]
