@@ -204,7 +204,8 @@ class RowBounds:
         size = np.abs(self.base.maximum)[:, 0]
         summing = self.arithmetic.growth(additions, "forward_sum") * np.maximum(spread, 0.0) * size
         if looked_at(self.arithmetic, additions, "forward_sum"):
-            products = self.factors * np.where(q > 0, self.base.maximum - self.base.d, 0.0)
+            z = self.base.maximum - self.base.d
+            products = self.factors * (z if (additions == q.shape[1] - 1).all() else np.where(q > 0, z, 0.0))
             own = self.arithmetic.roundings(3.0, 3.0) + self.forming
             reach = np.abs(products).sum(1)
             long = self.growth_of("z", products, "forward_sum", own, additions, reach) * reach
