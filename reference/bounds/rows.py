@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +36,21 @@ class LossBounds:
     kept: Array
     size: Array
     raw: Array
+    addends: Array
+
+    @property
+    def summed(self) -> SummedLosses:
+        """What is left of these rows for a sum over all."""
+        return SummedLosses(len(self.raw), self.kept.sum(), self.size.sum(), self.raw.sum(), self.addends)
+
+
+class SummedLosses(NamedTuple):
+    """How many rows there are; the sums of the bounds as a sum finds them, of the sizes and of `raw`; the addends."""
+
+    rows: int
+    error: float
+    size: float
+    raw: float
     addends: Array
 
 

@@ -24,7 +24,7 @@ from .base import RowBase, Scaling
 from .contracts import Contract, get
 from .directions import DirectionalBounds, directional_bounds
 from .gradient import GradientBounds
-from .rows import LossBounds, RowBounds, leading
+from .rows import RowBounds, SummedLosses, leading
 from .sums.scattered import growth_of, looked_at, share
 
 
@@ -83,32 +83,32 @@ class Bounds(Side):
                 parts[q.name].append(formed(bound))
         return {q: quantity_of(q, p).joined(found, p) for q, found in parts.items()}
 
-    def cost(self, losses: list[LossBounds]) -> Array:
+    def cost(self, losses: list[SummedLosses]) -> Array:
         """() bound of the reduced cost, from those of the rows' losses.
 
         `docs/numerics.md`, section 2.4; inf where a sum of row terms may overflow, or, with smoothing, its quotient by
         the denominator before the factor eps/C.
         """
         t, a = self.exact.targets, self.arithmetic
-        names = ("kept", "size", "raw")
-        error, size, raw = (np.concatenate([getattr(x, name) for x in losses] or [np.zeros(0)]) for name in names)
-        in_storage = a.growth(len(raw) - 1, "reduction") if a.stores("reduction") else 0.0
-        relative = together(self._summing(losses, error.sum(), size), in_storage, self.scaling.relative)
+        rows = sum(x.rows for x in losses)
+        error, size, raw = (np.float64(sum(x[i] for x in losses)) for i in (1, 2, 3))
+        in_storage = a.growth(rows - 1, "reduction") if a.stores("reduction") else 0.0
+        relative = together(self._summing(losses, rows, error, size), in_storage, self.scaling.relative)
         denominator = abs(self.exact.divisor)
-        bound = (error.sum() + relative * (size.sum() + error.sum())) / denominator
-        bound += a.result_rounding * (size.sum() / denominator + bound) + 2.0 * a.result_underflow
+        bound = (error + relative * (size + error)) / denominator
+        bound += a.result_rounding * (size / denominator + bound) + 2.0 * a.result_underflow
         smoothed = t.smoothing and t.probabilities is None
-        largest = raw.sum() / (min(denominator, 1.0) if smoothed else 1.0)
+        largest = raw / (min(denominator, 1.0) if smoothed else 1.0)
         return finished(np.asarray(bound), a) if largest < a.largest("between") else np.asarray(np.inf)
 
-    def _summing(self, losses: list[LossBounds], error: float, size: Array) -> float:
+    def _summing(self, losses: list[SummedLosses], rows: int, error: float, size: float) -> float:
         """Relative error of a wide sum over rows, or over rows and classes at once, whose terms err by so much."""
         t, a = self.exact.targets, self.arithmetic
-        terms = len(size) if t.hard else len(size) * t.classes
+        terms = rows if t.hard else rows * t.classes
         any_order = float(growth(terms - 1, a.wide.unit_roundoff))
         if not looked_at(a, terms - 1, "wide"):
             return any_order
-        known = share(np.asarray(error), size.sum()) + a.roundings(6.0, 5.0)
+        known = share(np.asarray(error), np.asarray(size)) + a.roundings(6.0, 5.0)
         addends = np.concatenate([x.addends for x in losses])
         orders = {"at once": addends.ravel(), "rows": addends.sum(1)}
         found = (growth_of(a, x[None], "wide", known, None, self.exact.shared, n) for n, x in orders.items())

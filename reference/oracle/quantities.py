@@ -83,7 +83,7 @@ QUANTITIES: dict[str, Quantity] = {
             "cost",
             WHOLE,
             lambda block: block.loss,
-            lambda bounds: bounds.rows.loss,
+            lambda bounds: bounds.rows.loss.summed,
             (lambda exact, losses: exact.cost(losses), lambda bounds, losses: bounds.cost(losses)),
         ),
         Quantity("dC/dz", BY_CLASS, lambda block: block.gradient, lambda bounds: bounds.gradient),

@@ -13,7 +13,7 @@ from xentcheck.reference.oracle.quantities import Quantity, Side
 from .directions import hvp_deltas, note_jvp
 from .gradients import WrongGradients, note_layer
 from .measure import Power, note_deltas
-from .values import loss_deltas, note_cost, note_losses, softmax_deltas
+from .values import cost_deltas, loss_deltas, note_cost, note_losses, softmax_deltas
 
 
 class Wrong(NamedTuple):
@@ -37,7 +37,7 @@ WRONG: dict[str, Wrong] = {
     "a": Wrong(lambda exact, block: partial(softmax_deltas, block, "a")),
     "log_a": Wrong(lambda exact, block: partial(softmax_deltas, block, "log_a")),
     "loss": Wrong(loss_deltas, note_losses),
-    "cost": Wrong(loss_deltas, note_cost),
+    "cost": Wrong(cost_deltas, note_cost),
     "dC/dz": Wrong(WrongGradients, lambda power, exact, wrong, right, bound: wrong.note(power, bound)),
     **{q: Wrong(spread, partial(note_layer, q)) for q in ("dC/db", "dC/dw", "dC/da_prev")},
     "jvp": Wrong(lambda exact, block: None, note_jvp),

@@ -96,13 +96,19 @@ def note_losses(power: Power, exact: Exact, deltas: dict[str, Array], right: Arr
     power.count_blind(right, bound)
 
 
-def note_cost(power: Power, exact: Exact, blocks: list[dict[str, Array]], cost: Array, bound: Array) -> None:
+def cost_deltas(exact: Exact, block: Block) -> dict[str, float]:
+    """The sums of the deltas of a block's rows."""
+    with np.errstate(all="ignore"):
+        return {name: delta.sum() for name, delta in loss_deltas(exact, block).items()}
+
+
+def note_cost(power: Power, exact: Exact, blocks: list[dict[str, float]], cost: Array, bound: Array) -> None:
     """Power of a comparison of the reduced cost, from the deltas of all rows."""
     t = exact.all_targets
     denominator = np.float64(exact.divisor)
     names = {name for block in blocks for name in block}
     with np.errstate(all="ignore"):
-        total = {n: np.float64(sum(b[n].sum() for b in blocks if n in b)) / denominator for n in names}
+        total = {n: np.float64(sum(b[n] for b in blocks if n in b)) / denominator for n in names}
         if "plain" in names:
             kept = float(np.count_nonzero(t.kept)) if t.reduction == "mean" else 1.0
             total["weights_left_out"] = total.pop("plain") * denominator / max(kept, 1.0) - float(cost)
