@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from typing import Any
 
 from xentcheck.cases.case import Case
@@ -125,6 +126,9 @@ of a softmax, 0 times -inf, the label of an ignored row; and a direction, along 
 STEEP_IN_ALL = "common-offset"
 """The family that narrow dtypes have of these."""
 
+DIRECTED_FAMILIES = ("few-active", "exact-ones", "untrained")
+"""Families of which one at least, in each reduction, is told from its multiples along a direction of 1003 classes."""
+
 SHAPES = frozenset({*RARE, *(given["shape"] for given in SHAPED if "shape" in given)})
 
 IN_TURN: tuple[tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]], ...] = (
@@ -162,7 +166,7 @@ FORBIDDEN: frozenset[Pair] = frozenset(
 @cache
 def alone_cases(seed: int) -> tuple[Case, ...]:
     """Those of every profile."""
-    return tuple(dict.fromkeys((*_repeated(seed), *_rare(seed), *_in_turn(seed))))
+    return tuple(dict.fromkeys((*_repeated(seed), *_rare(seed), *_directed(seed), *_in_turn(seed))))
 
 
 def _repeated(seed: int) -> Iterator[Case]:
@@ -202,6 +206,14 @@ def _rare(seed: int) -> Iterator[Case]:
                 upstream=signed(reduction),
                 seed=seed,
             )
+
+
+def _directed(seed: int) -> Iterator[Case]:
+    """A direction in many classes, and a sum of many rows, for those that lack the options of the others."""
+    placed = [((5, 1003), reduction) for reduction in REDUCTIONS] + [((130, 10), "sum")]
+    for (shape, reduction), family in product(placed, DIRECTED_FAMILIES):
+        given: dict[str, Any] = {"reduction": reduction, "upstream": signed(reduction), "seed": seed}
+        yield Case(family=family, shape=shape, dtype="float32", options=("dir",), **given)
 
 
 def _in_turn(seed: int) -> Iterator[Case]:
