@@ -8,7 +8,7 @@ from bits import digests
 from xentcheck.cases.profiles.named import PROFILES, cases
 
 PINNED = {
-    "quick cases": "2b5726fdf1df22eb02ac02164d6010a974d5108871c78d5d76e8f1ef984044c9",
+    "quick cases": "888743bf0b3ce3eb029855be5369bedb14d55cdb12fb74fd3da0ffc8fb755292",
     "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
     "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
     "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",

@@ -18,7 +18,7 @@ from .layer_families import draw_layer
 from .randomness import Stream
 from .targets import POISON, kept_and_ignored, rows_of, sentinel_of
 
-SMOOTHINGS = {"ls": 0.1, "ls3": 0.3, "lsh": 0.5, "ls1": 1.0, "ls01": 0.0125, "ls9": 0.9}
+SMOOTHINGS = {"ls": 0.1, "ls3": 0.3, "lsh": 0.5, "ls1": 1.0, "ls01": 0.0125, "ls9": 0.9, "ls05": 0.05, "ls2": 0.2}
 
 LARGEST = 1 << 25
 """Numbers in one array of a case, about twice those of the largest in a profile: with what is computed of it, 8 GiB."""
@@ -62,6 +62,8 @@ def _build(case: Case) -> Problem:
     arrays, labels, usable = _inputs(case, stream, rows)
     if case.target in CONSTANT:
         labels = np.full_like(labels, CONSTANT[case.target] % case.classes)
+    if case.target == "diag":
+        labels = np.arange(len(labels)) % case.classes
     if case.target in SOFT:
         target = from_rows(rows_of(case, stream, labels, usable).astype(dtype), case.shape)
     else:
@@ -116,6 +118,10 @@ def _weight(case: Case, stream: Stream, labels: Array) -> Array | None:
         return np.asarray(8.0 ** (np.arange(case.classes) % 3 - 1))
     if "wfar" in kinds:
         return np.asarray(1024.0 ** (np.arange(case.classes) % 3 - 1))
+    if "wint" in kinds:
+        return np.array([1.0, 2.0, 5.0])[np.arange(case.classes) % 3]
+    if "wsmall" in kinds:
+        return np.asarray((np.arange(case.classes) % 3 + 1) / 4096)
     if "w1" in kinds:
         return np.ones(case.classes)
     if "weq" in kinds:

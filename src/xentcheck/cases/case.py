@@ -17,6 +17,7 @@ TARGETS = {
     "u8": "class indices as uint8",
     "low": "class indices that are all 0",
     "top": "class indices that are all C - 1",
+    "diag": "class indices 0, 1, 2 and so on",
     "prob": "rows of positive numbers in the dtype of the logits, which add up to 3/4 or 5/4",
     "sparse": "rows with four classes that are not 0",
     "signed": "rows with entries below 0 and above 1, in which the loss is as linear",
@@ -24,12 +25,17 @@ TARGETS = {
     "unit": "rows that add up to 1, every second of them the same number everywhere",
     "void": "rows of `prob`, and nothing but zeros in every second",
     "pad": "rows of nothing but zeros",
+    "multi": "rows of zeros with a 1 at two classes",
+    "mixed": "rows of zeros with 1/2 at two classes",
 }
 
 CONSTANT = {"low": 0, "top": -1}
 """Kinds of class indices that are all one class, counted from the end below 0."""
 
-SOFT = ("prob", "sparse", "signed", "hot", "unit", "void", "pad")
+FIXED = (*CONSTANT, "diag")
+"""Kinds of class indices that are not drawn."""
+
+SOFT = ("prob", "sparse", "signed", "hot", "unit", "void", "pad", "multi", "mixed")
 
 WEIGHTS = {
     "w": "positive class weights",
@@ -40,6 +46,8 @@ WEIGHTS = {
     "weq": "class weights that are all 3/8",
     "wfar": "class weights 2^-10, 1 and 2^10 in turn",
     "wneg": "negative class weights",
+    "wint": "class weights 1, 2 and 5 in turn",
+    "wsmall": "class weights 1/4096, 2/4096 and 3/4096 in turn",
     "wone": "class weights that are all 0, but for that of the first row's label",
 }
 
@@ -58,6 +66,7 @@ IGNORE = {
     "ignlast": "the last row ignored",
     "ignpair": "two neighbouring rows ignored",
     "ignmost": "all rows but one ignored",
+    "ignhalf": "the first half of the rows ignored",
 }
 
 SMOOTHING = {
@@ -67,6 +76,8 @@ SMOOTHING = {
     "ls1": "label smoothing 1, which leaves nothing at the label",
     "ls01": "label smoothing 0.0125, no multiple of 1/100",
     "ls9": "label smoothing 0.9",
+    "ls05": "label smoothing 0.05",
+    "ls2": "label smoothing 0.2",
 }
 
 OPTIONS = {
@@ -82,6 +93,8 @@ UPSTREAMS = {
     "scale": "2^14, as a loss that is scaled for float16 gets",
     "amp": "2^16, with which automatic mixed precision starts, or half of the largest number if that is less",
     "eighth": "1/8, as each of eight steps gets that add up their gradients",
+    "three": "3",
+    "tenths": "0.3",
     "nil": "0",
     "rand": "random and signed per row",
     "str": "random, in a strided buffer",
@@ -91,7 +104,7 @@ UPSTREAMS = {
     "huge": "random, and 1e20 in every second row, or a quarter of the largest number if that is less",
 }
 
-SCALARS = {"one": 1.0, "scale": 2.0**14, "amp": 2.0**16, "eighth": 0.125, "nil": 0.0}
+SCALARS = {"one": 1.0, "scale": 2.0**14, "amp": 2.0**16, "eighth": 0.125, "three": 3.0, "tenths": 0.3, "nil": 0.0}
 """Upstream gradients that are one number for all rows."""
 
 LAYOUTS = {
@@ -186,7 +199,7 @@ class Case:
         """What decides which code runs and compiles: not the family, nor values, layout and seed."""
         kinds = ("w" if o in WEIGHTS else "ign" if o in IGNORE else o for o in self.options)
         _, shape, dtype, target, _, reduction, *_ = str(self).split(".")
-        target = "prob" if target in SOFT else "index" if target in CONSTANT else target
+        target = "prob" if target in SOFT else "index" if target in FIXED else target
         needed = self.layout if self.needs else ()
         return ".".join((shape, dtype, target, "+".join(sorted(kinds)) or "plain", reduction, *needed))
 

@@ -9,10 +9,10 @@ import numpy as np
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE
 
-from .case import CONSTANT, SOFT, Case
+from .case import FIXED, SOFT, Case
 from .randomness import Stream
 
-POISON = {**dict.fromkeys(("index", *CONSTANT), 10**6), "u8": 254, **dict.fromkeys(SOFT, np.nan)}
+POISON = {**dict.fromkeys(("index", *FIXED), 10**6), "u8": 254, **dict.fromkeys(SOFT, np.nan)}
 """What lies between the elements of strided targets."""
 
 SENTINELS = {
@@ -34,6 +34,7 @@ WHERE: dict[str, Callable[[Array, int], Array]] = {
     "ignlast": lambda at, n: at == n - 1,
     "ignpair": lambda at, n: (at == n // 2) | (at == n // 2 - 1),
     "ignmost": lambda at, n: at != n // 3,
+    "ignhalf": lambda at, n: at < n // 2,
 }
 """Which rows are ignored, where it is not about a third."""
 
@@ -44,6 +45,10 @@ def rows_of(case: Case, stream: Stream, labels: Array, usable: Array) -> Array:
         return np.zeros(usable.shape)
     if case.target == "sparse":
         return _sparse(labels, usable)
+    if case.target in ("multi", "mixed"):
+        both = np.stack([labels, (labels + 1) % case.classes])
+        there = (np.arange(case.classes) == both[:, :, None]).any(0) & usable
+        return np.asarray(there * (1.0 if case.target == "multi" else 0.5))
     if case.target in ("hot", "unit"):
         hot = (np.arange(case.classes) == labels[:, None]) * 1.0
         even = usable / np.maximum(usable.sum(1, keepdims=True), 1)

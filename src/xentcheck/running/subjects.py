@@ -64,13 +64,19 @@ class Subject:
         """Whether this is the adapter's main variant."""
         return self.variant == self.adapter.variants[0]
 
+    @property
+    def compiles(self) -> bool:
+        """Whether each problem of another shape, or with another option, costs a compilation."""
+        return "jit" in self.adapter.variants
+
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
         Other variants than the main one run on one shape: on means, and on one family of sums and losses, there in a
         narrow dtype without smoothing, which so few cases cannot tell from none. Tiny cases are for those judged by the
         default contract or as `stable`, and a few of the means for their other variants; linear ones are for those that
-        have no logits, those with one option alone for those that cannot combine all.
+        have no logits, those with one option alone for those that cannot combine all, varied ones for what compiles
+        nothing.
         """
         if self.always:
             return True
@@ -82,6 +88,7 @@ class Subject:
                 "alone": not capabilities.options >= COMBINED,
                 "combined": not capabilities.options >= COMBINED,
                 "sized": not capabilities.options >= COMBINED,
+                "varied": not self.compiles,
             }
             few = reserved == "tiny" and case.reduction == "mean" and case.family in SHARP[:2]
             return wants[reserved] and (self.is_main or few)

@@ -61,7 +61,7 @@ class Asker:
         self.subject = subject
         self.labels = subject.adapter.capabilities.labels
         self.logits = "logits" in subject.adapter.capabilities.heads
-        self.compiles = "jit" in subject.adapter.variants
+        self.compiles = subject.compiles
         self.ignores = self.labels and "ignore_index" in subject.adapter.capabilities.options
 
     def __call__(

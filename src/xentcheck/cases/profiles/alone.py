@@ -129,7 +129,12 @@ STEEP_IN_ALL = "common-offset"
 DIRECTED_FAMILIES = ("few-active", "exact-ones", "untrained")
 """Families of which one at least, in each reduction, is told from its multiples along a direction of 1003 classes."""
 
-SHAPES = frozenset({*RARE, *(given["shape"] for given in SHAPED if "shape" in given)})
+DIRECTED_SHAPES = (*(((5, 1003), reduction) for reduction in REDUCTIONS), ((130, 10), "sum"))
+"""Their shapes, with the reductions."""
+
+SHAPES = frozenset(
+    {*RARE, *(given["shape"] for given in SHAPED if "shape" in given), *(shape for shape, _ in DIRECTED_SHAPES)}
+)
 
 IN_TURN: tuple[tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]], ...] = (
     *((ALONE_SHAPE, pair, ("mean",) * 3) for pair in (("wx", "lsh"), ("w", "ignmost"), ("lsh", "ignmost"))),
@@ -210,8 +215,7 @@ def _rare(seed: int) -> Iterator[Case]:
 
 def _directed(seed: int) -> Iterator[Case]:
     """A direction in many classes, and a sum of many rows, for those that lack the options of the others."""
-    placed = [((5, 1003), reduction) for reduction in REDUCTIONS] + [((130, 10), "sum")]
-    for (shape, reduction), family in product(placed, DIRECTED_FAMILIES):
+    for (shape, reduction), family in product(DIRECTED_SHAPES, DIRECTED_FAMILIES):
         given: dict[str, Any] = {"reduction": reduction, "upstream": signed(reduction), "seed": seed}
         yield Case(family=family, shape=shape, dtype="float32", options=("dir",), **given)
 

@@ -9,6 +9,7 @@ from xentcheck.vocabulary import DTYPES
 from .alone import WIDE, alone_cases, combined_cases
 from .arrays.directed import directed_cases
 from .arrays.lattice import covering_cases
+from .arrays.varied import varied_cases
 from .between import between_cases
 from .reserved import linear_cases, tiny_cases
 from .sets import edge_cases, layer_cases, narrow_cases, set_cases, soft_cases, special_cases
@@ -52,4 +53,5 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     found += alone_cases(seed)
     found += combined_cases(seed) if profile != "quick" else ()
     found += singly_sized_cases(seed)
+    found += varied_cases(seed)
     return list(dict.fromkeys(found))

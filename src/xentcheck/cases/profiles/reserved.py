@@ -14,6 +14,8 @@ from xentcheck.vocabulary import DTYPES, REDUCTIONS
 from .alone import FACTORS, PAIRS, SHAPES, WIDE, alone_cases, combined_cases, signed
 from .arrays.fused import SHAPES as FUSED_SHAPES
 from .arrays.fused import fused_cases
+from .arrays.varied import SHAPES as VARIED_SHAPES
+from .arrays.varied import varied_cases
 from .sizes import singly_sized_cases
 
 TINY = (3, 3)
@@ -203,8 +205,8 @@ def _linear_beside(seed: int) -> Iterator[Case]:
 
 
 def reserved_for(case: Case) -> str:
-    """Whom a case is for: `tiny`, `linear`, `alone`, `combined` or `sized`, by the function that makes it; else nobody
-    in particular, an empty string.
+    """Whom a case is for: `tiny`, `linear`, `alone`, `combined`, `sized` or `varied`, by the function that makes it;
+    else nobody in particular, an empty string.
 
     >>> reserved_for(Case.parse("gaussian.3x7x2.f32.index.plain.mean.up-one.contig.s0"))
     'alone'
@@ -224,5 +226,6 @@ RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case
     "alone": (SHAPES, alone_cases),
     "combined": (frozenset(FACTORS["shape"]), combined_cases),
     "sized": (frozenset(case.shape for case in singly_sized_cases(0)), singly_sized_cases),
+    "varied": (frozenset(VARIED_SHAPES), varied_cases),
 }
 """Shapes of the cases that are not for all, and the cases."""
