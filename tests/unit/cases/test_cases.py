@@ -92,8 +92,8 @@ MALFORMED = {
     "dtype": (GOOD.replace("f32", "f8"), r"^case id '.*': dtype is 'f8'; allowed: f64, f32, bf16, f16$"),
     "target": (
         GOOD.replace("index", "one"),
-        r"^unknown target 'one' in a case; allowed: index, u8, low, top, diag, prob, sparse, signed, hot, unit, void, pad, "
-        "multi, mixed$",
+        r"^unknown target 'one' in a case; allowed: index, u8, low, top, diag, prob, sparse, signed, hot, unit, "
+        r"void, pad, multi, mixed$",
     ),
     "sentinel of uint8": (GOOD.replace("index.plain", "u8.ign"), r"^case .*: a uint8 holds no sentinel but .*$"),
     "two sentinels": (
