@@ -15,6 +15,7 @@ from xentcheck.cases.build import build
 from xentcheck.cases.case import SOFT, Case
 from xentcheck.cases.families import FAMILIES
 from xentcheck.cases.layer_families import LAYER_FAMILIES
+from xentcheck.cases.profiles.arrays.varied import varied_cases
 from xentcheck.cases.profiles.named import cases as cases_of
 from xentcheck.cases.profiles.sets import OPTION_SETS
 from xentcheck.cases.randomness import Stream
@@ -27,9 +28,12 @@ from xentcheck.reference.oracle.block import BLOCK
 from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import DIRECTIONAL, DTYPES, REDUCTIONS
 
+VARIED = varied_cases(0)
+PIXELS = [c for c in VARIED if len(c.shape) != 2 and c.upstream != "nil"]  # what is exactly 0 has no relative error
 RANKS = [
     c for c in cases_of("quick") if not c.inputs and len(c.shape) != 2 and 0 not in c.shape and c.layout == ("contig",)
 ]
+RANKS = [c for c in RANKS if c not in set(VARIED)] + PIXELS[::11]
 WIDTHS = [(5, 1), (4, 2), (5, 3), (2, 1000)]
 
 
