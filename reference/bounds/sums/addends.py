@@ -125,12 +125,12 @@ class Addends:
         n, width = len(self.parts), self.parts.shape[1] * self.parts.shape[2]
         rows = self.parts.reshape(n, width)
         compiled = kernels(rows) if rows.dtype == np.float32 else None
-        allowed, count = sample_of(width)
-        if count == width:
+        if (count := sample_of(width)) == width:
             return drift_of_sorted(rows, fmt, compiled)
         sample, each = rows[:, _sampled(width, count)], width / count
         share = np.abs(sample).sum(1, np.float64) * each / np.ldexp(self.size, fmt.precision - 1)
         sampled = drift_of_sorted(sample, fmt, compiled, each)
+        allowed = least_allowed(np.count_nonzero(rows, axis=1) - 1.0)
         doubtful = ~(2.0 * sampled < allowed * self.size) | ~(np.abs(share - 1.0) < 0.1)
         found = np.zeros(n)
         if doubtful.any():
@@ -176,20 +176,19 @@ def least_allowed(additions: Any) -> Any:
     return np.maximum(np.ceil((additions + 1.0) / ACCURACY) + math.log2(ACCURACY), LEAST)
 
 
-def sample_of(width: int) -> tuple[float, int]:
-    """What a sum of so many addends may err by anyway, and how many of them are looked at first.
+def sample_of(width: int) -> int:
+    """How many of so many addends say whether the others are sorted, too.
 
     [derived] what n addends leave over at random, found from n/k of them, has a standard deviation of sqrt(k n/12): as
     few are looked at as keep that below 0.205 of what is allowed: where the sample shows less than half of it, the
     whole shows less than all of it but for one row in a hundred of those that just exceed it.
 
     >>> sample_of(8192), sample_of(128256)
-    ((1024.0, 512), (1024.0, 32064))
+    (512, 32064)
     """
-    allowed = float(least_allowed(width - 1.0))
-    most = 12.0 * (0.205 * allowed) ** 2 / width
+    most = 12.0 * (0.205 * float(least_allowed(width - 1.0))) ** 2 / width
     each = next((each for each in (16, 8, 4, 2) if each <= most), 1)
-    return allowed, -(-width // (each * FEWER)) * FEWER
+    return -(-width // (each * FEWER)) * FEWER
 
 
 @cache
