@@ -279,6 +279,22 @@ def test_a_result_that_is_not_to_be_judged_has_no_verdict() -> None:
         Judgement(p, ("cost",), [Submission(right, CATALOGUE["fused"])]).run()
 
 
+@pytest.mark.parametrize("factor", [1.0625, NAN, INF])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_shares_under_other_contracts_are_those_that_each_finds_alone(dtype: str, factor: float) -> None:
+    """Of a right result, one element of which is off, or not finite, in several blocks of rows."""
+    p = build(Case(family="gaussian", shape=(700, 10), dtype=dtype, options=("w", "ls", "ign"), reduction="none"))
+    values = {q: np.array(x[0].astype(dtype)) for q, x in Exact(p).evaluate(["loss", "dC/dz"]).items()}
+    for x in values.values():
+        x.flat[x.size // 2] *= np.dtype(dtype).type(factor)
+    catalogue = tuple(CATALOGUE.values())
+    (together,) = Judgement(p, list(values), [Submission(values, catalogue[0], catalogue)]).run()
+    for contract in catalogue:
+        (alone,) = Judgement(p, list(values), [Submission(values, contract)]).run()
+        for q, verdict in alone.items():
+            assert together[q].shares[contract.name] == verdict.tally.share, (q, contract.name)
+
+
 def test_rows_of_later_blocks_are_compared_with_their_own_results() -> None:
     """Three blocks of rows: right results agree, and a wrong element of the last row is named."""
     rng = np.random.default_rng(0)
