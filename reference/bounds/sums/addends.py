@@ -93,8 +93,8 @@ class Addends:
         return cls(used, parts, np.ldexp(total, -exponent))
 
     def left_over(self, levels: int) -> tuple[Array, Array]:
-        """(levels, rows): sum over parts of |sum of e - l' rint(e/l')|, in l' = l 2^(-j/2), for each level j; (rows,):
-        what it is for addends left over at random.
+        """(levels, rows): sum over parts of |sum of e - l' rint(e/l')|, in l' = l 2^(-j/2), for each level j; and how
+        many addends of each part are not 0: (rows, CHUNKS).
         """
         compiled = kernels(self.parts) if self.parts.dtype == np.float32 else None
         if compiled:
@@ -102,7 +102,7 @@ class Addends:
             rests, counts = compiled.left_over(self.parts, grain, levels, EXACT)
         else:
             rests, counts = self._by_level(levels), np.count_nonzero(self.parts, axis=2)
-        return np.asarray(np.abs(rests).sum(2)), 0.2304 * np.sqrt(counts).sum(1)
+        return np.asarray(np.abs(rests).sum(2)), counts
 
     def _by_level(self, levels: int) -> Array:
         """(levels, rows, CHUNKS): what each part leaves over, added up so few at a time that this is exact."""
@@ -118,9 +118,9 @@ class Addends:
                         found[level, i : i + step] += _rest(piece, to_grains, factors)
         return found.reshape(levels, -1, CHUNKS)
 
-    def sorted_drift(self, fmt: Format) -> Array:
+    def sorted_drift(self, fmt: Format, counts: Array) -> Array:
         """(rows,): what one running sum of ascending, or of descending, addends errs by, in units u of size 1; 0 where
-        a sample says that this is far from what a sum may err by anyway.
+        a sample says that this is far from what a sum of so many (rows,) that are not 0 may err by anyway.
         """
         n, width = len(self.parts), self.parts.shape[1] * self.parts.shape[2]
         rows = self.parts.reshape(n, width)
@@ -130,8 +130,7 @@ class Addends:
         sample, each = rows[:, _sampled(width, count)], width / count
         share = np.abs(sample).sum(1, np.float64) * each / np.ldexp(self.size, fmt.precision - 1)
         sampled = drift_of_sorted(sample, fmt, compiled, each)
-        allowed = least_allowed(np.count_nonzero(rows, axis=1) - 1.0)
-        doubtful = ~(2.0 * sampled < allowed * self.size) | ~(np.abs(share - 1.0) < 0.1)
+        doubtful = ~(2.0 * sampled < least_allowed(counts - 1.0) * self.size) | ~(np.abs(share - 1.0) < 0.1)
         found = np.zeros(n)
         if doubtful.any():
             found[doubtful] = drift_of_sorted(rows[doubtful], fmt, compiled)
@@ -236,10 +235,10 @@ def drifts(e: Array, total: Array, fmt: Format, levels: int = LEVELS, *, one: bo
     for start in range(0, len(e), step):
         some = slice(start, start + step)
         addends = Addends.of(e[some], total[some], fmt)
-        rests, noise = addends.left_over(levels)
-        drift = np.maximum(rests - noise, 0.0) * places
+        rests, counts = addends.left_over(levels)
+        drift = np.maximum(rests - 0.2304 * np.sqrt(counts).sum(1), 0.0) * places
         if one:
-            drift[0] = np.maximum(drift[0], addends.sorted_drift(fmt))
+            drift[0] = np.maximum(drift[0], addends.sorted_drift(fmt, counts.sum(1)))
         found[:, start + addends.used] = drift / addends.size
     return found
 
