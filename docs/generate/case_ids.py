@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from xentcheck.cases.case import (
-    IGNORE,
-    LAYOUTS,
-    OPTIONS,
-    SMOOTHING,
-    SOFT,
-    TARGETS,
-    UPSTREAMS,
-    WEIGHTS,
-    Case,
-    quantities_of,
-)
+from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.families import LOGIT_FAMILIES
+from xentcheck.cases.fields import IGNORE, LAYOUTS, OPTIONS, SMOOTHING, SOFT, TARGETS, UPSTREAMS, WEIGHTS
 from xentcheck.cases.layer_families import ALL_LAYER_FAMILIES
 from xentcheck.cases.reading import MEANING_OF_REDUCTIONS, fields_of, shape_of
 from xentcheck.vocabulary import SHORT_DTYPES

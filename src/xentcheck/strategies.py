@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from xentcheck.adapters.wrap.functions import selection
-from xentcheck.cases.case import SOFT, Case
+from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.fields import SOFT
 from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE, Problem

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from xentcheck.cases.case import WEIGHTS, Case
+from xentcheck.cases.case import Case
+from xentcheck.cases.fields import WEIGHTS
 
 from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, Fault, Where, anywhere, fault
 from .fused import Fused

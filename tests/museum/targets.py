@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from xentcheck.cases.case import SOFT, Case
+from xentcheck.cases.case import Case
+from xentcheck.cases.fields import SOFT
 
 from .base import BOTH, ERROR, GRADIENT, NO_THREAD, VALUE, Array, CrossEntropy, Fault, fault, options
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xentcheck.cases.case import WEIGHTS
+from xentcheck.cases.fields import WEIGHTS
 
 from .base import BOTH, GRADIENT, NO_THREAD, VALUE, Array, Fault, Where, anywhere, fault
 from .fused import Fused

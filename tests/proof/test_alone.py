@@ -12,7 +12,8 @@ from changed import changed, soft, wide
 
 from xentcheck import adapters
 from xentcheck.cases import Case
-from xentcheck.cases.profiles.alone import FACTORS, VALUES, alone_cases, combined_cases
+from xentcheck.cases.profiles.alone import alone_cases
+from xentcheck.cases.profiles.arrays.combined import FACTORS, VALUES, combined_cases
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import linear_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad

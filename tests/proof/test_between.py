@@ -9,7 +9,8 @@ import pytest
 
 from xentcheck.adapters.layout import own_copy
 from xentcheck.cases.build import build
-from xentcheck.cases.case import SCALARS, Case
+from xentcheck.cases.case import Case
+from xentcheck.cases.fields import SCALARS
 from xentcheck.cases.profiles.between import CLASSES, between_cases
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import reserved_for

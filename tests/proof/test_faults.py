@@ -14,7 +14,8 @@ import pytest
 
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
-from xentcheck.cases.case import SOFT, Case
+from xentcheck.cases.case import Case
+from xentcheck.cases.fields import SOFT
 from xentcheck.cases.profiles.named import cases
 from xentcheck.museum import heads, tables
 from xentcheck.museum.base import BOTH, CrossEntropy

@@ -12,8 +12,9 @@ from balls import shares
 
 from xentcheck import reference as ref
 from xentcheck.cases.build import build
-from xentcheck.cases.case import SOFT, Case
+from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.fields import SOFT
 from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.cases.profiles.arrays.varied import varied_cases
 from xentcheck.cases.profiles.named import cases as cases_of

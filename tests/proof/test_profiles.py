@@ -7,8 +7,9 @@ from itertools import product
 
 import pytest
 
-from xentcheck.cases.case import LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, Case, quantities_of
+from xentcheck.cases.case import Case, quantities_of
 from xentcheck.cases.families import FAMILIES, LOGIT_FAMILIES
+from xentcheck.cases.fields import LAYOUTS, OPTIONS, TARGETS, UPSTREAMS
 from xentcheck.cases.layer_families import ALL_LAYER_FAMILIES
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.sets import OPTION_SETS, SHAPES

@@ -11,7 +11,8 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.needs import needed_options
 from xentcheck.cases.build import build
-from xentcheck.cases.profiles.alone import WIDE, alone_cases, combined_cases
+from xentcheck.cases.profiles.alone import WIDE, alone_cases
+from xentcheck.cases.profiles.arrays.combined import combined_cases
 from xentcheck.cases.profiles.named import PROFILES, cases
 from xentcheck.cases.profiles.reserved import RESERVED, linear_cases, reserved_for, tiny_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad

@@ -11,7 +11,8 @@ import pytest
 from changed import Where, changed, soft
 
 from xentcheck import adapters
-from xentcheck.cases.case import IGNORE, SMOOTHING, SOFT, WEIGHTS, Case
+from xentcheck.cases.case import Case
+from xentcheck.cases.fields import IGNORE, SMOOTHING, SOFT, WEIGHTS
 from xentcheck.cases.profiles.arrays.varied import SETS, SHAPES, VALUES, varied_cases
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.profiles.reserved import reserved_for

@@ -12,8 +12,9 @@ from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.problem import Problem
 from xentcheck.reference.rows import from_rows
 
-from .case import CONSTANT, SCALARS, SOFT, WEIGHTS, Case
+from .case import Case
 from .families import LOGIT_FAMILIES
+from .fields import CONSTANT, SCALARS, SOFT, WEIGHTS
 from .layer_families import draw_layer
 from .randomness import Stream
 from .targets import POISON, kept_and_ignored, rows_of, sentinel_of

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .case import LAYOUTS, OPTIONS, TARGETS, UPSTREAMS, Case
+from .case import Case
 from .families import LOGIT_FAMILIES
+from .fields import LAYOUTS, OPTIONS, TARGETS, UPSTREAMS
 from .layer_families import ALL_LAYER_FAMILIES
 
 MEANING_OF_REDUCTIONS = {

@@ -9,7 +9,8 @@ import numpy as np
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import NO_IGNORE
 
-from .case import FIXED, SOFT, Case
+from .case import Case
+from .fields import FIXED, SOFT
 from .randomness import Stream
 
 POISON = {**dict.fromkeys(("index", *FIXED), 10**6), "u8": 254, **dict.fromkeys(SOFT, np.nan)}

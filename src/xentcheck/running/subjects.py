@@ -12,7 +12,7 @@ import numpy as np
 from xentcheck.adapters.promises import code, words
 from xentcheck.adapters.registry import built_in
 from xentcheck.adapters.spec import Spec, resolve
-from xentcheck.cases.case import SMOOTHING
+from xentcheck.cases.fields import SMOOTHING
 from xentcheck.cases.profiles.alone import COMBINED
 from xentcheck.cases.profiles.reserved import reserved_for
 from xentcheck.cases.profiles.sets import EAGER, EAGER_SHAPE, SHARP

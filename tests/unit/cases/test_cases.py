@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xentcheck.cases.build import SMOOTHINGS, build
-from xentcheck.cases.case import IGNORE, LAYOUTS, UPSTREAMS, WEIGHTS, Case
+from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES, FAR
+from xentcheck.cases.fields import IGNORE, LAYOUTS, UPSTREAMS, WEIGHTS
 from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.cases.randomness import Stream
 from xentcheck.errors import CaseError

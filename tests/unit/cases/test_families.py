@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from xentcheck.cases.build import build
-from xentcheck.cases.case import UPSTREAMS, Case
+from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.fields import UPSTREAMS
 from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.cases.profiles.named import cases
 from xentcheck.reference.bounds.arithmetic import Arithmetic

@@ -14,7 +14,7 @@ from generate.__main__ import COMMITTED
 from generate.docstrings import laid_out, meanings
 from generate.words import TABLES, TITLES
 
-from xentcheck.cases.case import IGNORE, LAYOUTS, SMOOTHING, TARGETS, UPSTREAMS, WEIGHTS
+from xentcheck.cases.fields import IGNORE, LAYOUTS, SMOOTHING, TARGETS, UPSTREAMS, WEIGHTS
 from xentcheck.cases.reading import FIELDS, MEANING_OF_REDUCTIONS
 from xentcheck.cli.commands.rule import rule as command
 from xentcheck.cli.main import COMMANDS, command_named

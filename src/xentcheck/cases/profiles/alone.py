@@ -13,8 +13,6 @@ from typing import Any
 from xentcheck.cases.case import Case
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
-from .arrays.covering import Pair, covering_array
-
 COMBINED = frozenset({"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"})
 
 WIDE = ("float64", "float32")
@@ -146,27 +144,6 @@ IN_TURN: tuple[tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]], ...] = 
 of them is another number in 8 bits, too.
 """
 
-VALUES: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
-    ("index", (("w",), ("wn",), ("wz",), ("weq",), ("wfar",))),
-    ("index", (("ign",), ("ign1",), ("igntop",), ("ignminus",), ("ignfirst",), ("ignlast",))),
-    ("index", (("ls",), ("ls3",), ("lsh",))),
-    ("prob", ((), ("ls",))),
-)
-FACTORS: dict[str, tuple[Any, ...]] = {
-    "shape": (ALONE_SHAPE, IMAGES, ROW, PIXELS, ROW_OF_A_BATCH),
-    "dtype": DTYPES,
-    "reduction": ("none", "mean", "sum"),
-    "upstream": ("one", "neg", "rand", "zero"),
-    "layout": ("contig", "trans", "sliced", "tstr", "twice"),
-    "family": FAMILIES,
-}
-FORBIDDEN: frozenset[Pair] = frozenset(
-    frozenset({("reduction", reduction), ("upstream", upstream)})
-    for reduction in ("mean", "sum")
-    for upstream in ("rand", "zero")
-)
-"""The lattice of one option, of which `full` meets every three levels: values of the option, and the other factors."""
-
 
 @cache
 def alone_cases(seed: int) -> tuple[Case, ...]:
@@ -229,25 +206,3 @@ def _in_turn(seed: int) -> Iterator[Case]:
 def signed(reduction: str) -> str:
     """An upstream gradient with signs, as a reduction allows it."""
     return "rand" if reduction == "none" else "neg"
-
-
-@cache
-def combined_cases(seed: int) -> tuple[Case, ...]:
-    """Those beyond `quick`: of each option every three levels of the lattice together."""
-    found = (
-        Case(
-            family=row["family"],
-            shape=row["shape"],
-            dtype=row["dtype"],
-            target=target,
-            options=row["value"],
-            reduction=row["reduction"],
-            upstream=row["upstream"],
-            layout=(row["layout"],),
-            seed=seed,
-        )
-        for target, values in VALUES
-        for row in covering_array({"value": values, **FACTORS}, FORBIDDEN, 3)
-    )
-    known = set(alone_cases(seed))
-    return tuple(case for case in dict.fromkeys(found) if case not in known)

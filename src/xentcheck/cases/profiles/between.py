@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from xentcheck.cases.case import SMOOTHING, Case
+from xentcheck.cases.case import Case
 from xentcheck.cases.families import EDGES
+from xentcheck.cases.fields import SMOOTHING
 from xentcheck.cases.randomness import Stream
 from xentcheck.vocabulary import DTYPES
 

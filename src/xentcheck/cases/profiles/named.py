@@ -6,7 +6,8 @@ from xentcheck.cases.case import Case
 from xentcheck.errors import ProfileError
 from xentcheck.vocabulary import DTYPES
 
-from .alone import WIDE, alone_cases, combined_cases
+from .alone import WIDE, alone_cases
+from .arrays.combined import combined_cases
 from .arrays.directed import directed_cases
 from .arrays.lattice import covering_cases
 from .arrays.varied import varied_cases

@@ -7,11 +7,13 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from xentcheck.cases.case import CONSTANT, Case
+from xentcheck.cases.case import Case
+from xentcheck.cases.fields import CONSTANT
 from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
-from .alone import FACTORS, PAIRS, SHAPES, WIDE, alone_cases, combined_cases, signed
+from .alone import PAIRS, SHAPES, WIDE, alone_cases, signed
+from .arrays.combined import FACTORS, combined_cases
 from .arrays.fused import SHAPES as FUSED_SHAPES
 from .arrays.fused import fused_cases
 from .arrays.varied import SHAPES as VARIED_SHAPES

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from xentcheck.cases.case import CONSTANT, LAYOUTS, Case
+from xentcheck.cases.case import Case
 from xentcheck.cases.families import BROKEN, EDGES, LOW, MASKED_FINITE, SMALL, UNTRAINED, WALLED
+from xentcheck.cases.fields import CONSTANT, LAYOUTS
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 WIDE = ("float64", "float32")

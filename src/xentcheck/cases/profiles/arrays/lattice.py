@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from xentcheck.cases.case import IGNORE, SMOOTHING, WEIGHTS, Case
+from xentcheck.cases.case import Case
 from xentcheck.cases.families import FAMILIES
+from xentcheck.cases.fields import IGNORE, SMOOTHING, WEIGHTS
 from xentcheck.vocabulary import DTYPES
 
 from .covering import Pair, covering_array

@@ -12,8 +12,9 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from xentcheck.cases.case import IGNORE, SMOOTHING, SOFT, WEIGHTS, Case
+from xentcheck.cases.case import Case
 from xentcheck.cases.families import EDGES, SMALL, UNTRAINED
+from xentcheck.cases.fields import IGNORE, SMOOTHING, SOFT, WEIGHTS
 from xentcheck.vocabulary import REDUCTIONS
 
 Kinds = tuple[str, ...]
