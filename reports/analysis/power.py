@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from xentcheck.records.record import Place, Record, place_of
 from xentcheck.records.sizes import CLASS_STEPS, ROW_STEPS, STEPS, Step, decides
-from xentcheck.vocabulary import EXECUTED
+from xentcheck.vocabulary import EXECUTED, REDUCTIONS
 
 ANY_SHAPE = frozenset({"transposed"})
 """What a step need not reject: a transposed gradient is refused by its shape wherever it is not square."""
@@ -24,8 +24,8 @@ OF_OPTIONS = frozenset(
         "divided_by_n",
     }
 )
-"""Wrong answers of single options. Each step must reject them for an implementation that has all options, whose cases
-combine them; one that has few shows them in groups by kind, on the sizes that show each best.
+"""Wrong answers of single options. Each step must reject them for an implementation that has all options and
+reductions, whose cases combine them; one that has few shows them in groups by kind, on the sizes that show each best.
 """
 
 
@@ -75,7 +75,7 @@ class Power:
             self._vacuous.add((place, r.quantity))
         if not r.elements:
             return
-        self._needed[place] |= {*r.required, *(("probabilities",) if "/probabilities/" in r.group else ())}
+        self._needed[place] |= {*r.required, *r.group.split("/")[-2:]}
         for answers in (self._kinds[r.group], self._sizes[place, size_name(r)]):
             answers.required.update(r.required)
             answers.applicable.update(r.applicable)
@@ -91,7 +91,7 @@ class Power:
 
     def groups(self) -> tuple[Group, ...]:
         """The groups, by name."""
-        combining = {place for place, names in self._needed.items() if names >= EVERY_OPTION}
+        combining = {place for place, names in self._needed.items() if names >= EVERY_OPTION.union(REDUCTIONS)}
         found = {name: answers.copy() for name, answers in self._kinds.items()}
         sized = set()
         for (place, name), answers in self._sizes.items():

@@ -18,8 +18,8 @@ from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.arrays.fused import SHAPES
+from xentcheck.cases.profiles.linear import LINEAR, LINEAR_ROWS, LINEAR_SIZES, LINEAR_TINY, TINY, linear_cases
 from xentcheck.cases.profiles.named import cases
-from xentcheck.cases.profiles.reserved import LINEAR, LINEAR_ROWS, LINEAR_SIZES, LINEAR_TINY, TINY, linear_cases
 from xentcheck.cases.selection import selected
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad

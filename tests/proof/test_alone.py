@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,19 +13,16 @@ from xentcheck import adapters
 from xentcheck.cases import Case
 from xentcheck.cases.profiles.alone import alone_cases
 from xentcheck.cases.profiles.arrays.combined import FACTORS, VALUES, combined_cases
+from xentcheck.cases.profiles.linear import linear_cases
 from xentcheck.cases.profiles.named import cases
-from xentcheck.cases.profiles.reserved import linear_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
-from xentcheck.reports.analysis.power import power_of
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
-from xentcheck.vocabulary import DTYPES, FAILING, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, FAILING
 
 KEPT = {"ignore_index": -(10**9)}
 """No row is ignored; the label -100 is then the first class."""
 
-LACKED = ("weight", "ignore_index", "label_smoothing", "probabilities")
-SUBSETS = [some for n in range(1, 5) for some in combinations(LACKED, n)]
 OTHER_OPTIONS = ("upstream", "k_dims", "unbatched", "strided", "second_order")
 FAULTS: dict[str, tuple[str, Callable[..., Any], Callable[[Case], bool]]] = {
     "the upstream gradient of a weighted sum": (
@@ -206,36 +202,6 @@ def test_derivatives_along_a_direction_are_judged_beside_one_option() -> None:
     ]
     records = [r for c in chosen for r in run_case(c, [subject.outcomes_only()])]
     assert {(r.case.split(".")[4], r.quantity) for r in records if r.outcome in FAILING} == {("w+dir", "hvp")}
-
-
-def are_not_blind(lacking: tuple[str, ...], chosen: list[Case]) -> None:
-    """No group of PyTorch's own loss without some options, with all reductions and with each alone, is blind."""
-    import torch
-
-    def loss(z: Any, y: Any, **given: Any) -> Any:
-        return torch.nn.functional.cross_entropy(z, y, **given)
-
-    options = [option for option in (*LACKED, *OTHER_OPTIONS) if option not in lacking]
-    (subject,) = subjects_of(adapters.from_torch(loss, options=options), ["cpu"])
-    found = [(c, r) for c in chosen if subject.takes(c) for r in run_case(c, [subject])]
-    for reductions in (REDUCTIONS, *((reduction,) for reduction in REDUCTIONS)):
-        groups = power_of(r for c, r in found if c.reduction in reductions).groups()
-        assert {g.name: g.blind for g in groups if g.blind or g.undecided} == {}
-        assert sum(bool(g.rejected) for g in groups) > 2
-
-
-@pytest.mark.parametrize("lacking", SUBSETS, ids="+".join)
-def test_a_right_loss_that_lacks_options_is_not_blind_along_directions(lacking: tuple[str, ...]) -> None:
-    """The cases that are left can tell what each group must reject; alone this has each set of options, in four CPU
-    seconds altogether.
-    """
-    are_not_blind(lacking, [c for c in cases("quick") if c.dtype == "float32" and "dir" in c.options])
-
-
-@pytest.mark.parametrize("lacking", [SUBSETS[-1], *(pytest.param(s, marks=pytest.mark.nightly) for s in SUBSETS[:-1])])
-def test_a_right_loss_that_lacks_options_is_not_blind(lacking: tuple[str, ...]) -> None:
-    """In all quantities, in float32; without any option by day, in two CPU seconds: alone this has so few cases."""
-    are_not_blind(lacking, [c for c in cases("quick") if c.dtype == "float32"])
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from xentcheck.adapters.needs import needed_options
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.alone import WIDE, alone_cases
 from xentcheck.cases.profiles.arrays.combined import combined_cases
+from xentcheck.cases.profiles.linear import linear_cases
 from xentcheck.cases.profiles.named import PROFILES, cases
-from xentcheck.cases.profiles.reserved import RESERVED, linear_cases, reserved_for, tiny_cases
+from xentcheck.cases.profiles.reserved import RESERVED, reserved_for, tiny_cases
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of

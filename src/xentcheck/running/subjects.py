@@ -20,7 +20,7 @@ from xentcheck.errors import AdapterError, DtypeError, UnavailableError, Xentche
 from xentcheck.judging.power.required import NARROW
 from xentcheck.reference.bounds.arithmetic import distinct
 from xentcheck.reference.bounds.contracts import CATALOGUE, DEFAULT, Contract, get
-from xentcheck.vocabulary import DTYPES, QUANTITIES, refusal
+from xentcheck.vocabulary import DTYPES, QUANTITIES, REDUCTIONS, refusal
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -69,13 +69,19 @@ class Subject:
         """Whether each problem of another shape, or with another option, costs a compilation."""
         return "jit" in self.adapter.variants
 
+    @property
+    def combines(self) -> bool:
+        """Whether it takes the cases in which options, shapes, strides and reductions stand beside each other."""
+        known = self.adapter.capabilities
+        return known.options >= COMBINED and set(known.reductions) == set(REDUCTIONS)
+
     def takes(self, case: Case) -> bool:
         """Whether the subject runs a case.
 
         Other variants than the main one run on one shape: on means, and on one family of sums and losses, there in a
         narrow dtype without smoothing, which so few cases cannot tell from none. Tiny cases are for those judged by the
         default contract or as `stable`, and a few of the means for their other variants; linear ones are for those that
-        have no logits, those with one option alone for those that cannot combine all, varied ones for what compiles
+        have no logits, those with one option alone for those that do not combine all, varied ones for what compiles
         nothing.
         """
         if self.always:
@@ -85,10 +91,8 @@ class Subject:
             wants = {
                 "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") in (DEFAULT, "stable"),
                 "linear": "logits" not in capabilities.heads,
-                "alone": not capabilities.options >= COMBINED,
-                "combined": not capabilities.options >= COMBINED,
-                "sized": not capabilities.options >= COMBINED,
-                "varied": not self.compiles,
+                **dict.fromkeys(("alone", "combined", "sized", "reduced"), not self.combines),
+                **dict.fromkeys(("varied", "shaped"), not self.compiles),
             }
             few = reserved == "tiny" and case.reduction == "mean" and case.family in SHARP[:2]
             return wants[reserved] and (self.is_main or few)

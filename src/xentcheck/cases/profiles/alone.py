@@ -1,4 +1,4 @@
-"""One option at a time, and two of three: the cases for implementations that do not support all of `COMBINED`.
+"""One option at a time, and two of three: the cases for those that do not support all of `COMBINED` and all reductions.
 
 To these the other cases show their options only together with what they do not support.
 """
@@ -11,9 +11,10 @@ from itertools import product
 from typing import Any
 
 from xentcheck.cases.case import Case
-from xentcheck.vocabulary import DTYPES, REDUCTIONS
+from xentcheck.vocabulary import DTYPES, OPTIONS, REDUCTIONS
 
-COMBINED = frozenset({"weight", "ignore_index", "label_smoothing", "probabilities", "upstream"})
+COMBINED = frozenset(OPTIONS) - {"second_order", "uint8_targets", "wide_sentinel"}
+"""The options that other cases show beside each other; those left out have cases of their own."""
 
 WIDE = ("float64", "float32")
 
@@ -192,9 +193,10 @@ def _rare(seed: int) -> Iterator[Case]:
 
 def _directed(seed: int) -> Iterator[Case]:
     """A direction in many classes, and a sum of many rows, for those that lack the options of the others."""
+    common: dict[str, Any] = {"dtype": "float32", "seed": seed}
     for (shape, reduction), family in product(DIRECTED_SHAPES, DIRECTED_FAMILIES):
-        given: dict[str, Any] = {"reduction": reduction, "upstream": signed(reduction), "seed": seed}
-        yield Case(family=family, shape=shape, dtype="float32", options=("dir",), **given)
+        given: dict[str, Any] = {"reduction": reduction, "upstream": signed(reduction), **common}
+        yield Case(family=family, shape=shape, options=("dir",), **given)
 
 
 def _in_turn(seed: int) -> Iterator[Case]:

@@ -10,9 +10,12 @@ from .alone import WIDE, alone_cases
 from .arrays.combined import combined_cases
 from .arrays.directed import directed_cases
 from .arrays.lattice import covering_cases
+from .arrays.shaped import beside_each_option, shaped_cases
 from .arrays.varied import varied_cases
 from .between import between_cases
-from .reserved import linear_cases, tiny_cases
+from .linear import linear_cases
+from .reduced import reduced_cases
+from .reserved import tiny_cases
 from .sets import edge_cases, layer_cases, narrow_cases, set_cases, soft_cases, special_cases
 from .sizes import long_cases, singly_sized_cases, sized_cases, sizeless_cases
 from .unusual import unusual_cases
@@ -47,6 +50,7 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     found += long_cases(seed, profile)
     found += unusual_cases(seed, profile)
     found += directed_cases(seed)
+    found += shaped_cases(seed)
     found += edge_cases(seed, profile)
     found += between_cases(seed, profile)
     found += tiny_cases(seed)
@@ -54,5 +58,7 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     found += alone_cases(seed)
     found += combined_cases(seed) if profile != "quick" else ()
     found += singly_sized_cases(seed)
+    found += reduced_cases(seed)
     found += varied_cases(seed)
+    found += beside_each_option(seed)
     return list(dict.fromkeys(found))

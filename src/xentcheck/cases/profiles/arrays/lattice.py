@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -72,8 +73,13 @@ FRAME = {
 
 
 def covering_cases(strength: int, seed: int) -> list[Case]:
-    """Cases in which every allowed combination of `strength` factors' levels occurs; another seed, another draw."""
-    return [_case(row, seed) for row in _rows(strength)]
+    """Cases in which every allowed combination of `strength` factors' levels occurs; another seed, another draw.
+
+    Few implementations take labels of one byte: so that the others meet all other combinations, too, each of those rows
+    is there with labels of eight bytes besides.
+    """
+    found = [_case(row, seed) for row in _rows(strength)]
+    return found + [replace(case, target="index") for case in found if case.target == "u8"]
 
 
 @cache
