@@ -120,7 +120,8 @@ class TorchFunction(Adapter):
             if self.way in ways.GRADIENT_OF:
                 output = ways.product(self.way, problem, loss, arguments, inputs)
             else:
-                output = ways.called(self.way, loss, arguments, inputs["target"])
+                weight = None if problem.weight is None else inputs["weight"]
+                output = ways.called(self.way, loss, arguments, inputs["target"], weight)
             found["loss" if problem.reduction == "none" else "cost"] = output
             if not set(GRADIENTS).isdisjoint(wanted):
                 self.require_shape(output.shape, problem.upstream.shape)

@@ -36,7 +36,7 @@ def without_a_gradient(way: str, leaves: Iterable[Tensor]) -> Iterator[None]:
         yield
 
 
-def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) -> Tensor:
+def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor, weight: Tensor | None = None) -> Tensor:
     """The loss, of arrays that an operation has made, of one of two batches, or with another call beside it."""
     import torch
 
@@ -44,14 +44,10 @@ def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) 
         return loss(*(x.clone() for x in arguments))
     if way == "interleaved":
         output = loss(*arguments)
-        first, *others = (x.detach().clone() for x in arguments)
-        own = [x.requires_grad_() for x in (-first, *others)]
-        other = loss(*own)
-        if other.requires_grad:
-            torch.autograd.grad(other.sum(), own, allow_unused=True)
+        _call_others(loss, arguments, target)
         return output
     if way == "reused-buffers":
-        return _of_reused_buffers(loss, arguments, target)
+        return _of_reused_buffers(loss, arguments, target, weight)
     if way == "evaluated-before":
         with torch.no_grad():
             loss(*(x.detach() for x in arguments))
@@ -64,18 +60,36 @@ def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) 
     return loss(*arguments)
 
 
-def _of_reused_buffers(loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) -> Tensor:
+def _call_others(loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) -> None:
+    """Three other calls, then their gradients: two on other numbers, and one on half of the rows."""
+    import torch
+
+    rows = slice(0, len(target) // 2) if target.ndim and len(target) > 1 else slice(None)
+    calls = []
+    for factor, some in ((-1, slice(None)), (0.5, slice(None)), (-0.5, rows)):
+        first, *others = (x.detach().clone() for x in arguments)
+        first = first if some == slice(None) else first[some]
+        own = [x.requires_grad_() for x in (factor * first, *others)]
+        calls.append((own, loss(*own, target=target if some == slice(None) else target[some])))
+    for own, other in calls:
+        if other.requires_grad:
+            torch.autograd.grad(other.sum(), own, allow_unused=True)
+
+
+def _of_reused_buffers(loss: Loss, arguments: tuple[Tensor, ...], target: Tensor, weight: Tensor | None) -> Tensor:
     """The loss, after one of other numbers in the same tensors, as buffers of a training step are filled anew."""
     import torch
 
-    kept = [x.detach().clone() for x in (*arguments, target)]
+    held = [*arguments, target, *(() if weight is None else (weight,))]
+    kept = [x.detach().clone() for x in held]
     with torch.no_grad():
         for x, before in zip(arguments, kept, strict=False):
             x.copy_(-before)
-        target.copy_(torch.roll(kept[-1], 1, 0) if target.ndim else target)
+        for x in held[len(arguments) :]:
+            x.copy_(torch.roll(x.clone(), 1, 0) if x.ndim else x)
     loss(*arguments)
     with torch.no_grad():
-        for x, before in zip((*arguments, target), kept, strict=True):
+        for x, before in zip(held, kept, strict=True):
             x.copy_(before)
     return loss(*arguments)
 

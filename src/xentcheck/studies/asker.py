@@ -17,7 +17,7 @@ from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
 from xentcheck.running.attempts import attempt
 from xentcheck.running.subjects import Subject, contract_of
-from xentcheck.vocabulary import FAILING
+from xentcheck.vocabulary import FAILING, OVERWRITABLE
 
 Residual = tuple[Array, Array]
 """What should be 0, and how far from it rounding alone may bring it."""
@@ -100,6 +100,8 @@ class Asker:
             raise Failed(f"{done.outcome}: {done.reason}")
         if done.result is None or not set(names.values()) <= set(done.result.values):
             raise Unanswered(done.reason)
+        if harmed := [name for name in done.result.changed_inputs if name not in OVERWRITABLE]:
+            raise Failed(f"error: {', '.join(harmed)} changed")
         found = {q: done.result.values[name] for q, name in names.items()}
         for q, name in names.items():
             x = np.asarray(found[q])

@@ -95,14 +95,14 @@ LINEAR_VALUES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("pad", (), "mean"),
 )
 CHUNKED: tuple[tuple[tuple[int, int], str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ((130, 257), "index", (), REDUCTIONS),
-    ((130, 257), "index", ("w", "ls", "ign"), REDUCTIONS),
-    ((130, 257), "prob", ("w",), ("mean",)),
-    ((300, 257), "index", (), ("mean",)),
-    ((300, 257), "index", ("ign",), ("sum",)),
+    ((97, 257), "index", (), ("mean", "none")),
+    ((97, 257), "index", ("w", "ls", "ign"), ("mean", "none")),
+    ((97, 257), "prob", ("w",), ("mean",)),
 )
 CHUNKED_INPUTS = 257
-"""What narrow dtypes have in more rows than a chunk: few share an input, so that nothing hides what one adds to dW."""
+"""What narrow dtypes have in more rows than a chunk of 16, 32 or 64: few share an input, so that nothing hides what one
+adds to dW. In more rows, and in sums, what may be stored on the way hides too much.
+"""
 
 LINEAR_UPSTREAMS = ("zero", "tiny", "huge", "str", "exp")
 """What float32 has besides: numbers of rows, classes and inputs beyond a block, and the least; values of each option,

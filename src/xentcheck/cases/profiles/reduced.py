@@ -9,7 +9,8 @@ from __future__ import annotations
 from functools import cache
 
 from xentcheck.cases.case import Case
-from xentcheck.vocabulary import REDUCTIONS
+from xentcheck.cases.layer_families import LAYER_FAMILIES
+from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 Row = tuple[str, str, tuple[int, ...], str, tuple[str, ...], tuple[str, ...]]
 """dtype, family, shape, target, options, reductions."""
@@ -49,6 +50,14 @@ OF_LAYERS: tuple[Row, ...] = (
     ("float32", "gaussian", (130, 9), "index", (), SUM),
     *(("float32", "gaussian", (130, 300), "index", options, SUM) for options in ((), ("ls",))),
     *(("bfloat16", family, (9, 100), "index", (), BY_ROW) for family in ("dyadic", "one-hot", "few-active")),
+    *(
+        ("bfloat16", "one-hot", (9, 100), "index", options, ("mean",))
+        for options in (("ign",), ("wfar", "lsh", "ignmost"))
+    ),
+    *(("bfloat16", family, (9, 100), "hot", (), ("mean",)) for family in ("gaussian", "one-hot")),
+    ("float16", "one-hot", (9, 100), "index", ("wx", "lsh", "ign"), ("mean",)),
+    *((dtype, family, (9, 100), "hot", (), ("mean",)) for dtype in DTYPES[2:] for family in ("dyadic", "confident")),
+    *((dtype, family, (3, 3), "hot", (), REDUCTIONS) for dtype in DTYPES[2:] for family in LAYER_FAMILIES),
 )
 
 SHAPES = frozenset(row[2] for row in OF_LOGITS)

@@ -18,10 +18,12 @@ from xentcheck.studies.related import MANY, MANY_OF_LAYER, SHAPE, WIDE, resized,
 
 from .options import (
     PIXELS,
+    a_row,
     apart,
     backwards,
     classes_last,
     few,
+    images,
     in_longer_rows,
     soft_rows,
     turned,
@@ -36,6 +38,9 @@ VALUE_WAYS = ("", "inference", "detached", "kept-parameters")
 LABELS = ("int32", "int16", "int8", "uint8")
 """Other dtypes of labels."""
 
+ROWS = (130, 5)
+"""More rows than a block."""
+
 BEYOND = {"int16": (130, 300), "int8": (33, 100), "uint8": (33, 100)}
 """Batches of more elements than such labels number."""
 
@@ -45,6 +50,9 @@ THOROUGH = ("float32", "bfloat16")
 
 ORDERS = (("strides", apart), ("strides", turned), ("strides", in_longer_rows), ("backwards", backwards))
 """Where else the elements of an array may lie, and the way that a call with it is."""
+
+ROWS_OF_LAYER, CLASSES_OF_LAYER = (130, 20), (9, 1100)
+"""More rows, and more classes, than a block."""
 
 T = TypeVar("T")
 
@@ -98,7 +106,7 @@ def chosen(p: Problem, thorough: T, quick: T) -> T:
 
 def value_alone(ask: Asker, p: Problem) -> Residual:
     """The loss that is asked for alone is that which comes with a gradient: with each option, per row and in a sum with
-    all that go together, with a class that is ignored, and in a larger batch.
+    all that go together, with a class that is ignored, of images and of a row alone, and in larger batches.
     """
     value = value_of(p)
     found = [compare(ask(p, value), ask(p, value, "dC/dz"), (value,))]
@@ -109,6 +117,8 @@ def value_alone(ask: Asker, p: Problem) -> Residual:
     others += [replace(q, reduction="none", upstream=p.upstream) for q in beside if p.reduction == "none"]
     if ask.labels and beside:
         others.append(with_a_class_ignored(beside[-1], p))
+    if ask.logits and not ask.compiles and p.dtype == THOROUGH[0]:
+        others += [*images(p, labels=ask.labels), resized(p, ROWS), a_row(p)]
     for q in (*small, *others, *few(resized(p, WIDE), labels=ask.labels)):
         for way in VALUE_WAYS if q.logits_shape == SHAPE else VALUE_WAYS[:1]:
             with suppress(Unanswered):
@@ -158,10 +168,10 @@ def strides(ask: Asker, p: Problem) -> Residual:
         for result in answered(partial(differ, q, only(name, order), way))
     ]
     for shape in PIXELS:
-        images = with_pixels(p, shape)
-        soft = replace(images, target=soft_rows(images))
-        each = replace(images, reduction="none", upstream=np.resize(p.upstream, images.target.shape))
-        laid = (images, "logits", classes_last), (images, "target", turned), (soft, "target", classes_last)
+        image = with_pixels(p, shape)
+        soft = replace(image, target=soft_rows(image))
+        each = replace(image, reduction="none", upstream=np.resize(p.upstream, image.target.shape))
+        laid = (image, "logits", classes_last), (image, "target", turned), (soft, "target", classes_last)
         for q, name, order in (*laid, (each, "upstream", turned)):
             found += answered(partial(differ, q, only(name, order)))
     return joined(found)
@@ -190,8 +200,13 @@ def label_dtypes(ask: Asker, p: Problem) -> Residual:
 
 
 def no_bias(ask: Asker, p: Problem) -> Residual:
-    """A fused linear loss without a bias is that with a bias of 0; a refusal is no result."""
-    problems = (p, *with_options(p, labels=ask.labels))
+    """A fused linear loss without a bias is that with a bias of 0, with each option, on large logits, and in more rows
+    and classes than a block; a refusal is no result.
+    """
+    far = 1000.0 if p.dtype == "float64" else 128.0  # beyond what exp reaches in the format that it is computed in
+    steep = replace(p, logits=(np.asarray(p.logits) + np.asarray(far, p.dtype)).astype(p.dtype))
+    larger = (resized(p, shape) for shape in (ROWS_OF_LAYER, CLASSES_OF_LAYER))
+    problems = (p, *with_options(p, labels=ask.labels), steep, *larger)
     return _of_layer(ask, problems, "no-bias", ("dC/dz", "dC/dw"))
 
 

@@ -8,8 +8,9 @@ from functools import partial
 
 import numpy as np
 
+from xentcheck.adapters.base import SHORT
 from xentcheck.reference.problem import Problem
-from xentcheck.studies.asker import Asker, Residual, compare
+from xentcheck.studies.asker import Asker, Residual, Unanswered, compare
 from xentcheck.studies.related import value_of
 
 from .calls import answered, joined
@@ -18,8 +19,11 @@ from .options import soft_rows, with_options
 
 def gradient_of_target(ask: Asker, p: Problem) -> Residual:
     """The target's gradient times the target is the loss, which is linear in it, but for what smoothing adds to rows of
-    zeros: with weights, with smoothing, and with both.
+    zeros: with weights, with smoothing, and with both. Whoever refuses rows that do not add up to 1 has no such
+    gradient: what it is across such rows is nobody's business.
     """
+    if SHORT in ask.subject.adapter.refused:
+        raise Unanswered("it takes rows that add up to 1 alone")
     plain, *others = _of_rows(p)
     chosen = (plain, *others[-1:]) if ask.compiles else (plain, *others)
     return joined(found for q in chosen for found in answered(partial(_times_the_target, ask, q)))

@@ -58,6 +58,23 @@ def with_pixels(p: Problem, shape: tuple[int, ...]) -> Problem:
     )
 
 
+def images(p: Problem, *, labels: bool) -> list[Problem]:
+    """Means over pixels: plain, with weights, smoothed, of probabilities, with ignored pixels, and with all that go."""
+    image = with_pixels(p, PIXELS[0])
+    weight = {"weight": (Stream("laws.weight").integers(1, 9, (PIXELS[0][1],)) / 4).astype(p.dtype)}
+    smoothing = {"label_smoothing": 0.125}
+    ignoring = {"target": np.where(image.target % 3 == 0, IGNORED, image.target), "ignore_index": IGNORED}
+    options: list[dict[str, Any]] = [{}, weight, smoothing, {"target": soft_rows(image)}]
+    options += [ignoring, {**ignoring, **weight, **smoothing}] if labels else []
+    return [replace(image, **some) for some in options]
+
+
+def a_row(p: Problem) -> Problem:
+    """The mean over one row of logits without a batch."""
+    one = np.ones((), p.dtype)
+    return replace(p, logits=np.asarray(p.logits)[0].copy(), target=p.target[0], reduction="mean", upstream=one)
+
+
 def classes_last(x: Array) -> Array:
     """The same values with the classes next to each other in memory."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
