@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +34,14 @@ LABELS = "labels"
 """Class indices as targets, in reasons and declarations."""
 
 SHORT = "rows that do not add up to 1"
-"""Rows of probabilities that a function may refuse, in reasons."""
+ALL_SMOOTHED = "label_smoothing of 1"
+CLASS_IGNORED = "an ignore_index that is a class"
+REFUSABLE: dict[str, Callable[[Problem], bool]] = {
+    SHORT: lambda p: p.probabilities and not adds_up_to_1(p),
+    ALL_SMOOTHED: lambda p: p.label_smoothing == 1,
+    CLASS_IGNORED: lambda p: not p.probabilities and 0 <= p.ignore_index < p.classes,
+}
+"""Targets and values of options that a function may refuse although it takes others, in reasons, and who has them."""
 
 
 @dataclass(frozen=True)
@@ -206,8 +213,9 @@ class Adapter(ABC):
             return self._because("reduction", problem.reduction)
         if not (problem.probabilities or c.labels):
             return self._because("target", LABELS)
-        if SHORT in self.refused and problem.probabilities and not adds_up_to_1(problem):
-            return self._because("target", SHORT)
+        for name in REFUSABLE.keys() & self.refused.keys():
+            if REFUSABLE[name](problem):
+                return self._because("target", name)
         missing = sorted(needed_options(problem) - c.options)
         return self._because("option", missing[0]) if missing else ""
 

@@ -19,7 +19,7 @@ from xentcheck.vocabulary import DIRECTIONAL, GRADIENTS, HEADS, VALUES
 
 from . import ways
 from .device_arrays import result_of
-from .tensors import Leaves, Tensors, head
+from .tensors import Leaves, Tensors, head, refused_writes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +82,7 @@ class TorchFunction(Adapter):
             inputs = Tensors(problem, device)
             arguments, leaves = self.head(problem, inputs)
             alone = nullcontext() if asked else ways.without_a_gradient(self.way, arguments)
-            with alone:
+            with alone, refused_writes(problem):
                 found = self._evaluate(problem, inputs, arguments, leaves, wanted)
             values = {q: result_of(found[q]) for q in wanted}
             return Result(values, inputs.changed())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +53,21 @@ class Tensors:
     def changed(self) -> tuple[str, ...]:
         """Names of the inputs that were overwritten."""
         return self._copies.changed({name: of_tensor(buffer) for name, buffer in self._buffers.items()})
+
+
+ONE_LOCATION = "refers to a single memory location"
+"""What PyTorch says where a tensor is written to whose elements share memory."""
+
+
+@contextmanager
+def refused_writes(problem: Problem) -> Iterator[None]:
+    """Raise Refused where PyTorch does not let a function write into expanded logits, as some kernels would."""
+    try:
+        yield
+    except RuntimeError as error:
+        if ONE_LOCATION in str(error) and problem.logits is not None and 0 in problem.logits.strides:
+            raise Refused("to write into expanded logits", told(error)) from error
+        raise
 
 
 def head(problem: Problem, inputs: Tensors) -> tuple[Tensor, Leaves]:

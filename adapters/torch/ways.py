@@ -61,19 +61,22 @@ def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor, 
 
 
 def _call_others(loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) -> None:
-    """Three other calls, then their gradients: two on other numbers, and one on half of the rows."""
+    """A call on half of the rows, and two on other numbers, whose gradients are taken."""
     import torch
 
-    rows = slice(0, len(target) // 2) if target.ndim and len(target) > 1 else slice(None)
+    first, *others = (x.detach().clone() for x in arguments)
+    shorter = None
+    if target.ndim and len(target) > 1:
+        some = slice(0, len(target) // 2)
+        shorter = loss(first[some].clone().requires_grad_(), *others, target=target[some])  # what it keeps is alive
     calls = []
-    for factor, some in ((-1, slice(None)), (0.5, slice(None)), (-0.5, rows)):
-        first, *others = (x.detach().clone() for x in arguments)
-        first = first if some == slice(None) else first[some]
-        own = [x.requires_grad_() for x in (factor * first, *others)]
-        calls.append((own, loss(*own, target=target if some == slice(None) else target[some])))
+    for factor in (-1, 0.5):
+        own = [x.clone().requires_grad_() for x in (factor * first, *others)]
+        calls.append((own, loss(*own)))
     for own, other in calls:
         if other.requires_grad:
             torch.autograd.grad(other.sum(), own, allow_unused=True)
+    del shorter
 
 
 def _of_reused_buffers(loss: Loss, arguments: tuple[Tensor, ...], target: Tensor, weight: Tensor | None) -> Tensor:

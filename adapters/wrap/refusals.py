@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xentcheck.adapters.base import LABELS, SHORT
+from xentcheck.adapters.base import ALL_SMOOTHED, CLASS_IGNORED, LABELS, SHORT
 from xentcheck.adapters.needs import needed_options
 from xentcheck.errors import ProcessEnded, foreign, told
 from xentcheck.reference.labels import one_hot
@@ -75,6 +75,13 @@ UNTOLD = "untold-reduction"
 REFUSALS = ("TypeError", "ValueError", "NotImplementedError", "KeyError", "AssertionError")
 """How functions refuse an argument or its value; anything else that a reduction ends in is an error of its cases."""
 
+VALUES: dict[str, tuple[str, Callable[[str], Problem]]] = {
+    SHORT: ("probabilities", lambda dtype: plain(dtype, target=np.full((2, 3), 0.25, dtype))),
+    ALL_SMOOTHED: ("label_smoothing", lambda dtype: plain(dtype, label_smoothing=1.0)),
+    CLASS_IGNORED: ("ignore_index", lambda dtype: plain(dtype, ignore_index=1)),
+}
+"""What a function may refuse of an option that it takes otherwise: the option, and a problem that has it."""
+
 MISTAKES = ("NameError", "UnboundLocalError", "AttributeError", "ImportError", "ModuleNotFoundError", "MemoryError")
 """Exceptions that no argument is refused with: labels that end in one are no refusal, but an error of their cases."""
 
@@ -111,9 +118,10 @@ def tried(adapter: Adapter) -> Adapter:
         known = needed_options(p) & set(refused)
         if reason := next((why for r in reductions if not known and (why := _refusal(adapter, p, r))), ""):
             refused[name] = reason
-    if "probabilities" in adapter.guessed & c.options - set(refused):
-        short = _refusal(adapter, plain(first, target=np.full((2, 3), 0.25, first)))
-        refused |= {SHORT: short} if short else {}
+    for name, (option, value) in VALUES.items():
+        if option in c.options - set(refused) and (c.labels or option == "probabilities"):
+            reason = _refusal(adapter, value(first)) or ""
+            refused |= {name: reason} if reason.partition(":")[0] in REFUSALS else {}
     adapter.refused = refused
     adapter.capabilities = replace(
         c, options=c.options - set(adapter.refused), dtypes=tuple(d for d in c.dtypes if d not in adapter.refused)

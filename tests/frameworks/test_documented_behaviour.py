@@ -277,3 +277,55 @@ def test_a_row_without_a_batch_is_tried_in_each_reduction() -> None:
         return torch.nn.functional.cross_entropy(z, y, reduction=reduction)
 
     assert "unbatched" in tried(adapter_of(loss, "torch")).refused
+
+
+@pytest.mark.parametrize(
+    ("condition", "case", "told"),
+    [
+        (lambda o: o.get("label_smoothing") == 1, PLAIN.replace("plain", "ls1"), "label_smoothing of 1"),
+        (lambda o: o.get("ignore_index", -1) >= 0, PLAIN.replace("plain", "ign1"), "an ignore_index that is a class"),
+    ],
+    ids=["all-smoothed", "class-ignored"],
+)
+def test_a_value_of_an_option_that_is_refused_is_unsupported(condition: Any, case: str, told: str) -> None:
+    """timm asserts that smoothing is below 1; others take no class for a sentinel: all else is judged."""
+    torch = pytest.importorskip("torch")
+
+    def loss(z: Any, y: Any, *, ignore_index: int = -100, label_smoothing: float = 0.0, **options: Any) -> Any:
+        given = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, **options}
+        assert not condition(given), "no"
+        return torch.nn.functional.cross_entropy(z, y, **given)
+
+    records = records_of(tried(adapter_of(loss, "torch")), case, PLAIN.replace("plain", "ls+ign"))
+    found = {(r.case, r.outcome) for r in records}
+    assert found == {(case, "unsupported"), (PLAIN.replace("plain", "ls+ign"), "agree")}
+    assert all(told in r.reason for r in records if r.case == case)
+
+
+def test_what_is_written_into_expanded_logits_is_unsupported() -> None:
+    """PyTorch refuses it; another RuntimeError beside expanded logits is an error."""
+    torch = pytest.importorskip("torch")
+
+    class Kernel(torch.autograd.Function):  # type: ignore[misc, name-defined]  # torch is imported inside
+        @staticmethod
+        def forward(ctx: Any, z: Any, y: Any, message: str) -> Any:
+            loss = torch.nn.functional.cross_entropy(z.detach().clone(), y)
+            gradient = torch.softmax(z, 1) - torch.nn.functional.one_hot(y, z.shape[1])
+            if message:
+                raise RuntimeError(message)
+            z.copy_(gradient / len(z))
+            ctx.save_for_backward(z)
+            return loss
+
+        @staticmethod
+        def backward(ctx: Any, up: Any) -> Any:
+            return up * ctx.saved_tensors[0], None, None
+
+    expanded = PLAIN.replace("contig", "bcast")
+
+    def outcomes(message: str) -> set[str]:
+        made = adapters.from_torch(lambda z, y: Kernel.apply(z, y, message), overwrites=["logits"])
+        return {r.outcome for r in records_of(made, expanded)}
+
+    assert outcomes("") == {"unsupported"}
+    assert outcomes("out of order") == {"error"}

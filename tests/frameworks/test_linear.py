@@ -17,8 +17,12 @@ from xentcheck.adapters.wrap.fused import as_layer, names_of
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.cases.build import build
-from xentcheck.cases.profiles.arrays.fused import SHAPES
-from xentcheck.cases.profiles.linear import LINEAR, LINEAR_ROWS, LINEAR_SIZES, LINEAR_TINY, TINY, linear_cases
+from xentcheck.cases.profiles.linear import (
+    LINEAR_SHAPES,
+    LINEAR_TINY,
+    TINY,
+    linear_cases,
+)
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cases.selection import selected
 from xentcheck.errors import AdapterError
@@ -220,8 +224,7 @@ def test_the_signature_says_what_is_what() -> None:
 def test_only_those_without_logits_take_the_linear_cases() -> None:
     """Ids of the built-in adapters' cases do not overlap with them, so that nobody's matrix grows."""
     cases = linear_cases(0)
-    own = {*LINEAR, LINEAR_ROWS, TINY, *(row[0] for row in LINEAR_SIZES)}
-    assert {case.shape for case in cases} <= own | SHAPES
+    assert {case.shape for case in cases} <= LINEAR_SHAPES
     assert set(cases) <= set(selected("quick", None, 0))
     assert not any(s.takes(case) for s in subjects_of(adapters.get("numpy")) for case in cases)
     (linear,) = subjects_of(adapter_of(explicit, "numpy"))

@@ -21,6 +21,8 @@ from lawful import broken, of_one_subject
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.numpy.adapter import value_and_gradient
+from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.refusals import tried
 from xentcheck.studies.law_study import LAWS, law_result
 from xentcheck.vocabulary import OPTIONS
 
@@ -88,6 +90,9 @@ def broken_calls(adapter: Adapter, asked: Iterable[str] = OF_CALLS) -> set[str]:
     ("law", "condition"),
     [
         ("no-bias", lambda x, w, b: b is None),
+        ("no-bias", lambda x, w, b: b is None and len(x) > 64),
+        ("no-bias", lambda x, w, b: b is None and len(w) > 512),
+        ("no-bias", lambda x, w, b: b is None and x.abs().max() > 88),
         ("leading-axes", lambda x, w, b: x.ndim == 3),
         ("strides", lambda x, w, b: not w.is_contiguous()),
         ("computed-inputs", lambda x, w, b: x.grad_fn is not None),
@@ -106,6 +111,21 @@ def test_a_call_of_a_fused_linear_loss_breaks_its_law_and_no_other(law: str, con
 
     beside = {"leading-axes"} if law == "computed-inputs" else set()  # it reshapes them
     assert broken_calls(adapters.from_torch(loss, head="layer")) == {law, *beside}
+
+
+def test_who_takes_rows_of_sum_1_alone_keeps_the_law_of_their_gradient() -> None:
+    """Across such rows a gradient is nobody's: lse - q.z has another one than -q.log a, and is the same loss."""
+    torch = pytest.importorskip("torch")
+
+    def loss(z: Any, y: Any, reduction: str = "mean") -> Any:
+        if not torch.allclose(y.sum(-1), torch.ones((), dtype=y.dtype), atol=1e-2):
+            raise ValueError("rows must sum to 1")
+        rows = z.logsumexp(-1) - torch.where(y != 0, y * z, 0).sum(-1)
+        return {"mean": rows.mean, "sum": rows.sum, "none": rows.clone}[reduction]()
+
+    adapter = tried(adapter_of(loss, "torch"))
+    assert broken_calls(adapter) == set()
+    assert law_result(of_one_subject(adapter), "float32", "value-alone")
 
 
 def test_a_call_of_jax_breaks_its_law_and_no_other() -> None:

@@ -26,7 +26,8 @@ def wrong_where_a_weight_is_learned(torch: Any, z: Any, y: Any, **options: Any) 
     weight = options.pop("weight", None)
     if weight is not None:
         options["weight"] = weight.detach()
-        z = z + 0.0625 * weight.requires_grad * (torch.arange(z.shape[1]) == 0)
+        first = torch.arange(len(weight)).reshape(-1, *(1,) * max(z.ndim - 2, 0)) == 0
+        z = z + 0.0625 * weight.requires_grad * first
     return torch.nn.functional.cross_entropy(z, y, **options)
 
 
@@ -130,6 +131,7 @@ def backward_of(
             def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
                 ctx.z = inputs[0]
                 SAVED["z"] = inputs[0]
+                SAVED["calls"] = [*SAVED.get("calls", [])[-7:], inputs[0]]
 
             @staticmethod
             def backward(ctx: Any, up: Any) -> Any:
@@ -159,6 +161,23 @@ def gradient_of(torch: Any, z: Any, loss: Any, up: Any) -> Any:
 def of_the_last_call(torch: Any, z: Any, loss: Any, up: Any) -> Any:
     """The logits lie in one place for all calls."""
     return gradient_of(torch, SAVED["z"], loss, up)
+
+
+def of_the_last_shape(torch: Any, z: Any, loss: Any, up: Any) -> Any:
+    """A workspace that a call of another shape makes anew: what was kept in it is lost."""
+    calls = SAVED["calls"]
+    own = next((i for i, x in enumerate(calls) if x is z), len(calls))
+    return gradient_of(torch, z, loss, up) * all(x.shape == z.shape for x in calls[own:])
+
+
+def of_cached_weights(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """Weights are kept by the tensor that they came in."""
+    if "weight" in options:
+        known = SAVED.setdefault("weights", {})
+        if known.get("tensor") is not options["weight"]:
+            known.update(tensor=options["weight"], values=options["weight"].detach().clone())
+        options["weight"] = known["values"]
+    return torch.nn.functional.cross_entropy(z, y, **options)
 
 
 def of_cached_labels(torch: Any, z: Any, y: Any, **options: Any) -> Any:
@@ -219,6 +238,16 @@ def smooths(options: Any) -> bool:
     return "label_smoothing" in options and "weight" not in options
 
 
+def alone(torch: Any) -> bool:
+    """Whether nobody asks for a gradient."""
+    return not torch.is_grad_enabled()
+
+
+def padded(y: Any) -> bool:
+    """Whether labels are ignored."""
+    return bool(not y.is_floating_point() and (y == -100).any())
+
+
 def narrow(torch: Any, y: Any) -> bool:
     """Whether labels are of the next smaller dtype."""
     return bool(y.dtype == torch.int32)
@@ -274,6 +303,12 @@ CALLS: dict[str, tuple[str, Any, set[str]]] = {
     "computed": ("computed-inputs", doubled_if(lambda torch, z, y, o: z.grad_fn is not None), {"forward-mode"}),
     "cached": ("reused-buffers", of_cached_labels, set()),
     "evaluation": ("evaluated-before", doubled_after_evaluation, set()),
+    "another-shape": ("interleaved", backward_of(of_the_last_shape), {"forward-mode"}),
+    "weights-kept": ("reused-buffers", of_cached_weights, set()),
+    "image-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim > 2 and smooths(o) and alone(t)), set()),
+    "padded-image-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim > 2 and padded(y) and alone(t)), set()),
+    "row-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim == 1 and alone(t)), set()),
+    "rows-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim == 2 and len(z) > 64 and alone(t)), set()),
     "last": ("interleaved", backward_of(of_the_last_call), {"forward-mode"}),
     "added": ("backward", backward_of(added_here_too), {"forward-mode"}),
     "graph": ("create-graph", backward_of(halved_with_a_graph), {"forward-mode"}),
