@@ -8,7 +8,7 @@ from bits import digests
 from xentcheck.cases.profiles.named import PROFILES, cases
 
 PINNED = {
-    "quick cases": "888743bf0b3ce3eb029855be5369bedb14d55cdb12fb74fd3da0ffc8fb755292",
+    "quick cases": "814b5cc8e9fe69c0f84b86665a25a974587d840e1acaa15c1fd336b8d7fabb97",
     "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
     "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
     "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",

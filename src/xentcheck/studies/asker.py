@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xentcheck.adapters.base import SHORT
 from xentcheck.adapters.wrap.fused import as_layer
 from xentcheck.reference.bounds import Bounds
 from xentcheck.reference.formats import Array
@@ -55,6 +56,7 @@ class Asker:
     """Asks one implementation; one that takes no labels gets them as one-hot rows.
 
     compiles: each problem of another shape, or with another option, costs a compilation: laws ask fewer of them.
+    any_rows: it takes rows of probabilities that do not add up to 1.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -62,6 +64,7 @@ class Asker:
         self.labels = subject.adapter.capabilities.labels
         self.logits = "logits" in subject.adapter.capabilities.heads
         self.compiles = subject.compiles
+        self.any_rows = SHORT not in subject.adapter.refused
         self.ignores = self.labels and "ignore_index" in subject.adapter.capabilities.options
 
     def __call__(

@@ -191,6 +191,7 @@ class Unit:
     labels = True
     ignores = True
     compiles = False
+    any_rows = True
 
     def __init__(self, *, logits: bool = True) -> None:
         self.logits = logits

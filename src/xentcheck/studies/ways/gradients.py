@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from xentcheck.adapters.base import SHORT
 from xentcheck.reference.problem import Problem
 from xentcheck.studies.asker import Asker, Residual, Unanswered, compare
 from xentcheck.studies.related import value_of
@@ -22,7 +21,7 @@ def gradient_of_target(ask: Asker, p: Problem) -> Residual:
     zeros: with weights, with smoothing, and with both. Whoever refuses rows that do not add up to 1 has no such
     gradient: what it is across such rows is nobody's business.
     """
-    if SHORT in ask.subject.adapter.refused:
+    if not ask.any_rows:
         raise Unanswered("it takes rows that add up to 1 alone")
     plain, *others = _of_rows(p)
     chosen = (plain, *others[-1:]) if ask.compiles else (plain, *others)
