@@ -23,9 +23,12 @@ from xentcheck.reference.formats import FORMATS, Array
 from xentcheck.reference.numbers import fast
 from xentcheck.reference.numbers.double_double import DoubleDouble, dd_sum, exact_difference
 from xentcheck.reference.numbers.elementary import dd_exp
-from xentcheck.reference.numbers.loops import compiled
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
+
+pytest.importorskip("numba", reason="numba is not installed, which the extra `fast` brings")
+
+from xentcheck.reference.numbers.loops import compiled
 
 ROWS, CLASSES = 5, 4099
 

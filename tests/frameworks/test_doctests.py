@@ -25,6 +25,8 @@ MODULES = sorted(
 )
 FRAMEWORKS = {"xentcheck.adapters.torch.adapter": "torch", "xentcheck.adapters.jax.adapter": "jax"}
 
+COMPILED = tuple(f"xentcheck.reference.numbers.loops.{module}" for module in ("compiled", "comparing", "passes"))
+
 
 @pytest.fixture
 def unexplained() -> Iterator[None]:
@@ -41,9 +43,9 @@ def unexplained() -> Iterator[None]:
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:
     """The examples of a module give what they show, on cases of one shape: nothing else runs them."""
-    framework = FRAMEWORKS.get(name)
-    if framework and find_spec(framework) is None:
-        pytest.skip(f"{framework} is not installed")
+    needed = "numba" if name.startswith(COMPILED) else FRAMEWORKS.get(name)
+    if needed and find_spec(needed) is None:
+        pytest.skip(f"{needed} is not installed")
     assert doctest.testmod(import_module(name)).failed == 0
 
 
