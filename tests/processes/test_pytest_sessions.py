@@ -26,7 +26,7 @@ pytest_plugins = ["pytester"]
 CONFORMANCE = ("--pyargs", "xentcheck.conformance", "--xentcheck-framework", "numpy", "--xentcheck-dtype", "float32")
 CASES = (
     *("--xentcheck-case", "*.5x10.*.index.plain.mean.up-neg.contig.*"),
-    *("--xentcheck-case", "gaussian.1?.*.index.plain.*"),
+    *("--xentcheck-case", "gaussian.10.*.index.plain.*"),
 )
 """Eleven families on a small batch, and rows without a batch."""
 
@@ -152,9 +152,9 @@ def test_a_crash_is_one_failure(here: pytest.Pytester) -> None:
     done = conformance(here, "leaves")
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     outcomes = done.parseoutcomes()
-    assert outcomes["failed"] == 8
+    assert outcomes["failed"] == 3  # the two comparisons of a row without a batch, and the law that asks for its value
     assert outcomes["passed"] > 15
-    done.stdout.fnmatch_lines(["*gaussian.10.*: crash, it exited with code 9", "FAILED: 8 crash; *"])
+    done.stdout.fnmatch_lines(["*gaussian.10.*: crash, it exited with code 9", "FAILED: 2 crash; *"])
 
 
 def test_what_was_found_before_the_end_of_a_worker_is_kept(here: pytest.Pytester) -> None:

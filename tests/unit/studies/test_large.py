@@ -407,7 +407,7 @@ def test_every_block_is_taken_by_the_main_variant_alone() -> None:
 
 
 def test_the_command_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 0 and the verdict as JSON; what narrows a profile is refused."""
+    """Exit code 0 and the verdict as JSON; what narrows a profile is refused: alone this runs the command here."""
     arguments = ["run", "--adapter", "numpy", "--large", "9x40", "--dtype", "bfloat16", "--json"]
     assert cli.main(arguments, standalone_mode=False) == 0
     verdict = json.loads(capsys.readouterr().out)
