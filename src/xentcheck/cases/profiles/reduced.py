@@ -7,13 +7,15 @@ these a function that lacks one takes so few that no wrong answer would be told 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from xentcheck.cases.case import Case
 from xentcheck.cases.layer_families import LAYER_FAMILIES
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
+FIELDS = ("dtype", "family", "shape", "target", "options")
 Row = tuple[str, str, tuple[int, ...], str, tuple[str, ...], tuple[str, ...]]
-"""dtype, family, shape, target, options, reductions."""
+"""These fields of a case, and its reductions."""
 
 FEW = ((3, 100), (3, 1003), (3, 50257))
 TALL = ((130, 10), (130, 100), (102, 1003))
@@ -77,17 +79,8 @@ def reduced_layer_cases(seed: int) -> tuple[Case, ...]:
 
 
 def _cases(rows: tuple[Row, ...], inputs: int, seed: int) -> tuple[Case, ...]:
-    return tuple(
-        Case(
-            family=family,
-            shape=shape,
-            dtype=dtype,
-            target=target,
-            options=options,
-            reduction=reduction,
-            inputs=inputs,
-            seed=seed,
-        )
-        for dtype, family, shape, target, options, reductions in rows
-        for reduction in reductions
-    )
+    def made(row: Row, reduction: str) -> Case:
+        given: dict[str, Any] = dict(zip(FIELDS, row, strict=False))
+        return Case(reduction=reduction, inputs=inputs, seed=seed, **given)
+
+    return tuple(made(row, reduction) for row in rows for reduction in row[-1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
+from typing import Any
 
 from xentcheck.cases.case import Case
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
@@ -58,14 +59,6 @@ def _cases(dtype: str, seed: int, turn: int, *, one_set: bool = False) -> Iterat
             if not one_set and dtype != "bfloat16" and (i + r + o + turn) % 2:
                 continue
             upstream = "rand" if reduction == "none" and len(shape) > 1 else "neg"
+            given: dict[str, Any] = {"target": target, "reduction": reduction, "upstream": upstream, "options": options}
             for family in FAMILIES if one_set else FAMILIES[:1]:
-                yield Case(
-                    family=family,
-                    shape=shape,
-                    dtype=dtype,
-                    target=target,
-                    options=options,
-                    reduction=reduction,
-                    upstream=upstream,
-                    seed=seed,
-                )
+                yield Case(family=family, shape=shape, dtype=dtype, seed=seed, **given)
