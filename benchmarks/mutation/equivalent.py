@@ -153,5 +153,29 @@ EQUIVALENT: dict[str, str] = {
         "src/xentcheck/judging/right_rows.py: return p, np.where(rows, got, got.dtype.type(0)), np.where(rows, bo"
         "und, np.inf) -> return p, np.where(rows, got, got.dtype.type(1)), np.where(rows, bound, np.inf)"
     ): ("What stands in rows without a bound counts for nothing."),
+    ("reference/oracle/block.py: classes = max(1, classes) -> classes = max(10, classes)"): (
+        "How many rows are looked at together changes no result."
+    ),
+    ("reference/numbers/elementary.py: _NORMAL = -600.0 -> _NORMAL = -0.0"): (
+        "The other path has the same bits, and takes longer."
+    ),
+    (
+        "reference/numbers/wide_range.py: return hi, np.where(np.isfinite(hi), plain.lo - (hi - plain.hi), "
+        "0.0) -> return hi, np.where(np.isfinite(hi), plain.lo - (hi - plain.hi), 1.0)"
+    ): ("Whatever is added to infinity or nan leaves it what it is."),
+    (
+        "reference/numbers/wide_range.py: hi = plain.hi + plain.lo  # where lo is subnormal it was rounded by"
+        " itself -> hi = plain.hi  # where lo is subnormal it was rounded by itself"
+    ): ("The sum of the two parts is the same; they are only not the nearest ones where lo is half a last place."),
+    (
+        "src/xentcheck/judging/power/measure.py: if np.isfinite(bound.max(initial=0.0)) and "
+        "np.isfinite(quotient.max(initial=0.0)): -> if np.isfinite(bound.max(initial=0.0)) and "
+        "np.isfinite(quotient.min(initial=0.0)):"
+    ): ("Infinity stays what it is, and nan is found by either."),
+    (
+        "src/xentcheck/judging/power/values.py: large = np.abs(delta) > NEGLIGIBLE * "
+        "np.abs(np.where(np.isfinite(exact), exact, 0.0)) -> large = np.abs(delta) >= NEGLIGIBLE * "
+        "np.abs(np.where(np.isfinite(exact), exact, 0.0))"
+    ): ("A difference that is exactly 2^-40 of a value is none that is met; of 0 both are 0."),
 }
 """Key of a change that no test can notice -> why."""

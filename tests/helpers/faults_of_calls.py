@@ -296,6 +296,11 @@ CALLS: dict[str, tuple[str, Any, set[str]]] = {
     "padded-rows": ("strides", doubled_if(lambda t, z, y, o: y.ndim == 2 and y.stride() == (12, 1)), set()),
     "sums": ("value-alone", doubled_if(lambda t, z, y, o: not t.is_grad_enabled() and of_all(o)), set()),
     "class": ("value-alone", doubled_if(lambda t, z, y, o: not t.is_grad_enabled() and of_a_class(o)), set()),
+    "weighted-class": (
+        "value-alone",
+        doubled_if(lambda t, z, y, o: alone(t) and of_a_class(o) and "weight" in o),
+        set(),
+    ),
     "weights-of-two": ("vmap", unweighted_by_two, set()),
     "pixels-of-two": ("vmap", doubled_if(lambda t, z, y, o: batched(t, z) and z.ndim > 2), set()),
     "one-target": ("vmap", kept_of_the_first_batch, set()),
