@@ -34,14 +34,19 @@ LABELS = "labels"
 """Class indices as targets, in reasons and declarations."""
 
 SHORT = "rows that do not add up to 1"
-ALL_SMOOTHED = "label_smoothing of 1"
-CLASS_IGNORED = "an ignore_index that is a class"
-REFUSABLE: dict[str, Callable[[Problem], bool]] = {
-    SHORT: lambda p: p.probabilities and not adds_up_to_1(p),
-    ALL_SMOOTHED: lambda p: p.label_smoothing == 1,
-    CLASS_IGNORED: lambda p: not p.probabilities and 0 <= p.ignore_index < p.classes,
+"""Rows of probabilities that a function may refuse, in reasons."""
+
+ALL_SMOOTHED, CLASS_IGNORED = "label_smoothing of 1", "ignore_index that is a class"
+"""Values of options that a function may refuse, in reasons."""
+
+REFUSABLE: dict[str, tuple[str, Callable[[Problem], bool]]] = {
+    SHORT: ("target", lambda p: p.probabilities and not adds_up_to_1(p)),
+    ALL_SMOOTHED: ("option", lambda p: p.label_smoothing == 1),
+    CLASS_IGNORED: ("option", lambda p: not p.probabilities and 0 <= p.ignore_index < p.classes),
 }
-"""Targets and values of options that a function may refuse although it takes others, in reasons, and who has them."""
+"""By name: of what kind it is, and which problems have what a function may refuse although it takes the option;
+`wrap.refusals.VALUES` has a problem of each.
+"""
 
 
 @dataclass(frozen=True)
@@ -213,9 +218,9 @@ class Adapter(ABC):
             return self._because("reduction", problem.reduction)
         if not (problem.probabilities or c.labels):
             return self._because("target", LABELS)
-        for name in REFUSABLE.keys() & self.refused.keys():
-            if REFUSABLE[name](problem):
-                return self._because("target", name)
+        for name, (kind, has_it) in REFUSABLE.items():
+            if name in self.refused and has_it(problem):
+                return self._because(kind, name)
         missing = sorted(needed_options(problem) - c.options)
         return self._because("option", missing[0]) if missing else ""
 

@@ -16,7 +16,7 @@ WAYS = {
     "detached": "nothing requires a gradient, where one could be taken",
     "kept-parameters": "what requires a gradient, where none can be taken",
     "computed-inputs": "what is differentiated is the result of an operation",
-    "interleaved": "other calls, on as many rows and on fewer, and their gradients, come before the gradient is taken",
+    "interleaved": "a call on fewer rows, and two others with their gradients, come before the gradient is taken",
     "reused-buffers": "the arrays have held other numbers in a call before",
     "evaluated-before": "a call without a gradient comes before",
     "backward": "the gradient is added up in the leaves",

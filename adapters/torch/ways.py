@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from xentcheck.adapters.ways import PULLED, elsewhere
@@ -61,14 +61,15 @@ def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor, 
 
 
 def _call_others(loss: Loss, arguments: tuple[Tensor, ...], target: Tensor) -> None:
-    """A call on half of the rows, and two on other numbers, whose gradients are taken."""
+    """A call on half of the rows, which may be refused, and two on other numbers, whose gradients are taken."""
     import torch
 
     first, *others = (x.detach().clone() for x in arguments)
     shorter = None
     if target.ndim and len(target) > 1:
         some = slice(0, len(target) // 2)
-        shorter = loss(first[some].clone().requires_grad_(), *others, target=target[some])  # what it keeps is alive
+        with suppress(Exception):
+            shorter = loss(first[some].clone().requires_grad_(), *others, target=target[some])  # what it keeps is alive
     calls = []
     for factor in (-1, 0.5):
         own = [x.clone().requires_grad_() for x in (factor * first, *others)]

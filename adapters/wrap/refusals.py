@@ -119,8 +119,8 @@ def tried(adapter: Adapter) -> Adapter:
         if reason := next((why for r in reductions if not known and (why := _refusal(adapter, p, r))), ""):
             refused[name] = reason
     for name, (option, value) in VALUES.items():
-        if option in c.options - set(refused) and (c.labels or option == "probabilities"):
-            reason = _refusal(adapter, value(first)) or ""
+        if option in c.options - set(refused) and (c.labels or option != "ignore_index"):
+            reason = _refusal(adapter, value(first) if c.labels else one_hot(value(first))) or ""
             refused |= {name: reason} if reason.partition(":")[0] in REFUSALS else {}
     adapter.refused = refused
     adapter.capabilities = replace(

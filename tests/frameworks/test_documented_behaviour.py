@@ -282,8 +282,8 @@ def test_a_row_without_a_batch_is_tried_in_each_reduction() -> None:
 @pytest.mark.parametrize(
     ("condition", "case", "told"),
     [
-        (lambda o: o.get("label_smoothing") == 1, PLAIN.replace("plain", "ls1"), "label_smoothing of 1"),
-        (lambda o: o.get("ignore_index", -1) >= 0, PLAIN.replace("plain", "ign1"), "an ignore_index that is a class"),
+        (lambda o: o["label_smoothing"] == 1, PLAIN.replace("plain", "ls1"), "label_smoothing of 1"),
+        (lambda o: o["ignore_index"] >= 0, PLAIN.replace("plain", "ign1"), "ignore_index that is a class"),
     ],
     ids=["all-smoothed", "class-ignored"],
 )
@@ -299,7 +299,23 @@ def test_a_value_of_an_option_that_is_refused_is_unsupported(condition: Any, cas
     records = records_of(tried(adapter_of(loss, "torch")), case, PLAIN.replace("plain", "ls+ign"))
     found = {(r.case, r.outcome) for r in records}
     assert found == {(case, "unsupported"), (PLAIN.replace("plain", "ls+ign"), "agree")}
-    assert all(told in r.reason for r in records if r.case == case)
+    assert {r.reason for r in records if r.case == case} == {f"option {told}, which raises AssertionError: no"}
+
+
+@pytest.mark.parametrize("case", [PLAIN.replace("plain", "ls1"), PLAIN.replace("plain", "ign1")])
+@pytest.mark.parametrize(("how", "outcome"), [("wrong", "disagree"), ("broken", "error")])
+def test_a_value_of_an_option_that_is_not_refused_is_judged(how: str, outcome: str, case: str) -> None:
+    """Twice the loss there is wrong, and an IndexError refuses nothing."""
+    torch = pytest.importorskip("torch")
+
+    def loss(z: Any, y: Any, *, ignore_index: int = -100, label_smoothing: float = 0.0, **options: Any) -> Any:
+        there = label_smoothing == 1 or ignore_index >= 0
+        if there and how == "broken":
+            raise IndexError("no")
+        given = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, **options}
+        return torch.nn.functional.cross_entropy(z, y, **given) * (2 if there else 1)
+
+    assert {r.outcome for r in records_of(tried(adapter_of(loss, "torch")), case)} == {outcome}
 
 
 def test_what_is_written_into_expanded_logits_is_unsupported() -> None:
@@ -323,9 +339,10 @@ def test_what_is_written_into_expanded_logits_is_unsupported() -> None:
 
     expanded = PLAIN.replace("contig", "bcast")
 
-    def outcomes(message: str) -> set[str]:
+    def outcomes(message: str, case: str = expanded) -> set[str]:
         made = adapters.from_torch(lambda z, y: Kernel.apply(z, y, message), overwrites=["logits"])
-        return {r.outcome for r in records_of(made, expanded)}
+        return {r.outcome for r in records_of(made, case)}
 
     assert outcomes("") == {"unsupported"}
     assert outcomes("out of order") == {"error"}
+    assert outcomes("it refers to a single memory location", PLAIN.replace("contig", "sliced")) == {"error"}

@@ -125,7 +125,10 @@ def test_who_takes_rows_of_sum_1_alone_keeps_the_law_of_their_gradient() -> None
 
     adapter = tried(adapter_of(loss, "torch"))
     assert broken_calls(adapter) == set()
-    assert law_result(of_one_subject(adapter), "float32", "value-alone")
+    kept = law_result(of_one_subject(adapter), "float32", "value-alone")
+    assert kept
+    assert kept.kept
+    assert law_result(of_one_subject(adapter), "float32", "gradient-of-target") is None
 
 
 def test_a_call_of_jax_breaks_its_law_and_no_other() -> None:

@@ -163,6 +163,14 @@ def of_the_last_call(torch: Any, z: Any, loss: Any, up: Any) -> Any:
     return gradient_of(torch, SAVED["z"], loss, up)
 
 
+def writes_into_the_weight_alone(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """Without a gradient, after it is used."""
+    value = torch.nn.functional.cross_entropy(z, y, **options)
+    if alone(torch) and "weight" in options:
+        options["weight"].mul_(2)
+    return value
+
+
 def of_the_last_shape(torch: Any, z: Any, loss: Any, up: Any) -> Any:
     """A workspace that a call of another shape makes anew: what was kept in it is lost."""
     calls = SAVED["calls"]
@@ -243,7 +251,7 @@ def alone(torch: Any) -> bool:
     return not torch.is_grad_enabled()
 
 
-def padded(y: Any) -> bool:
+def ignores(y: Any) -> bool:
     """Whether labels are ignored."""
     return bool(not y.is_floating_point() and (y == -100).any())
 
@@ -311,7 +319,8 @@ CALLS: dict[str, tuple[str, Any, set[str]]] = {
     "another-shape": ("interleaved", backward_of(of_the_last_shape), {"forward-mode"}),
     "weights-kept": ("reused-buffers", of_cached_weights, set()),
     "image-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim > 2 and smooths(o) and alone(t)), set()),
-    "padded-image-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim > 2 and padded(y) and alone(t)), set()),
+    "ignored-pixels": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim > 2 and ignores(y) and alone(t)), set()),
+    "weight-written": ("value-alone", writes_into_the_weight_alone, {"evaluated-before"}),
     "row-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim == 1 and alone(t)), set()),
     "rows-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim == 2 and len(z) > 64 and alone(t)), set()),
     "last": ("interleaved", backward_of(of_the_last_call), {"forward-mode"}),

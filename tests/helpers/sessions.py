@@ -11,9 +11,10 @@ import pytest
 import xentcheck.testing.given  # noqa: F401  # imported once, and not by each session
 from xentcheck.adapters.spec import resolve
 
-for name in ("matplotlib.figure", "matplotlib.backends.backend_svg", "numba"):
-    with suppress(ModuleNotFoundError):
-        import_module(name)  # a session forgets what it imports; half of it would then be there twice
+for name in ("matplotlib.figure", "matplotlib.backends.backend_svg"):
+    import_module(name)  # a session forgets what it imports; half of it would then be there twice
+with suppress(ModuleNotFoundError):  # the extra `fast` may not be installed
+    import_module("numba")
 
 MINE = """
 import os

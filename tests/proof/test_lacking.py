@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from xentcheck import adapters
+from xentcheck.adapters.base import LABELS
 from xentcheck.adapters.needs import adds_up_to_1, needed_options
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
@@ -22,8 +23,8 @@ from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.vocabulary import OPTIONS, REDUCTIONS
 
 LACKED = tuple(option for option in OPTIONS if option not in ("uint8_targets", "wide_sentinel"))
-LABELS, ANY_ROWS = "labels", "rows of any sum"
-"""What a function may lack beside options: it takes probabilities only, or only those that add up to 1."""
+ANY_ROWS = "rows of any sum"
+"""What a function lacks beside options that takes only rows that add up to 1; without LABELS it takes rows only."""
 
 ALSO = {
     "weight": {"negative_weight"},
@@ -32,7 +33,10 @@ ALSO = {
     ANY_ROWS: {"signed_targets"},
     LABELS: {"ignore_index"},
 }
-"""What nobody has who lacks an option."""
+"""By what is lacked: what is lacked along with it."""
+
+COMMON = ("weight", "ignore_index", "label_smoothing", "probabilities", "upstream", "unbatched", "k_dims")
+"""What the losses of tutorials lack, all of it or some."""
 
 REDUCED = (REDUCTIONS, *((reduction,) for reduction in REDUCTIONS))
 """Losses have all reductions, or one."""
@@ -40,7 +44,7 @@ REDUCED = (REDUCTIONS, *((reduction,) for reduction in REDUCTIONS))
 
 def subject_of(head: str, lacking: frozenset[str], reductions: tuple[str, ...] = REDUCTIONS) -> Subject:
     """PyTorch's own loss, of logits or behind a layer, without some options and reductions."""
-    import torch
+    torch = pytest.importorskip("torch")
 
     def loss(z: Any, y: Any, **given: Any) -> Any:
         return torch.nn.functional.cross_entropy(z, y, **given)
@@ -80,8 +84,9 @@ def found(head: str, dtype: str) -> tuple[Found, ...]:
 
 
 def lacking(most: int) -> list[frozenset[str]]:
-    """Sets of up to so many things, and what they take along."""
-    some = (set(c) for n in range(most + 1) for c in combinations((*LACKED, LABELS, ANY_ROWS), n))
+    """Sets of up to so many things, and all sets of `COMMON`, and what they take along."""
+    some = [set(c) for n in range(most + 1) for c in combinations((*LACKED, LABELS, ANY_ROWS), n)]
+    some += [set(c) for n in range(len(COMMON) + 1) for c in combinations(COMMON, n)]
     sets = (frozenset(chosen.union(*(ALSO.get(option, set()) for option in chosen))) for chosen in some)
     return [chosen for chosen in dict.fromkeys(sets) if not {LABELS, "probabilities"} <= chosen]
 
@@ -114,8 +119,8 @@ AT_NIGHT = pytest.mark.nightly
         *(pytest.param("layer", dtype, marks=AT_NIGHT) for dtype in ("float64", "bfloat16", "float16")),
     ],
 )
-def test_a_right_loss_that_lacks_up_to_two_things_is_not_blind(head: str, dtype: str) -> None:
-    """With all reductions, and with each alone: nothing else has so few cases. In float64 and float16, and the narrow
-    ones of layers, at night.
+def test_a_right_loss_is_not_blind_whatever_it_lacks(head: str, dtype: str) -> None:
+    """Up to two things, or any of the common ones, with all reductions and with each alone: nothing else has so few
+    cases. In float64 and float16, and behind layers but in float32, at night.
     """
     assert blind(head, dtype, 2) == {}

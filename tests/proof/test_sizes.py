@@ -125,6 +125,20 @@ def test_a_place_at_which_nothing_could_have_failed_fails_selected_cases(
     assert s.reasons == (() if ok else ("torch eager cpu float32: no cost or dC/dz could have failed",))
 
 
+@pytest.mark.parametrize("reductions", [("mean", "sum", "none"), ("mean", "sum")])
+def test_who_has_every_option_and_reduction_shows_each_option_at_each_size(reductions: tuple[str, ...]) -> None:
+    """Whoever lacks a reduction shows it at some size, as whoever lacks an option does."""
+    every = ("zero", "weights_left_out", "smoothing_left_out", "ignored_rows_leak", "upstream_ignored")
+    found = [
+        sized(size, *(every if size == SMALL else ("zero",)), required=every, applicable=every, group=f"p/{kind}/{r}")
+        for size in (SMALL, LARGE)
+        for kind in ("index", "probabilities")
+        for r in reductions
+    ]
+    blind = {g.blind for g in power_of(found).groups() if LARGE in g.name}
+    assert blind == ({tuple(sorted(every[1:]))} if "none" in reductions else {()})
+
+
 def test_the_rejections_of_a_vacuous_comparison_do_not_count() -> None:
     """Nor do those of one without elements, or where zero is right."""
     decided = sized(SMALL, "zero")

@@ -45,7 +45,7 @@ class Failed(Exception):
 
 
 class Misshapen(Exception):
-    """The implementation answers with an array of another shape, or not of real numbers: no law can hold."""
+    """The implementation answers with what is no result, or changes what is not its own: no law can hold."""
 
 
 REAL = "fiuV"
@@ -82,7 +82,7 @@ class Asker:
         poisoned: fresh memory holds nan during the call. way: another way to make it, of WAYS. also: options that it is
         asked for, although it does not declare them. laid: where the elements of an array lie, by its name. Raises
         Unanswered if the way, or an answer, cannot be had, Failed where there is an exception instead, and Misshapen if
-        it is no answer.
+        it is no answer, or another input than the logits changed.
         """
         subject = with_options(self.subject, also) if also else self.subject
         poison = subject.adapter.poisoned() if poisoned else nullcontext()
@@ -104,7 +104,7 @@ class Asker:
         if done.result is None or not set(names.values()) <= set(done.result.values):
             raise Unanswered(done.reason)
         if harmed := [name for name in done.result.changed_inputs if name not in OVERWRITABLE]:
-            raise Failed(f"error: {', '.join(harmed)} changed")
+            raise Misshapen(f"{', '.join(harmed)} changed; allowed: {', '.join(OVERWRITABLE)}")
         found = {q: done.result.values[name] for q, name in names.items()}
         for q, name in names.items():
             x = np.asarray(found[q])

@@ -1,4 +1,4 @@
-"""One option at a time, and two of three: the cases for those that do not support all of `COMBINED` and all reductions.
+"""One option at a time, and two of three: the cases for those that lack an option of `COMBINED` or a reduction.
 
 To these the other cases show their options only together with what they do not support.
 """

@@ -18,7 +18,7 @@ from .arrays.fused import fused_cases
 from .reduced import LAYER_SHAPES, reduced_layer_cases
 
 TINY = (3, 3)
-"""The shape of narrow dtypes."""
+"""The shape of narrow dtypes, and of the cases for implementations that promise nothing."""
 
 LINEAR_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("index", ()),
@@ -94,21 +94,22 @@ LINEAR_VALUES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     *((target, ("w",), "mean") for target in ("hot", "unit", "void")),
     ("pad", (), "mean"),
 )
-CHUNKED: tuple[tuple[tuple[int, int], str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ((97, 257), "index", (), ("mean", "none")),
-    ((97, 257), "index", ("w", "ls", "ign"), ("mean", "none")),
-    ((97, 257), "prob", ("w",), ("mean",)),
-)
-CHUNKED_INPUTS = 257
-"""What narrow dtypes have in more rows than a chunk of 16, 32 or 64: few share an input, so that nothing hides what one
-adds to dW. In more rows, and in sums, what may be stored on the way hides too much.
-"""
-
 LINEAR_UPSTREAMS = ("zero", "tiny", "huge", "str", "exp")
 """What float32 has besides: numbers of rows, classes and inputs beyond a block, and the least; values of each option,
 and upstream gradients. Among the classes of a vocabulary few are active, or the last is a label: else nothing could be
 told from a lost column.
 """
+
+CHUNKED: tuple[tuple[tuple[int, int], str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ((97, 257), "index", (), ("mean", "none")),
+    ((97, 257), "index", ("w", "ls", "ign"), ("mean", "none")),
+    ((97, 257), "prob", ("w",), ("mean",)),
+)
+"""What narrow dtypes have in more rows than a chunk of 64: few share an input, so that nothing hides what one
+adds to dW. In more rows, and in sums, what may be stored on the way hides too much.
+"""
+
+CHUNKED_INPUTS = 257
 
 
 @cache

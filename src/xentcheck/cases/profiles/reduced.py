@@ -19,7 +19,7 @@ Row = tuple[str, str, tuple[int, ...], str, tuple[str, ...], tuple[str, ...]]
 
 FEW = ((3, 100), (3, 1003), (3, 50257))
 TALL = ((130, 10), (130, 100), (102, 1003))
-"""Few rows of the steps of classes beyond the first, and more rows than 100."""
+"""Three rows at the class counts of the second step to the fourth; and more than 100 rows."""
 
 SUM, BY_ROW, MEAN_AND_SUM = ("sum",), ("none",), ("mean", "sum")
 

@@ -65,7 +65,6 @@ def tiny_cases(seed: int) -> tuple[Case, ...]:
     )
 
 
-@cache
 def reserved_for(case: Case) -> str:
     """Whom a case is for: `tiny`, `linear`, `alone`, `combined`, `sized`, `reduced`, `varied` or `shaped`, by the
     function that makes it; else nobody in particular, an empty string.

@@ -38,7 +38,7 @@ VALUE_WAYS = ("", "inference", "detached", "kept-parameters")
 LABELS = ("int32", "int16", "int8", "uint8")
 """Other dtypes of labels."""
 
-ROWS = (130, 5)
+TALL = (130, 5)
 """More rows than a block."""
 
 BEYOND = {"int16": (130, 300), "int8": (33, 100), "uint8": (33, 100)}
@@ -118,7 +118,7 @@ def value_alone(ask: Asker, p: Problem) -> Residual:
     if ask.labels and beside:
         others.append(with_a_class_ignored(beside[-1], p))
     if ask.logits and not ask.compiles and p.dtype == THOROUGH[0]:
-        others += [*images(p, labels=ask.labels), resized(p, ROWS), a_row(p)]
+        others += [*images(p, labels=ask.labels), resized(p, TALL), a_row(p)]
     for q in (*small, *others, *few(resized(p, WIDE), labels=ask.labels)):
         for way in VALUE_WAYS if q.logits_shape == SHAPE else VALUE_WAYS[:1]:
             with suppress(Unanswered):
@@ -127,8 +127,8 @@ def value_alone(ask: Asker, p: Problem) -> Residual:
 
 
 def _value_alone(ask: Asker, q: Problem, way: str) -> Iterator[Residual]:
-    """The value alone, and with a gradient; nothing where that fails, as the cases say so. Raises Failed where the
-    value alone does.
+    """The value alone, and with a gradient. Yields nothing if the call with a gradient fails, as the cases report that;
+    raises Failed if the value alone fails.
     """
     value, failed = value_of(q), None
     try:

@@ -18,8 +18,8 @@ from .options import soft_rows, with_options
 
 def gradient_of_target(ask: Asker, p: Problem) -> Residual:
     """The target's gradient times the target is the loss, which is linear in it, but for what smoothing adds to rows of
-    zeros: with weights, with smoothing, and with both. Whoever refuses rows that do not add up to 1 has no such
-    gradient: what it is across such rows is nobody's business.
+    zeros: with weights, with smoothing, and with both. A function that refuses rows of another sum has no
+    such gradient; the law is not asked.
     """
     if not ask.any_rows:
         raise Unanswered("it takes rows that add up to 1 alone")

@@ -1,7 +1,7 @@
 """Every number of axes with each kind of target and each reduction: rows alone, sequences, images and volumes.
 
-Whoever divides a mean may take one axis for another, where labels are ignored, or where rows of probabilities are in
-the place of labels; in float32 for all, in the other dtypes, and with each option, for what compiles nothing.
+A loss that divides by the wrong axis shows here. All implementations get the float32 cases; those that compile nothing
+also get the other dtypes, and each option.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xentcheck.cases.case import Case
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 SHAPES = ((13,), (3, 6, 17), (2, 6, 4, 5), (2, 5, 2, 2, 4))
-"""Logits with one, three, four and five axes: 17, 20 and 16 pixels, as many as a vector holds in 8 and 16 bits."""
+"""Logits with one, three, four and five axes: at least 16 pixels, which narrow numbers fill a vector with."""
 
 SETS: dict[str, tuple[tuple[str, ...], ...]] = {
     "index": (("ign1",), ("w",), ("ls",), (), ("wx", "ls", "ign1")),
