@@ -8,7 +8,7 @@ from bits import digests
 from xentcheck.cases.profiles.named import PROFILES, cases
 
 PINNED = {
-    "quick cases": "814b5cc8e9fe69c0f84b86665a25a974587d840e1acaa15c1fd336b8d7fabb97",
+    "quick cases": "28c23f7936e7325e101a90fb7b65de8f2686ca27b1c2c31e3131b13861873f31",
     "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
     "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
     "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",

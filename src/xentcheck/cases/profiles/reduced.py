@@ -24,6 +24,7 @@ TALL = ((130, 10), (130, 100), (102, 1003))
 SUM, BY_ROW, MEAN_AND_SUM = ("sum",), ("none",), ("mean", "sum")
 
 OF_LOGITS: tuple[Row, ...] = (
+    *(("float64", family, (5, 10), "hot", (), REDUCTIONS) for family in ("gaussian", "few-active", "confident")),
     ("float32", "gaussian", FEW[2], "index", (), SUM),
     ("float32", "gaussian", FEW[2], "hot", (), SUM),
     *(("float32", "gaussian", (5, 10), "index", options, SUM) for options in (("dir",), ("ls", "dir"))),
@@ -45,6 +46,7 @@ OF_LOGITS: tuple[Row, ...] = (
 
 INPUTS = 6
 OF_LAYERS: tuple[Row, ...] = (
+    *(("float64", family, (9, 9), "index", (), ("sum", "none")) for family in ("gaussian", "dyadic", "confident")),
     *(("float32", family, (9, 300), "index", (), REDUCTIONS) for family in ("gaussian", "one-hot")),
     *(("float32", family, (9, 1003), "index", (), REDUCTIONS) for family in ("gaussian", "one-hot")),
     ("float32", "gaussian", (9, 1003), "prob", (), REDUCTIONS),
@@ -59,7 +61,7 @@ OF_LAYERS: tuple[Row, ...] = (
     *(("bfloat16", family, (9, 100), "hot", (), ("mean",)) for family in ("gaussian", "one-hot")),
     ("float16", "one-hot", (9, 100), "index", ("wx", "lsh", "ign"), ("mean",)),
     *((dtype, family, (9, 100), "hot", (), ("mean",)) for dtype in DTYPES[2:] for family in ("dyadic", "confident")),
-    *((dtype, family, (3, 3), "hot", (), REDUCTIONS) for dtype in DTYPES[2:] for family in LAYER_FAMILIES),
+    *((dtype, family, (3, 3), "hot", (), REDUCTIONS) for dtype in DTYPES for family in LAYER_FAMILIES),
 )
 
 SHAPES = frozenset(row[2] for row in OF_LOGITS)
