@@ -131,6 +131,18 @@ def test_who_takes_rows_of_sum_1_alone_keeps_the_law_of_their_gradient() -> None
     assert law_result(of_one_subject(adapter), "float32", "gradient-of-target") is None
 
 
+def test_what_fails_with_a_gradient_too_breaks_no_law_of_the_value_alone() -> None:
+    """The cases report that images are refused; a loss of rows is what it is without a gradient."""
+    torch = pytest.importorskip("torch")
+
+    def loss(z: Any, y: Any, **options: Any) -> Any:
+        if z.ndim > 2:
+            raise ValueError("two axes")
+        return torch.nn.functional.cross_entropy(z, y, **options)
+
+    assert broken_calls(adapters.from_torch(loss), ["value-alone"]) == set()
+
+
 def test_a_call_of_jax_breaks_its_law_and_no_other() -> None:
     """A value that only a call without a gradient doubles, and one that only a batched call does."""
     jax = pytest.importorskip("jax")

@@ -5,6 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from conditions_of_calls import (
+    alone,
+    batched,
+    by_row_alone,
+    ignores,
+    narrow,
+    needs,
+    of_a_class,
+    of_all,
+    of_pixels,
+    smooths,
+)
+
 
 def smoothing_without_a_graph(torch: Any, z: Any, y: Any, **options: Any) -> Any:
     """A fast path that forgets the smoothing."""
@@ -171,6 +184,13 @@ def writes_into_the_weight_alone(torch: Any, z: Any, y: Any, **options: Any) -> 
     return value
 
 
+def refuses_a_row_alone(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """A row without a batch has a loss with a gradient only."""
+    if z.ndim == 1 and alone(torch):
+        raise ValueError("two axes")
+    return torch.nn.functional.cross_entropy(z, y, **options)
+
+
 def of_the_last_shape(torch: Any, z: Any, loss: Any, up: Any) -> Any:
     """A workspace that a call of another shape makes anew: what was kept in it is lost."""
     calls = SAVED["calls"]
@@ -237,54 +257,6 @@ def halved_with_a_graph(torch: Any, z: Any, loss: Any, up: Any) -> Any:
     return gradient_of(torch, z, loss, up) * (0.5 if torch.is_grad_enabled() else 1)
 
 
-def of_pixels(strides: tuple[int, ...]) -> Callable[..., Any]:
-    return lambda torch, z, y, options: z.stride() == strides
-
-
-def smooths(options: Any) -> bool:
-    """Whether labels are smoothed, and nothing else is asked for."""
-    return "label_smoothing" in options and "weight" not in options
-
-
-def alone(torch: Any) -> bool:
-    """Whether nobody asks for a gradient."""
-    return not torch.is_grad_enabled()
-
-
-def ignores(y: Any) -> bool:
-    """Whether labels are ignored."""
-    return bool(not y.is_floating_point() and (y == -100).any())
-
-
-def narrow(torch: Any, y: Any) -> bool:
-    """Whether labels are of the next smaller dtype."""
-    return bool(y.dtype == torch.int32)
-
-
-def by_row_alone(torch: Any, y: Any, options: Any) -> bool:
-    """Whether there is no graph, and each row has a loss, with weights."""
-    return not torch.is_grad_enabled() and options.get("reduction") == "none" and "weight" in options
-
-
-def of_all(options: Any) -> bool:
-    """Whether it is a sum, with weights and smoothing."""
-    return options.get("reduction") == "sum" and {"weight", "label_smoothing"} <= options.keys()
-
-
-def of_a_class(options: Any) -> bool:
-    """Whether a class is ignored."""
-    return options.get("ignore_index", -100) >= 0
-
-
-def needs(torch: Any, z: Any) -> bool:
-    """Whether logits require a gradient, or are those of a batched call, which says nothing of it."""
-    return bool(z.requires_grad or batched(torch, z))
-
-
-def batched(torch: Any, z: Any) -> bool:
-    return bool(torch._C._functorch.is_batchedtensor(z))
-
-
 CALLS: dict[str, tuple[str, Any, set[str]]] = {
     "inference": ("value-alone", doubled_if(lambda t, z, y, o: t.is_inference_mode_enabled() and smooths(o)), set()),
     "kept": ("value-alone", doubled_if(lambda torch, z, y, o: z.requires_grad > torch.is_grad_enabled()), set()),
@@ -302,8 +274,8 @@ CALLS: dict[str, tuple[str, Any, set[str]]] = {
     "numbered": ("label-dtypes", doubled_if(lambda t, z, y, o: y.dtype == t.int16 and z.numel() > 32767), set()),
     "padded": ("strides", doubled_if(lambda t, z, y, o: z.ndim == 2 and z.stride() == (12, 1)), set()),
     "padded-rows": ("strides", doubled_if(lambda t, z, y, o: y.ndim == 2 and y.stride() == (12, 1)), set()),
-    "sums": ("value-alone", doubled_if(lambda t, z, y, o: not t.is_grad_enabled() and of_all(o)), set()),
-    "class": ("value-alone", doubled_if(lambda t, z, y, o: not t.is_grad_enabled() and of_a_class(o)), set()),
+    "sums": ("value-alone", doubled_if(lambda t, z, y, o: alone(t) and of_all(o)), set()),
+    "class": ("value-alone", doubled_if(lambda t, z, y, o: alone(t) and of_a_class(o)), set()),
     "weighted-class": (
         "value-alone",
         doubled_if(lambda t, z, y, o: alone(t) and of_a_class(o) and "weight" in o),
@@ -322,6 +294,7 @@ CALLS: dict[str, tuple[str, Any, set[str]]] = {
     "ignored-pixels": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim > 2 and ignores(y) and alone(t)), set()),
     "weight-written": ("value-alone", writes_into_the_weight_alone, {"evaluated-before"}),
     "row-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim == 1 and alone(t)), set()),
+    "row-refused": ("value-alone", refuses_a_row_alone, set()),
     "rows-alone": ("value-alone", doubled_if(lambda t, z, y, o: z.ndim == 2 and len(z) > 64 and alone(t)), set()),
     "last": ("interleaved", backward_of(of_the_last_call), {"forward-mode"}),
     "added": ("backward", backward_of(added_here_too), {"forward-mode"}),

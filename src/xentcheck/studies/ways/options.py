@@ -19,15 +19,19 @@ PIXELS = ((2, 7, 3, 4), (3, 7, 5))
 
 def with_options(p: Problem, *, labels: bool) -> list[Problem]:
     """Sums and means with each option alone, and with those that go together."""
-    rows, classes = p.logits_shape
-    weight = {"weight": (Stream("laws.weight").integers(1, 9, (classes,)) / 4).astype(p.dtype)}
+    rows = np.arange(len(p.target))
+    mean = replace(p, reduction="mean", upstream=np.ones((), p.dtype))
+    return [*_with_each(mean, rows % 3 == 0, labels), replace(mean, reduction="sum")]
+
+
+def _with_each(mean: Problem, ignored: Array, labels: bool) -> list[Problem]:
+    """A mean without an option, with each alone, and with those that go together; ignored: where labels may be."""
+    weight = {"weight": (Stream("laws.weight").integers(1, 9, (mean.classes,)) / 4).astype(mean.dtype)}
     smoothing = {"label_smoothing": 0.125}
-    soft = {"target": soft_rows(p)}
-    ignoring = {"target": np.where(np.arange(rows) % 3 == 0, IGNORED, p.target), "ignore_index": IGNORED}
-    options: list[dict[str, Any]] = [{}, weight, smoothing, soft, {**weight, **smoothing}]
+    ignoring = {"target": np.where(ignored, IGNORED, mean.target), "ignore_index": IGNORED}
+    options: list[dict[str, Any]] = [{}, weight, smoothing, {"target": soft_rows(mean)}, {**weight, **smoothing}]
     options += [ignoring, {**ignoring, **weight, **smoothing}] if labels else []
-    means = [replace(p, reduction="mean", upstream=np.ones((), p.dtype), **some) for some in options]
-    return [*means, replace(means[0], reduction="sum")]
+    return [replace(mean, **some) for some in options]
 
 
 def with_a_class_ignored(q: Problem, p: Problem) -> Problem:
@@ -59,14 +63,9 @@ def with_pixels(p: Problem, shape: tuple[int, ...]) -> Problem:
 
 
 def images(p: Problem, *, labels: bool) -> list[Problem]:
-    """Means over pixels: plain, with weights, smoothed, of probabilities, with ignored pixels, and with all that go."""
+    """Means over pixels, with each option alone, and with those that go together."""
     image = with_pixels(p, PIXELS[0])
-    weight = {"weight": (Stream("laws.weight").integers(1, 9, (PIXELS[0][1],)) / 4).astype(p.dtype)}
-    smoothing = {"label_smoothing": 0.125}
-    ignoring = {"target": np.where(image.target % 3 == 0, IGNORED, image.target), "ignore_index": IGNORED}
-    options: list[dict[str, Any]] = [{}, weight, smoothing, {"target": soft_rows(image)}]
-    options += [ignoring, {**ignoring, **weight, **smoothing}] if labels else []
-    return [replace(image, **some) for some in options]
+    return _with_each(image, image.target % 3 == 0, labels)
 
 
 def a_row(p: Problem) -> Problem:
