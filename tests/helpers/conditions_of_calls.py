@@ -10,6 +10,16 @@ def of_pixels(strides: tuple[int, ...]) -> Callable[..., Any]:
     return lambda torch, z, y, options: z.stride() == strides
 
 
+def many_rows(z: Any) -> bool:
+    """Whether there are more rows than a block of 64 has."""
+    return len(z) > 64
+
+
+def many_classes(z: Any) -> bool:
+    """Whether a batch has more classes than a block of 64 has."""
+    return z.ndim > 1 and z.shape[1] > 64
+
+
 def smooths(options: Any) -> bool:
     """Whether labels are smoothed, and nothing else is asked for."""
     return "label_smoothing" in options and "weight" not in options

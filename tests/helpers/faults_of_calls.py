@@ -10,6 +10,8 @@ from conditions_of_calls import (
     batched,
     by_row_alone,
     ignores,
+    many_classes,
+    many_rows,
     narrow,
     needs,
     of_a_class,
@@ -66,15 +68,21 @@ def doubled_gradient(torch: Any, x: Any) -> Any:
     return 2 * x - x.detach()
 
 
-def wrong_gradient_of_the_target(torch: Any, z: Any, y: Any, **options: Any) -> Any:
-    y = doubled_gradient(torch, y) if y.is_floating_point() else y
-    return torch.nn.functional.cross_entropy(z, y, **options)
+def wrong_gradient_of_the_target(where: Callable[[Any], bool] = lambda z: True) -> Callable[..., Any]:
+    def loss(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+        y = doubled_gradient(torch, y) if y.is_floating_point() and where(z) else y
+        return torch.nn.functional.cross_entropy(z, y, **options)
+
+    return loss
 
 
-def wrong_gradient_of_the_weight(torch: Any, z: Any, y: Any, **options: Any) -> Any:
-    if "weight" in options:
-        options["weight"] = doubled_gradient(torch, options["weight"])
-    return torch.nn.functional.cross_entropy(z, y, **options)
+def wrong_gradient_of_the_weight(where: Callable[[Any], bool] = lambda z: True) -> Callable[..., Any]:
+    def loss(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+        if "weight" in options and where(z):
+            options["weight"] = doubled_gradient(torch, options["weight"])
+        return torch.nn.functional.cross_entropy(z, y, **options)
+
+    return loss
 
 
 def one_gradient_for_all_classes(torch: Any, z: Any, y: Any, **options: Any) -> Any:
@@ -305,7 +313,11 @@ CALLS: dict[str, tuple[str, Any, set[str]]] = {
     "flat": ("gradient-of-target", one_gradient_for_all_classes, set()),
     "unscaled": ("gradient-of-target", no_upstream_for_the_target, set()),
     "unsmoothed": ("gradient-of-weight", no_smoothing_for_the_weight, set()),
-    "target": ("gradient-of-target", wrong_gradient_of_the_target, set()),
-    "learned": ("gradient-of-weight", wrong_gradient_of_the_weight, set()),
+    "target": ("gradient-of-target", wrong_gradient_of_the_target(), set()),
+    "target-of-many-rows": ("gradient-of-target", wrong_gradient_of_the_target(many_rows), set()),
+    "target-of-many-classes": ("gradient-of-target", wrong_gradient_of_the_target(many_classes), set()),
+    "learned": ("gradient-of-weight", wrong_gradient_of_the_weight(), set()),
+    "learned-of-many-rows": ("gradient-of-weight", wrong_gradient_of_the_weight(many_rows), set()),
+    "learned-of-many-classes": ("gradient-of-weight", wrong_gradient_of_the_weight(many_classes), set()),
 }
 """Law, a fault that breaks it, and others that it breaks, as a backward pass of one's own has a wrong forward mode."""

@@ -63,8 +63,8 @@ THINNED = {
     "label-dtypes": (26, 16),
     "interleaved": (9, 9),
     "vmap": (9, 5),
-    "gradient-of-target": (4, 2),
-    "gradient-of-weight": (4, 2),
+    "gradient-of-target": (6, 2),
+    "gradient-of-weight": (6, 2),
 }
 """Law -> how many problems it asks about in float32, and how many of what compiles each of them."""
 

@@ -10,22 +10,28 @@ import numpy as np
 
 from xentcheck.reference.problem import Problem
 from xentcheck.studies.asker import Asker, Residual, Unanswered, compare
-from xentcheck.studies.related import value_of
+from xentcheck.studies.related import WIDE, resized, value_of
 
-from .calls import answered, joined
+from .calls import TALL, answered, joined
 from .options import soft_rows, with_options
 
 
 def gradient_of_target(ask: Asker, p: Problem) -> Residual:
     """The target's gradient times the target is the loss, which is linear in it, but for what smoothing adds to rows of
-    zeros: with weights, with smoothing, and with both. A function that refuses rows of another sum has no
-    such gradient; the law is not asked.
+    zeros: with weights, with smoothing, and with both; with more rows, and more classes, than a block. A function that
+    refuses rows of another sum has no such gradient; the law is not asked.
     """
     if not ask.any_rows:
         raise Unanswered("it takes rows that add up to 1 alone")
     plain, *others = _of_rows(p)
-    chosen = (plain, *others[-1:]) if ask.compiles else (plain, *others)
+    larger = (replace(q, target=soft_rows(q)) for q in _larger(p))
+    chosen = (plain, *others[-1:]) if ask.compiles else (plain, *others, *larger)
     return joined(found for q in chosen for found in answered(partial(_times_the_target, ask, q)))
+
+
+def _larger(p: Problem) -> Iterator[Problem]:
+    """Problems with more rows, and with more classes, than a block."""
+    return (resized(p, shape) for shape in (TALL, WIDE))
 
 
 def _of_rows(p: Problem) -> Iterator[Problem]:
@@ -47,13 +53,22 @@ def _times_the_target(ask: Asker, rows: Problem) -> Residual:
 
 
 def gradient_of_weight(ask: Asker, p: Problem) -> Residual:
-    """The weight's gradient times the weight is the loss, in which it divides nothing."""
-    weighted = [q for q in with_options(p, labels=False) if q.weight is not None]
+    """The weight's gradient times the weight is the loss, in which it divides nothing; with more rows, and more classes,
+    than a block, too.
+    """
+    weighted = _weighted(p)
 
     def differ(q: Problem) -> Residual:
         return compare(ask(q, "cost", way="gradient-of-weight"), ask(q, "cost", "dC/dz"), ("cost",))
 
     summed = weighted[-1:] if ask.compiles else weighted
     rows = weighted[:1] if ask.compiles else weighted
-    problems = [replace(q, reduction="sum") for q in summed] + [replace(q, target=soft_rows(q)) for q in rows]
+    larger = [] if ask.compiles else [_weighted(q)[0] for q in _larger(p)]
+    problems = [replace(q, reduction="sum") for q in (*summed, *larger)]
+    problems += [replace(q, target=soft_rows(q)) for q in rows]
     return joined(found for q in problems for found in answered(partial(differ, q)))
+
+
+def _weighted(p: Problem) -> list[Problem]:
+    """Means with weights: alone first, and with smoothing."""
+    return [q for q in with_options(p, labels=False) if q.weight is not None]
