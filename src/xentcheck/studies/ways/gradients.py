@@ -53,8 +53,8 @@ def _times_the_target(ask: Asker, rows: Problem) -> Residual:
 
 
 def gradient_of_weight(ask: Asker, p: Problem) -> Residual:
-    """The weight's gradient times the weight is the loss, in which it divides nothing; with more rows, and more classes,
-    than a block, too.
+    """The weight's gradient times the weight is the loss, in which it divides nothing; with more rows, and more
+    classes, than a block, too.
     """
     weighted = _weighted(p)
 
