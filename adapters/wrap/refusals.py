@@ -20,6 +20,7 @@ from xentcheck.errors import ProcessEnded, foreign, told
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import NO_IGNORE, Problem
+from xentcheck.vocabulary import REFUSALS
 
 from .fused import as_layer
 
@@ -71,9 +72,6 @@ KEYWORDS = "keywords"
 
 UNTOLD = "untold-reduction"
 """What is guessed of a function without a parameter for it: which reduction it does."""
-
-REFUSALS = ("TypeError", "ValueError", "NotImplementedError", "KeyError", "AssertionError")
-"""How functions refuse an argument or its value; anything else that a reduction ends in is an error of its cases."""
 
 VALUES: dict[str, tuple[str, Callable[[str], Problem]]] = {
     SHORT: ("probabilities", lambda dtype: plain(dtype, target=np.full((2, 3), 0.25, dtype))),

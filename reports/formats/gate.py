@@ -27,7 +27,7 @@ def told(gate: Gate, shown: int) -> list[str]:
             lines.append(f"... and {len(found) - shown} more {colour}")
     for cause in gate.causes:
         if cause.mend:
-            lines += _wrapped(f"{cause.code}: {cause.mend} (xentcheck rule {cause.code})", "   ")
+            lines += _wrapped(f"{cause.code or cause.title}: {cause.advice}", "   ")
     return lines
 
 
@@ -38,7 +38,11 @@ def _wrapped(text: str, indent: str) -> list[str]:
 def gate_markdown(gate: Gate) -> str:
     """The same as Markdown of at most 16,000 bytes; what does not fit is counted."""
     parts = [*GATE_PAGE.words, f"**{escaped(gate.verdict)}**"]
-    mends = [f"`{cause.code}`: {escaped(cause.mend)}" for cause in gate.causes if cause.mend][:5]
+    mends = [
+        f"{f'`{cause.code}`' if cause.code else escaped(cause.title)}: {escaped(cause.mend)}"
+        for cause in gate.causes
+        if cause.mend
+    ][:5]
     items = [*(("red", f) for f in gate.red), *(("yellow", f) for f in gate.yellow)]
     for i, (colour, finding) in enumerate(items):
         text = _item(colour, finding)

@@ -112,7 +112,7 @@ def told(cause: Cause, number: int, failures: int) -> list[str]:
     elif r.reason:
         found["said"] = printable(r.reason)
     if cause.mend:
-        found["mend"] = f"{cause.mend} (xentcheck rule {cause.code})"
+        found["mend"] = cause.advice
     lines = textwrap.wrap(printable(head), WIDTH, subsequent_indent="   ")
     for name, text in found.items():
         lines += textwrap.wrap(

@@ -38,9 +38,8 @@ def causes(run: RunFile, summary: Summary) -> Section:
 
 def _row(cause: Cause) -> tuple[str, ...]:
     r = cause.smallest
-    mend = f"{cause.mend} (xentcheck rule {cause.code})" if cause.mend else ""
     case = f"{r.case} {r.quantity}"
-    told = (where(cause), cause.only or "-", mend or "-", _meaning(cause.code))
+    told = (where(cause), cause.only or "-", cause.advice or "-", _meaning(cause.code))
     return (cause.title, str(len(cause.records)), *told, case, r.replay)
 
 

@@ -93,6 +93,9 @@ gradient is known. Labels and class weights belong to the caller, who uses them 
 autograd, which may hand it to others as well.
 """
 
+REFUSALS = ("TypeError", "ValueError", "NotImplementedError", "KeyError", "AssertionError")
+"""How functions refuse an argument or its value; anything else that a reduction ends in is an error of its cases."""
+
 ONE_BACKWARD = "one backward only"
 """What an implementation lacks that refuses a second backward with an exception."""
 

@@ -12,7 +12,7 @@ from xentcheck.records.file import chosen
 from xentcheck.records.record import Place, Record, order_key, place_of, rank
 from xentcheck.records.rules import rules
 from xentcheck.records.words import printable
-from xentcheck.vocabulary import UNSURE
+from xentcheck.vocabulary import REFUSALS, UNSURE
 
 from .shared import Agreements, shared
 from .suspicion import Kinds, doubtful, minor, weight
@@ -25,6 +25,8 @@ UNKNOWN = "cause unknown: none of the known mistakes explains it"
 READ_OFF = ("B22", "B27", "D47", "E60", "F74", "F78", "F79")
 """Codes of causes that are read off the numbers of one case, and tell them."""
 
+REFUSING = "if the function does not support this, let it raise a NotImplementedError"
+"""What to do where it raises what refusals are made of: nothing else says whether it is one."""
 
 Size = tuple[str, int]
 """The quantity of a result, and how many elements it has."""
@@ -34,7 +36,8 @@ Size = tuple[str, int]
 class Cause:
     """Failures with one cause, the smallest case first.
 
-    code: of `xentcheck rule`, or an empty string. only: what is in all of them and in no agreement, or in all of them.
+    code: of `xentcheck rule`, or an empty string. mend: what to do, if that is known. only: what is in all of them and
+    in no agreement, or in all of them.
     """
 
     code: str
@@ -47,6 +50,11 @@ class Cause:
     def title(self) -> str:
         """The sentence with its code."""
         return f"{self.sentence} [{self.code}]" if self.code else self.sentence
+
+    @property
+    def advice(self) -> str:
+        """What to do, and the command that says more of it."""
+        return f"{self.mend} (xentcheck rule {self.code})" if self.mend and self.code else self.mend
 
     @cached_property
     def smallest(self) -> Record:
@@ -138,7 +146,8 @@ def _cause(
         return Cause("", UNEXAMINED, "", only, records)
     if not members[0].suspects:
         how = filter(None, (records[0].outcome, printable(records[0].reason)))
-        return Cause("", ": ".join(how), "", only, records)
+        mend = REFUSING if records[0].outcome == "error" and records[0].raised in REFUSALS else ""
+        return Cause("", ": ".join(how), mend, only, records)
     if kind.startswith(UNSURE):
         return Cause("", UNKNOWN, "", only, records)
     code, sentence = kinds.common(kind, (text for f in members for text in f.suspects))

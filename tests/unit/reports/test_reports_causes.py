@@ -71,6 +71,25 @@ def test_each_failure_has_one_cause_that_of_most_first() -> None:
     assert found[0].mend == rule("B20").mend
 
 
+@pytest.mark.parametrize(
+    ("outcome", "raised", "advised"),
+    [
+        ("error", "AssertionError", True),
+        ("error", "ValueError", True),
+        ("error", "IndexError", False),
+        ("timeout", "", False),
+    ],
+)
+def test_who_may_have_meant_a_refusal_is_told_how_to_refuse(outcome: str, raised: str, advised: bool) -> None:
+    """Where a function raises what refusals are made of; a crash, and an exception of another kind, are none."""
+    (cause,) = causes_of(
+        Agreements(), [failure(case("ls"), outcome=outcome, raised=raised, reason=f"{raised}: below 1")]
+    )
+    assert ("NotImplementedError" in cause.advice) == advised
+    assert any("mend" in line for line in told(cause, 1, 1)) == advised
+    assert "xentcheck rule" not in cause.advice
+
+
 def test_a_mistake_that_explains_little_does_not_come_before_what_is_unknown() -> None:
     """One or two failures beside three may be explained by chance; as many as are unknown is no chance."""
     unknown = [failure(case(shape=f"{n}x3"), UNSURE) for n in range(3, 6)]
