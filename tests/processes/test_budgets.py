@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import budgets
@@ -17,7 +19,7 @@ PLANTED = '''
 import time
 
 def spend():
-    end = time.process_time() + 0.5
+    end = time.process_time() + 0.8
     while time.process_time() < end:
         pass
 
@@ -33,14 +35,14 @@ CONFTEST = """
 import sys
 sys.path.append("{}")
 import budgets
-budgets.UNIT, budgets.BUDGETS = 0.1, {{"proof": 0.1}}
+budgets.UNIT, budgets.BUDGETS = 0.3, {{"proof": 0.1}}
 def pytest_configure(config):
     config.pluginmanager.register(budgets.Budgets(config))
 """
 
 
 def session(pytester: pytest.Pytester, folder: str, docstring: str, *options: str) -> pytest.RunResult:
-    """A session with a test that costs half a second, where a unit test may cost a tenth, and a folder one."""
+    """A session with a test that costs 0.8 s, where a unit test may cost 0.3, and a folder 0.1."""
     (pytester.path / folder).mkdir()
     (pytester.path / folder / "test_planted.py").write_text(PLANTED.replace("{docstring}", docstring))
     pytester.makeconftest(CONFTEST.format(Path(budgets.__file__).parent.as_posix()))
@@ -48,10 +50,16 @@ def session(pytester: pytest.Pytester, folder: str, docstring: str, *options: st
 
 
 @pytest.fixture(autouse=True)
-def _own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limits of the planted session end with it."""
+def _own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The limits of the planted session end with it; looking for garbage among what other tests left is none of its
+    costs.
+    """
     monkeypatch.setattr(budgets, "UNIT", budgets.UNIT)
     monkeypatch.setattr(budgets, "BUDGETS", budgets.BUDGETS)
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
