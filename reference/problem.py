@@ -13,7 +13,7 @@ from xentcheck.errors import DtypeError, ProblemError, ShapeError, TargetError
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .formats import Array, name_of
-from .given import array_of, digest, pieces, refuse_first, refuse_other, whole, within
+from .given import array_of, checksums, digest, pieces, refuse_first, refuse_other, whole, within
 from .rows import to_rows
 
 NO_IGNORE = -100
@@ -85,6 +85,12 @@ class Problem:
     def _freeze(self) -> None:
         for array in self.arrays().values():
             array.flags.writeable = False
+        object.__setattr__(self, "_checksums", checksums(self.arrays()))
+
+    def changed(self) -> tuple[str, ...]:
+        """Names of the arrays that somebody wrote into, as `torch.from_numpy` lets one; of large problems, none."""
+        now, before = checksums(self.arrays()), self.__dict__["_checksums"]
+        return tuple(name for name in before if now[name] != before[name])
 
     def arrays(self) -> dict[str, Array]:
         """The arrays that are given, by name."""

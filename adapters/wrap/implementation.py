@@ -123,7 +123,7 @@ def adapter_of(
     made.never_set = unset
     if biasless:
         made.ways = tuple(dict.fromkeys((*made.ways, "no-bias")))
-    made.guessed = frozenset() if options is not None else frozenset((*TRIED, *NAMED, *DTYPES, LABELS))
+    made.guessed = frozenset({LABELS}) if options is not None else frozenset((*TRIED, *NAMED, *DTYPES, LABELS))
     if parameters is None and options is None:
         made.guessed |= {KEYWORDS}
     made.guessed |= frozenset(REDUCTIONS if parameters is None or "reduction" in parameters else {UNTOLD})

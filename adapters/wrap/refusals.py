@@ -112,9 +112,10 @@ def tried(adapter: Adapter) -> Adapter:
     if not c.labels:
         asked = {name: one_hot(p) for name, p in asked.items()}
     for name, p in asked.items():
-        reductions = c.reductions if name in EACH_REDUCTION else c.reductions[:1]
+        by_shape = name == "k_dims" and adapter.package == "jax"
+        reductions = c.reductions if by_shape or name in EACH_REDUCTION else c.reductions[:1]
         known = needed_options(p) & set(refused)
-        if reason := next((why for r in reductions if not known and (why := _refusal(adapter, p, r))), ""):
+        if reason := next((why for r in reductions if not known and (why := _refusal(adapter, p, r, by_shape))), ""):
             refused[name] = reason
     for name, (option, value) in VALUES.items():
         if option in c.options - set(refused) and (c.labels or option != "ignore_index"):
@@ -192,17 +193,21 @@ def _reduced(adapter: Adapter, problem: Problem, reduction: str) -> Problem | No
     return p if "logits" in adapter.capabilities.heads else as_layer(p)
 
 
-def _refusal(adapter: Adapter, problem: Problem, reduction: str = "") -> str | None:
-    """The exception that a problem ends in on every device, or an empty string; None if the process ends with it."""
+def _refusal(adapter: Adapter, problem: Problem, reduction: str = "", by_shape: bool = False) -> str | None:
+    """The exception that a problem ends in on every device, or an empty string; None if the process ends with it.
+
+    by_shape: a result of another shape is a refusal, too, as of JAX's functions for logits with more axes than two: by
+    convention their classes are the last.
+    """
     reduction = reduction or adapter.capabilities.reductions[0]
     p = _reduced(adapter, problem, reduction)
     if p is None:
         return ""
-    found = [_raised(adapter, p, device) for device in adapter.devices()]
+    found = [_raised(adapter, p, device, by_shape) for device in adapter.devices()]
     return found[-1] if all(found) or None in found else ""
 
 
-def _raised(adapter: Adapter, p: Problem, device: str) -> str | None:
+def _raised(adapter: Adapter, p: Problem, device: str, by_shape: bool) -> str | None:
     variant = "eager" if "eager" in adapter.variants else adapter.variants[0]
     with warnings.catch_warnings(action="ignore"):
         try:
@@ -211,5 +216,5 @@ def _raised(adapter: Adapter, p: Problem, device: str) -> str | None:
         except ProcessEnded:
             return None
         except Exception as error:
-            return "" if (reason := told(error)).startswith("AdapterError") else reason
+            return "" if (reason := told(error)).startswith("AdapterError") and not by_shape else reason
     return ""

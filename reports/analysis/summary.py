@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -90,11 +90,11 @@ class Summary:
 def summarize(run: RunFile, *folds: Fold) -> Summary:
     """The summary of a run, whatever the order of its records; folds: who else is told each record, in canonical order.
 
-    Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, agreement beyond its
-    bound, a group blind to a wrong answer that it must reject, a size of which nothing could have failed, or, in the
-    profile `full`, a group with a wrong answer that its cases never exercise. A run of selected cases need not have the
-    power of a profile: its verdict names the sizes that are undecided, and it fails only where nothing of a quantity
-    could have failed.
+    Not ok: a failing outcome, a failure of the run, fewer records than planned, nothing compared, an implementation of
+    which nothing agrees beside its deviations, agreement beyond its bound, a group blind to a wrong answer that it must
+    reject, a size of which nothing could have failed, or, in the profile `full`, a group with a wrong answer that its
+    cases never exercise. A run of selected cases need not have the power of a profile: its verdict names the sizes that
+    are undecided, and it fails only where nothing of a quantity could have failed.
 
     >>> from xentcheck.records.file import Header
     >>> plain = dict(version="1", generator=1, seed=0, profile="quick", catalogue=(), environment={}, host={})
@@ -120,6 +120,7 @@ class _Sums:
 
     def __init__(self, catalogue: Sequence[str]) -> None:
         self.counts: Counter[str] = Counter()
+        self.places: dict[Place, Counter[str]] = defaultdict(Counter)
         self.elements = 0
         self.excesses: list[str] = []
         self.failing: list[tuple[Severity, int]] = []
@@ -133,6 +134,7 @@ class _Sums:
 
     def add(self, position: int, r: Record) -> None:
         self.counts[r.outcome] += 1
+        self.places[place_of(r)][r.outcome] += 1
         self.elements += r.elements
         if r.outcome in FAILING:
             severity = severity_of(r)
@@ -154,6 +156,11 @@ class _Sums:
             reasons.append(f"{len(records)} records of {run.header.planned} planned")
         if executed == 0:
             reasons.append("no comparison was executed")
+        reasons += [
+            f"{'/'.join(place)}: nothing agrees; {_counted(here['deviation'], 'recorded deviation')}"
+            for place, here in self.places.items()
+            if here["deviation"] and not here["agree"]
+        ]
         reasons += self.excesses
         whole = not (run.header.selection or run.header.shard)
         if whole:
@@ -217,8 +224,12 @@ def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reas
     bad = ", ".join(f"{counts[o]} {o}" for o in FAILING if counts.get(o))
     why = [bad] if failing else []
     if reasons:
-        why.append(f"{reasons} failure{'s' if reasons > 1 else ''} of the run as a whole")
+        why.append(f"{_counted(reasons, 'failure')} of the run as a whole")
     return f"FAILED: {'; '.join(why)}; {counts.get('agree', 0)} of {executed} comparisons agree{rest}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _undecided(sentences: Sequence[str]) -> str:

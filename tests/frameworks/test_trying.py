@@ -119,6 +119,47 @@ def test_a_parameter_that_is_not_implemented_is_a_refusal(kind: type[Exception],
     assert any(r.outcome == "error" for r in run.records) != refused
 
 
+def of_each_row(logits: Any, labels: Any) -> Any:
+    """The loss of a row alone, mapped over the first axis."""
+    import jax
+
+    return jax.vmap(lambda z, y: jax.nn.logsumexp(z) - z[y])(logits, labels)
+
+
+def rows_of_classes_last(logits: Any, labels: Any) -> Any:
+    """Rows of probabilities alone, as optax's: the classes are the last axis, whatever comes before."""
+    import jax
+
+    if labels.ndim != logits.ndim:
+        raise ValueError("one row of labels for each row of logits")
+    return -(labels * jax.nn.log_softmax(logits, -1)).sum(-1)
+
+
+@pytest.mark.parametrize("loss", [of_each_row, rows_of_classes_last])
+def test_another_layout_of_images_is_a_refusal_of_jax(loss: Any) -> None:
+    """Whose functions have the classes last; in PyTorch, where they are axis 1, a loss of another shape is an error."""
+    pytest.importorskip("jax")
+    adapter = tried(adapter_of(loss, "jax"))
+    assert adapter.refused["k_dims"].startswith("AdapterError: ")
+    assert "shape" in adapter.refused["k_dims"]
+    assert "k_dims" not in adapter.capabilities.options
+    torch = pytest.importorskip("torch")
+
+    def of_pytorch(logits: Any, labels: Any) -> Any:
+        one_hot = torch.nn.functional.one_hot(labels, logits.shape[-1])
+        return -(one_hot * torch.log_softmax(logits, -1)).sum(-1) if logits.ndim < 3 else logits.sum(-1)
+
+    assert "k_dims" not in tried(adapter_of(of_pytorch, "torch")).refused
+
+
+def test_who_declares_options_may_take_rows_only() -> None:
+    """No option stands for labels: they are tried whatever is declared."""
+    pytest.importorskip("jax")
+    options = ["upstream", "probabilities"]
+    assert not tried(adapter_of(rows_of_classes_last, "jax", options=options)).capabilities.labels
+    assert tried(adapter_of(of_each_row, "jax", options=options[:1])).capabilities.labels
+
+
 @pytest.mark.usefixtures("alone")
 def test_what_is_declared_is_an_error() -> None:
     """By `options=`, or in an adapter of one's own."""

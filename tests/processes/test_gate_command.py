@@ -53,6 +53,10 @@ def test_a_baseline_of_large_problems_is_run_as_one(tmp_path: Path) -> None:
     same = xentcheck("gate", "big", *MINE, cwd=tmp_path)
     assert (same.returncode, same.stdout.splitlines()[-1][:11]) == (0, "gate: green")
     write(tmp_path, factor="2.0")  # of another length: Python tells files that are written in one second by that
+    other = xentcheck("gate", "big", cwd=tmp_path)  # the option that names the loss is forgotten
+    assert other.returncode == 2
+    assert other.stderr.startswith("xentcheck: the baseline is of loss, not of numpy, torch, jax; allowed: ")
+    assert len(other.stderr.splitlines()) == 1
     broken = xentcheck("gate", "big", *MINE, cwd=tmp_path)
     assert broken.returncode == 1
     assert "again xentcheck replay gaussian.64x700.f32.index.plain.mean.up-one.contig.s0 --impl" in broken.stdout

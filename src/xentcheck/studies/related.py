@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from xentcheck.cases.randomness import Stream
@@ -58,6 +60,12 @@ def value_of(p: Problem) -> str:
 def resized(p: Problem, shape: tuple[int, int]) -> Problem:
     """A problem of another shape, in the same reduction."""
     return base(p.dtype, shape, p.reduction, plain=bool((np.asarray(p.upstream) == 1).all()))
+
+
+def moved(p: Problem, sign: int) -> Problem:
+    """The problem on logits around a number that is beyond what exp reaches in the format that it is computed in."""
+    far = np.asarray(sign * (1000.0 if p.dtype == "float64" else 128.0), p.dtype)
+    return replace(p, logits=(np.asarray(p.logits) + far).astype(p.dtype))
 
 
 def by_rows(p: Problem) -> Problem:

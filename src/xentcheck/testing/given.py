@@ -59,8 +59,8 @@ class HandedCase:
 
         contract: the arithmetic that they should have, by name, or as dtype -> name. Where nothing of the case can be
         decided (conventions, no elements, saturated rows) the test is skipped. Raises Disagreement; Undecided where the
-        contract leaves it open, as `assert_values_agree`; or AdapterError for a quantity that this case does not have,
-        or for none.
+        contract leaves it open, as `assert_values_agree`; ProblemError if the inputs were written into; or
+        AdapterError for a quantity that this case does not have, or for none.
         """
         __tracebackhide__ = True  # pytest shows the caller's line
         again = f'xentcheck.build("{self.id}") has the inputs'
@@ -82,10 +82,10 @@ def assert_values_agree(
     arithmetic that they should have, by name, or as dtype -> name. What is a convention is not judged. Raises
     Disagreement; Undecided where that could not have happened: zeros would pass as well, and the values keep no
     contract of the catalogue that rejects them, or an element has no bound; and AdapterError for a quantity that the
-    problem does not define, or for none; ProblemError for what is no Problem, or no array. Where zero is right there is
-    nothing undecided. Values that the default cannot tell from zeros either, as in saturated rows, conventions and
-    empty arrays pass beside one that is decided. In a test of Hypothesis an undecided example is rejected, as by
-    `assume`.
+    problem does not define, or for none; ProblemError for what is no Problem, no array, or was written into after it
+    was made. Where zero is right there is nothing undecided. Values that the default cannot tell from zeros either, as
+    in saturated rows, conventions and empty arrays pass beside one that is decided. In a test of Hypothesis an
+    undecided example is rejected, as by `assume`.
 
     >>> import numpy as np
     >>> from xentcheck.reference import cross_entropy
@@ -111,7 +111,8 @@ def _judged(
 ) -> tuple[bool, list[str]]:
     """Whether any of the values could have failed, and why others could not.
 
-    Raises AdapterError, Disagreement, or Undecided where it is not the problem that leaves it open.
+    Raises AdapterError, Disagreement, ProblemError for a problem that somebody has written into, or Undecided where it
+    is not the problem that leaves it open.
     """
     __tracebackhide__ = True
     allowed = ", ".join(quantities)
@@ -122,8 +123,15 @@ def _judged(
     for quantity in values:
         if quantity not in quantities:
             raise AdapterError(f"{where} has no quantity {quantity!r}; allowed: {allowed}")
+    if not isinstance(name, str):
+        raise AdapterError(f"{where}: name is of type {type(name).__name__}; allowed: a text")
     if not values:
         raise AdapterError(f"{where}: nothing to judge; allowed: some of {allowed}")
+    if changed := problem.changed():
+        raise ProblemError(
+            f"{where}: its {', '.join(changed)} changed after it was made; allowed: copies for what writes into its "
+            "inputs, as by torch.tensor (torch.from_numpy shares the memory)"
+        )
     arrays = {q: array_of(q, value) for q, value in values.items()}
     graded = not isinstance(contract, str)  # a failure tells which contracts would allow it, unless one was promised
     subject = Subject(Handed(arrays, contract, name), "eager", "cpu", "", graded=graded)

@@ -38,6 +38,7 @@ BAD = {
     "agreement beyond its bound": run(record(share=1.0000001)),
     "agreement without a comparison": run(record(), record(share=None, case="z")),
     "vacuous beyond its bound": run(record(), record(outcome="vacuous", share=2.0, case="z")),
+    "deviations alone": run(record(), record(adapter="other", outcome="deviation", share=9.0)),
     "a blind group": run(record(rejected=("doubled",))),
     "not exercised in full": run(record(applicable=("zero",), rejected=("zero",)), profile="full"),
 }
@@ -62,6 +63,13 @@ def test_an_outcome_fails_a_run_or_it_does_not(outcome: str) -> None:
     assert s.ok == (outcome in GREEN)
     assert s.executed == 1 + (outcome in COMPARED)
     assert {*GREEN, *COMPARED, "crash", "timeout", "error"} == set(OUTCOMES)
+
+
+def test_an_implementation_of_which_nothing_agrees_is_named() -> None:
+    """All of it may be excused by entries that are too wide; beside one agreement a deviation is one."""
+    alone = record(adapter="other", outcome="deviation", share=9.0)
+    assert summarize(run(record(), alone)).reasons == ("other/eager/cpu/float32: nothing agrees; 1 recorded deviation",)
+    assert summarize(run(record(), alone, record(adapter="other", case="z"))).ok
 
 
 def test_deviations_have_no_part_in_a_grade() -> None:

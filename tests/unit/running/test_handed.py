@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from xentcheck import adapters
 from xentcheck.adapters.needs import needed_options
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.errors import CaseError, Disagreement, XentcheckError
+from xentcheck.errors import CaseError, Disagreement, ProblemError, XentcheckError
 from xentcheck.judging.undecided import rejects_zeros
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
@@ -183,6 +184,34 @@ def test_an_exact_value_that_is_no_number_decides_nothing(monkeypatch: pytest.Mo
         xentcheck.assert_values_agree(p, {"cost": np.float32(whole(Exact(p), ["cost"])["cost"][0])})
 
 
+@pytest.mark.parametrize("through", ["fixture", "function"])
+@pytest.mark.parametrize("name", ["logits", "target"])
+def test_a_problem_that_was_written_into_is_not_judged(name: str, through: str) -> None:
+    """What an implementation made of its inputs in place would be judged against the exact value of just that."""
+    case = Case.parse("gaussian.5x10.f32.index.plain.mean.up-one.contig.s0")
+    handed = HandedCase(case)
+    problem = handed.problem if through == "fixture" else build(case)
+    assert problem.changed() == ()
+    array = problem.arrays()[name]
+    array.flags.writeable = True
+    array[0] = 0
+    array.flags.writeable = False
+    judge = handed.assert_agrees if through == "fixture" else partial(xentcheck.assert_values_agree, problem)
+    values = {"cost": right(problem, "cost")}
+    with pytest.raises(ProblemError, match=rf": its {name} changed after it was made; allowed: copies"):
+        judge(values)
+
+
+def test_what_large_problems_hold_is_not_looked_at_twice() -> None:
+    """Beyond `CHECKED` bytes looking would take as long as judging."""
+    small, large = (Problem(logits=np.zeros((n, 1024)), target=np.zeros(n, int)) for n in (500, 600))
+    for problem, seen in ((small, ("logits",)), (large, ())):
+        assert problem.logits is not None
+        problem.logits.flags.writeable = True
+        problem.logits[0] = 1.0
+        assert problem.changed() == seen
+
+
 def test_conventions_and_empty_arrays_alone_decide_nothing() -> None:
     """A test that hands over nothing else compares nothing; beside something that is judged they are let through."""
     ignored = Problem(logits=np.ones((2, 3), np.float32), target=np.full(2, -100))
@@ -213,6 +242,13 @@ def test_what_is_no_problem_and_no_values_is_refused(problem: bool, values: Any,
     with pytest.raises(XentcheckError) as caught:
         xentcheck.assert_values_agree(build(LARGE) if problem else None, values)  # type: ignore[arg-type]  # the mistake
     assert str(caught.value).startswith(text)
+
+
+def test_a_name_is_a_text() -> None:
+    """A wrong value would end in the sentence that says so otherwise."""
+    problem = build(LARGE)
+    with pytest.raises(XentcheckError, match=r"^problem: name is of type int; allowed: a text$"):
+        xentcheck.assert_values_agree(problem, {"cost": right(problem, "cost")}, name=5)  # type: ignore[arg-type]
 
 
 def test_the_order_of_bytes_is_no_error() -> None:

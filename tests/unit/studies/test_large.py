@@ -286,6 +286,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no iterable": ({"blocks": 5}, "blocks are of type int; allowed: an iterable of blocks"),
     "a block of two": ({"blocks": [(1, 2)]}, r"block 0 is of 2 parts; allowed: \(logits, target, results\)"),
     "no block": ({"blocks": [None]}, r"block 0 is of type NoneType; allowed: \(logits, target, results\)"),
+    "rows in words": ({"blocks": some(), "rows": "14"}, "rows is '14'; allowed: a whole number from 1"),
+    "less than no row": ({"blocks": some(), "rows": -1}, "rows is -1; allowed: a whole number from 1"),
     "an early end": ({"blocks": some(), "rows": 20}, "the blocks have 14 rows; allowed: 20, as was announced"),
     "other classes": (
         {"blocks": some(logits=np.zeros((7, 29), np.float32), results={"cost": np.float32(0)})},

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from xentcheck.adapters.promises import Promised
-from xentcheck.adapters.spec import Spec
+from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import cases
 from xentcheck.cli.asked import asks_any
 from xentcheck.cli.options import deviations_option, jobs_of, jobs_option
-from xentcheck.cli.request import RunRequest, execute_request
-from xentcheck.errors import CaseError
+from xentcheck.cli.request import RunRequest, asked_of, execute_request
+from xentcheck.errors import AdapterError, CaseError
 from xentcheck.records.paths import prepare_file, write_whole
 from xentcheck.reports.baselines.baseline import BASELINE, Baseline, baseline_of, path_of
 from xentcheck.reports.baselines.file import load
@@ -52,6 +52,8 @@ def gate_command(request: GateRequest) -> int:
         prepare_file(request.markdown, own=GATE_PAGE)
     if request.run.report_dir:
         prepare_report(request.run.report_dir)
+    if base and not request.update:
+        require_known(base, asked_of(request.run))
     console = Console(stderr=request.output_format != "text")
     run = execute_request(planned(request.run, base))
     found = gate_of(base or Baseline({}, {}), run.file, request.limits)
@@ -69,6 +71,15 @@ def gate_command(request: GateRequest) -> int:
     style = "bold red" if not found.ok else "bold yellow" if found.yellow else "bold green"
     console.print(Text(found.verdict, style=style), soft_wrap=True)
     return int(not found.ok)
+
+
+def require_known(base: Baseline, specs: Sequence[Spec]) -> None:
+    """Raise AdapterError where the baseline has none of the implementations that would be run."""
+    known = dict.fromkeys(name.partition("/")[0] for name in base.rows)
+    named = [resolve(spec).name for spec in specs]
+    if known and known.keys().isdisjoint(named):
+        allowed = "an --impl or --adapter of that name"
+        raise AdapterError(f"the baseline is of {', '.join(known)}, not of {', '.join(named)}; allowed: {allowed}")
 
 
 def planned(request: RunRequest, base: Baseline | None) -> RunRequest:

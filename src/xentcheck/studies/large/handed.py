@@ -16,7 +16,7 @@ from xentcheck.adapters.wrap.handed import Handed
 from xentcheck.errors import AdapterError, ProblemError, ShapeError, XentcheckError
 from xentcheck.records.record import Record
 from xentcheck.reference.formats import Array
-from xentcheck.reference.given import array_of, forget, of_tensor
+from xentcheck.reference.given import array_of, forget, of_tensor, whole
 from xentcheck.reference.numbers.arrays import here
 from xentcheck.reference.problem import Problem
 from xentcheck.running.comparison import run_problem
@@ -87,6 +87,7 @@ class HandedResults:
 
         Raises ProblemError and AdapterError, and whatever the blocks raise.
         """
+        rows = None if rows is None else whole("rows", rows, 1)
         parts: dict[str, list[Part]] = defaultdict(list)
         seen, failed, like = 0, False, None
         for where, (logits, target, results) in _blocks(blocks):

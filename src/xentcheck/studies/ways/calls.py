@@ -14,7 +14,7 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
 from xentcheck.studies.asker import Asker, Failed, Residual, Unanswered, compare
-from xentcheck.studies.related import MANY, MANY_OF_LAYER, SHAPE, WIDE, resized, value_of
+from xentcheck.studies.related import MANY, MANY_OF_LAYER, SHAPE, WIDE, moved, resized, value_of
 
 from .options import (
     PIXELS,
@@ -106,7 +106,8 @@ def chosen(p: Problem, thorough: T, quick: T) -> T:
 
 def value_alone(ask: Asker, p: Problem) -> Residual:
     """The loss that is asked for alone is that which comes with a gradient: with each option, per row and in a sum with
-    all that go together, with a class that is ignored, of images and of a row alone, and in larger batches.
+    all that go together, with a class that is ignored, of images and of a row alone, of logits far below 0, and in
+    larger batches, also without an option.
     """
     value = value_of(p)
     found = [compare(ask(p, value), ask(p, value, "dC/dz"), (value,))]
@@ -117,6 +118,8 @@ def value_alone(ask: Asker, p: Problem) -> Residual:
     others += [replace(q, reduction="none", upstream=p.upstream) for q in beside if p.reduction == "none"]
     if ask.labels and beside:
         others.append(with_a_class_ignored(beside[-1], p))
+    if not dear:
+        others += [moved(p, -1), resized(p, MANY if ask.logits else MANY_OF_LAYER)]
     if ask.logits and not ask.compiles and p.dtype == THOROUGH[0]:
         others += [*images(p, labels=ask.labels), resized(p, TALL), a_row(p)]
     for q in (*small, *others, *few(resized(p, WIDE), labels=ask.labels)):
@@ -220,10 +223,8 @@ def no_bias(ask: Asker, p: Problem) -> Residual:
     """A fused linear loss without a bias is that with a bias of 0, with each option, on large logits, and in more rows
     and classes than a block; a refusal is no result.
     """
-    far = 1000.0 if p.dtype == "float64" else 128.0  # beyond what exp reaches in the format that it is computed in
-    steep = replace(p, logits=(np.asarray(p.logits) + np.asarray(far, p.dtype)).astype(p.dtype))
     larger = (resized(p, shape) for shape in (ROWS_OF_LAYER, CLASSES_OF_LAYER))
-    problems = (p, *with_options(p, labels=ask.labels), steep, *larger)
+    problems = (p, *with_options(p, labels=ask.labels), moved(p, 1), *larger)
     return _of_layer(ask, problems, "no-bias", ("dC/dz", "dC/dw"))
 
 

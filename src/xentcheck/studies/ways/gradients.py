@@ -65,7 +65,7 @@ def gradient_of_weight(ask: Asker, p: Problem) -> Residual:
     rows = weighted[:1] if ask.compiles else weighted
     larger = [] if ask.compiles else [_weighted(q)[0] for q in _larger(p)]
     problems = [replace(q, reduction="sum") for q in (*summed, *larger)]
-    problems += [replace(q, target=soft_rows(q)) for q in rows]
+    problems += [replace(q, target=soft_rows(q)) for q in (*rows, *larger)]
     return joined(found for q in problems for found in answered(partial(differ, q)))
 
 
