@@ -97,6 +97,8 @@ class Adapter(ABC):
     guessed: options, dtypes, reductions, `labels` and `keywords` that nobody declared. refused: those of them that it
     raises an exception for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`.
     never_set: parameters of what it wraps that no problem sets. ways: those of `ways.WAYS` in which it can be called.
+    copies: whether `compute` hands on copies of the problem's arrays, and tells what changed in them; of other adapters
+    the problem itself is a copy.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Adapter(ABC):
     overwrites: tuple[str, ...] = ()
     never_set: tuple[str, ...] = ()
     ways: tuple[str, ...] = ()
+    copies: bool = False
 
     _broken: str = ""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xentcheck.reference.formats import Array
+from xentcheck.reference.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ def own_copy(array: Array) -> OwnCopy:
     copy = OwnCopy(np.full(lead + high - low + 1, gap, array.dtype), array.shape, strides, lead - low)
     copy.view[...] = array
     return copy
+
+
+def copied(problem: Problem) -> Problem:
+    """The problem in memory of its own, with the same strides: whoever writes into it changes no other."""
+    return problem.with_arrays({name: own_copy(array).view for name, array in problem.arrays().items()})
 
 
 class OwnCopies(Mapping[str, OwnCopy]):

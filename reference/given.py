@@ -18,7 +18,7 @@ from xentcheck.errors import told as told_of
 from .formats import Array
 
 CHECKED = 2**22
-"""Bytes of arrays of which a change is noticed: of more, looking at them would take as long as judging does."""
+"""Bytes of arrays of which a change is noticed: of more, looking at them would add to each verdict, and cost memory."""
 
 
 def native(array: Array) -> Array:

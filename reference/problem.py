@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -86,6 +88,14 @@ class Problem:
         for array in self.arrays().values():
             array.flags.writeable = False
         object.__setattr__(self, "_checksums", checksums(self.arrays()))
+
+    def with_arrays(self, arrays: Mapping[str, Array | None]) -> Problem:
+        """The same problem with other arrays, just as they are: nobody checks them."""
+        made = copy(self)
+        for name, array in arrays.items():
+            object.__setattr__(made, name, array)
+        made._freeze()
+        return made
 
     def changed(self) -> tuple[str, ...]:
         """Names of the arrays that somebody wrote into, as `torch.from_numpy` lets one; of large problems, none."""

@@ -40,6 +40,7 @@ class JaxFunction(Adapter):
     """
 
     package = "jax"
+    copies = True
     calling = "function"
     variants = ("jit", "eager")
     capabilities = Capabilities(devices=DEVICES, options=NARROW, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))

@@ -31,6 +31,7 @@ class NumpyFunction(Adapter):
     """
 
     package = "numpy"
+    copies = True
     calling = "function"
     capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz"))
     accuracies = (("cpu", "float64", 1.5, 1.5),)

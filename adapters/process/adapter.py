@@ -59,6 +59,8 @@ Kind = frozenset[str]
 class ProcessAdapter(Adapter):
     """The program of a command line, started when it is first asked for anything; `variables` of its environment."""
 
+    copies = True
+
     def __init__(
         self,
         command: Sequence[str],

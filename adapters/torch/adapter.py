@@ -35,6 +35,7 @@ class TorchFunction(Adapter):
     """
 
     package = "torch"
+    copies = True
     calling = "function"
     capabilities = Capabilities(devices=DEVICES, quantities=(*VALUES, "dC/dz", *DIRECTIONAL))
     accuracies = (("cpu", "float64", 1.5, 1.0), ("cpu", "*", 1.0, 1.0))

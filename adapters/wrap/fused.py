@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -89,9 +88,6 @@ def as_layer(p: Problem) -> Problem | None:
         return None
     if p.logits.size * p.classes > LARGEST:
         return None
-    made = copy(p)
     parts = {"logits": None, "a_prev": np.ascontiguousarray(p.logits)}
     parts |= {"w": np.eye(p.classes, dtype=p.dtype), "b": np.zeros(p.classes, p.dtype)}
-    for name, value in parts.items():
-        object.__setattr__(made, name, value)
-    return made
+    return p.with_arrays(parts)

@@ -1,7 +1,7 @@
 """What a function does not take, and its signature does not tell: tried once, on a small problem, in place of a guess.
 
 What it refuses with an exception is `unsupported`, with that as the reason. A wrong answer, a crash or a hang is no
-refusal: there the cases will tell.
+refusal: there the cases will tell. One wrong answer is: a JAX function's losses of another shape for images.
 """
 
 from __future__ import annotations
@@ -80,6 +80,9 @@ VALUES: dict[str, tuple[str, Callable[[str], Problem]]] = {
 }
 """What a function may refuse of an option that it takes otherwise: the option, and a problem that has it."""
 
+SHAPED = "AdapterError"
+"""What a result of another shape ends in."""
+
 MISTAKES = ("NameError", "UnboundLocalError", "AttributeError", "ImportError", "ModuleNotFoundError", "MemoryError")
 """Exceptions that no argument is refused with: labels that end in one are no refusal, but an error of their cases."""
 
@@ -112,11 +115,12 @@ def tried(adapter: Adapter) -> Adapter:
     if not c.labels:
         asked = {name: one_hot(p) for name, p in asked.items()}
     for name, p in asked.items():
-        by_shape = name == "k_dims" and adapter.package == "jax"
-        reductions = c.reductions if by_shape or name in EACH_REDUCTION else c.reductions[:1]
+        reductions = c.reductions if name in EACH_REDUCTION else c.reductions[:1]
         known = needed_options(p) & set(refused)
-        if reason := next((why for r in reductions if not known and (why := _refusal(adapter, p, r, by_shape))), ""):
+        if reason := next((why for r in reductions if not known and (why := _refusal(adapter, p, r))), ""):
             refused[name] = reason
+        elif name == "k_dims" and not known and adapter.package == "jax" and "none" in c.reductions:
+            refused |= {name: reason} if (reason := _of_another_shape(adapter, p)) else {}
     for name, (option, value) in VALUES.items():
         if option in c.options - set(refused) and (c.labels or option != "ignore_index"):
             reason = _refusal(adapter, value(first) if c.labels else one_hot(value(first))) or ""
@@ -193,21 +197,24 @@ def _reduced(adapter: Adapter, problem: Problem, reduction: str) -> Problem | No
     return p if "logits" in adapter.capabilities.heads else as_layer(p)
 
 
-def _refusal(adapter: Adapter, problem: Problem, reduction: str = "", by_shape: bool = False) -> str | None:
-    """The exception that a problem ends in on every device, or an empty string; None if the process ends with it.
+def _of_another_shape(adapter: Adapter, problem: Problem) -> str:
+    """What is said of losses of another shape, or an empty string: in JAX classes usually are the last axis."""
+    p = _reduced(adapter, problem, "none")
+    found = "" if p is None else _raised(adapter, p, adapter.devices()[0], shapes=True)
+    return found if found and found.startswith(SHAPED) else ""
 
-    by_shape: a result of another shape is a refusal, too, as of JAX's functions for logits with more axes than two: by
-    convention their classes are the last.
-    """
+
+def _refusal(adapter: Adapter, problem: Problem, reduction: str = "") -> str | None:
+    """The exception that a problem ends in on every device, or an empty string; None if the process ends with it."""
     reduction = reduction or adapter.capabilities.reductions[0]
     p = _reduced(adapter, problem, reduction)
     if p is None:
         return ""
-    found = [_raised(adapter, p, device, by_shape) for device in adapter.devices()]
+    found = [_raised(adapter, p, device) for device in adapter.devices()]
     return found[-1] if all(found) or None in found else ""
 
 
-def _raised(adapter: Adapter, p: Problem, device: str, by_shape: bool) -> str | None:
+def _raised(adapter: Adapter, p: Problem, device: str, *, shapes: bool = False) -> str | None:
     variant = "eager" if "eager" in adapter.variants else adapter.variants[0]
     with warnings.catch_warnings(action="ignore"):
         try:
@@ -216,5 +223,5 @@ def _raised(adapter: Adapter, p: Problem, device: str, by_shape: bool) -> str | 
         except ProcessEnded:
             return None
         except Exception as error:
-            return "" if (reason := told(error)).startswith("AdapterError") and not by_shape else reason
+            return "" if (reason := told(error)).startswith(SHAPED) and not shapes else reason
     return ""

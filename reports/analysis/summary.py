@@ -156,14 +156,14 @@ class _Sums:
             reasons.append(f"{len(records)} records of {run.header.planned} planned")
         if executed == 0:
             reasons.append("no comparison was executed")
-        reasons += [
-            f"{'/'.join(place)}: nothing agrees; {_counted(here['deviation'], 'recorded deviation')}"
-            for place, here in self.places.items()
-            if here["deviation"] and not here["agree"]
-        ]
         reasons += self.excesses
         whole = not (run.header.selection or run.header.shard)
         if whole:
+            reasons += [
+                f"{'/'.join(place)}: nothing agrees; {_counted(here['deviation'], 'recorded deviation')}"
+                for place, here in self.places.items()
+                if here["deviation"] and not here["agree"]
+            ]
             reasons += [f"{g.name} is blind to {', '.join(g.blind)}" for g in groups if g.blind and not g.undecided]
             reasons += unsure
         else:
@@ -219,6 +219,8 @@ def severity_of(r: Record) -> Severity:
 def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reasons: int) -> str:
     rest = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if outcome not in ("agree", *FAILING))
     rest = f" ({rest})" if rest else ""
+    if ok and not counts.get("agree") and counts.get("deviation"):
+        return f"excused: none of {executed} comparisons agrees, and none fails beside recorded deviations{rest}"
     if ok:
         return f"agreed: {counts.get('agree', 0)} of {executed} comparisons within their derived bounds{rest}"
     bad = ", ".join(f"{counts[o]} {o}" for o in FAILING if counts.get(o))

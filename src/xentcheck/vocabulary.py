@@ -94,7 +94,7 @@ autograd, which may hand it to others as well.
 """
 
 REFUSALS = ("TypeError", "ValueError", "NotImplementedError", "KeyError", "AssertionError")
-"""How functions refuse an argument or its value; anything else that a reduction ends in is an error of its cases."""
+"""Exceptions by which functions refuse an argument or its value; any other is an error of its cases."""
 
 ONE_BACKWARD = "one backward only"
 """What an implementation lacks that refuses a second backward with an exception."""

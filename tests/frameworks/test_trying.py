@@ -157,7 +157,7 @@ def test_who_declares_options_may_take_rows_only() -> None:
     pytest.importorskip("jax")
     options = ["upstream", "probabilities"]
     assert not tried(adapter_of(rows_of_classes_last, "jax", options=options)).capabilities.labels
-    assert tried(adapter_of(of_each_row, "jax", options=options[:1])).capabilities.labels
+    assert tried(adapter_of(rows_of_classes_last, "jax", options=options[:1])).capabilities.labels
 
 
 @pytest.mark.usefixtures("alone")

@@ -12,7 +12,7 @@ def of_pixels(strides: tuple[int, ...]) -> Callable[..., Any]:
 
 def many_rows(z: Any) -> bool:
     """Whether there are more rows than a block of 64 has."""
-    return len(z) > 64
+    return z.ndim > 1 and len(z) > 64
 
 
 def many_classes(z: Any) -> bool:

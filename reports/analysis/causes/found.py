@@ -26,7 +26,7 @@ READ_OFF = ("B22", "B27", "D47", "E60", "F74", "F78", "F79")
 """Codes of causes that are read off the numbers of one case, and tell them."""
 
 REFUSING = "if the function does not support this, let it raise a NotImplementedError"
-"""What to do where it raises what refusals are made of: nothing else says whether it is one."""
+"""What to do about an exception of a kind that refuses arguments: nobody can tell a refusal from a fault."""
 
 Size = tuple[str, int]
 """The quantity of a result, and how many elements it has."""
@@ -53,7 +53,7 @@ class Cause:
 
     @property
     def advice(self) -> str:
-        """What to do, and the command that says more of it."""
+        """What to do, and, of a cause with a code, the command that says more."""
         return f"{self.mend} (xentcheck rule {self.code})" if self.mend and self.code else self.mend
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xentcheck.adapters.base import Result
+from xentcheck.adapters.layout import copied
 from xentcheck.adapters.needs import Lack
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.errors import ProcessEnded, Refused, foreign, kind_of, told
@@ -79,8 +80,11 @@ def _attempt(subject: Subject, problem: Problem, wanted: tuple[str, ...], taken:
                 return Attempt(subject, wanted, outcome="unsupported", facts=_lacking(reason))
             if not wanted:
                 return Attempt(subject, wanted)
-            result = subject.adapter.compute(problem, wanted, device=subject.device, variant=subject.variant)
+            asked = problem if subject.adapter.copies else copied(problem)
+            result = subject.adapter.compute(asked, wanted, device=subject.device, variant=subject.variant)
+            changed = (*result.changed_inputs, *(() if asked is problem else asked.changed()))
             result = replace(result, values={q: taken(value) for q, value in result.values.items()})
+            result = replace(result, changed_inputs=tuple(dict.fromkeys(changed)))
     except ProcessEnded as error:
         facts = Facts(check="raises", not_called=not error.called)
         return Attempt(subject, wanted, outcome=error.outcome, facts=facts, told=str(error))

@@ -59,7 +59,7 @@ class HandedCase:
 
         contract: the arithmetic that they should have, by name, or as dtype -> name. Where nothing of the case can be
         decided (conventions, no elements, saturated rows) the test is skipped. Raises Disagreement; Undecided where the
-        contract leaves it open, as `assert_values_agree`; ProblemError if the inputs were written into; or
+        contract leaves it open, as `assert_values_agree`; ProblemError if inputs of at most 4 MiB were written into; or
         AdapterError for a quantity that this case does not have, or for none.
         """
         __tracebackhide__ = True  # pytest shows the caller's line
@@ -111,8 +111,8 @@ def _judged(
 ) -> tuple[bool, list[str]]:
     """Whether any of the values could have failed, and why others could not.
 
-    Raises AdapterError, Disagreement, ProblemError for a problem that somebody has written into, or Undecided where it
-    is not the problem that leaves it open.
+    Raises AdapterError, Disagreement, ProblemError for a problem of at most 4 MiB that somebody has written into, or
+    Undecided where it is not the problem that leaves it open.
     """
     __tracebackhide__ = True
     allowed = ", ".join(quantities)

@@ -77,7 +77,7 @@ def test_each_failure_has_one_cause_that_of_most_first() -> None:
         ("error", "AssertionError", True),
         ("error", "ValueError", True),
         ("error", "IndexError", False),
-        ("timeout", "", False),
+        ("timeout", "ValueError", False),
     ],
 )
 def test_who_may_have_meant_a_refusal_is_told_how_to_refuse(outcome: str, raised: str, advised: bool) -> None:

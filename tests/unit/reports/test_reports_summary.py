@@ -72,6 +72,14 @@ def test_an_implementation_of_which_nothing_agrees_is_named() -> None:
     assert summarize(run(record(), alone, record(adapter="other", case="z"))).ok
 
 
+@pytest.mark.parametrize("part", [{"selection": ("z",)}, {"shard": "1/2"}])
+def test_a_part_of_a_profile_may_be_excused_as_a_whole(part: dict[str, object]) -> None:
+    """A known fault fails no run of its own cases; the verdict does not say that they agree."""
+    s = summarize(run(record(outcome="deviation", share=9.0), **part))
+    assert s.ok
+    assert s.verdict.startswith("excused: none of 1 comparisons agrees, ")
+
+
 def test_deviations_have_no_part_in_a_grade() -> None:
     """They are listed by themselves."""
     known = record(outcome="deviation", share=9.0, shares={"fused": 9.0, "stash": 9.0}, case="z")

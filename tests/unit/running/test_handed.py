@@ -202,8 +202,8 @@ def test_a_problem_that_was_written_into_is_not_judged(name: str, through: str) 
         judge(values)
 
 
-def test_what_large_problems_hold_is_not_looked_at_twice() -> None:
-    """Beyond `CHECKED` bytes looking would take as long as judging."""
+def test_no_change_of_large_problems_is_noticed() -> None:
+    """Beyond `CHECKED` bytes; up to them it is."""
     small, large = (Problem(logits=np.zeros((n, 1024)), target=np.zeros(n, int)) for n in (500, 600))
     for problem, seen in ((small, ("logits",)), (large, ())):
         assert problem.logits is not None
@@ -245,7 +245,7 @@ def test_what_is_no_problem_and_no_values_is_refused(problem: bool, values: Any,
 
 
 def test_a_name_is_a_text() -> None:
-    """A wrong value would end in the sentence that says so otherwise."""
+    """Otherwise a wrong value ends in a TypeError, in place of the sentence that says so."""
     problem = build(LARGE)
     with pytest.raises(XentcheckError, match=r"^problem: name is of type int; allowed: a text$"):
         xentcheck.assert_values_agree(problem, {"cost": right(problem, "cost")}, name=5)  # type: ignore[arg-type]

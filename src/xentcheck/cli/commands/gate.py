@@ -78,7 +78,7 @@ def require_known(base: Baseline, specs: Sequence[Spec]) -> None:
     known = dict.fromkeys(name.partition("/")[0] for name in base.rows)
     named = [resolve(spec).name for spec in specs]
     if known and known.keys().isdisjoint(named):
-        allowed = "an --impl or --adapter of that name"
+        allowed = "an --impl or --adapter of that name, or --update"
         raise AdapterError(f"the baseline is of {', '.join(known)}, not of {', '.join(named)}; allowed: {allowed}")
 
 

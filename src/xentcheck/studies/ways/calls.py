@@ -119,7 +119,9 @@ def value_alone(ask: Asker, p: Problem) -> Residual:
     if ask.labels and beside:
         others.append(with_a_class_ignored(beside[-1], p))
     if not dear:
-        others += [moved(p, -1), resized(p, MANY if ask.logits else MANY_OF_LAYER)]
+        others.append(moved(p, -1))
+    if not dear and p.dtype in THOROUGH:
+        others.append(resized(p, MANY if ask.logits else MANY_OF_LAYER))
     if ask.logits and not ask.compiles and p.dtype == THOROUGH[0]:
         others += [*images(p, labels=ask.labels), resized(p, TALL), a_row(p)]
     for q in (*small, *others, *few(resized(p, WIDE), labels=ask.labels)):
