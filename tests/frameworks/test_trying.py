@@ -152,12 +152,18 @@ def test_another_layout_of_images_is_a_refusal_of_jax(loss: Any) -> None:
     assert "k_dims" not in tried(adapter_of(of_pytorch, "torch")).refused
 
 
+def rows_of_numpy(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:
+    """Rows of probabilities alone."""
+    if target.ndim != logits.ndim:
+        raise ValueError("one row of labels for each row of logits")
+    loss = cross_entropy(logits, target, reduction=reduction)
+    return loss, cross_entropy_grad(logits, target, reduction=reduction, upstream=upstream)
+
+
 def test_who_declares_options_may_take_rows_only() -> None:
-    """No option stands for labels: they are tried whatever is declared."""
-    pytest.importorskip("jax")
-    options = ["upstream", "probabilities"]
-    assert not tried(adapter_of(rows_of_classes_last, "jax", options=options)).capabilities.labels
-    assert tried(adapter_of(rows_of_classes_last, "jax", options=options[:1])).capabilities.labels
+    """No option stands for labels: they are tried whatever is declared, and lacking only beside rows."""
+    for options, labels in ((["upstream", "probabilities"], False), (["upstream"], True)):
+        assert tried(adapter_of(rows_of_numpy, "numpy", options=options)).capabilities.labels == labels
 
 
 @pytest.mark.usefixtures("alone")

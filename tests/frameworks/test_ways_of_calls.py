@@ -143,32 +143,32 @@ def test_what_fails_with_a_gradient_too_breaks_no_law_of_the_value_alone() -> No
     assert broken_calls(adapters.from_torch(loss), ["value-alone"]) == set()
 
 
-@pytest.mark.parametrize("where", ["rows", "classes", "low", ""])
-def test_who_takes_labels_alone_is_asked_the_value_of_many_rows_and_of_low_logits(where: str) -> None:
-    """Without an option: more than 64 rows, more than 404 classes, and logits below -60, where no gradient is taken."""
+@pytest.mark.parametrize("where", ["classes", "low", ""])
+def test_who_takes_labels_alone_is_asked_the_value_of_many_classes_and_of_low_logits(where: str) -> None:
+    """Without an option: more than 404 classes, and logits below -60, where no gradient is taken."""
     torch = pytest.importorskip("torch")
 
     def loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
         if target.is_floating_point():
             raise NotImplementedError("labels only")
         value = torch.nn.functional.cross_entropy(input, target, reduction=reduction)
-        sizes = {"rows": len(input) > 64, "classes": input.shape[-1] > 404, "low": bool((input < -60).all()), "": False}
+        sizes = {"classes": input.shape[-1] > 404, "low": bool((input < -60).all()), "": False}
         return value if torch.is_grad_enabled() or not sizes[where] else 1.5 * value
 
     subject = of_one_subject(tried(adapter_of(loss, "torch")))
-    found = law_result(subject, "bfloat16", "value-alone")
+    found = law_result(subject, "float32", "value-alone")
     assert found is not None
     assert found.kept == (where == "")
 
 
-@pytest.mark.parametrize("where", ["rows", "classes", "low", ""])
+@pytest.mark.parametrize("where", ["many", "low"])
 def test_the_primal_of_a_custom_vjp_is_asked_of_many_rows_and_of_low_logits(where: str) -> None:
     """Evaluation runs other code there than training: alone this has JAX losses that are wrong on larger problems."""
     jax = pytest.importorskip("jax")
     from xentcheck.adapters.jax.loss import cross_entropy as of_logits
 
     def loss(z: Any, y: Any, **options: Any) -> Any:
-        wrong = {"rows": len(z) > 64, "classes": z.shape[-1] > 404, "low": (z < -60).all(), "": False}[where]
+        wrong = {"many": len(z) > 64 and z.shape[-1] > 404, "low": (z < -60).all()}[where]
         own = jax.custom_vjp(lambda z: jax.numpy.where(wrong, 1.5, 1.0).astype(z.dtype) * of_logits(z, y, **options))
         own.defvjp(lambda z: jax.vjp(lambda z: of_logits(z, y, **options), z), lambda pull, up: pull(up))
         return own(z)
@@ -176,7 +176,7 @@ def test_the_primal_of_a_custom_vjp_is_asked_of_many_rows_and_of_low_logits(wher
     adapter = adapters.from_jax(loss, options={"upstream"}, reductions=["none"])
     found = law_result(of_one_subject(adapter), "float32", "value-alone")
     assert found is not None
-    assert found.kept == (where == "")
+    assert not found.kept
 
 
 def test_a_call_of_jax_breaks_its_law_and_no_other() -> None:

@@ -18,6 +18,9 @@ WIDE = (33, 130)
 MANY = (66, 1003)
 """A batch whose parts PyTorch gives to several threads."""
 
+LONG = (66, 500)
+"""More rows, and more classes, than a block."""
+
 LARGE = (1030, 1003)
 MANY_OF_LAYER, LARGE_OF_LAYER = (66, 120), (1030, 31)
 """The same behind a layer, whose weight holds the square of so many classes."""

@@ -14,7 +14,7 @@ from xentcheck.reference.formats import Array
 from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import Problem
 from xentcheck.studies.asker import Asker, Failed, Residual, Unanswered, compare
-from xentcheck.studies.related import MANY, MANY_OF_LAYER, SHAPE, WIDE, moved, resized, value_of
+from xentcheck.studies.related import LONG, MANY, MANY_OF_LAYER, SHAPE, WIDE, moved, resized, value_of
 
 from .options import (
     PIXELS,
@@ -120,8 +120,8 @@ def value_alone(ask: Asker, p: Problem) -> Residual:
         others.append(with_a_class_ignored(beside[-1], p))
     if not dear:
         others.append(moved(p, -1))
-    if not dear and p.dtype in THOROUGH:
-        others.append(resized(p, MANY if ask.logits else MANY_OF_LAYER))
+    if p.dtype == THOROUGH[0] and (ask.logits or not ask.compiles):
+        others.append(resized(p, LONG if ask.logits else MANY_OF_LAYER))
     if ask.logits and not ask.compiles and p.dtype == THOROUGH[0]:
         others += [*images(p, labels=ask.labels), resized(p, TALL), a_row(p)]
     for q in (*small, *others, *few(resized(p, WIDE), labels=ask.labels)):
