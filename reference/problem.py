@@ -90,7 +90,7 @@ class Problem:
         object.__setattr__(self, "_checksums", checksums(self.arrays()))
 
     def with_arrays(self, arrays: Mapping[str, Array | None]) -> Problem:
-        """The same problem with other arrays, just as they are: nobody checks them."""
+        """The same problem with other arrays of the same numbers, just as they are: nobody checks them."""
         made = copy(self)
         for name, array in arrays.items():
             object.__setattr__(made, name, array)

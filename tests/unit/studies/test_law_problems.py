@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xentcheck.reference.problem import Problem
-from xentcheck.studies.asker import Answer
+from xentcheck.studies.asker import Answer, compare
 from xentcheck.studies.laws import LAWS
 from xentcheck.studies.related import SHAPE, SHIFT, base
 from xentcheck.studies.ways.options import PIXELS, soft_rows, with_options, with_pixels
@@ -56,6 +56,14 @@ class Counting:
         self.asked.add((problem.logits_shape, problem.reduction, *options, str(problem.target.dtype)))
         zeros = {q: np.zeros(problem.shapes[q]) for q in quantities}
         return Answer(problem, zeros, zeros)
+
+
+def test_equal_infinities_differ_by_0_and_others_do_not() -> None:
+    """A loss without a shift may be infinite with a gradient as without; beside a number, or the other sign, not."""
+    p, limit = base("float32"), {"loss": np.zeros(4)}
+    x = Answer(p, {"loss": np.array([np.inf, np.inf, np.inf, 1.0])}, limit)
+    y = Answer(p, {"loss": np.array([np.inf, -np.inf, 1.0, 1.5])}, limit)
+    assert compare(x, y, ("loss",))[0].tolist() == [0.0, np.inf, np.inf, -0.5]
 
 
 THINNED = {
