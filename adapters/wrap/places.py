@@ -10,7 +10,7 @@ from typing import Any
 
 from xentcheck.errors import AdapterError
 
-from .signatures import DEFAULTS, parameters
+from .signatures import DEFAULTS, parameters, tells_parameters
 
 ANY = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 SWAPPED = ("target", "targets", "labels", "label", "y_true"), ("input", "logits", "y_pred", "preds", "output")
@@ -103,7 +103,8 @@ def refuse_uncallable(function: Callable[..., Any], name: str, arrays: int, give
     """
     found = parameters(function)
     places = [p for p in found if p.kind in BY_POSITION]
-    if found and len(places) < arrays and not any(p.kind == Parameter.VAR_POSITIONAL for p in places):
+    enough = len(places) >= arrays or any(p.kind == Parameter.VAR_POSITIONAL for p in places)
+    if not enough and tells_parameters(function):
         raise AdapterError(
             f"{name} takes {len(places)} arguments by position; allowed: logits and target there, options by keyword"
         )

@@ -43,6 +43,15 @@ def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         return []
 
 
+def tells_parameters(function: Callable[..., Any]) -> bool:
+    """Whether anybody knows the parameters of a function, of which there may be none."""
+    try:
+        inspect.signature(function)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def may_be_none(function: Callable[..., Any], name: str) -> bool:
     """Whether a parameter is None by default."""
     return any(p.name == name and p.default is None for p in parameters(function))

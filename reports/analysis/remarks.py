@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from xentcheck.records.record import Record, place_of
-from xentcheck.records.words import printable
+from xentcheck.records.words import printable, several
 from xentcheck.vocabulary import EXECUTED, OBSERVED_LACKS
 
 APART = ("vacuous", "trivial", "unsupported", "unavailable")
@@ -72,4 +72,4 @@ class Remarks:
 
     def observations(self) -> tuple[str, ...]:
         """What implementations do, or refuse, that users may need to know; with the number of comparisons."""
-        return tuple(f"{text} ({n} comparison{'s' if n > 1 else ''})" for text, n in self._observed.items())
+        return tuple(f"{text} ({several(n, 'comparison')})" for text, n in self._observed.items())

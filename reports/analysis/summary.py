@@ -11,7 +11,7 @@ from typing import Protocol
 from xentcheck.records.file import changed, chosen, in_order
 from xentcheck.records.record import Place, Record, place_of, rank
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import describe, printable
+from xentcheck.records.words import describe, printable, several
 from xentcheck.vocabulary import EXECUTED, FAILING, OUTCOMES, REPEATED
 
 from .causes.found import Cause, causes_of
@@ -160,7 +160,7 @@ class _Sums:
         whole = not (run.header.selection or run.header.shard)
         if whole:
             reasons += [
-                f"{'/'.join(place)}: nothing agrees; {_counted(here['deviation'], 'recorded deviation')}"
+                f"{'/'.join(place)}: nothing agrees; {several(here['deviation'], 'recorded deviation')}"
                 for place, here in self.places.items()
                 if here["deviation"] and not here["agree"]
             ]
@@ -226,12 +226,8 @@ def _verdict(ok: bool, counts: dict[str, int], executed: int, failing: int, reas
     bad = ", ".join(f"{counts[o]} {o}" for o in FAILING if counts.get(o))
     why = [bad] if failing else []
     if reasons:
-        why.append(f"{_counted(reasons, 'failure')} of the run as a whole")
+        why.append(f"{several(reasons, 'failure')} of the run as a whole")
     return f"FAILED: {'; '.join(why)}; {counts.get('agree', 0)} of {executed} comparisons agree{rest}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _undecided(sentences: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from xentcheck.errors import RunFileError
 from xentcheck.records.file import chosen
 from xentcheck.records.record import Record, place_of, rank
 from xentcheck.records.run import RunFile
+from xentcheck.records.words import several
 from xentcheck.reports.analysis.causes.found import Cause, causes_of, where
 from xentcheck.reports.analysis.rows import Row
 from xentcheck.vocabulary import FAILING
@@ -126,8 +127,7 @@ def gate(base: Baseline, run: RunFile, limits: Sequence[Limit] = ()) -> Gate:
 
 
 def _failures(cause: Cause) -> str:
-    n = len(cause.records)
-    told = f"{n} new failure{'s' if n > 1 else ''}"
+    told = several(len(cause.records), "new failure")
     return f"{told}, {cause.only}" if cause.only else told
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xentcheck.records.run import RunFile
-from xentcheck.records.words import decimal, printable, ulps_text
+from xentcheck.records.words import decimal, printable, several, ulps_text
 from xentcheck.reports.analysis.causes.found import Cause, where
 from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.reports.analysis.summary import Summary, summarize
@@ -93,17 +93,13 @@ def others(causes: Sequence[Cause]) -> str:
     if len(here) == len(causes):
         return ""
     failures = sum(len(cause.records) for cause in causes) - sum(len(cause.records) for cause in here)
-    return f"... and {_count(len(causes) - len(here), 'more cause')} of {_count(failures, 'failure')}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"
+    return f"... and {several(len(causes) - len(here), 'more cause')} of {several(failures, 'failure')}"
 
 
 def told(cause: Cause, number: int, failures: int) -> list[str]:
     """A cause in few lines of 80 columns, but for the command: what, how many, where, the smallest case, what to do."""
     r = cause.smallest
-    head = f"{number}. {cause.title}: {len(cause.records)} of {failures} failure{'s' if failures > 1 else ''}"
+    head = f"{number}. {cause.title}: {len(cause.records)} of {several(failures, 'failure')}"
     found = {"where": where(cause) + (f"; {cause.only}" if cause.only else ""), "case": f"{r.case} {r.quantity}"}
     if r.expected:
         at = f"at {list(r.index)} " if r.index else ""

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from xentcheck.records.paths import page
-from xentcheck.records.words import ulps_text
+from xentcheck.records.words import several, ulps_text
 from xentcheck.reports.formats.markdown import escaped
 from xentcheck.reports.sections.section import short
 from xentcheck.vocabulary import DTYPES, QUANTITIES
@@ -90,10 +90,9 @@ def _cell(cell: Cell | None, notes: list[str], linked: bool) -> str:
     for excuse in cell.excuses:
         number = len(notes) + 1
         share = f", at most {short(excuse.worst.value)} times the bound" if excuse.worst else ""
-        s = "s" if excuse.comparisons > 1 else ""
         again = f"; {code(excuse.worst.replay)}" if excuse.worst else ""
         notes.append(
-            f"[^{number}]: {excuse.comparisons} recorded deviation{s} apart{share}: {escaped(excuse.told)} "
+            f"[^{number}]: {several(excuse.comparisons, 'recorded deviation')} apart{share}: {escaped(excuse.told)} "
             f"({escaped(excuse.link)}){again}"
         )
         text += f" [^{number}]"

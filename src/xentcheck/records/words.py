@@ -23,6 +23,15 @@ def printable(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def several(number: int, what: str) -> str:
+    """So many of something.
+
+    >>> several(1, "failure"), several(3, "failure")
+    ('1 failure', '3 failures')
+    """
+    return f"{number} {what}{'s' if number > 1 else ''}"
+
+
 def describe(r: Record) -> str:
     """A failure in one line: place, quantity, case, index, got, exact, error and bound."""
     line = f"{'/'.join(place_of(r))} {r.quantity} of {r.case}: {r.outcome}"
@@ -34,7 +43,7 @@ def describe(r: Record) -> str:
         line += f";{at} {numbers}, {share_text(r.share)} of the bound, {in_ulps(r.ulp_here)}"
     if r.suspects:
         more = len(r.suspects) - 1
-        others = f" (or {more} other{'s' if more > 1 else ''})" if more else ""
+        others = f" (or {several(more, 'other')})" if more else ""
         line += f"; suspected {printable(r.suspects[0])}{others}"
     return line
 

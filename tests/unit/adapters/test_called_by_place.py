@@ -85,6 +85,9 @@ def test_what_a_function_of_any_keywords_refuses_is_unsupported() -> None:
 def keyword_only(*, logits: Any, target: Any) -> Any: ...
 
 
+def without_parameters() -> Any: ...
+
+
 def chunked(logits: Any, target: Any, chunks: int, upstream: Any = 1.0) -> Any: ...
 
 
@@ -101,6 +104,7 @@ def swapped(y_true: Any, y_pred: Any) -> Any: ...
             keyword_only,
             "^keyword_only takes 0 arguments by position; allowed: logits and ",
         ),
+        (without_parameters, "^without_parameters takes 0 arguments by position; allowed: logits and "),
         (
             without_bias,
             r"^without_bias needs target, which .* \(a fused linear loss has a parameter for a bias, too\)$",

@@ -184,6 +184,16 @@ def test_lines_fit_80_columns_and_a_comment_its_limit() -> None:
     assert "... and " in text
 
 
+def test_a_cause_without_a_code_has_advice_under_its_title() -> None:
+    """On the terminal and in a comment: a refusal that is no NotImplementedError is nobody's known mistake."""
+    said = {"outcome": "error", "reason": "ValueError: no sums", "raised": "ValueError", "got": "", "expected": ""}
+    refusing = record(shares={}, share=None, ulp=None, **said)
+    result = found(of(refusing, record(case="b", shares=GRADED)))
+    advice = "if the function does not support this, let it raise a NotImplementedError"
+    assert f"ValueError: no sums: {advice}" in " ".join(map(str.strip, told(result, 20)))
+    assert f"\n\nerror: ValueError: no sums: {advice}\n" in gate_markdown(result)
+
+
 def test_annotations_have_a_line_per_cause() -> None:
     """GitHub's workflow commands, whose text is escaped; a green run has a notice alone."""
     lines = annotated(of(record(**{**WRONG, "replay": "a 50 %\nb"})), "github").splitlines()
