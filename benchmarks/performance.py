@@ -143,7 +143,8 @@ def growth(small: tuple[int, int], large: tuple[int, int], goal: float) -> Itera
     exponent = log10(seconds[1] / seconds[0]) / log10(sizes[1] / sizes[0])
     each = " and ".join(f"{1e9 * s / n:.3g}" for s, n in zip(seconds, sizes, strict=True))
     name = f"verdict, float32, {small[0]} x {small[1]} to {large[0]} x {large[1]}"
-    yield Row(f"growth exponent: {name}", exponent, goal, f"{each} ns an element")
+    why = where_time_goes(lambda: judge(problem, values, "stash")) if exponent > goal else ""
+    yield Row(f"growth exponent: {name}", exponent, goal, f"{each} ns an element", why=why)
     how = f"{peak / sizes[1]:.2g} bytes an element"
     rows = "a long row is one block" if large[0] < large[1] else "what is known of each row is kept until the cost"
     yield Row(f"memory beyond the arrays, {large[0]} x {large[1]}", peak / MIB, 64, how, " MiB", why=rows)

@@ -60,6 +60,9 @@ def test_a_baseline_of_large_problems_is_run_as_one(tmp_path: Path) -> None:
     broken = xentcheck("gate", "big", *MINE, cwd=tmp_path)
     assert broken.returncode == 1
     assert "again xentcheck replay gaussian.64x700.f32.index.plain.mean.up-one.contig.s0 --impl" in broken.stdout
+    taken = xentcheck("gate", "big", "--adapter", "numpy", "--update", cwd=tmp_path)  # now it is of another
+    assert taken.stdout.splitlines()[-2].startswith("wrote "), taken.stdout + taken.stderr
+    assert xentcheck("gate", "big", "--adapter", "numpy", cwd=tmp_path).returncode == 0
 
 
 def test_a_broken_gradient_is_red_and_other_rounding_is_not(project: Path) -> None:
