@@ -111,7 +111,7 @@ def test_failures_that_go_away_together_are_one_line() -> None:
 
 @given(st.sampled_from(["crash", "timeout", "error", "disagree"]), st.integers(0, 3), st.text(max_size=5))
 def test_one_more_failure_is_never_nothing(outcome: str, number: int, text: str) -> None:
-    """Whatever the numbers of the comparison that fails, and for what is wrong with the run as a whole."""
+    """Whichever comparison fails, and for what is wrong with the run as a whole: alone this tries any text of it."""
     records = [record(case=f"c{i}") for i in range(4)]
     base = run(*records)
     records[number] = replace(records[number], outcome=outcome)
