@@ -95,7 +95,7 @@ def test_no_folder_is_too_full() -> None:
 
 
 def test_no_public_name_is_a_module_too() -> None:
-    """A lazy export that has a module's name becomes that module once anything imports it: this alone loads them all."""
+    """A lazy export that has a module's name becomes that module once anything imports it: alone this loads all."""
     names = [name for name in xentcheck.__all__ if not isinstance(getattr(xentcheck, name), type(xentcheck))]
     assert "build" in names
     assert not [name for name in names if find_spec(f"xentcheck.{name}")]
