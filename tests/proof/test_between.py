@@ -49,11 +49,12 @@ def test_full_draws_each_interval_anew(dtype: str) -> None:
 
 @pytest.mark.parametrize("upstream", SCALARS)
 def test_scalar_upstream_gradients_are_what_they_say(upstream: str) -> None:
-    """Also where float16 holds no more than 65504."""
+    """Also where float16 holds no more than 65504, and no normal number below 2^-14."""
     for dtype in ("float32", "float16"):
         p = build(Case(family="gaussian", shape=(5, 10), dtype=dtype, upstream=upstream))
-        limit = 65504 / 2 if dtype == "float16" else np.inf
-        assert p.upstream == np.asarray(min(SCALARS[upstream], limit), dtype)
+        limits = (2.0**-14, 65504 / 2) if dtype == "float16" else (0.0, np.inf)
+        number = SCALARS[upstream]
+        assert p.upstream == np.asarray(np.clip(number, *limits) if number else 0.0, dtype)
 
 
 @pytest.mark.parametrize(("option", "sentinel"), [("igntop", 9), ("ignabove", 10), ("ignminus", -1)])

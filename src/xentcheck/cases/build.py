@@ -148,7 +148,8 @@ def _direction(case: Case, stream: Stream) -> Array:
 def _upstream(case: Case, stream: Stream, loss_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     shape = loss_shape if case.reduction == "none" else ()
     if case.upstream in SCALARS:
-        return np.full(shape, min(SCALARS[case.upstream], FORMATS[case.dtype].largest / 2), dtype)
+        f, number = FORMATS[case.dtype], SCALARS[case.upstream]
+        return np.full(shape, min(max(number, f.smallest_normal if number else 0.0), f.largest / 2), dtype)
     if case.upstream in ("neg", "exp"):
         scalar = np.asarray(-stream.uniform(0.5, 2.0, ()), dtype)
         return np.broadcast_to(scalar, shape) if case.upstream == "exp" else np.full(shape, scalar)

@@ -85,6 +85,10 @@ UPSTREAMS = {
     "eighth": "1/8, as each of eight steps gets that add up their gradients",
     "three": "3",
     "tenths": "0.3",
+    "cent": "1/100, as an auxiliary loss gets",
+    "dust": "2^-100, or the least normal number if that is more",
+    "near": "1 + 2^-7, which is nearly 1",
+    "vast": "2^40, or half of the largest number if that is less",
     "nil": "0",
     "rand": "random and signed per row",
     "str": "random, in a strided buffer",
@@ -94,7 +98,19 @@ UPSTREAMS = {
     "huge": "random, and 1e20 in every second row, or a quarter of the largest number if that is less",
 }
 
-SCALARS = {"one": 1.0, "scale": 2.0**14, "amp": 2.0**16, "eighth": 0.125, "three": 3.0, "tenths": 0.3, "nil": 0.0}
+SCALARS = {
+    "one": 1.0,
+    "scale": 2.0**14,
+    "amp": 2.0**16,
+    "eighth": 0.125,
+    "three": 3.0,
+    "tenths": 0.3,
+    "cent": 0.01,
+    "dust": 2.0**-100,
+    "near": 1 + 2.0**-7,
+    "vast": 2.0**40,
+    "nil": 0.0,
+}
 """Upstream gradients that are one number for all rows."""
 
 LAYOUTS = {

@@ -92,7 +92,7 @@ class Subject:
                 "tiny": self.adapter.contract_for(self.device, case.dtype, "dC/dz") in (DEFAULT, "stable"),
                 "linear": "logits" not in capabilities.heads,
                 **dict.fromkeys(("alone", "combined", "sized", "reduced"), not self.combines),
-                **dict.fromkeys(("varied", "shaped"), not self.compiles),
+                **dict.fromkeys(("varied", "shaped", "beside"), not self.compiles),
             }
             few = reserved == "tiny" and case.reduction == "mean" and case.family in SHARP[:2]
             return wants[reserved] and (self.is_main or few)

@@ -7,6 +7,7 @@ from xentcheck.errors import ProfileError
 from xentcheck.vocabulary import DTYPES
 
 from .alone import WIDE, alone_cases
+from .arrays.beside import beside_cases, beside_with_options
 from .arrays.combined import combined_cases
 from .arrays.directed import directed_cases
 from .arrays.lattice import covering_cases
@@ -53,6 +54,7 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     found += shaped_cases(seed)
     found += edge_cases(seed, profile)
     found += between_cases(seed, profile)
+    found += beside_cases(seed)
     found += tiny_cases(seed)
     found += linear_cases(seed)
     found += alone_cases(seed)
@@ -61,4 +63,5 @@ def cases(profile: str, seed: int = 0) -> list[Case]:
     found += reduced_cases(seed)
     found += varied_cases(seed)
     found += beside_each_option(seed)
+    found += beside_with_options(seed)
     return list(dict.fromkeys(found))

@@ -9,6 +9,8 @@ from xentcheck.cases.case import Case
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .alone import SHAPES, WIDE, alone_cases, signed
+from .arrays.beside import OPTIONS as BESIDE
+from .arrays.beside import beside_with_options
 from .arrays.combined import FACTORS, combined_cases
 from .arrays.shaped import SHAPES as SHAPED
 from .arrays.shaped import beside_each_option
@@ -66,8 +68,8 @@ def tiny_cases(seed: int) -> tuple[Case, ...]:
 
 
 def reserved_for(case: Case) -> str:
-    """Whom a case is for: `tiny`, `linear`, `alone`, `combined`, `sized`, `reduced`, `varied` or `shaped`, by the
-    function that makes it; else nobody in particular, an empty string.
+    """Whom a case is for: `tiny`, `linear`, `alone`, `combined`, `sized`, `reduced`, `varied`, `shaped` or `beside`,
+    by the function that makes it; else nobody in particular, an empty string.
 
     >>> reserved_for(Case.parse("gaussian.3x7x2.f32.index.plain.mean.up-one.contig.s0"))
     'alone'
@@ -90,5 +92,6 @@ RESERVED: dict[str, tuple[frozenset[tuple[int, ...]], Callable[[int], tuple[Case
     "reduced": (REDUCED_SHAPES, reduced_cases),
     "varied": (frozenset(VARIED_SHAPES), varied_cases),
     "shaped": (frozenset(SHAPED), beside_each_option),
+    "beside": (frozenset(shape for shape, *_ in BESIDE), beside_with_options),
 }
 """Shapes of the cases that are not for all, and the cases."""
