@@ -45,7 +45,7 @@ REFUSABLE: dict[str, tuple[str, Callable[[Problem], bool]]] = {
     CLASS_IGNORED: ("option", lambda p: not p.probabilities and 0 <= p.ignore_index < p.classes),
 }
 """By name: of what kind it is, and which problems have what a function may refuse although it takes the option;
-`wrap.refusals.VALUES` has a problem of each.
+`wrap.trying.refusals.VALUES` has a problem of each.
 """
 
 

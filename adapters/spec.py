@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.wrap.functions import from_process
 from xentcheck.adapters.wrap.implementation import WRAPPERS, adapter_of
-from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.errors import AdapterError, foreign, require_named, told
 from xentcheck.vocabulary import TIMEOUT
 

@@ -48,9 +48,9 @@ def called(way: str, loss: Loss, arguments: tuple[Tensor, ...], target: Tensor, 
         return output
     if way == "reused-buffers":
         return _of_reused_buffers(loss, arguments, target, weight)
-    if way == "evaluated-before":
+    if way in ("evaluated-before", "evaluated-copy"):
         with torch.no_grad():
-            loss(*(x.detach() for x in arguments))
+            loss(*(x.detach().clone() if way == "evaluated-copy" else x.detach() for x in arguments))
         return loss(*arguments)
     if way == "vmap":
         beside = target[-1:].expand(target.shape) if target.ndim else target  # of other labels, as batches are

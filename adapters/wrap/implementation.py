@@ -16,11 +16,12 @@ from xentcheck.reference.problem import NO_IGNORE
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .aliases import renamed
+from .trying.answers import UNNAMED
 from .called import as_function, calling_of, is_module, name_of
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import by_position, names_of
 from .places import of_autograd, refuse_uncallable
-from .refusals import KEYWORDS, NAMED, TRIED, UNTOLD
+from .trying.refusals import KEYWORDS, NAMED, TRIED, UNTOLD
 from .signatures import (
     DEFAULTS,
     always_given,
@@ -125,7 +126,8 @@ def adapter_of(
         made.ways = tuple(dict.fromkeys((*made.ways, "no-bias")))
     made.guessed = frozenset({LABELS}) if options is not None else frozenset((*TRIED, *NAMED, *DTYPES, LABELS))
     if parameters is None and options is None:
-        made.guessed |= {KEYWORDS}
+        unnamed = {"reduction", *NAMED} - set(named_parameters(function))
+        made.guessed |= {KEYWORDS, *(UNNAMED + name for name in unnamed)}
     made.guessed |= frozenset(REDUCTIONS if parameters is None or "reduction" in parameters else {UNTOLD})
     return promising(made, some)
 

@@ -46,7 +46,7 @@ def print_summary(run: RunFile, console: Console, summary: Summary | None = None
     for text in summary.observations:
         console.print(_plain(text, style="yellow"), soft_wrap=True)
     for adapter, refused in remarks.refused.items():
-        _print_wrapped(f"{adapter} is not asked for what it raises an exception for:", console)
+        _print_wrapped(f"{adapter} is not asked for what it does not take:", console)
         for text in refused:
             _print_wrapped(f"   {text}", console)
     for text in summary.not_asked:

@@ -10,7 +10,7 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.cases import Case
 from xentcheck.errors import AdapterError
 from xentcheck.records.file import Header

@@ -15,7 +15,7 @@ from xentcheck.adapters.base import Result
 from xentcheck.adapters.numpy.linear import NumpyLinear
 from xentcheck.adapters.wrap.fused import as_layer, names_of
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.cases.build import build
 from xentcheck.cases.profiles.linear import (
     LINEAR_SHAPES,

@@ -13,7 +13,7 @@ from xentcheck import adapters
 from xentcheck.adapters.needs import needed_options
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.refusals import NAMED, TRIED, plain, tried
+from xentcheck.adapters.wrap.trying.refusals import NAMED, TRIED, plain, tried
 from xentcheck.cases import Case, selection
 from xentcheck.cli.main import cli
 from xentcheck.reference import cross_entropy, cross_entropy_grad
@@ -119,39 +119,6 @@ def test_a_parameter_that_is_not_implemented_is_a_refusal(kind: type[Exception],
     assert any(r.outcome == "error" for r in run.records) != refused
 
 
-def of_each_row(logits: Any, labels: Any) -> Any:
-    """The loss of a row alone, mapped over the first axis."""
-    import jax
-
-    return jax.vmap(lambda z, y: jax.nn.logsumexp(z) - z[y])(logits, labels)
-
-
-def rows_of_classes_last(logits: Any, labels: Any) -> Any:
-    """Rows of probabilities alone, as optax's: the classes are the last axis, whatever comes before."""
-    import jax
-
-    if labels.ndim != logits.ndim:
-        raise ValueError("one row of labels for each row of logits")
-    return -(labels * jax.nn.log_softmax(logits, -1)).sum(-1)
-
-
-@pytest.mark.parametrize("loss", [of_each_row, rows_of_classes_last])
-def test_another_layout_of_images_is_a_refusal_of_jax(loss: Any) -> None:
-    """Whose functions have the classes last; in PyTorch, where they are axis 1, a loss of another shape is an error."""
-    pytest.importorskip("jax")
-    adapter = tried(adapter_of(loss, "jax"))
-    assert adapter.refused["k_dims"].startswith("AdapterError: ")
-    assert "shape" in adapter.refused["k_dims"]
-    assert "k_dims" not in adapter.capabilities.options
-    torch = pytest.importorskip("torch")
-
-    def of_pytorch(logits: Any, labels: Any) -> Any:
-        one_hot = torch.nn.functional.one_hot(labels, logits.shape[-1])
-        return -(one_hot * torch.log_softmax(logits, -1)).sum(-1) if logits.ndim < 3 else logits.sum(-1)
-
-    assert "k_dims" not in tried(adapter_of(of_pytorch, "torch")).refused
-
-
 def rows_of_numpy(logits: Any, target: Any, reduction: str = "mean", upstream: Any = 1.0) -> Any:
     """Rows of probabilities alone."""
     if target.ndim != logits.ndim:
@@ -236,7 +203,7 @@ def test_in_a_process_of_its_own(
     chosen = ["--case", "gaussian.11.*.plain.*", "--case", "gaussian.5x10.*.prob.*.mean.*"]
     assert cli.main([*command, *chosen], standalone_mode=False) == 1
     text = capsys.readouterr().out
-    assert "loss is not asked for what it raises an exception for:\n" in text
+    assert "loss is not asked for what it does not take:\n" in text
     assert "\n   probabilities: NotImplementedError: labels only\n" in text
     assert "it exited with code 3" in text
 

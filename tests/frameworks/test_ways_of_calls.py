@@ -22,7 +22,7 @@ from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.studies.law_study import LAWS, law_result
 from xentcheck.vocabulary import OPTIONS
 

@@ -11,7 +11,7 @@ import pytest
 import xentcheck
 from xentcheck.adapters.spec import Spec
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.adapters.wrap.signatures import parameters_of, supported
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad

@@ -62,3 +62,9 @@ def needs(torch: Any, z: Any) -> bool:
 
 def batched(torch: Any, z: Any) -> bool:
     return bool(torch._C._functorch.is_batchedtensor(z))
+
+
+def of_a_volume(torch: Any, z: Any) -> bool:
+    """Whether the logits are a volume with the classes next to each other in memory, and in no other order."""
+    last = z.ndim == 5 and z.is_contiguous(memory_format=torch.channels_last_3d)
+    return last and not z.is_contiguous()

@@ -15,6 +15,7 @@ from conditions_of_calls import (
     narrow,
     needs,
     of_a_class,
+    of_a_volume,
     of_all,
     of_pixels,
     smooths,
@@ -216,6 +217,17 @@ def of_cached_weights(torch: Any, z: Any, y: Any, **options: Any) -> Any:
     return torch.nn.functional.cross_entropy(z, y, **options)
 
 
+def of_weights_before_they_are_written_into(torch: Any, z: Any, y: Any, **options: Any) -> Any:
+    """The weights that came first, of that many classes, stand for those of a tensor that was written into since."""
+    if "weight" in options:
+        weight, known = options["weight"], SAVED.setdefault("first weights", {})
+        if weight._version > 1 and len(weight) in known:  # whoever makes a tensor writes into it once
+            options["weight"] = known[len(weight)]
+        elif weight._version <= 1:
+            known.setdefault(len(weight), weight.detach().clone())
+    return torch.nn.functional.cross_entropy(z, y, **options)
+
+
 def of_cached_labels(torch: Any, z: Any, y: Any, **options: Any) -> Any:
     """Labels are kept by the tensor that they came in."""
     known = SAVED.setdefault("labels", {})
@@ -294,7 +306,14 @@ CALLS: dict[str, tuple[str, Any, set[str]]] = {
     "one-target": ("vmap", kept_of_the_first_batch, set()),
     "bytes": ("label-dtypes", doubled_if(lambda torch, z, y, o: y.dtype == torch.uint8), set()),
     "computed": ("computed-inputs", doubled_if(lambda torch, z, y, o: z.grad_fn is not None), {"forward-mode"}),
+    "computed-rows": (
+        "computed-inputs",
+        doubled_if(lambda torch, z, y, o: z.grad_fn is not None and len(z) > 64),
+        set(),
+    ),
+    "volumes-last": ("strides", doubled_if(lambda torch, z, y, o: of_a_volume(torch, z)), set()),
     "cached": ("reused-buffers", of_cached_labels, set()),
+    "weights-written": ("reused-buffers", of_weights_before_they_are_written_into, set()),
     "evaluation": ("evaluated-before", doubled_after_evaluation, set()),
     "another-shape": ("interleaved", backward_of(of_the_last_shape), {"forward-mode"}),
     "weights-kept": ("reused-buffers", of_cached_weights, set()),

@@ -13,7 +13,7 @@ from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.process.adapter import ProcessAdapter
 from xentcheck.adapters.promises import promising
 from xentcheck.adapters.spec import Spec, _isolated, imported
-from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.cases import Case
 from xentcheck.records.findings import LawResult
 from xentcheck.reports.sections.laws import law_section

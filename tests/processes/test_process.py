@@ -18,7 +18,7 @@ from xentcheck.adapters.process.adapter import PATIENCE, SILENT, ProcessAdapter
 from xentcheck.adapters.process.program import Program
 from xentcheck.adapters.process.wire import Message
 from xentcheck.adapters.spec import Spec, resolve
-from xentcheck.adapters.wrap.refusals import TRIED, plain, tried
+from xentcheck.adapters.wrap.trying.refusals import TRIED, plain, tried
 from xentcheck.cases import Case, selection
 from xentcheck.errors import AdapterError, ProcessEnded, ProcessTimeout, ProtocolError
 from xentcheck.records.findings import ALL_LAWS

@@ -50,7 +50,7 @@ FAULTS: dict[str, tuple[Where, Given, Given | None]] = {
     ),
     "a-hundredth": (lambda p: 0.005 < upstream(p) < 0.1, {}, {"upstream": 0.0}),
     "next-to-nothing": (lambda p: 0 < upstream(p) < 1e-20, {}, {"upstream": 0.0}),
-    "nearly-one": (lambda p: 0.99 < upstream(p) < 1.01 and upstream(p) != 1, {}, {"upstream": 1.0}),
+    "nearly-one": (lambda p: upstream(p) == 1 + 2.0**-7, {}, {"upstream": 1.0}),
     "beyond-a-million": (lambda p: upstream(p) > 1e6, {}, {"upstream": 1e6}),
 }
 """Where a fault shows, and what the value and the gradient get there."""

@@ -12,7 +12,7 @@ import pytest
 from xentcheck import adapters
 from xentcheck.adapters.base import Adapter
 from xentcheck.adapters.numpy.adapter import value_and_gradient
-from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.api import Run, tasks_of
 from xentcheck.cases import Case
 from xentcheck.cases.profiles.named import cases

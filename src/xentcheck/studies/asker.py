@@ -26,11 +26,15 @@ Residual = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class Answer:
-    """What an implementation returned for a problem, in float64, with the bounds of its contract."""
+    """What an implementation returned for a problem, in float64, with the bounds of its contract.
+
+    overwritten: the inputs that it wrote into, as it may.
+    """
 
     problem: Problem
     raw: Mapping[str, Array]
     bounds: Mapping[str, Array]
+    overwritten: tuple[str, ...] = ()
 
     def __getitem__(self, quantity: str) -> Array:
         return np.asarray(self.raw[quantity]).astype(np.float64)
@@ -116,7 +120,7 @@ class Asker:
             for q, name in names.items()
         }
         values = {q: np.asarray(x) if shared else np.array(x) for q, x in found.items()}
-        return Answer(problem, values, bounds)
+        return Answer(problem, values, bounds, done.result.changed_inputs)
 
 
 def with_options(subject: Subject, options: tuple[str, ...]) -> Subject:

@@ -69,6 +69,7 @@ def test_equal_infinities_differ_by_0_and_others_do_not() -> None:
 THINNED = {
     "value-alone": (22, 15),
     "label-dtypes": (26, 16),
+    "computed-inputs": (10, 9),
     "interleaved": (9, 9),
     "vmap": (9, 5),
     "gradient-of-target": (6, 2),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.cases.selection import selected
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.subjects import Subject

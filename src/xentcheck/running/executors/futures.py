@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.refusals import tried
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.errors import AdapterError, UnavailableError, told
 from xentcheck.running.subjects import Subject, subjects_of
 from xentcheck.running.tasks import Finished, Task, run_task

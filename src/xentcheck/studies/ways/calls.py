@@ -18,6 +18,7 @@ from xentcheck.studies.related import LONG, MANY, MANY_OF_LAYER, SHAPE, WIDE, mo
 
 from .options import (
     PIXELS,
+    VOLUME,
     a_row,
     apart,
     backwards,
@@ -29,6 +30,7 @@ from .options import (
     turned,
     with_a_class_ignored,
     with_options,
+    with_other_numbers,
     with_pixels,
 )
 
@@ -77,23 +79,31 @@ def asked_of(ask: Asker, p: Problem) -> tuple[str, ...]:
     return value_of(p), "dC/dz", *(() if ask.logits else ("dC/dw", "dC/db"))
 
 
-def in_way(way: str, *, every: bool = True) -> Callable[[Asker, Problem], Residual]:
+def in_way(
+    way: str, *, every: bool = True, long: bool = False, of_copies: str = "", refilled: bool = False
+) -> Callable[[Asker, Problem], Residual]:
     """The law that a way changes neither costs nor gradients; a refusal is no result.
 
     every: with each option alone, and with pixels, in all dtypes; else in float32 only, and of a JIT, which compiles
-    for each, with weights and smoothing alone there.
+    for each, with weights and smoothing alone there. long: in float32, without a JIT, also in a batch larger than a
+    block. of_copies: the way for whoever overwrites its logits. refilled: of the other numbers that the arrays held
+    before, too, so that neither of the two calls is right by what was kept of an earlier one.
     """
 
     def law(ask: Asker, p: Problem) -> Residual:
         def differ(q: Problem) -> Residual:
             asked = asked_of(ask, q)
-            return compare(ask(q, *asked, way=way), ask(q, *asked), asked)
+            usual = ask(q, *asked) if of_copies else None
+            chosen = of_copies if usual and usual.overwritten else way
+            return compare(ask(q, *asked, way=chosen), usual or ask(q, *asked), asked)
 
         first = p.dtype == THOROUGH[0]
         whole = every or (first and not ask.compiles)
         problems = [p, *(with_options if whole else few)(p, labels=ask.labels)]
         problems += with_options(p, labels=ask.labels)[1:3] if first and not whole else []
         problems += [with_pixels(p, shape) for shape in PIXELS] if whole and ask.logits else []
+        problems += [resized(p, LONG if ask.logits else MANY_OF_LAYER)] if long and first and not ask.compiles else []
+        problems += [with_other_numbers(q) for q in problems] if refilled else []
         return joined(found for q in problems for found in answered(partial(differ, q)))
 
     return law
@@ -189,7 +199,7 @@ def strides(ask: Asker, p: Problem) -> Residual:
         for way, order in ORDERS
         for result in answered(partial(differ, q, only(name, order), way))
     ]
-    for shape in PIXELS:
+    for shape in (*PIXELS, VOLUME):
         image = with_pixels(p, shape)
         soft = replace(image, target=soft_rows(image))
         each = replace(image, reduction="none", upstream=np.resize(p.upstream, image.target.shape))

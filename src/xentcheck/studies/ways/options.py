@@ -16,6 +16,9 @@ from xentcheck.studies.related import IGNORED
 PIXELS = ((2, 7, 3, 4), (3, 7, 5))
 """Logits with two axes of pixels, and with one, as a sequence has."""
 
+VOLUME = (2, 7, 2, 3, 2)
+"""Logits with three axes of pixels."""
+
 
 def with_options(p: Problem, *, labels: bool) -> list[Problem]:
     """Sums and means with each option alone, and with those that go together."""
@@ -32,6 +35,13 @@ def _with_each(mean: Problem, ignored: Array, labels: bool) -> list[Problem]:
     options: list[dict[str, Any]] = [{}, weight, smoothing, {"target": soft_rows(mean)}, {**weight, **smoothing}]
     options += [ignoring, {**ignoring, **weight, **smoothing}] if labels else []
     return [replace(mean, **some) for some in options]
+
+
+def with_other_numbers(q: Problem) -> Problem:
+    """The problem that its arrays held before, where they are filled anew: other logits, labels and weights."""
+    weight = None if q.weight is None else np.roll(q.weight, 1, 0)
+    target = np.roll(q.target, 1, 0) if q.target.ndim else q.target
+    return replace(q, logits=-np.asarray(q.logits), target=target, weight=weight)
 
 
 def with_a_class_ignored(q: Problem, p: Problem) -> Problem:

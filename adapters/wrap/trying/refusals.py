@@ -1,7 +1,8 @@
 """What a function does not take, and its signature does not tell: tried once, on a small problem, in place of a guess.
 
 What it refuses with an exception is `unsupported`, with that as the reason. A wrong answer, a crash or a hang is no
-refusal: there the cases will tell. One wrong answer is: a JAX function's losses of another shape for images.
+refusal: there the cases will tell. Three wrong answers are: a JAX function's losses of another shape for images, those
+of images with the classes on their last axis, and what a function of any keywords answers where it overlooks one.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,27 +18,13 @@ from xentcheck.adapters.base import ALL_SMOOTHED, CLASS_IGNORED, LABELS, SHORT
 from xentcheck.adapters.needs import needed_options
 from xentcheck.errors import ProcessEnded, foreign, told
 from xentcheck.reference.labels import one_hot
-from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import REFUSALS
 
-from .fused import as_layer
+from .answers import ROWS, SHARES, classes_last, distances, overlooks, overlooks_reductions, plain, reduced
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
-
-ROWS = ((0.0, 1.0, 3.0), (2.0, 0.0, 0.5))
-
-
-SHARES = ((0.25, 0.25, 0.5), (0.125, 0.625, 0.25))
-"""Rows of probabilities that add up to 1, as some functions ask for."""
-
-
-def plain(dtype: str, **changes: Any) -> Problem:
-    """Two rows of three classes."""
-    given: dict[str, Any] = {"logits": np.array(ROWS, dtype), "target": np.array([0, 2])}
-    return Problem(**{**given, **changes})
-
 
 TRIED: dict[str, Callable[[str], Problem]] = {
     "probabilities": lambda dtype: plain(dtype, target=np.array(SHARES, dtype)),
@@ -67,8 +53,14 @@ NAMED: dict[str, Callable[[str], Problem]] = {
 any other exception is an error of their cases. A function of any keywords may refuse them by a TypeError, too.
 """
 
+CLASSES_LAST = "images have their classes on the last axis"
+"""Why it is not asked about pixels."""
+
 KEYWORDS = "keywords"
 """What is guessed of a function of any keywords: which of `NAMED` it takes."""
+
+OVERLOOKED = "a keyword that it overlooks"
+"""Why it is not asked for that."""
 
 UNTOLD = "untold-reduction"
 """What is guessed of a function without a parameter for it: which reduction it does."""
@@ -98,7 +90,7 @@ def tried(adapter: Adapter) -> Adapter:
     first = next((d for d in ("float32", *c.dtypes) if d in c.dtypes), "")
     if not first:
         return adapter
-    if UNTOLD in adapter.guessed:
+    if UNTOLD in adapter.guessed or overlooks_reductions(adapter, first):
         _find_reduction(adapter, plain(first))
     _without_refused_reductions(adapter, plain(first))
     if (reason := _refusal(adapter, plain(first))) != "" and not (reason and _takes_rows_only(adapter, first, reason)):
@@ -110,6 +102,7 @@ def tried(adapter: Adapter) -> Adapter:
         if option in adapter.guessed & c.options:
             reason = _refusal(adapter, NAMED[option](first)) or ""
             refused |= {option: reason} if reason.partition(":")[0] in refusing else {}
+            refused |= {option: OVERLOOKED} if option not in refused and overlooks(adapter, option, first) else {}
     asked = {option: problem(first) for option, problem in TRIED.items() if option in adapter.guessed & c.options}
     asked |= {dtype: plain(dtype) for dtype in c.dtypes if dtype in adapter.guessed}
     if not c.labels:
@@ -119,8 +112,10 @@ def tried(adapter: Adapter) -> Adapter:
         known = needed_options(p) & set(refused)
         if reason := next((why for r in reductions if not known and (why := _refusal(adapter, p, r))), ""):
             refused[name] = reason
-        elif name == "k_dims" and not known and adapter.package == "jax" and "none" in c.reductions:
-            refused |= {name: reason} if (reason := _of_another_shape(adapter, p)) else {}
+        elif name == "k_dims" and not known:
+            reason = _of_another_shape(adapter, p) if adapter.package == "jax" and "none" in c.reductions else ""
+            reason = reason or (CLASSES_LAST if "probabilities" not in refused and classes_last(adapter, first) else "")
+            refused |= {name: reason} if reason else {}
     for name, (option, value) in VALUES.items():
         if option in c.options - set(refused) and (c.labels or option != "ignore_index"):
             reason = _refusal(adapter, value(first) if c.labels else one_hot(value(first))) or ""
@@ -163,43 +158,15 @@ def _find_reduction(adapter: Adapter, problem: Problem) -> None:
     """
     adapter.guessed -= {UNTOLD}
     for p in (problem, one_hot(problem)):
-        if distances := _distances(adapter, p):
-            nearest = min(distances, key=lambda reduction: distances[reduction])
+        if found := distances(adapter, p):
+            nearest = min(found, key=lambda reduction: found[reduction])
             adapter.capabilities = replace(adapter.capabilities, reductions=(nearest,))
             return
 
 
-def _distances(adapter: Adapter, problem: Problem) -> dict[str, float]:
-    """By reduction, how far its value is from the exact one, where it has that one's shape."""
-    found: dict[str, float] = {}
-    for device, reduction in product(adapter.devices(), ("mean", "sum", "none")):
-        p = _reduced(adapter, problem, reduction)
-        if p is None:
-            continue
-        quantity = "loss" if reduction == "none" else "cost"
-        try:
-            with foreign(), warnings.catch_warnings(action="ignore"):
-                value = adapter.compute(p, [quantity], device=device, variant=adapter.variants[0]).values[quantity]
-        except ProcessEnded:
-            break  # each further call might cost another process, or the limit of time
-        except Exception:
-            continue
-        exact = Exact(p).evaluate([quantity])[quantity][0]
-        if np.shape(value) == exact.shape:
-            found[reduction] = float(np.abs(np.asarray(value).astype(np.float64) - exact).max())
-    return found
-
-
-def _reduced(adapter: Adapter, problem: Problem, reduction: str) -> Problem | None:
-    """The problem in that reduction, as the adapter is asked for it; None if no layer has it."""
-    ones = np.ones(problem.loss_shape if reduction == "none" else (), problem.dtype)
-    p = replace(problem, reduction=reduction, upstream=ones)
-    return p if "logits" in adapter.capabilities.heads else as_layer(p)
-
-
 def _of_another_shape(adapter: Adapter, problem: Problem) -> str:
     """What is said of losses of another shape, or an empty string: in JAX classes usually are the last axis."""
-    p = _reduced(adapter, problem, "none")
+    p = reduced(adapter, problem, "none")
     found = "" if p is None else _raised(adapter, p, adapter.devices()[0], shapes=True)
     return found if found and found.startswith(SHAPED) else ""
 
@@ -207,7 +174,7 @@ def _of_another_shape(adapter: Adapter, problem: Problem) -> str:
 def _refusal(adapter: Adapter, problem: Problem, reduction: str = "") -> str | None:
     """The exception that a problem ends in on every device, or an empty string; None if the process ends with it."""
     reduction = reduction or adapter.capabilities.reductions[0]
-    p = _reduced(adapter, problem, reduction)
+    p = reduced(adapter, problem, reduction)
     if p is None:
         return ""
     found = [_raised(adapter, p, device) for device in adapter.devices()]

@@ -1,0 +1,138 @@
+"""What a function answers to a small problem, beside the exact value: which reduction it does, what it overlooks, and
+where it takes the classes to be.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xentcheck.errors import ProcessEnded, foreign
+from xentcheck.reference.bounds import bound
+from xentcheck.reference.bounds.contracts import DEFAULT
+from xentcheck.reference.formats import Array
+from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
+
+from xentcheck.adapters.wrap.fused import as_layer
+
+if TYPE_CHECKING:
+    from xentcheck.adapters.base import Adapter
+
+ROWS = ((0.0, 1.0, 3.0), (2.0, 0.0, 0.5))
+
+
+SHARES = ((0.25, 0.25, 0.5), (0.125, 0.625, 0.25))
+"""Rows of probabilities that add up to 1, as some functions ask for."""
+
+
+def plain(dtype: str, **changes: Any) -> Problem:
+    """Two rows of three classes."""
+    given: dict[str, Any] = {"logits": np.array(ROWS, dtype), "target": np.array([0, 2])}
+    return Problem(**{**given, **changes})
+
+
+UNNAMED = "unnamed-"
+"""What is guessed of a function of any keywords, with the name of one that it has no parameter for: that it uses it."""
+
+SET: dict[str, dict[str, Any]] = {
+    "weight": {"weight": np.array((0.5, 2.0, 1.0))},
+    "ignore_index": {"ignore_index": 1},
+    "label_smoothing": {"label_smoothing": 0.5},
+}
+"""Options, where each makes another loss of two rows with the labels 0 and 1."""
+
+OVERLOOKABLE = tuple(SET)
+
+
+def distances(adapter: Adapter, problem: Problem) -> dict[str, float]:
+    """By reduction, how far its value is from the exact one, where it has that one's shape."""
+    found: dict[str, float] = {}
+    for reduction, value in values(adapter, problem).items():
+        p = reduced(adapter, problem, reduction)
+        assert p is not None
+        exact = Exact(p).evaluate([_quantity(p)])[_quantity(p)][0]
+        if value.shape == exact.shape:
+            found[reduction] = float(np.abs(value - exact).max())
+    return found
+
+
+def values(adapter: Adapter, problem: Problem) -> dict[str, Array]:
+    """What it answers in each reduction, in float64, where it does."""
+    found: dict[str, Array] = {}
+    for device, reduction in product(adapter.devices(), ("mean", "sum", "none")):
+        p = reduced(adapter, problem, reduction)
+        if p is None:
+            continue
+        try:
+            found[reduction] = _value(adapter, p, device)
+        except ProcessEnded:
+            break  # each further call might cost another process, or the limit of time
+        except Exception:
+            continue
+    return found
+
+
+def _value(adapter: Adapter, p: Problem, device: str) -> Array:
+    """Its value, in float64. Raises what the call does."""
+    with foreign(), warnings.catch_warnings(action="ignore"):
+        result = adapter.compute(p, [_quantity(p)], device=device, variant=adapter.variants[0])
+    return np.asarray(result.values[_quantity(p)]).astype(np.float64)
+
+
+def _quantity(p: Problem) -> str:
+    """The quantity that is the value of the loss."""
+    return "loss" if p.reduction == "none" else "cost"
+
+
+def overlooks_reductions(adapter: Adapter, dtype: str) -> bool:
+    """Whether a function of any keywords returns the same whatever reduction it is asked for."""
+    if UNNAMED + "reduction" not in adapter.guessed:
+        return False
+    first, *others = values(adapter, plain(dtype)).values() or (None,)
+    return bool(others) and all(np.array_equal(first, other) for other in others)
+
+
+def overlooks(adapter: Adapter, option: str, dtype: str) -> bool:
+    """Whether a function of any keywords answers with an option what it answers without it."""
+    if UNNAMED + option not in adapter.guessed:
+        return False
+    labels = {"target": np.array([0, 1])}
+    options = {k: x.astype(dtype) if isinstance(x, np.ndarray) else x for k, x in SET[option].items()}
+    given = [reduced(adapter, plain(dtype, **labels, **x), adapter.capabilities.reductions[0]) for x in (options, {})]
+    try:
+        with_it, without = (_value(adapter, p, adapter.devices()[0]) for p in given if p is not None)
+    except Exception:
+        return False
+    return np.array_equal(with_it, without)
+
+
+def classes_last(adapter: Adapter, dtype: str) -> bool:
+    """Whether its answer to rows of probabilities with an axis of pixels is right, within the bounds of the default
+    contract, if the last axis holds the classes.
+    """
+    z, q = (np.arange(24.0).reshape(2, 3, 4) % m for m in (5, 7))
+    arrays = {"logits": z.astype(dtype), "target": (q / 8).astype(dtype)}
+    turned = {name: np.moveaxis(x, -1, 1).copy() for name, x in arrays.items()}
+    reduction = adapter.capabilities.reductions[0]
+    ones = np.ones((2, 3) if reduction == "none" else (), dtype)
+    as_rows = Problem(reduction=reduction, upstream=ones, **turned)
+    try:
+        found = _value(adapter, Problem.unchecked(reduction=reduction, upstream=ones, **arrays), adapter.devices()[0])
+    except Exception:
+        return False
+    quantity = _quantity(as_rows)
+    exact = Exact(as_rows).evaluate([quantity])[quantity][0]
+    allowed = bound(quantity, as_rows, DEFAULT)
+    return found.shape == exact.shape and bool((np.abs(found - exact) <= allowed).all())
+
+
+def reduced(adapter: Adapter, problem: Problem, reduction: str) -> Problem | None:
+    """The problem in that reduction, as the adapter is asked for it; None if no layer has it."""
+    ones = np.ones(problem.loss_shape if reduction == "none" else (), problem.dtype)
+    p = replace(problem, reduction=reduction, upstream=ones)
+    return p if "logits" in adapter.capabilities.heads else as_layer(p)

@@ -1,0 +1,141 @@
+"""What a small problem's answer tells of a function: keywords that it overlooks, and classes on the last axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xentcheck
+from xentcheck.adapters.wrap.trying.answers import OVERLOOKABLE
+from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.trying.refusals import CLASSES_LAST, OVERLOOKED, tried
+from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.vocabulary import REDUCTIONS
+
+
+def of_keywords(used: tuple[str, ...], *, upstream: float = 1.0) -> Any:
+    """A NumPy loss of any keywords, which uses some of them; upstream: a factor of its gradient."""
+
+    def loss(logits: Any, target: Any, **options: Any) -> Any:
+        given = {name: options[name] for name in used if name in options}
+        up = np.asarray(options.get("upstream", 1.0)) * upstream
+        return cross_entropy(logits, target, **given), cross_entropy_grad(logits, target, upstream=up, **given)
+
+    return loss
+
+
+@pytest.mark.parametrize("option", OVERLOOKABLE)
+def test_a_keyword_that_changes_nothing_is_not_asked_for(option: str) -> None:
+    """As in a loss that swallows what others pass: it promises nothing about that."""
+    others = tuple(name for name in (*OVERLOOKABLE, "reduction") if name != option)
+    adapter = tried(adapter_of(of_keywords(others), "numpy"))
+    assert {name: reason for name, reason in adapter.refused.items() if reason == OVERLOOKED} == {option: OVERLOOKED}
+    assert option not in adapter.capabilities.options
+    assert adapter.capabilities.reductions == REDUCTIONS
+
+
+def test_a_reduction_that_is_overlooked_is_not_asked_for() -> None:
+    """What it returns whatever it is asked for is found out: a mean here."""
+    assert tried(adapter_of(of_keywords(OVERLOOKABLE), "numpy")).capabilities.reductions == ("mean",)
+
+
+def test_keywords_that_are_used_are_asked_for() -> None:
+    """Nothing of them is refused."""
+    everything = (*OVERLOOKABLE, "reduction")
+    adapter = tried(adapter_of(of_keywords(everything), "numpy"))
+    assert OVERLOOKED not in adapter.refused.values()
+    assert adapter.capabilities.reductions == REDUCTIONS
+
+
+@pytest.mark.parametrize("option", OVERLOOKABLE)
+def test_a_parameter_that_changes_nothing_is_asked_for(option: str) -> None:
+    """Whoever names it promises it: what is left out is a mistake."""
+
+    def loss(
+        logits: Any, target: Any, weight: Any = None, ignore_index: int = -100, label_smoothing: float = 0.0, **_: Any
+    ) -> Any:
+        given = {"weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing}
+        del given[option]
+        return cross_entropy(logits, target, **given), cross_entropy_grad(logits, target, **given)
+
+    assert OVERLOOKED not in tried(adapter_of(loss, "numpy")).refused.values()
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_the_loss_of_transformers_agrees() -> None:
+    """`fixed_cross_entropy` swallows all but the sentinel: alone this judges a loss whose keywords do nothing."""
+    torch = pytest.importorskip("torch")
+
+    def fixed(source: Any, target: Any, num_items_in_batch: Any = None, ignore_index: int = -100, **kwargs: Any) -> Any:
+        reduction = "sum" if num_items_in_batch is not None else "mean"
+        loss = torch.nn.functional.cross_entropy(source, target, ignore_index=ignore_index, reduction=reduction)
+        return loss / num_items_in_batch if reduction == "sum" else loss
+
+    run = xentcheck.check(fixed, "torch", dtypes=["float32"])
+    assert run.ok
+    assert run.verdict.counts["agree"]
+
+
+def distilled(framework: str, axis: int, reduction: str) -> Any:
+    """A loss of rows of probabilities over the classes of one axis."""
+    module = pytest.importorskip("jax" if framework == "jax" else "torch")
+    log_softmax = module.nn.log_softmax if framework == "jax" else module.log_softmax
+
+    def loss(logits: Any, labels: Any) -> Any:
+        if labels.ndim != logits.ndim:
+            raise ValueError("one row of labels for each row of logits")
+        rows = -(labels * log_softmax(logits, axis if logits.ndim > 1 else 0)).sum(axis if logits.ndim > 1 else 0)
+        return {"none": lambda x: x, "sum": lambda x: x.sum(), "mean": lambda x: x.mean()}[reduction](rows)
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("framework", "reduction"), [*(("torch", reduction) for reduction in REDUCTIONS), ("jax", "mean")]
+)
+def test_classes_on_the_last_axis_are_a_refusal_of_images(framework: str, reduction: str) -> None:
+    """If the answer is right so; rows of classes are judged as ever."""
+    refused = tried(adapter_of(distilled(framework, -1, reduction), framework)).refused
+    assert refused["k_dims"] == CLASSES_LAST
+    assert "k_dims" not in tried(adapter_of(distilled(framework, 1, reduction), framework)).refused
+
+
+def test_a_wrong_answer_is_no_layout() -> None:
+    """Images whose losses are right on neither axis are judged, and wrong."""
+    loss = distilled("torch", -1, "mean")
+    assert "k_dims" not in tried(adapter_of(lambda z, y: 1.001 * loss(z, y), "torch")).refused
+
+
+def of_each_row(logits: Any, labels: Any) -> Any:
+    """The loss of a row alone, mapped over the first axis."""
+    import jax
+
+    return jax.vmap(lambda z, y: jax.nn.logsumexp(z) - z[y])(logits, labels)
+
+
+def rows_of_classes_last(logits: Any, labels: Any) -> Any:
+    """Rows of probabilities alone, as optax's: the classes are the last axis, whatever comes before."""
+    import jax
+
+    if labels.ndim != logits.ndim:
+        raise ValueError("one row of labels for each row of logits")
+    return -(labels * jax.nn.log_softmax(logits, -1)).sum(-1)
+
+
+@pytest.mark.parametrize("loss", [of_each_row, rows_of_classes_last])
+def test_another_layout_of_images_is_a_refusal_of_jax(loss: Any) -> None:
+    """Whose functions have the classes last; in PyTorch, where they are axis 1, a loss of another shape is an error."""
+    pytest.importorskip("jax")
+    adapter = tried(adapter_of(loss, "jax"))
+    assert adapter.refused["k_dims"].startswith("AdapterError: ")
+    assert "shape" in adapter.refused["k_dims"]
+    assert "k_dims" not in adapter.capabilities.options
+    torch = pytest.importorskip("torch")
+
+    def of_pytorch(logits: Any, labels: Any) -> Any:
+        one_hot = torch.nn.functional.one_hot(labels, logits.shape[-1])
+        return -(one_hot * torch.log_softmax(logits, -1)).sum(-1) if logits.ndim < 3 else logits.sum(-1)
+
+    assert "k_dims" not in tried(adapter_of(of_pytorch, "torch")).refused
