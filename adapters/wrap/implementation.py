@@ -16,12 +16,10 @@ from xentcheck.reference.problem import NO_IGNORE
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .aliases import renamed
-from .trying.answers import UNNAMED
 from .called import as_function, calling_of, is_module, name_of
 from .functions import command_of, from_jax, from_numpy, from_torch
 from .fused import by_position, names_of
 from .places import of_autograd, refuse_uncallable
-from .trying.refusals import KEYWORDS, NAMED, TRIED, UNTOLD
 from .signatures import (
     DEFAULTS,
     always_given,
@@ -32,6 +30,8 @@ from .signatures import (
     parameters_of,
     supported,
 )
+from .trying.answers import UNNAMED
+from .trying.refusals import KEYWORDS, NAMED, TRIED, UNTOLD
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter

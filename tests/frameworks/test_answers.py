@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import xentcheck
-from xentcheck.adapters.wrap.trying.answers import OVERLOOKABLE
 from xentcheck.adapters.wrap.implementation import adapter_of
+from xentcheck.adapters.wrap.trying.answers import OVERLOOKABLE
 from xentcheck.adapters.wrap.trying.refusals import CLASSES_LAST, OVERLOOKED, tried
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.vocabulary import REDUCTIONS

@@ -11,8 +11,8 @@ import pytest
 import xentcheck
 from xentcheck.adapters.spec import Spec
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.adapters.wrap.signatures import parameters_of, supported
+from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.running.subjects import subjects_named

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xentcheck.adapters.wrap.fused import as_layer
 from xentcheck.errors import ProcessEnded, foreign
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import DEFAULT
 from xentcheck.reference.formats import Array
 from xentcheck.reference.oracle import Exact
 from xentcheck.reference.problem import Problem
-
-from xentcheck.adapters.wrap.fused import as_layer
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
