@@ -8,7 +8,7 @@ from bits import digests
 from xentcheck.cases.profiles.named import PROFILES, cases
 
 PINNED = {
-    "quick cases": "28c23f7936e7325e101a90fb7b65de8f2686ca27b1c2c31e3131b13861873f31",
+    "quick cases": "dce4bd92c940d4058b4ed57f70d18fe6312d0266e8e92e308ae5443fcef9cbd1",
     "dd_exp": "319a94b7d5af21704485f088d8985730999f996f9001c03086cef95915f99283",
     "dd_log1p": "8bd69f70bf76909850e490f85ad9639d0f8e880165f49fd9654cc6f2384fd765",
     "oracle": "92465c025d87dfa88e842e8cd04178574414c8dd99c82adfbab991fb62db2c9f",
