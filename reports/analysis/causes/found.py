@@ -16,7 +16,7 @@ from xentcheck.vocabulary import REFUSALS, UNSURE
 
 from .shared import Agreements, shared
 from .suspicion import Kinds, doubtful, minor, weight
-from .traits import Traits, size_of, traits_of
+from .traits import WORDS, Traits, size_of, traits_of
 
 UNEXAMINED = "disagree, in quantities or sizes of which no cause is looked for"
 
@@ -27,6 +27,9 @@ READ_OFF = ("B22", "B27", "D47", "E60", "F74", "F78", "F79")
 
 REFUSING = "if the function does not support this, let it raise a NotImplementedError"
 """What to do about an exception of a kind that refuses arguments: nobody can tell a refusal from a fault."""
+
+LABELS_ALONE = "If the function takes labels alone, let it raise a NotImplementedError for rows of probabilities."
+"""What to do about a mistake with such rows, besides: nobody can tell what was never meant from a fault."""
 
 Size = tuple[str, int]
 """The quantity of a result, and how many elements it has."""
@@ -142,6 +145,7 @@ def _cause(
     kind: str, members: Sequence[Failed], records: Sequence[Record], agreements: Agreements, kinds: Kinds
 ) -> Cause:
     only = shared(Counter(f.traits for f in members), agreements.of({f.place[:2] for f in members}))
+    hint = LABELS_ALONE if WORDS["prob"] in only else ""
     if kind == UNEXAMINED:
         return Cause("", UNEXAMINED, "", only, records)
     if not members[0].suspects:
@@ -149,14 +153,15 @@ def _cause(
         mend = REFUSING if records[0].outcome == "error" and records[0].raised in REFUSALS else ""
         return Cause("", ": ".join(how), mend, only, records)
     if kind.startswith(UNSURE):
-        return Cause("", UNKNOWN, "", only, records)
+        return Cause("", UNKNOWN, hint, only, records)
     code, sentence = kinds.common(kind, (text for f in members for text in f.suspects))
     own = next(text for text in members[0].suspects if kinds.kind(text) == kind).partition(": ")[2]
     numbers = own.rpartition(": ")[0]
     if code in READ_OFF and numbers and sentence != own:
         sentence += f" (here {numbers})"
     known = rules().get(code)
-    return Cause(code, sentence, known.mend if known else "", only, records)
+    mend = " ".join(filter(None, (known.mend if known else "", hint)))
+    return Cause(code, sentence, mend, only, records)
 
 
 def _smallness(r: Record, place: Place) -> tuple[object, ...]:

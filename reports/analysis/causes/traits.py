@@ -29,12 +29,22 @@ WORDS = {
     "exp": "an expanded upstream gradient",
     "neg": "an upstream gradient other than 1",
     "scale": "an upstream gradient of 2^14",
+    "amp": "an upstream gradient of 2^16",
+    "eighth": "an upstream gradient of 1/8",
+    "three": "an upstream gradient of 3",
+    "tenths": "an upstream gradient of 0.3",
+    "cent": "an upstream gradient of 1/100",
+    "dust": "an upstream gradient of 2^-100",
+    "near": "an upstream gradient of nearly 1",
+    "vast": "an upstream gradient of 2^40",
+    "nil": "an upstream gradient of 0",
 }
 """Words of an id, or what they begin with, and what people call that."""
 
 Traits = frozenset[str]
 
-SOFT = ("prob", "sparse", "signed")
+SOFT = ("prob", "sparse", "signed", "hot", "unit", "void", "pad", "multi", "mixed")
+"""Targets that are rows of probabilities."""
 
 
 def traits_of(r: Record) -> Traits:

@@ -20,7 +20,7 @@ from xentcheck.museum import heads
 from xentcheck.museum import numpy as numpy_museum
 from xentcheck.records.record import Record
 from xentcheck.records.rules import rule, rules
-from xentcheck.reports.analysis.causes.found import UNEXAMINED, UNKNOWN, causes_of
+from xentcheck.reports.analysis.causes.found import LABELS_ALONE, UNEXAMINED, UNKNOWN, causes_of
 from xentcheck.reports.analysis.causes.shared import Agreements
 from xentcheck.reports.analysis.causes.suspicion import suspicion
 from xentcheck.reports.analysis.causes.traits import size_of, traits_of
@@ -88,6 +88,16 @@ def test_who_may_have_meant_a_refusal_is_told_how_to_refuse(outcome: str, raised
     assert ("NotImplementedError" in cause.advice) == advised
     assert any("mend" in line for line in told(cause, 1, 1)) == advised
     assert "xentcheck rule" not in cause.advice
+
+
+@pytest.mark.parametrize("suspect", [OTHER, UNSURE])
+@pytest.mark.parametrize(("target", "advised"), [("prob", True), ("hot", True), ("index", False)])
+def test_who_may_take_labels_alone_is_told_how_to_say_so(suspect: str, target: str, advised: bool) -> None:
+    """Where all failures have rows of probabilities, and no agreement has."""
+    failing = [failure(case(reduction=r, target=target), suspect) for r in ("mean", "sum")]
+    agreeing = agreement(case("w" if target == "index" else "plain"))
+    (cause,) = causes_of(Agreements([agreeing]), failing)
+    assert (LABELS_ALONE in cause.mend) == advised
 
 
 def test_a_mistake_that_explains_little_does_not_come_before_what_is_unknown() -> None:
