@@ -92,8 +92,8 @@ def overlooks_reductions(adapter: Adapter, dtype: str) -> bool:
     """Whether a function of any keywords returns the same whatever reduction it is asked for."""
     if UNNAMED + "reduction" not in adapter.guessed:
         return False
-    first, *others = values(adapter, plain(dtype)).values() or (None,)
-    return bool(others) and all(np.array_equal(first, other) for other in others)
+    found = list(values(adapter, plain(dtype)).values())
+    return len(found) > 1 and all(np.array_equal(found[0], other) for other in found[1:])
 
 
 def overlooks(adapter: Adapter, option: str, dtype: str) -> bool:
@@ -116,7 +116,7 @@ def classes_last(adapter: Adapter, dtype: str) -> bool:
     """
     z, q = (np.arange(24.0).reshape(2, 3, 4) % m for m in (5, 7))
     arrays = {"logits": z.astype(dtype), "target": (q / 8).astype(dtype)}
-    turned = {name: np.moveaxis(x, -1, 1).copy() for name, x in arrays.items()}
+    turned: dict[str, Any] = {name: np.moveaxis(x, -1, 1).copy() for name, x in arrays.items()}
     reduction = adapter.capabilities.reductions[0]
     ones = np.ones((2, 3) if reduction == "none" else (), dtype)
     as_rows = Problem(reduction=reduction, upstream=ones, **turned)
