@@ -127,6 +127,14 @@ def test_units_grow_no_more_beyond_a_format(dtype: str, right: float, got: float
     assert compiled.ulp == plain.ulp == abs(right - got) / FORMATS[dtype].ulp(np.array(right))
 
 
+def test_what_fails_in_an_earlier_part_fails_in_the_end() -> None:
+    """Of two parts, each large enough for a compiled loop, the first of which has one wrong element."""
+    found, numbers = Tally(FORMATS["float64"]), np.ones(fast.ENOUGH)
+    for got in (np.where(np.arange(len(numbers)) == 7, 2.0, 1.0), numbers):
+        found.add(got, numbers, 0.0 * numbers, 0.25 * numbers)
+    assert (found.failing, found.elements) == (1, 2 * len(numbers))
+
+
 def judged(dtype: str, changed: Any, **given: Any) -> dict[str, Verdict]:
     """The verdict on the rounded exact results after a change to dC/dz."""
     rng = np.random.default_rng(3)

@@ -81,6 +81,7 @@ JUDGED: dict[str, dict[str, dict[str, Any]]] = {
         },
         "other labels": {"logits": Z, "target": np.array([0, 2]), "weight": weights(1, -1, 3)},
         "probabilities": {"logits": Z, "target": SOFT, "weight": weights(1, -1, 0)},
+        "probabilities beside a weight of 0": {"logits": Z, "target": SOFT, "weight": weights(0, 1, 3)},
         "many rows in 8 bits": {
             "logits": np.zeros((4000, 3), "bfloat16"),
             "target": np.arange(4000) % 3,
@@ -96,6 +97,7 @@ JUDGED: dict[str, dict[str, dict[str, Any]]] = {
         "index target": {"logits": MASKED, "target": np.array([0, 1])},
         "probability on the mask": {"logits": MASKED, "target": SOFT[:, ::-1].copy()},
         "smoothing without weights": {"logits": MASKED, "target": np.array([0, 1]), "label_smoothing": 0.1},
+        "weight 0 without smoothing": {"logits": MASKED, "target": np.array([0, 1]), "weight": weights(1, 1, 0)},
         "nothing masked": {"logits": Z, "target": SOFT},
     },
     "not-finite": {

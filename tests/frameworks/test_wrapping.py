@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 import xentcheck
+from xentcheck.adapters.base import Result
+from xentcheck.adapters.numpy.adapter import value_and_gradient
 from xentcheck.adapters.spec import Spec
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.adapters.wrap.signatures import parameters_of, supported
 from xentcheck.adapters.wrap.trying.refusals import tried
 from xentcheck.errors import AdapterError
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.reference.problem import Problem
 from xentcheck.running.subjects import subjects_named
 
 
@@ -80,10 +84,31 @@ def test_a_module_with_options_of_its_own_is_refused() -> None:
         adapter_of(torch.nn.CrossEntropyLoss(label_smoothing=0.1))
     with pytest.raises(AdapterError, match=r"is an instance with weight=\.\.\.; allowed"):
         adapter_of(torch.nn.CrossEntropyLoss(weight=torch.ones(3)))
+    with pytest.raises(AdapterError, match=r"^CrossEntropyLoss is an instance with ignore_index=1; allowed: "):
+        adapter_of(torch.nn.CrossEntropyLoss(ignore_index=1), "torch")
+    own = torch.nn.CrossEntropyLoss()
+    own.smoothing = 0.1
+    with pytest.raises(AdapterError, match=r"^CrossEntropyLoss is an instance with smoothing=0.1; allowed: "):
+        adapter_of(own)
     assert tried(adapter_of(torch.nn.CrossEntropyLoss(reduction="sum"))).capabilities.reductions == ("sum",)
     built_in = adapter_of("numpy")
     with pytest.raises(AdapterError, match="options of adapter numpy are its own"):
         adapter_of(built_in, options=["weight"])
+
+
+def test_what_one_of_several_devices_refuses_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one does it: the cases tell where it fails."""
+    adapter = adapter_of(value_and_gradient, "numpy")
+    here = adapter.compute
+
+    def compute(problem: Problem, quantities: Sequence[str], *, device: str, variant: str) -> Result:
+        if device == "cuda" and problem.probabilities:
+            raise TypeError("no")
+        return here(problem, quantities, device="cpu", variant=variant)
+
+    monkeypatch.setattr(adapter, "devices", lambda: ("cpu", "cuda"))
+    monkeypatch.setattr(adapter, "compute", compute)
+    assert tried(adapter).refused == {}
 
 
 def test_a_device_that_it_does_not_have_is_an_error() -> None:

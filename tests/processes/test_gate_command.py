@@ -86,7 +86,7 @@ def test_a_broken_gradient_is_red_and_other_rounding_is_not(project: Path) -> No
 
 
 def test_the_gate_runs_what_the_baseline_has_and_updates_it(project: Path) -> None:
-    """Its cases, dtypes and devices; a baseline that is not there is bad input."""
+    """Its cases, dtypes and devices; a baseline that is not there is bad input, and a limit makes what agrees red."""
     before = load(project / "baselines" / "main.jsonl")
     assert xentcheck("gate", "main", *MINE, "--update", cwd=project).returncode == 0
     assert load(project / "baselines" / "main.jsonl") == before
@@ -95,6 +95,8 @@ def test_the_gate_runs_what_the_baseline_has_and_updates_it(project: Path) -> No
     assert "nowhere.jsonl cannot be read" in missing.stderr
     limit = xentcheck("gate", "main", *MINE, "--fail-if", "share < 1", cwd=project)
     assert (limit.returncode, "allowed: share > NUMBER" in limit.stderr) == (2, True)
+    beyond = xentcheck("gate", "main", *MINE, "--fail-if", "share > 0.001", cwd=project)
+    assert (beyond.returncode, "beyond share > 0.001" in beyond.stdout) == (1, True)
 
 
 @pytest.mark.usefixtures("ordinary")

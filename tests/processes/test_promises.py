@@ -13,7 +13,7 @@ import pytest
 
 import xentcheck
 from xentcheck import adapters
-from xentcheck.adapters.promises import parsed, promised
+from xentcheck.adapters.promises import parsed, promised, promising
 from xentcheck.adapters.spec import Spec, resolve
 from xentcheck.adapters.wrap.implementation import adapter_of
 from xentcheck.cases import Case
@@ -99,6 +99,13 @@ def test_what_is_named_beats_what_is_declared(
 ) -> None:
     """For the dtypes that it names; the others keep what the adapter says, or the default."""
     assert contracts(run(*chosen, *(word for name in given for word in ("--contract", name)))[1]) == found
+
+
+def test_a_later_promise_beats_an_earlier_one() -> None:
+    """One for all dtypes beats that of a single one, too; one for another dtype leaves it."""
+    once = promising(adapters.get("numpy"), promised({"bfloat16": "storage-accumulate"}))
+    for given, found in (("fused", "fused"), ({"float16": "fused"}, "storage-accumulate")):
+        assert promising(once, promised(given)).contract_for("cpu", "bfloat16", "loss") == found
 
 
 @pytest.mark.parametrize("isolation", ["none", "process"])

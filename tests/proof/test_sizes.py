@@ -113,12 +113,15 @@ def test_selected_cases_of_which_nothing_could_have_failed_fail(outcomes: tuple[
         ({"selection": ("*",)}, {"elements": 0}, False),
         ({"selection": ("*",)}, {}, True),
         ({"shard": "1/2"}, {"outcome": "trivial", "rejected": ()}, True),
+        ({"selection": ("z",), "shard": "1/2"}, {"outcome": "trivial", "rejected": ()}, False),
     ],
 )
 def test_a_place_at_which_nothing_could_have_failed_fails_selected_cases(
     header: dict[str, Any], other: dict[str, Any], ok: bool
 ) -> None:
-    """Though zero is right in all of it, as with one class; of a shard, which nobody chose, the whole run decides."""
+    """Though zero is right in all of it, as with one class; of a shard, which nobody chose, the whole run decides, and
+    of a shard of selected cases nothing else does.
+    """
     found = run(sized(SMALL, outcome="trivial"), replace(sized(SMALL, "zero", quantity="cost"), **other))
     s = summarize(replace(found, header=replace(found.header, **header)))
     assert s.ok == ok

@@ -144,9 +144,10 @@ def test_own_copy_keeps_values_and_strides(layout: str) -> None:
 
 
 def test_own_copy_fills_gaps_with_nan() -> None:
-    """Reading a sliced array as if it were contiguous meets nan; its own elements hold none."""
+    """Reading a sliced array as if it were contiguous, or from its memory's start, meets nan; its own hold none."""
     copy = own_copy(GRID[:, ::2])
     own = copy.buffer[copy.offset :]
+    assert copy.offset == 3
     assert np.isnan(own[1:6:2]).all()
     assert np.isnan(copy.buffer[: copy.offset]).all()
     assert not np.isnan(copy.view).any()

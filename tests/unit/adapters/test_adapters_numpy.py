@@ -9,6 +9,7 @@ import pytest
 
 from xentcheck import adapters, reference
 from xentcheck.adapters.base import Result
+from xentcheck.adapters.numpy.adapter import poisoned_memory
 from xentcheck.reference.formats import Array
 from xentcheck.reference.problem import Problem
 
@@ -244,6 +245,16 @@ def test_steps_are_exact_where_softmax_is() -> None:
     assert np.array_equal(steps["dC/da"], -4 * y)
     assert np.array_equal(steps["da/dz"], np.broadcast_to(np.eye(4) / 4 - 1 / 16, (2, 4, 4)))
     assert np.array_equal(steps["dC/dz"], 0.25 - y)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_memory_that_nobody_has_written_to_is_poisoned(dtype: str) -> None:
+    """In every dtype, bfloat16 among them, which is no floating-point kind to NumPy; afterwards it is as before."""
+    plain = np.empty, np.empty_like
+    with poisoned_memory():
+        found = np.empty(3, dtype), np.empty_like(np.zeros(3, dtype))
+    assert all(np.isnan(x).all() for x in found)
+    assert (np.empty, np.empty_like) == plain
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])

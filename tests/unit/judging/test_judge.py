@@ -295,18 +295,20 @@ def test_shares_under_other_contracts_are_those_that_each_finds_alone(dtype: str
             assert together[q].shares[contract.name] == verdict.tally.share, (q, contract.name)
 
 
-def test_rows_of_later_blocks_are_compared_with_their_own_results() -> None:
-    """Three blocks of rows: right results agree, and a wrong element of the last row is named."""
+@pytest.mark.parametrize("row", [0, 299])
+def test_each_block_of_rows_is_compared_with_its_own_results(row: int) -> None:
+    """Three blocks of rows: right results agree, and a wrong element of the first or the last row is named."""
     rng = np.random.default_rng(0)
     p = Problem(logits=rng.standard_normal((300, 1003)), target=rng.integers(1003, size=300))
     exact = Exact(p)
     assert len(list(exact.blocks())) == 3
     gradient = exact.evaluate(["dC/dz"])["dC/dz"][0].copy()
     for factor, failing in ((1.0, 0), (1.5, 1)):
-        gradient[299, 7] *= factor
+        gradient[row, 7] *= factor
         (verdicts,) = Judgement(p, ["dC/dz"], [Submission({"dC/dz": gradient}, CATALOGUE["fused"])]).run()
         assert verdicts["dC/dz"].tally.failing == failing
-    assert verdicts["dC/dz"].tally.worst.position == 299 * 1003 + 7
+        assert verdicts["dC/dz"].agrees == (not failing)
+    assert verdicts["dC/dz"].tally.worst.position == row * 1003 + 7
 
 
 def test_rows_whose_label_leads_are_kept_with_their_margin() -> None:

@@ -244,6 +244,14 @@ TABLE: dict[str, tuple[tuple[str, str, str, tuple[str, ...], str], tuple[str, ..
         (*VALUE, "not_divided", "divided_by_n", *OWN, "ignored_rows_counted"),
     ),
     "cost-plain": (("cost", "index", "mean", (), "logits"), (*VALUE, "not_divided")),
+    "cost-ignored": (
+        ("cost", "index", "mean", ("ignore_index",), "logits"),
+        (*VALUE, "not_divided", "divided_by_n", "ignored_rows_counted"),
+    ),
+    "gradient-ignored": (
+        ("dC/dz", "index", "mean", ("ignore_index",), "logits"),
+        (*GRADIENT, "offtarget_zeroed", "not_divided", "divided_by_n", "ignored_rows_leak"),
+    ),
     "loss": (("loss", "index", "none", ("upstream",), "logits"), (*VALUE, "last_row_dropped")),
     "hvp": (
         ("hvp", "index", "mean", EVERY, "logits"),

@@ -15,12 +15,13 @@ from xentcheck import adapters
 from xentcheck.adapters import base
 from xentcheck.cases import Case
 from xentcheck.cases.build import build
-from xentcheck.judging.undecided import rejects_zeros
+from xentcheck.judging.undecided import doubt_of, rejects_zeros
 from xentcheck.records.record import Record
 from xentcheck.reference import cross_entropy, cross_entropy_grad
 from xentcheck.reference.bounds import bound
 from xentcheck.reference.bounds.contracts import CATALOGUE
 from xentcheck.reference.oracle import Exact
+from xentcheck.reference.problem import Problem
 from xentcheck.reports.analysis.summary import summarize
 from xentcheck.reports.analysis.weaker import weaker
 from xentcheck.reports.formats.markdown import markdown
@@ -177,3 +178,12 @@ def test_contracts_that_decide_at_every_size_say_so() -> None:
     """0: a zero is noticed up to the largest number of classes; wide dtypes lose nothing by storing."""
     for contract, dtype in (("fused", "bfloat16"), ("storage", "float16"), ("storage-accumulate", "float64")):
         assert zeros_pass_from(contract, dtype, "dC/dz") == 0
+
+
+def test_a_loss_that_overflows_decides_nothing_of_others() -> None:
+    """Infinity is right for the first row, and for the second zeros would pass: that is told all the same."""
+    z = np.array([[6e4, -6e4], [200.0, 0.0]], np.float16)
+    p = Problem(logits=z, target=np.array([1, 0]), reduction="none", upstream=np.ones(2, np.float16))
+    doubt = doubt_of(p, "loss", np.array([np.inf, 0.0], np.float16), CATALOGUE["stable"], vacuous=True)
+    assert doubt is not None
+    assert doubt.reason.startswith("a result of zeros would pass as well under `stable` (float16, 2 classes): ")

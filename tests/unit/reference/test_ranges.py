@@ -207,6 +207,14 @@ def test_a_nan_of_the_oracle_is_its_error(place: str, monkeypatch: pytest.Monkey
                 assert_values_agree(p, {quantity: np.full(shape, np.nan)})
 
 
+def test_a_nan_of_the_sum_over_rows_is_an_error_of_the_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of finite losses and a denominator that is not 0."""
+    exact = Exact(problem({}, "mean"))
+    monkeypatch.setattr(type(exact.backend), "sum", lambda self, x: DoubleDouble(np.array(np.nan)))
+    with pytest.raises(OracleError, match=r"^the exact cost\[\] came out as nan, though it is finite; "):
+        exact.cost([(DoubleDouble(np.ones(3)), np.zeros(3, int))])
+
+
 def test_what_mathematics_leaves_undefined_passes() -> None:
     """Rows without a maximum, labels at -inf, a mean over no row, weights that sum to 0."""
     z = np.array([[0.0, -np.inf, 1.0], [np.nan, 0.0, 1.0], [np.inf, 0.0, 1.0], [-np.inf] * 3])
@@ -218,6 +226,8 @@ def test_what_mathematics_leaves_undefined_passes() -> None:
     assert np.isneginf(exact["log_a"][0][0, 1])
     zero = Problem(logits=Z, target=Y, weight=np.array([1.0, 1.0, -2.0]))
     assert np.isnan(Exact(zero).evaluate(["cost"])["cost"][0])
+    negative = Problem(logits=z[:1], target=y[:1], weight=-np.ones(3))
+    assert Exact(negative).evaluate(["cost"])["cost"][0] == np.inf  # -inf / -1
     none = Problem(logits=Z, target=np.full(3, -100))
     assert np.isnan(Exact(none).evaluate(["cost"])["cost"][0])
     assert np.isnan(cross_entropy(Z, np.full(3, -100)))

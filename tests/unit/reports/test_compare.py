@@ -20,7 +20,7 @@ from xentcheck.records.file import RunWriter
 from xentcheck.records.record import Record
 from xentcheck.records.run import RunFile
 from xentcheck.reports.baselines.baseline import Baseline, baseline_of, path_of
-from xentcheck.reports.baselines.compare import BAD, KINDS, Change, Comparison, compare
+from xentcheck.reports.baselines.compare import KINDS, Change, Comparison, compare
 from xentcheck.reports.baselines.file import load
 from xentcheck.reports.formats.html import comparison_html
 
@@ -62,6 +62,9 @@ BEFORE = {
     "grade": one(shares={"fused": 1.5, "stash": 0.5}),
 }
 """Where a change is none to BASE."""
+
+BAD = ("failure", "gone", "fewer", "worse", "lower")
+"""What makes a comparison fail, written out: of another list the test below would believe anything."""
 
 
 @pytest.mark.parametrize(("kind", "number"), [(kind, i) for kind, runs in CHANGES.items() for i in range(len(runs))])

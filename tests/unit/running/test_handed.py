@@ -175,13 +175,15 @@ def test_a_wider_result_is_decided_by_its_own_bound() -> None:
             xentcheck.assert_values_agree(p, {"cost": undecided})
 
 
-def test_an_exact_value_that_is_no_number_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both nan is no agreement."""
+@pytest.mark.parametrize("quantity", ["cost", "dC/dz"])
+def test_an_exact_value_that_is_no_number_decides_nothing(quantity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both nan is no agreement; nor is one nan among elements that agree."""
     p = build(Case.parse("gaussian.5x10.f32.index.plain.mean.up-one.contig.s0"))
-    whole = Exact.evaluate
-    monkeypatch.setattr(Exact, "evaluate", lambda self, q: {k: (x * np.nan, y) for k, (x, y) in whole(self, q).items()})
+    value, (hi, lo) = right(p, quantity), Exact(p).evaluate([quantity])[quantity]
+    one = np.where(np.arange(hi.size).reshape(hi.shape) == 0, np.nan, hi)
+    monkeypatch.setattr(Exact, "evaluate", lambda self, names: {quantity: (one, lo)})
     with pytest.raises(xentcheck.Undecided, match="the exact value is not a number"):
-        xentcheck.assert_values_agree(p, {"cost": np.float32(whole(Exact(p), ["cost"])["cost"][0])})
+        xentcheck.assert_values_agree(p, {quantity: value})
 
 
 @pytest.mark.parametrize("through", ["fixture", "function"])

@@ -10,7 +10,7 @@ from xentcheck.adapters.numpy.adapter import NumpyAdapter
 from xentcheck.adapters.spec import Spec
 from xentcheck.errors import DtypeError, UnavailableError
 from xentcheck.running import subjects
-from xentcheck.running.subjects import subjects_named, subjects_of
+from xentcheck.running.subjects import Subject, contracts_of, subjects_named, subjects_of
 
 
 class Elsewhere(NumpyAdapter):
@@ -39,3 +39,10 @@ def test_a_dtype_that_is_asked_for_by_name_has_to_be_there(monkeypatch: pytest.M
     monkeypatch.setattr(subjects, "resolve", resolve)
     with pytest.raises(DtypeError, match=r"^adapter narrow has no dtype bfloat16; allowed: float32$"):
         subjects_named([Spec("mine:narrow", "numpy")], [], ["bfloat16"], by_name=True)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
+def test_the_built_in_adapters_are_held_to_four_running_sums(name: str) -> None:
+    """Which each of them has, and which bounds a long sum more narrowly than one does."""
+    declared, _ = contracts_of(Subject(adapters.get(name), "eager", "cpu", ""), "float32")
+    assert {contract.running_sums for contract in declared.values()} == {4}
