@@ -239,7 +239,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "adapters/layout.py": ("test_adapters_base", "test_adapters_numpy"),
     "adapters/wrap/handed.py": ("test_handed",),
-    "adapters/wrap/refusals.py": ("test_wrapping", "test_trying"),
+    "adapters/wrap/trying/answers.py": ("test_answers",),
+    "adapters/wrap/trying/refusals.py": ("test_wrapping", "test_trying"),
     "adapters/wrap/implementation.py": ("test_wrapping", "test_called_by_place", "test_never_set"),
     "adapters/wrap/functions.py": (
         "test_adapters_base",
