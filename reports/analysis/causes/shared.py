@@ -14,6 +14,10 @@ Counts = Mapping[tuple[str, Traits, int], int]
 """Quantity, traits and number of classes of some comparisons -> how many there are."""
 
 
+EVERYTHING = "in everything that was asked for"
+"""What is told where nothing agrees."""
+
+
 class Agreements:
     """The comparisons that agree: how many have which traits, by implementation."""
 
@@ -48,7 +52,7 @@ def shared(failing: Counts, agreeing: Counts) -> str:
         if quantity in quantities:
             beside[traits | large if classes >= fewest else traits] += n
     if not beside:
-        return "in everything that was asked for"
+        return EVERYTHING
     failed = {traits | large for _, traits, _ in failing}
     shared = frozenset.intersection(*failed)
     left = {traits: n for traits, n in beside.items() if shared <= traits}
@@ -59,7 +63,7 @@ def shared(failing: Counts, agreeing: Counts) -> str:
     if best and after >= sum(left.values()):
         best, after = (), sum(left.values())
     needed = sorted(shared)
-    for text in sorted(shared, key=lambda text: -_many(beside, (text,))):
+    for text in sorted(shared, key=lambda text: (-_many(beside, (text,)), text)):
         fewer = [other for other in needed if other != text]
         having = {traits: n for traits, n in beside.items() if traits.issuperset(fewer)}
         others = _many(having, best) if best else sum(having.values())

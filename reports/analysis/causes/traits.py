@@ -16,8 +16,6 @@ WORDS = {
     "index": "class indices",
     "u8": "uint8 labels",
     "prob": "rows of probabilities",
-    "sparse": "sparse rows of probabilities",
-    "signed": "signed target rows",
     "trans": "transposed logits",
     "sliced": "sliced logits",
     "bcast": "expanded logits",
@@ -40,6 +38,21 @@ WORDS = {
     "nil": "an upstream gradient of 0",
 }
 """Words of an id, or what they begin with, and what people call that."""
+
+TARGETS = {
+    "low": "labels that are all 0",
+    "top": "labels that are all the last",
+    "diag": "labels 0, 1, 2 and so on",
+    "sparse": "sparse rows of probabilities",
+    "signed": "signed target rows",
+    "hot": "one-hot target rows",
+    "unit": "target rows that add up to 1",
+    "void": "target rows of zeros among others",
+    "pad": "target rows of zeros",
+    "multi": "target rows of two ones",
+    "mixed": "target rows of two halves",
+}
+"""What people call kinds of targets."""
 
 Traits = frozenset[str]
 
@@ -68,7 +81,7 @@ def _traits(case: str, dtype: str) -> Traits:
     if family != "gaussian":
         found.add(f"values {family}")
     found.add(f"reduction {reduction}")
-    found.add(WORDS.get(target, target))
+    found.add(TARGETS.get(target) or WORDS.get(target, target))
     if target in SOFT:
         found.add(WORDS["prob"])
     words = [*(options.split("+") if options != "plain" else ()), *layout.split("+"), upstream.removeprefix("up-")]

@@ -125,6 +125,7 @@ def test_what_is_in_all_failures_and_in_no_agreement_is_told() -> None:
     small = [agreement(case(shape="5x10")), agreement(case(shape="7x99"))]
     assert only([failure(case(shape="5x1003"), ROWS)], small) == "only with 1003 classes and more"
     assert only([failure(case(reduction=r), ROWS) for r in ("mean", "sum")]) == ""
+    assert only([failure(case(target="hot"), ROWS)]) == "only with rows of probabilities"  # of two words the last
     assert only([failure(case("ign"), ROWS)], []) == "in everything that was asked for"
     assert (
         only([failure(case("ls", "mean"), ROWS)])
