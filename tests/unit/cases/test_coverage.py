@@ -39,7 +39,7 @@ def test_what_could_not_have_failed_meets_nothing() -> None:
 
 
 def test_quick_meets_every_pair_and_less_without_one_layout() -> None:
-    """If everything is executed; the counter notices what is left out."""
+    """If everything is executed; alone this counts a whole profile, and notices what is left out."""
     every = [str(case) for case in cases("quick")]
     (whole,) = coverages(map(record, every))
     assert whole.gaps == ()

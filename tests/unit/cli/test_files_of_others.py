@@ -111,7 +111,7 @@ def test_what_a_command_wrote_before_is_replaced(option: str, here: Path) -> Non
 
 @pytest.mark.parametrize("kind", ["own", "run file"])
 def test_a_baseline_is_written_in_the_place_of_one(kind: str, here: Path) -> None:
-    """`gate --update`: a run file, which may stand for a baseline, is kept."""
+    """`gate --update`: a run file, which may stand for a baseline, is kept; alone this updates one."""
     base = here / {"own": "base.jsonl", "run file": "run.jsonl"}[kind]
     before = base.read_bytes()
     done = xentcheck("gate", f"./{base.name}", *NUMPY[:2], "--update", cwd=here)

@@ -297,7 +297,9 @@ def test_shares_under_other_contracts_are_those_that_each_finds_alone(dtype: str
 
 @pytest.mark.parametrize("row", [0, 299])
 def test_each_block_of_rows_is_compared_with_its_own_results(row: int) -> None:
-    """Three blocks of rows: right results agree, and a wrong element of the first or the last row is named."""
+    """Three blocks of rows: right results agree, and a wrong element of the first or the last row is named: alone this
+    has blocks of float64.
+    """
     rng = np.random.default_rng(0)
     p = Problem(logits=rng.standard_normal((300, 1003)), target=rng.integers(1003, size=300))
     exact = Exact(p)

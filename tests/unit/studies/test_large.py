@@ -371,7 +371,7 @@ def test_progress_tells_the_rate_and_the_time_left() -> None:
 
 
 def test_a_case_of_any_size_is_a_run_like_any_other() -> None:
-    """Its header names it; a block whose process dies is a crash of the whole."""
+    """Its header names it; a block whose process dies is a crash of the whole, which is seen here alone."""
     (whole,) = large_cases("9x40", ["float32"])
     run = xentcheck.check_large("numpy", case="9x40", dtypes=["float32"])
     assert run.ok
