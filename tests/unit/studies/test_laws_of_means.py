@@ -63,8 +63,9 @@ def test_shared_memory_breaks_a_law() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_broken_law_has_a_command(dtype: str) -> None:
-    """It names the implementation and one small case of that dtype, which `run` has; laws that are kept need none: alone
-    this asks all laws with a command, and without one.
+    """It names the implementation and one small case of that dtype, which `run` has; laws that are kept need none.
+
+    Alone this asks all laws with a command, and without one.
     """
     adapter = tried(adapter_of(loss_of("mean", shared), "numpy"))
     for command in ("--impl mine:loss", ""):
