@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from xentcheck import adapters
+from xentcheck.cases.case import Case
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.running.comparison import run_case
+from xentcheck.running.subjects import subjects_of
+from xentcheck.vocabulary import FAILING, OPTIONS
 
 Given = dict[str, Any]
 Where = Callable[[Given], bool]
@@ -41,3 +46,10 @@ def wide(x: Any) -> Any:
 def soft(given: Given) -> bool:
     """Whether the targets are rows of probabilities."""
     return given["y"].dtype == given["z"].dtype
+
+
+def seen(fault: tuple[Where, Given | None, Given | None], chosen: Iterable[Case]) -> bool:
+    """Whether some of the cases sees a fault in NumPy's own loss."""
+    options = sorted(set(OPTIONS) - {"second_order", "uint8_targets"})
+    (subject,) = subjects_of(adapters.from_numpy(changed(*fault), options=options))
+    return any(r.outcome in FAILING for c in chosen if subject.takes(c) for r in run_case(c, [subject.outcomes_only()]))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pytest
-from changed import Given, Where, changed, soft
+from changed import Given, Where, seen, soft
 
 from xentcheck import adapters
 from xentcheck.cases.build import build
-from xentcheck.cases.case import Case
 from xentcheck.cases.fields import SCALARS
 from xentcheck.cases.profiles.arrays.beside import FACTORS, beside_cases, beside_with_options
 from xentcheck.cases.profiles.named import cases
-from xentcheck.running.comparison import run_case
 from xentcheck.running.subjects import subjects_of
-from xentcheck.vocabulary import FAILING, OPTIONS
 
 SUM, UNWEIGHTED, UNSMOOTHED = {"reduction": "sum"}, {"weight": None}, {"label_smoothing": 0.0}
 NEARLY_RIGHT = {"label_smoothing": 0.25}
@@ -104,13 +100,6 @@ WITH_OPTIONS: dict[str, tuple[Where, Given, Given | None]] = {
     ),
 }
 """The same beside options, and of shapes that a JIT does not compile."""
-
-
-def seen(fault: tuple[Where, Given, Given | None], chosen: Iterable[Case]) -> bool:
-    """Whether some of the cases sees a fault in NumPy's own loss."""
-    options = sorted(set(OPTIONS) - {"second_order", "uint8_targets"})
-    (subject,) = subjects_of(adapters.from_numpy(changed(*fault), options=options))
-    return any(r.outcome in FAILING for c in chosen if subject.takes(c) for r in run_case(c, [subject.outcomes_only()]))
 
 
 @pytest.mark.parametrize("name", FAULTS)

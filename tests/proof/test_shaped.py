@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from changed import changed, soft
+from changed import changed, seen, soft
 
 from xentcheck import adapters
-from xentcheck.cases.case import Case
 from xentcheck.cases.profiles.arrays.lattice import covering_cases
 from xentcheck.cases.profiles.arrays.shaped import SETS, SHAPES, beside_each_option, shaped_cases
 from xentcheck.cases.profiles.linear import linear_cases
@@ -68,16 +66,6 @@ BESIDE: dict[str, tuple[Any, Given, Given | None]] = {
     "volumes are not smoothed in bfloat16": (both(of(5, "sum", "bfloat16"), soft), UNSMOOTHED, None),
 }
 """The same in the other dtypes."""
-
-
-def seen(fault: tuple[Any, Given, Given | None], chosen: Iterable[Case]) -> bool:
-    """Whether a case disagrees with a loss that is given other arguments where something holds."""
-    where, value, gradient = fault
-    loss = changed(where, value, gradient)
-    options = [option for option in OPTIONS if option not in ("second_order", "uint8_targets")]
-    (subject,) = subjects_of(adapters.from_numpy(loss, options=options))
-    taken = (case for case in chosen if subject.takes(case))
-    return any(r.outcome in FAILING for case in taken for r in run_case(case, [subject.outcomes_only()]))
 
 
 @pytest.mark.parametrize("name", FOR_ALL)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from changed import Where, changed, soft
+from changed import Where, changed, seen, soft
 
 from xentcheck import adapters
-from xentcheck.cases.case import Case
 from xentcheck.cases.fields import IGNORE, SMOOTHING, SOFT, WEIGHTS
 from xentcheck.cases.profiles.arrays.varied import SETS, SHAPES, VALUES, varied_cases
 from xentcheck.cases.profiles.named import cases
@@ -124,24 +122,17 @@ FAULTS: dict[str, tuple[Where, Given | None, Given | None]] = {
 """Where a fault shows, and what the value and the gradient get there."""
 
 
-def seen(name: str, chosen: Iterable[Case]) -> bool:
-    """Whether some of the cases sees a fault in NumPy's own loss."""
-    options = sorted(set(OPTIONS) - {"second_order", "uint8_targets"})
-    (subject,) = subjects_of(adapters.from_numpy(changed(*FAULTS[name]), options=options))
-    return any(r.outcome in FAILING for c in chosen if subject.takes(c) for r in run_case(c, [subject.outcomes_only()]))
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_goes_wrong_beside_something_is_found_by_varied_cases(name: str) -> None:
     """By NumPy's own loss with other arguments there."""
-    assert seen(name, varied_cases(0))
+    assert seen(FAULTS[name], varied_cases(0))
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", FAULTS)
 def test_no_other_case_of_its_dtype_finds_it(name: str) -> None:
     """So that without the varied cases `quick` would be green: all others in float32, which take 20 CPU seconds."""
-    assert not seen(name, [c for c in cases("quick") if c.dtype == "float32" and reserved_for(c) != "varied"])
+    assert not seen(FAULTS[name], [c for c in cases("quick") if c.dtype == "float32" and reserved_for(c) != "varied"])
 
 
 def test_the_loss_that_they_are_planted_in_agrees() -> None:
