@@ -181,6 +181,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{ROOT}/studies/laws.py": LAWS,
     f"{ROOT}/studies/related.py": LAWS,
     f"{ROOT}/studies/ways/calls.py": LAWS,
+    f"{ROOT}/studies/ways/values.py": LAWS,
     f"{ROOT}/studies/ways/options.py": LAWS,
     f"{ROOT}/studies/ways/gradients.py": LAWS,
     f"{ROOT}/studies/asker.py": LAWS,

@@ -31,10 +31,10 @@ from .ways.calls import (
     no_bias,
     strides,
     threads,
-    value_alone,
 )
 from .ways.gradients import gradient_of_target, gradient_of_weight
 from .ways.options import with_options
+from .ways.values import value_alone
 
 Law = Callable[[Asker, Problem], Residual]
 
