@@ -94,9 +94,10 @@ class Adapter(ABC):
     own; `fixed` is one without `reduction`, `axis` one that has an axis argument instead; `adapter` one that somebody
     has wrapped already; `always` names options always given, `places` those taken by position only, with what stands
     there where the option is none of ours.
-    guessed: options, dtypes, reductions, `labels` and `keywords` that nobody declared. refused: those of them that it
-    raises an exception for, and which. overwrites: inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`.
-    never_set: parameters of what it wraps that no problem sets. ways: those of `ways.WAYS` in which it can be called.
+    guessed: options, dtypes, reductions, `labels` and `keywords` that nobody declared, and `unnamed-` with the name of
+    one. refused: those of them that it does not take, and the exception, or the finding, that says so. overwrites:
+    inputs that it says it overwrites, of `vocabulary.OVERWRITABLE`. never_set: parameters of what it wraps that no
+    problem sets. ways: those of `ways.WAYS` in which it can be called.
     copies: whether `compute` hands on copies of the problem's arrays, and tells what changed in them; of other adapters
     the problem itself is a copy.
     """

@@ -19,7 +19,7 @@ WAYS = {
     "interleaved": "a call on fewer rows, and two others with their gradients, come before the gradient is taken",
     "reused-buffers": "the arrays have held other numbers in a call before",
     "evaluated-before": "a call without a gradient comes before",
-    "evaluated-copy": "a call without a gradient comes before, on a copy of the logits",
+    "evaluated-copy": "a call without a gradient comes before, on copies of the arrays",
     "backward": "the gradient is added up in the leaves",
     "create-graph": "the gradient has a graph of its own",
     "vmap": "as one of two batches in a batched call",

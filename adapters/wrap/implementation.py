@@ -29,6 +29,7 @@ from .signatures import (
     never_set,
     parameters_of,
     supported,
+    takes_any_keyword,
 )
 from .trying.answers import UNNAMED
 from .trying.refusals import KEYWORDS, NAMED, TRIED, UNTOLD
@@ -92,6 +93,7 @@ def adapter_of(
     _refuse_configured(implementation)
     function, aliases = renamed(as_function(implementation))
     parameters = parameters_of(function)
+    unnamed = {"reduction", *NAMED} - set(named_parameters(function)) if takes_any_keyword(function) else set()
     name = name_of(implementation)
     if name in built_in():
         raise AdapterError(f"the implementation is called {name!r}, as a built-in adapter is; allowed: another name")
@@ -126,7 +128,6 @@ def adapter_of(
         made.ways = tuple(dict.fromkeys((*made.ways, "no-bias")))
     made.guessed = frozenset({LABELS}) if options is not None else frozenset((*TRIED, *NAMED, *DTYPES, LABELS))
     if parameters is None and options is None:
-        unnamed = {"reduction", *NAMED} - set(named_parameters(function))
         made.guessed |= {KEYWORDS, *(UNNAMED + name for name in unnamed)}
     made.guessed |= frozenset(REDUCTIONS if parameters is None or "reduction" in parameters else {UNTOLD})
     return promising(made, some)

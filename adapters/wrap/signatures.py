@@ -52,6 +52,11 @@ def tells_parameters(function: Callable[..., Any]) -> bool:
     return True
 
 
+def takes_any_keyword(function: Callable[..., Any]) -> bool:
+    """Whether a function says that it takes any keyword."""
+    return any(p.kind == p.VAR_KEYWORD for p in parameters(function))
+
+
 def may_be_none(function: Callable[..., Any], name: str) -> bool:
     """Whether a parameter is None by default."""
     return any(p.name == name and p.default is None for p in parameters(function))

@@ -284,7 +284,7 @@ SHARE = {
     f"{ROOT}/cli/commands/gate.py": 0,
     f"{ROOT}/cases/targets.py": 0,
     "adapters/wrap/implementation.py": 0,
-    "adapters/wrap/refusals.py": 0,
+    "adapters/wrap/trying/refusals.py": 0,
 }
 """How many changes by rule of a file are tried by default, other than `EACH`; 0: those by hand alone."""
 

@@ -36,7 +36,7 @@ class Remarks:
         self.warned: Counter[tuple[str, str]] = Counter()
         """Adapter and warning."""
         self.refused: dict[str, dict[str, None]] = {}
-        """By adapter what nobody declared and it raises an exception for, and which."""
+        """By adapter what nobody declared and it does not take, with what says so."""
         self.unavailable: dict[str, str] = {}
         """By adapter why it is not there."""
         self._observed: Counter[str] = Counter()

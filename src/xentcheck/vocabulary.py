@@ -113,9 +113,12 @@ OBSERVED_LACKS = (ONE_BACKWARD, "reduction")
 
 
 def refusal(lacks: Iterable[str], raised: str = "") -> str:
-    """What is not supported, in words, and the exception that says so where nobody declared it.
+    """What is not supported, in words, and the exception, or the finding, that says so where nobody declared it.
 
     >>> refusal(("option", "k_dims"), "ValueError: rank 3"), refusal(("head", "network"))
     ('option k_dims, which raises ValueError: rank 3', 'head network')
+    >>> refusal(("option", "weight"), "it changes nothing")
+    'option weight: it changes nothing'
     """
-    return " ".join(lacks) + (f", which raises {raised}" if raised else "")
+    how = ", which raises " if raised.partition(" ")[0].endswith(":") else ": "
+    return " ".join(lacks) + (f"{how}{raised}" if raised else "")

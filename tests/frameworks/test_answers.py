@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,31 +10,39 @@ import pytest
 
 import xentcheck
 from xentcheck.adapters.wrap.implementation import adapter_of
-from xentcheck.adapters.wrap.trying.answers import OVERLOOKABLE
 from xentcheck.adapters.wrap.trying.refusals import CLASSES_LAST, OVERLOOKED, tried
 from xentcheck.reference import cross_entropy, cross_entropy_grad
+from xentcheck.reference.problem import Problem
 from xentcheck.vocabulary import REDUCTIONS
 
+OVERLOOKABLE = ("weight", "ignore_index", "label_smoothing")
 
-def of_keywords(used: tuple[str, ...], *, upstream: float = 1.0) -> Any:
-    """A NumPy loss of any keywords, which uses some of them; upstream: a factor of its gradient."""
+
+def of_keywords(used: tuple[str, ...], where: Callable[..., bool] = lambda *_: False, *, value: bool = True) -> Any:
+    """A NumPy loss of any keywords, which uses some of them, and all where something holds of targets and options.
+
+    value: it uses them in its value, too, else in its gradient alone.
+    """
 
     def loss(logits: Any, target: Any, **options: Any) -> Any:
-        given = {name: options[name] for name in used if name in options}
-        up = np.asarray(options.get("upstream", 1.0)) * upstream
-        return cross_entropy(logits, target, **given), cross_entropy_grad(logits, target, upstream=up, **given)
+        up = options.pop("upstream", 1.0)
+        given = options if where(target, options) else {name: x for name, x in options.items() if name in used}
+        others = given if value else {name: x for name, x in given.items() if name == "reduction"}
+        return cross_entropy(logits, target, **others), cross_entropy_grad(logits, target, upstream=up, **given)
 
     return loss
 
 
 @pytest.mark.parametrize("option", OVERLOOKABLE)
 def test_a_keyword_that_changes_nothing_is_not_asked_for(option: str) -> None:
-    """As in a loss that swallows what others pass: it promises nothing about that."""
+    """As in a loss that swallows what others pass: it promises nothing about that, and the report says so."""
     others = tuple(name for name in (*OVERLOOKABLE, "reduction") if name != option)
     adapter = tried(adapter_of(of_keywords(others), "numpy"))
     assert {name: reason for name, reason in adapter.refused.items() if reason == OVERLOOKED} == {option: OVERLOOKED}
     assert option not in adapter.capabilities.options
     assert adapter.capabilities.reductions == REDUCTIONS
+    weighted = Problem(logits=np.zeros((2, 3)), target=np.array([0, 1]), weight=np.ones(3))
+    assert option != "weight" or adapter.unsupported(weighted) == f"option weight: {OVERLOOKED}"
 
 
 def test_a_reduction_that_is_overlooked_is_not_asked_for() -> None:
@@ -42,11 +51,24 @@ def test_a_reduction_that_is_overlooked_is_not_asked_for() -> None:
 
 
 def test_keywords_that_are_used_are_asked_for() -> None:
-    """Nothing of them is refused."""
-    everything = (*OVERLOOKABLE, "reduction")
-    adapter = tried(adapter_of(of_keywords(everything), "numpy"))
-    assert OVERLOOKED not in adapter.refused.values()
+    """All options and all reductions."""
+    adapter = tried(adapter_of(of_keywords((*OVERLOOKABLE, "reduction")), "numpy"))
+    assert set(OVERLOOKABLE) <= adapter.capabilities.options
     assert adapter.capabilities.reductions == REDUCTIONS
+
+
+@pytest.mark.parametrize(
+    ("option", "loss"),
+    [
+        ("weight", of_keywords(("reduction",), lambda target, options: options.get("reduction") == "sum")),
+        ("weight", of_keywords(("weight", "reduction"), value=False)),
+        ("label_smoothing", of_keywords(("reduction",), lambda target, options: target.dtype.kind == "f")),
+    ],
+    ids=["in sums alone", "in gradients alone", "in rows of probabilities alone"],
+)
+def test_a_keyword_that_is_used_somewhere_is_asked_for_everywhere(option: str, loss: Any) -> None:
+    """Whoever uses it in one reduction, in the gradient or in one kind of targets meant it: the rest is a mistake."""
+    assert option in tried(adapter_of(loss, "numpy")).capabilities.options
 
 
 @pytest.mark.parametrize("option", OVERLOOKABLE)
@@ -60,7 +82,22 @@ def test_a_parameter_that_changes_nothing_is_asked_for(option: str) -> None:
         del given[option]
         return cross_entropy(logits, target, **given), cross_entropy_grad(logits, target, **given)
 
-    assert OVERLOOKED not in tried(adapter_of(loss, "numpy")).refused.values()
+    def of_another_default(
+        logits: Any,
+        target: Any,
+        weight: Any = None,
+        ignore_index: int = -1,
+        label_smoothing: float = 0.0,
+        reduction: str = "sum",
+        **_: Any,
+    ) -> Any:
+        given = {"weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing}
+        del given[option]
+        value = cross_entropy(logits, target, reduction=reduction, **given)
+        return value, cross_entropy_grad(logits, target, reduction=reduction, **given)
+
+    for named in (loss, of_another_default):
+        assert OVERLOOKED not in tried(adapter_of(named, "numpy")).refused.values()
 
 
 @pytest.mark.usefixtures("ordinary")
@@ -75,7 +112,8 @@ def test_the_loss_of_transformers_agrees() -> None:
 
     run = xentcheck.check(fixed, "torch", dtypes=["float32"])
     assert run.ok
-    assert run.verdict.counts["agree"]
+    lacks = {(r.lacks[-1], r.outcome) for r in run.records if r.lacks}
+    assert {("weight", "unsupported"), ("label_smoothing", "unsupported"), ("none", "unsupported")} <= lacks
 
 
 def distilled(framework: str, axis: int, reduction: str) -> Any:
@@ -96,10 +134,22 @@ def distilled(framework: str, axis: int, reduction: str) -> Any:
     ("framework", "reduction"), [*(("torch", reduction) for reduction in REDUCTIONS), ("jax", "mean")]
 )
 def test_classes_on_the_last_axis_are_a_refusal_of_images(framework: str, reduction: str) -> None:
-    """If the answer is right so; rows of classes are judged as ever."""
+    """If the answer is right so; on the first axis after the batch they are none."""
     refused = tried(adapter_of(distilled(framework, -1, reduction), framework)).refused
     assert refused["k_dims"] == CLASSES_LAST
     assert "k_dims" not in tried(adapter_of(distilled(framework, 1, reduction), framework)).refused
+
+
+def test_who_takes_labels_of_images_has_their_classes_on_one_axis() -> None:
+    """Another axis for rows of probabilities is a mistake."""
+    torch = pytest.importorskip("torch")
+
+    def loss(logits: Any, labels: Any) -> Any:
+        if labels.is_floating_point():
+            return -(labels * torch.log_softmax(logits, -1)).sum(-1).mean()
+        return torch.nn.functional.cross_entropy(logits, labels)
+
+    assert "k_dims" not in tried(adapter_of(loss, "torch")).refused
 
 
 def test_a_wrong_answer_is_no_layout() -> None:

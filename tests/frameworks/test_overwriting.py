@@ -22,6 +22,7 @@ def kernel(*, keeps: bool = False, only_alone: bool = False, overwrites: tuple[s
     overwritten in calls without a graph only.
     """
     torch = pytest.importorskip("torch")
+    KEPT.clear()
 
     class Overwriting(torch.autograd.Function):
         @staticmethod

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from changed import Given, Where, seen, soft
@@ -11,7 +9,7 @@ from changed import Given, Where, seen, soft
 from xentcheck import adapters
 from xentcheck.cases.build import build
 from xentcheck.cases.fields import SCALARS
-from xentcheck.cases.profiles.arrays.beside import FACTORS, beside_cases, beside_with_options
+from xentcheck.cases.profiles.arrays.beside import SCALED, beside_cases, beside_with_options
 from xentcheck.cases.profiles.named import cases
 from xentcheck.running.subjects import subjects_of
 
@@ -27,11 +25,6 @@ def pixels(p: Given) -> int:
 def upstream(p: Given) -> float:
     """The upstream gradient of a mean or sum; 1 of losses per row."""
     return 1.0 if np.ndim(p["upstream"]) else abs(float(p["upstream"]))
-
-
-def doubled(p: Given) -> Any:
-    """Twice the upstream gradient, in a wide dtype."""
-    return 2 * np.asarray(p["upstream"], np.float64)
 
 
 FAULTS: dict[str, tuple[Where, Given, Given | None]] = {
@@ -104,7 +97,7 @@ WITH_OPTIONS: dict[str, tuple[Where, Given, Given | None]] = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_size_beside_something_is_met_by_all(name: str) -> None:
-    """Also by what compiles each shape."""
+    """By NumPy's own loss with other arguments there; what compiles has these cases, too."""
     assert seen(FAULTS[name], beside_cases(0))
 
 
@@ -123,20 +116,24 @@ def test_no_other_case_meets_it(name: str) -> None:
     assert not seen({**FAULTS, **WITH_OPTIONS}[name], others)
 
 
-def test_the_right_loss_agrees_with_all_of_them() -> None:
-    """And what compiles takes those without options alone."""
-    assert not seen((lambda p: False, {}, None), [*beside_cases(0), *beside_with_options(0)])
-    taken = {
-        name: {s.takes(c) for s in subjects_of(adapters.get(name)) for c in beside_with_options(0)} for name in WHO
-    }
-    assert taken == WHO
-
-
 WHO = {"numpy": {True}, "torch": {True}, "jax": {False}}
+"""Who takes the cases with options."""
+
+
+def test_the_right_loss_agrees_with_all_of_them() -> None:
+    """With no other argument anywhere."""
+    assert not seen((lambda p: False, {}, None), [*beside_cases(0), *beside_with_options(0)])
+
+
+def test_what_compiles_takes_those_for_all() -> None:
+    """And leaves the others, each of which it would compile."""
+    found = {name: subjects_of(adapters.get(name))[0] for name in WHO}
+    assert all(subject.takes(c) for subject in found.values() for c in beside_cases(0))
+    assert {name: {subject.takes(c) for c in beside_with_options(0)} for name, subject in found.items()} == WHO
 
 
 def test_the_scalar_gradients_are_those_that_they_say() -> None:
     """Of means and sums alone."""
-    chosen = [c for c in beside_cases(0) if c.upstream in FACTORS]
+    chosen = [c for c in beside_cases(0) if c.upstream in SCALED]
     assert {c.reduction for c in chosen} == {"mean", "sum"}
     assert all(build(c).upstream == np.float32(SCALARS[c.upstream]) for c in chosen)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 from mutate import by_hand, by_rule, changed  # noqa: E402 - found in the folder of the scripts
 from mutation.equivalent import EQUIVALENT  # noqa: E402
 from mutation.rules import changes  # noqa: E402
-from mutation.tests_of import EACH, TESTS, place_of  # noqa: E402
+from mutation.tests_of import EACH, SHARE, TESTS, place_of  # noqa: E402
 
 
 def test_changes_are_of_todays_code_and_change_it() -> None:
@@ -34,7 +34,7 @@ def test_tests_that_look_at_a_file_exist() -> None:
     """A module or a function that is renamed would look at nothing."""
     for module, _, name in {test.partition("::") for tests in TESTS.values() for test in tests}:
         assert f"def {name.partition('[')[0]}" in (ROOT / place_of(module)).read_text()
-    assert all((ROOT / file).exists() for file in TESTS)
+    assert all((ROOT / file).exists() for file in (*TESTS, *SHARE))
 
 
 def test_rules_make_the_changes_that_they_name() -> None:

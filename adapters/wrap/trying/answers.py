@@ -38,14 +38,12 @@ def plain(dtype: str, **changes: Any) -> Problem:
 UNNAMED = "unnamed-"
 """What is guessed of a function of any keywords, with the name of one that it has no parameter for: that it uses it."""
 
-SET: dict[str, dict[str, Any]] = {
+CHANGING: dict[str, dict[str, Any]] = {
     "weight": {"weight": np.array((0.5, 2.0, 1.0))},
     "ignore_index": {"ignore_index": 1},
     "label_smoothing": {"label_smoothing": 0.5},
 }
 """Options, where each makes another loss of two rows with the labels 0 and 1."""
-
-OVERLOOKABLE = tuple(SET)
 
 
 def distances(adapter: Adapter, problem: Problem) -> dict[str, float]:
@@ -97,25 +95,44 @@ def overlooks_reductions(adapter: Adapter, dtype: str) -> bool:
 
 
 def overlooks(adapter: Adapter, option: str, dtype: str) -> bool:
-    """Whether a function of any keywords answers with an option what it answers without it."""
+    """Whether a function of any keywords answers with an option what it answers without it: the same value and the same
+    gradients in each of its reductions, for labels, and for rows of probabilities if it takes them.
+    """
     if UNNAMED + option not in adapter.guessed:
         return False
-    labels = {"target": np.array([0, 1])}
-    options = {k: x.astype(dtype) if isinstance(x, np.ndarray) else x for k, x in SET[option].items()}
-    given = [reduced(adapter, plain(dtype, **labels, **x), adapter.capabilities.reductions[0]) for x in (options, {})]
+    given = {k: x.astype(dtype) if isinstance(x, np.ndarray) else x for k, x in CHANGING[option].items()}
+    targets = [np.array([0, 1])] if option == "ignore_index" else [np.array([0, 1]), np.array(SHARES, dtype)]
+    answers = 0
+    for target, reduction in product(targets, adapter.capabilities.reductions):
+        with_it, without = (_answer(adapter, plain(dtype, target=target, **x), reduction) for x in (given, {}))
+        if without is None:
+            continue
+        if with_it is None or not all(np.array_equal(x, y) for x, y in zip(with_it, without, strict=True)):
+            return False
+        answers += 1
+    return answers > 0
+
+
+def _answer(adapter: Adapter, problem: Problem, reduction: str) -> list[Array] | None:
+    """All that it returns in a reduction; None where it cannot be asked, or raises an exception."""
+    p, device = reduced(adapter, problem, reduction), adapter.devices()[0]
+    if p is None:
+        return None
     try:
-        with_it, without = (_value(adapter, p, adapter.devices()[0]) for p in given if p is not None)
+        with foreign(), warnings.catch_warnings(action="ignore"):
+            result = adapter.compute(p, adapter.provided(p, p.quantities), device=device, variant=adapter.variants[0])
     except Exception:
-        return False
-    return np.array_equal(with_it, without)
+        return None
+    return [np.asarray(x) for x in result.values.values()]
 
 
 def classes_last(adapter: Adapter, dtype: str) -> bool:
     """Whether its answer to rows of probabilities with an axis of pixels is right, within the bounds of the default
     contract, if the last axis holds the classes.
     """
-    z, q = (np.arange(24.0).reshape(2, 3, 4) % m for m in (5, 7))
-    arrays = {"logits": z.astype(dtype), "target": (q / 8).astype(dtype)}
+    z = np.arange(24.0).reshape(2, 3, 4) % 5
+    q = [np.roll((0.125, 0.125, 0.25, 0.5), i) for i in range(6)]  # rows add up to 1, as some functions ask for
+    arrays = {"logits": z.astype(dtype), "target": np.reshape(q, z.shape).astype(dtype)}
     turned: dict[str, Any] = {name: np.moveaxis(x, -1, 1).copy() for name, x in arrays.items()}
     reduction = adapter.capabilities.reductions[0]
     ones = np.ones((2, 3) if reduction == "none" else (), dtype)

@@ -53,13 +53,13 @@ NAMED: dict[str, Callable[[str], Problem]] = {
 any other exception is an error of their cases. A function of any keywords may refuse them by a TypeError, too.
 """
 
-CLASSES_LAST = "images have their classes on the last axis"
+CLASSES_LAST = "its answer is right for classes on the last axis"
 """Why it is not asked about pixels."""
 
 KEYWORDS = "keywords"
 """What is guessed of a function of any keywords: which of `NAMED` it takes."""
 
-OVERLOOKED = "a keyword that it overlooks"
+OVERLOOKED = "it answers the same with this keyword as without"
 """Why it is not asked for that."""
 
 UNTOLD = "untold-reduction"
@@ -114,7 +114,7 @@ def tried(adapter: Adapter) -> Adapter:
             refused[name] = reason
         elif name == "k_dims" and not known:
             reason = _of_another_shape(adapter, p) if adapter.package == "jax" and "none" in c.reductions else ""
-            reason = reason or (CLASSES_LAST if "probabilities" not in refused and classes_last(adapter, first) else "")
+            reason = reason or (CLASSES_LAST if not c.labels and classes_last(adapter, first) else "")
             refused |= {name: reason} if reason else {}
     for name, (option, value) in VALUES.items():
         if option in c.options - set(refused) and (c.labels or option != "ignore_index"):

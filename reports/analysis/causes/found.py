@@ -14,7 +14,7 @@ from xentcheck.records.rules import rules
 from xentcheck.records.words import printable
 from xentcheck.vocabulary import REFUSALS, UNSURE
 
-from .shared import EVERYTHING, Agreements, shared
+from .shared import Agreements, shared
 from .suspicion import Kinds, doubtful, minor, weight
 from .traits import WORDS, Traits, size_of, traits_of
 
@@ -144,9 +144,11 @@ def _kinds(r: Record, kinds_of: Kinds) -> list[str]:
 def _cause(
     kind: str, members: Sequence[Failed], records: Sequence[Record], agreements: Agreements, kinds: Kinds
 ) -> Cause:
-    only = shared(Counter(f.traits for f in members), agreements.of({f.place[:2] for f in members}))
+    agreeing = agreements.of({f.place[:2] for f in members})
+    only = shared(Counter(f.traits for f in members), agreeing)
     soft = all(WORDS["prob"] in f.traits[1] for f in members)
-    hint = LABELS_ALONE if soft and only not in ("", EVERYTHING) else ""
+    alone = soft and agreeing and not any(WORDS["prob"] in traits for _, traits, _ in agreeing)
+    hint = LABELS_ALONE if alone else ""
     if kind == UNEXAMINED:
         return Cause("", UNEXAMINED, "", only, records)
     if not members[0].suspects:

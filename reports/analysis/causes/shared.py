@@ -14,10 +14,6 @@ Counts = Mapping[tuple[str, Traits, int], int]
 """Quantity, traits and number of classes of some comparisons -> how many there are."""
 
 
-EVERYTHING = "in everything that was asked for"
-"""What is told where nothing agrees."""
-
-
 class Agreements:
     """The comparisons that agree: how many have which traits, by implementation."""
 
@@ -52,7 +48,7 @@ def shared(failing: Counts, agreeing: Counts) -> str:
         if quantity in quantities:
             beside[traits | large if classes >= fewest else traits] += n
     if not beside:
-        return EVERYTHING
+        return "in everything that was asked for"
     failed = {traits | large for _, traits, _ in failing}
     shared = frozenset.intersection(*failed)
     left = {traits: n for traits, n in beside.items() if shared <= traits}

@@ -28,7 +28,7 @@ class Facts:
     before it ended in a crash or a timeout. changed: inputs that the call overwrote and must not. form: the shape or
     dtype that came, and the one that is due. failing: number of elements that exceed their bound. convention, returned:
     the id of a convention, and what was returned there, as "nan" or "0 and finite". lacks: what is not supported, as
-    ("option", "k_dims"); refused: the exception that says so, where nobody declared it.
+    ("option", "k_dims"); refused: the exception, or the finding, that says so where nobody declared it.
     """
 
     check: str = ""

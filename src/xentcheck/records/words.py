@@ -26,10 +26,10 @@ def printable(text: str) -> str:
 def several(number: int, what: str) -> str:
     """So many of something.
 
-    >>> several(1, "failure"), several(3, "failure")
-    ('1 failure', '3 failures')
+    >>> several(1, "failure"), several(0, "failure")
+    ('1 failure', '0 failures')
     """
-    return f"{number} {what}{'s' if number > 1 else ''}"
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def describe(r: Record) -> str:

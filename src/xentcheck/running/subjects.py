@@ -82,7 +82,7 @@ class Subject:
         narrow dtype without smoothing, which so few cases cannot tell from none. Tiny cases are for those judged by the
         default contract or as `stable`, and a few of the means for their other variants; linear ones are for those that
         have no logits, those with one option alone for those that do not combine all, those of one
-        size, reduction or number of axes, too, and varied ones for what compiles nothing.
+        size, reduction or number of axes, too, and varied ones, and those beside options, for what compiles nothing.
         """
         if self.always:
             return True

@@ -21,7 +21,7 @@ def test_every_dtype_and_device_of_the_baseline_is_run() -> None:
 
 
 def test_the_contract_that_is_named_is_that_of_all_implementations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where none is named: those that come with the package are judged by it, and not by what they declare."""
+    """Where no implementation is named, those that come with the package are judged by it, not by what they declare."""
     asked: list[GateRequest] = []
     monkeypatch.setattr("xentcheck.cli.commands.gate.gate_command", asked.append)
     cli.main(["gate", "base", "--contract", "stash"], standalone_mode=False)

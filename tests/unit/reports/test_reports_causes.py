@@ -98,6 +98,8 @@ def test_who_may_take_labels_alone_is_told_how_to_say_so(suspect: str, target: s
     agreeing = agreement(case("w" if target == "index" else "plain"))
     (cause,) = causes_of(Agreements([agreeing]), failing)
     assert (LABELS_ALONE in cause.mend) == advised
+    (cause,) = causes_of(Agreements([agreeing, agreement(case("w", target="prob"))]), failing)
+    assert LABELS_ALONE not in cause.mend  # some of them agree
 
 
 def test_a_mistake_that_explains_little_does_not_come_before_what_is_unknown() -> None:

@@ -43,6 +43,6 @@ def test_a_dtype_that_is_asked_for_by_name_has_to_be_there(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
 def test_the_built_in_adapters_are_held_to_four_running_sums(name: str) -> None:
-    """Which each of them has, and which bounds a long sum more narrowly than one does."""
+    """Each has four, which bound a long sum more narrowly than one does."""
     declared, _ = contracts_of(Subject(adapters.get(name), "eager", "cpu", ""), "float32")
     assert {contract.running_sums for contract in declared.values()} == {4}

@@ -9,7 +9,7 @@ from xentcheck.cases.case import Case
 from xentcheck.vocabulary import DTYPES, REDUCTIONS
 
 from .alone import SHAPES, WIDE, alone_cases, signed
-from .arrays.beside import OPTIONS as BESIDE
+from .arrays.beside import COMBINED as BESIDE
 from .arrays.beside import beside_with_options
 from .arrays.combined import FACTORS, combined_cases
 from .arrays.shaped import SHAPES as SHAPED

@@ -80,16 +80,17 @@ def in_way(
 
     every: with each option alone, and with pixels, in all dtypes; else in float32 only, and of a JIT, which compiles
     for each, with weights and smoothing alone there. long: in float32, without a JIT, also in a batch larger than a
-    block. of_copies: the way for whoever overwrites its logits. refilled: of the other numbers that the arrays held
-    before, too, so that neither of the two calls is right by what was kept of an earlier one.
+    block. of_copies: the way for whoever overwrites its logits. refilled: also of the numbers that
+    the arrays held before: whoever keeps what came first has one of the two problems wrong.
     """
 
     def law(ask: Asker, p: Problem) -> Residual:
         def differ(q: Problem) -> Residual:
             asked = asked_of(ask, q)
-            usual = ask(q, *asked) if of_copies else None
-            chosen = of_copies if usual and usual.overwritten else way
-            return compare(ask(q, *asked, way=chosen), usual or ask(q, *asked), asked)
+            found, usual = ask(q, *asked, way=way), ask(q, *asked)
+            if of_copies and usual.overwritten:
+                found = ask(q, *asked, way=of_copies)
+            return compare(found, usual, asked)
 
         first = p.dtype == THOROUGH[0]
         whole = every or (first and not ask.compiles)

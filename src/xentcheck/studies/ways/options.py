@@ -38,7 +38,7 @@ def _with_each(mean: Problem, ignored: Array, labels: bool) -> list[Problem]:
 
 
 def with_other_numbers(q: Problem) -> Problem:
-    """The problem that its arrays held before, where they are filled anew: other logits, labels and weights."""
+    """Other logits, labels and weights, such as arrays hold before they are filled anew."""
     weight = None if q.weight is None else np.roll(q.weight, 1, 0)
     target = np.roll(q.target, 1, 0) if q.target.ndim else q.target
     return replace(q, logits=-np.asarray(q.logits), target=target, weight=weight)

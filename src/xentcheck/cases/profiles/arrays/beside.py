@@ -1,7 +1,7 @@
 """Sizes beside something else, in float32: many pixels or classes of images, rows of probabilities, scalar gradients.
 
-Kernels go through pixels, rows and classes in blocks, in each kind of call by another text; and who divides by a scalar
-upstream gradient, or takes a small one for none, errs in a mean as others do in a loss per row.
+Kernels go through pixels, rows and classes in blocks, each kind of call by other code; and whoever divides by the
+upstream gradient of a mean, or takes a small one for 0, errs there as others do in a loss per row.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ FLAT = (3, 7, 4, 1)
 """Images that are one pixel wide."""
 
 SOFT_ROWS, WEIGHTED_ROWS = (300, 10), (1030, 10)
-"""More rows of probabilities than a block, and more rows with weights than any other case but one has."""
+"""More rows of probabilities, and more rows with weights, than a block."""
 
-FACTORS = ("cent", "dust", "near", "vast")
+SCALED = ("cent", "dust", "near", "vast")
 """Upstream gradients of means and sums, far from 1 and next to it."""
 
 
-OPTIONS: tuple[tuple[tuple[int, ...], str, tuple[str, ...], str], ...] = (
+COMBINED: tuple[tuple[tuple[int, ...], str, tuple[str, ...], str], ...] = (
     ((2, 5, 17, 17), "index", EVERY, "mean"),
     (PIXELS, "index", EVERY, "mean"),
     (PIXELS, "prob", ("w",), "sum"),
@@ -58,7 +58,7 @@ def _cases(seed: int) -> Iterator[Case]:
     yield Case(shape=PIXELS, reduction="none", upstream="rand", **common)
     yield Case(shape=VOCABULARY, upstream="neg", **common)
     yield Case(shape=SOFT_ROWS, target="prob", upstream="neg", **common)
-    for upstream in FACTORS:
+    for upstream in SCALED:
         for options, reduction in (((), "mean"), (EVERY, "mean"), ((), "sum")):
             yield Case(shape=COMMON, options=options, reduction=reduction, upstream=upstream, **common)
 
@@ -76,5 +76,5 @@ def beside_with_options(seed: int) -> tuple[Case, ...]:
             upstream="rand" if reduction == "none" else "neg",
             **common,
         )
-        for shape, target, options, reduction in OPTIONS
+        for shape, target, options, reduction in COMBINED
     )
