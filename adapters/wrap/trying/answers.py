@@ -77,8 +77,13 @@ def values(adapter: Adapter, problem: Problem) -> dict[str, Array]:
 def _value(adapter: Adapter, p: Problem, device: str) -> Array:
     """Its value, in float64. Raises what the call does."""
     with foreign(), warnings.catch_warnings(action="ignore"):
-        result = adapter.compute(p, [_quantity(p)], device=device, variant=adapter.variants[0])
+        result = adapter.compute(p, [_quantity(p)], device=device, variant=uncompiled(adapter))
     return np.asarray(result.values[_quantity(p)]).astype(np.float64)
+
+
+def uncompiled(adapter: Adapter) -> str:
+    """The variant that compiles nothing, if there is one."""
+    return "eager" if "eager" in adapter.variants else adapter.variants[0]
 
 
 def _quantity(p: Problem) -> str:
@@ -120,7 +125,7 @@ def _answer(adapter: Adapter, problem: Problem, reduction: str) -> list[Array] |
         return None
     try:
         with foreign(), warnings.catch_warnings(action="ignore"):
-            result = adapter.compute(p, adapter.provided(p, p.quantities), device=device, variant=adapter.variants[0])
+            result = adapter.compute(p, adapter.provided(p, p.quantities), device=device, variant=uncompiled(adapter))
     except Exception:
         return None
     return [np.asarray(x) for x in result.values.values()]

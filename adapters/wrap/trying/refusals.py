@@ -21,7 +21,7 @@ from xentcheck.reference.labels import one_hot
 from xentcheck.reference.problem import NO_IGNORE, Problem
 from xentcheck.vocabulary import REFUSALS
 
-from .answers import ROWS, SHARES, classes_last, distances, overlooks, overlooks_reductions, plain, reduced
+from .answers import ROWS, SHARES, classes_last, distances, overlooks, overlooks_reductions, plain, reduced, uncompiled
 
 if TYPE_CHECKING:
     from xentcheck.adapters.base import Adapter
@@ -182,11 +182,10 @@ def _refusal(adapter: Adapter, problem: Problem, reduction: str = "") -> str | N
 
 
 def _raised(adapter: Adapter, p: Problem, device: str, *, shapes: bool = False) -> str | None:
-    variant = "eager" if "eager" in adapter.variants else adapter.variants[0]
     with warnings.catch_warnings(action="ignore"):
         try:
             with foreign():
-                adapter.compute(p, p.quantities, device=device, variant=variant)
+                adapter.compute(p, p.quantities, device=device, variant=uncompiled(adapter))
         except ProcessEnded:
             return None
         except Exception as error:
