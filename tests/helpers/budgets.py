@@ -60,7 +60,7 @@ def folder_of(nodeid: str) -> str:
 
 def explained(item: pytest.Item) -> bool:
     """Whether the docstring of a test says what it alone proves."""
-    text = getattr(getattr(item, "function", None), "__doc__", None) or ""
+    text = (getattr(getattr(item, "function", None), "__doc__", None) or "").lower()
     return "alone" in text or "nothing else" in text
 
 
