@@ -198,10 +198,13 @@ def test_autograd_of_a_composition_agrees(framework: str) -> None:
         def detached(input: Any, lin_weight: Any, target: Any, bias: Any = None, reduction: str = "mean") -> Any:
             return loss(input, jax.lax.stop_gradient(lin_weight), target, bias, reduction)
 
-    xentcheck.assert_agrees(loss, framework, dtypes=["float32"])
+    if framework == "torch":  # JAX compiles each case, and each problem of a law
+        xentcheck.assert_agrees(loss, framework, dtypes=["float32"])
+    few = [c for c in selected("quick", ["float32"], 0, ()) if c.inputs and not c.hidden and not c.options]
+    right = subject_on(tried(adapter_of(loss, framework)), "cpu")
+    assert {r.outcome for c in few[:4] for r in run_case(c, [right])} == {"agree"}
     subject = subject_on(tried(adapter_of(detached, framework)), "cpu")
-    few = [c for c in selected("quick", ["float32"], 0, ()) if c.inputs and not c.hidden and not c.options][:2]
-    records = [r for c in few for r in run_case(c, [subject])]
+    records = [r for c in few[:2] for r in run_case(c, [subject])]
     assert {r.quantity for r in records if r.outcome == "disagree"} == {"dC/dw"}
 
 

@@ -86,7 +86,7 @@ def having_imported() -> Iterator[Callable[[str], Interpreter]]:
 
 
 @pytest.mark.parametrize(
-    ("framework", "dtype"), [("torch", "f32"), ("torch", "bf16"), ("jax", "f64"), ("jax", "f16"), ("numpy", "bf16")]
+    ("framework", "dtype"), [("torch", "f32"), ("torch", "bf16"), ("jax", "f64"), ("torch", "f16"), ("numpy", "bf16")]
 )
 def test_a_script_repeats_the_smallest_failure(
     framework: str,
