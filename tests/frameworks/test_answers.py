@@ -51,6 +51,18 @@ def test_a_reduction_that_is_overlooked_is_not_asked_for() -> None:
     assert tried(adapter_of(of_keywords(OVERLOOKABLE), "numpy")).capabilities.reductions == ("mean",)
 
 
+@pytest.mark.parametrize("wrong", ["mean", "sum"])
+def test_one_reduction_that_is_another_is_asked_for(wrong: str) -> None:
+    """Losses per row show that the keyword is used: a sum that is a mean is a mistake, and so is the other way round."""
+    right = of_keywords((*OVERLOOKABLE, "reduction"))
+
+    def loss(logits: Any, target: Any, **options: Any) -> Any:
+        given = options.get("reduction", "mean")
+        return right(logits, target, **{**options, "reduction": given if given == "none" else wrong})
+
+    assert tried(adapter_of(loss, "numpy")).capabilities.reductions == REDUCTIONS
+
+
 def test_keywords_that_are_used_are_asked_for() -> None:
     """All options and all reductions."""
     adapter = tried(adapter_of(of_keywords((*OVERLOOKABLE, "reduction")), "numpy"))
