@@ -53,7 +53,7 @@ def test_a_reduction_that_is_overlooked_is_not_asked_for() -> None:
 
 @pytest.mark.parametrize("wrong", ["mean", "sum"])
 def test_one_reduction_that_is_another_is_asked_for(wrong: str) -> None:
-    """Losses per row show that the keyword is used: a sum that is a mean is a mistake, and so is the other way round."""
+    """Losses per row show that the keyword is used: a sum that is a mean is a mistake, and so is the reverse."""
     right = of_keywords((*OVERLOOKABLE, "reduction"))
 
     def loss(logits: Any, target: Any, **options: Any) -> Any:
